@@ -1,0 +1,48 @@
+# Every target works on a bare Debian machine with git, make and Python 3.11, and never asks.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help install demo test check bench crash build docs coverage mutation clean
+
+help: ## What there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+install: $(STAMP) ## The environment; nothing is started
+$(STAMP): pyproject.toml uv.lock
+	@bash scripts/setup.sh $(PYTHON)
+	@touch $@
+
+demo: install ## The main job on the example sketch
+	@$(BIN)/agenthost demo
+
+test: install ## All tests
+	@$(BIN)/python -m pytest -n auto
+
+check: install ## Lint, types, import contracts
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-cache
+
+bench: install ## Our figures beside peers and floors, in one run
+	@$(BIN)/python -m bench
+
+crash: install ## At least 200 random kills of real processes
+	@$(BIN)/python -m pytest tests/crash -n 0 --crashes 200 -s
+
+coverage: install ## Branch coverage of the heart
+	@$(BIN)/python -m pytest -n auto --cov=agenthost.core --cov=agenthost.programs --cov=agenthost.engine --cov-branch --cov-report=term-missing:skip-covered
+
+mutation: install ## Mutation testing of lifecycle, crash rule and budgets
+	@bash scripts/mutation.sh
+
+build: install ## The wheel
+	@$(BIN)/uv build --wheel --sdist -o dist
+
+clean:
+	rm -rf $(VENV) .bench-venv dist build

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Sets up the locked environment in .venv, and bubblewrap where it may. Never asks.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${1:-python3}
+
+say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
+
+find_uv() {
+  command -v uv 2>/dev/null && return
+  # A folder of its own: Debian's pip refuses to touch the system's packages, and venv may be missing.
+  local home="$PWD/.venv-uv"
+  if [ ! -x "$home/bin/uv" ]; then
+    say "installing uv through pip into .venv-uv"
+    if "$python" -m venv "$home" >/dev/null 2>&1; then
+      "$home/bin/python" -m pip install -q --disable-pip-version-check uv >&2
+    elif "$python" -m pip --version >/dev/null 2>&1; then
+      rm -rf "$home"
+      "$python" -m pip install -q --disable-pip-version-check --prefix "$home" --ignore-installed uv >&2 ||
+        "$python" -m pip install -q --disable-pip-version-check --break-system-packages --prefix "$home" --ignore-installed uv >&2
+    elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+      rm -rf "$home"
+      say "installing python3-venv from Debian's packages"
+      apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >&2
+      "$python" -m venv "$home" && "$home/bin/python" -m pip install -q --disable-pip-version-check uv >&2
+    else
+      echo "AgentHost needs uv, and this Python has neither venv nor pip. Run: sudo apt-get install python3-venv" >&2
+      exit 2
+    fi
+  fi
+  find "$home" -name uv -type f -perm -u+x | head -n 1
+}
+
+uv=$(find_uv)
+say "setting up the locked environment in .venv"
+unset VIRTUAL_ENV
+UV_PYTHON_DOWNLOADS=never "$uv" sync --locked --quiet --python "$python"
+
+if ! command -v bwrap >/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing bubblewrap from Debian's packages"
+    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap) >/dev/null 2>&1 ||
+      say "bubblewrap could not be installed; run: apt-get install bubblewrap"
+  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
+    say "installing bubblewrap from Debian's packages"
+    (sudo -n apt-get update -qq && sudo -n DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap) >/dev/null 2>&1 ||
+      say "bubblewrap could not be installed; run: sudo apt-get install bubblewrap"
+  else
+    say "bubblewrap is missing, and code runs only in a sandbox. Run: sudo apt-get install bubblewrap"
+  fi
+fi

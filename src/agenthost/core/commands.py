@@ -1,0 +1,170 @@
+"""What a program asks for. Each command has an id that is stable and unique within its task.
+
+A command is small: what it is about (a conversation, an expression's names) is rendered from
+the program's state when it is performed, so that a task's journal grows by the same few hundred
+bytes a step however long the task is.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.parts import Part
+
+
+class View(Struct, frozen=True, omit_defaults=True):
+    """Which part of the exchange a model is shown: turns `start` to before `end`.
+
+    Tool results before turn `shortened` are shown in short form.
+    """
+
+    start: int
+    end: int
+    shortened: int = 0
+
+
+class CallModel(Struct, frozen=True, tag="call-model", omit_defaults=True):
+    """Call a model. The request is rendered by the program from its state.
+
+    `worst` is the most tokens that the call may use, input and output together.
+    """
+
+    id: str
+    model: str
+    view: View
+    purpose: str = "turn"
+    max_output: int = 4096
+    worst: int = 0
+
+    @property
+    def repeatable(self) -> bool:
+        return True
+
+
+class CallTool(Struct, frozen=True, tag="call-tool", omit_defaults=True):
+    """Call a tool. `call_id` is the model's name for the call; `safe` may be repeated after a crash."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Any]
+    call_id: str = ""
+    safe: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        return self.safe
+
+
+class RunCommand(Struct, frozen=True, tag="run-command", omit_defaults=True):
+    """Run a shell command in the task's sandbox and workspace. `timeout` in seconds.
+
+    `policy` overrides the sandbox policy by field. Without network it may be repeated: the
+    workspace is restored first.
+    """
+
+    id: str
+    command: str
+    timeout: float | None = None
+    network: bool = False
+    policy: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+    @property
+    def repeatable(self) -> bool:
+        return not self.network
+
+
+class Evaluate(Struct, frozen=True, tag="evaluate", omit_defaults=True):
+    """Evaluate expressions, or call a function of the agent's script. Names are rendered from state.
+
+    `expressions`: name to expression, all in one session. `function`: the script's function to
+    call; `step` is how many of its requests to the host are answered already.
+    """
+
+    id: str
+    expressions: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    function: str = ""
+    step: int = 0
+
+    @property
+    def repeatable(self) -> bool:
+        return True
+
+
+class StartChild(Struct, frozen=True, tag="start-child", omit_defaults=True):
+    """Start a child task and wait for its end.
+
+    `kind` and `name` say what it runs (of the bundle that the parent pinned). `role` is the
+    workflow's role whose replicas bound how many run at once. `workspace`: `shared` works in the
+    parent's files, `copy` in a copy of its own that is merged when the child is done.
+    """
+
+    id: str
+    kind: Literal["agent", "workflow"]
+    name: str
+    parts: tuple[Part, ...] = ()
+    inputs: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    role: str = ""
+    workspace: Literal["shared", "copy"] = "shared"
+
+    @property
+    def repeatable(self) -> bool:
+        return True
+
+
+class Ask(Struct, frozen=True, tag="ask", omit_defaults=True):
+    """Ask a person. `options` are the answers offered (none: free text). `about` is the command
+    that the question is about. `expires`: seconds after which `default` counts as the answer."""
+
+    id: str
+    kind: Literal["input", "approval", "auth", "doubt"]
+    question: str
+    options: tuple[str, ...] = ()
+    default: str = ""
+    expires: float | None = None
+    about: str = ""
+
+    @property
+    def repeatable(self) -> bool:
+        return True
+
+
+class Wait(Struct, frozen=True, tag="wait"):
+    """Wait until a time (seconds since the epoch)."""
+
+    id: str
+    until: float
+
+    @property
+    def repeatable(self) -> bool:
+        return True
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    """Stop an open command; it is answered with the failure `stopped`."""
+
+    id: str
+    target: str
+
+    @property
+    def repeatable(self) -> bool:
+        return True
+
+
+class Verdict(Struct, frozen=True, omit_defaults=True):
+    """How a task ended and why. `evidence` are the sequence numbers of the events that show it."""
+
+    outcome: Literal["done", "partly", "blocked", "unachievable", "needs-person", "canceled"]
+    reason: str = ""
+    evidence: tuple[int, ...] = ()
+
+
+class Finish(Struct, frozen=True, tag="finish", omit_defaults=True):
+    """End the task with a verdict and its output."""
+
+    verdict: Verdict
+    parts: tuple[Part, ...] = ()
+    artifacts: tuple[str, ...] = ()
+
+
+Command = CallModel | CallTool | RunCommand | Evaluate | StartChild | Ask | Wait | Stop

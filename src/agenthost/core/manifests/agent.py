@@ -1,0 +1,84 @@
+"""The kind Agent."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from agenthost.core.manifests.common import API_VERSION, STEP_ID, Budget, Duration, Expect, Metadata, Part, SandboxSpec
+
+
+class PluginUse(Part):
+    """A plugin that the agent uses."""
+
+    name: str = Field(description="publisher/plugin.")
+    version: str = Field("*", description="Which versions will do, such as ^1.2.")
+
+
+class Check(Part):
+    """A command that the host runs in the task's sandbox when the agent says nothing more is to be done."""
+
+    run: str = Field(min_length=1, description="A shell command.")
+    expect: Expect = Field(
+        default_factory=lambda: Expect.model_validate({}),
+        description="What it must show; exit code 0 unless said otherwise.",
+    )
+    timeout: Duration | None = Field(None, description="Most time, such as 60s; the sandbox's otherwise.")
+
+
+class Completion(Part):
+    """When the agent's work counts as done."""
+
+    rule: Literal["quiet", "agent", "checks"] = Field(
+        "quiet",
+        description="quiet: an answer without calls. agent: it calls `finish`. checks: quiet, and every check passes.",
+    )
+    checks: tuple[Check, ...] = Field((), description="For the rule checks.")
+    criteria: tuple[str, ...] = Field((), description="What the work must fulfil, told to the agent.")
+    maxRounds: int = Field(5, ge=1, le=100, description="How often failed checks go back to the agent.")
+
+
+class Stage(Part):
+    """A stage swaps instructions and tools until an expression says to move on."""
+
+    id: str = Field(pattern=STEP_ID)
+    instructions: str = Field("", description="Added to the agent's instructions while in this stage.")
+    tools: tuple[str, ...] | None = Field(None, description="The tools of this stage; the agent's otherwise.")
+    next: str = Field("", description="The stage after this one; the next in the list otherwise.")
+    when: str = Field(
+        "", description="Move on when this expression is true, of: turns, calls, text, files. Never, if empty."
+    )
+
+
+class AgentSpec(Part):
+    """A model with instructions, tools, a sandbox, a rule of completion and a budget."""
+
+    description: str = Field("", max_length=1024, description="What it is for: shown to people and to other agents.")
+    runtime: Literal["loop"] = Field("loop", description="Who runs it.")
+    model: str = Field("default", min_length=1, description="A configured name, or provider:model.")
+    fallbacks: tuple[str, ...] = Field((), description="Models to use while the first can't be had.")
+    instructions: str = Field("", description="What the model is told first.")
+    tools: tuple[str, ...] = Field((), description="Tools: workspace, a tool's name, delegate:AGENT, ask.")
+    plugins: tuple[PluginUse, ...] = Field((), description="Plugins it uses.")
+    stages: tuple[Stage, ...] = Field((), description="A small state machine.")
+    script: str = Field(
+        "", description="Functions in the embedded language: instructions(task), stage(task), on_message(message)."
+    )
+    sandbox: SandboxSpec = Field(
+        default_factory=lambda: SandboxSpec.model_validate({}), description="What code it runs may use."
+    )
+    output: dict[str, Any] | None = Field(None, description="JSON Schema of a structured result.")
+    completion: Completion = Field(
+        default_factory=lambda: Completion.model_validate({}), description="When the work is done."
+    )
+    budget: Budget = Field(default_factory=lambda: Budget.model_validate({}), description="What one task may spend.")
+    maxOutputTokens: int = Field(4096, ge=16, le=1_000_000, description="Most tokens of one answer.")
+    temperature: float | None = Field(None, ge=0, le=2)
+
+
+class Agent(Part):
+    """An agent."""
+
+    apiVersion: Literal["agenthost.dev/v1alpha1"] = API_VERSION
+    kind: Literal["Agent"] = "Agent"
+    metadata: Metadata
+    spec: AgentSpec = Field(default_factory=lambda: AgentSpec.model_validate({}))

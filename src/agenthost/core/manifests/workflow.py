@@ -1,0 +1,93 @@
+"""The kind Workflow."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from agenthost.core.manifests.common import (
+    API_VERSION,
+    NAME,
+    STEP_ID,
+    Budget,
+    Duration,
+    Expect,
+    Metadata,
+    Part,
+    Retry,
+    SandboxSpec,
+)
+
+
+class InputSpec(Part):
+    """One input of a workflow."""
+
+    type: Literal["string", "integer", "number", "boolean", "object", "array", "file"] = "string"
+    description: str = ""
+    default: Any = Field(None, description="Used when none is given; an input without default must be given.")
+    accept: tuple[str, ...] = Field((), description="For files: media types, such as image/png.")
+    required: bool = Field(True, description="Whether it must be given when there is no default.")
+
+
+class Role(Part):
+    """A name bound to an agent, and how many runs of it may go on at once across all tasks of the host."""
+
+    agent: str = Field(pattern=NAME)
+    replicas: int = Field(1, ge=1, le=10_000, description="How many at once.")
+    minReplicas: int = Field(0, ge=0, description="How many are kept warm.")
+
+
+class OnFail(Part):
+    """Go back to an earlier step when this one fails, with feedback; `max` returns, then it has failed."""
+
+    goto: str = Field(pattern=STEP_ID, description="The step to go back to.")
+    feedback: str = Field("", description="A template: what the earlier step is told.")
+    max: int = Field(3, ge=1, le=1000, description="How many returns.")
+
+
+class Step(Part):
+    """One step: an agent by role, a command in the sandbox, a tool, or another workflow."""
+
+    id: str = Field(pattern=STEP_ID)
+    role: str | None = Field(None, description="The role that does it.")
+    prompt: str = Field("", description="A template: what the role is told.")
+    files: str | None = Field(None, description="An expression: files to show it.")
+    command: str | None = Field(None, description="A shell command (a template) for the sandbox.")
+    tool: str | None = Field(None, description="A tool to call.")
+    workflow: str | None = Field(None, pattern=NAME, description="A workflow to run.")
+    with_: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="with",
+        description="Arguments of the tool or inputs of the workflow; strings are templates.",
+    )
+    needs: tuple[str, ...] = Field((), description="Steps that come before.")
+    if_: str = Field("", alias="if", description="An expression; the step is skipped where it is false.")
+    foreach: str = Field("", description="An expression that gives a list; the step runs once for each `item`.")
+    expect: Expect | None = Field(None, description="What a command must show.")
+    passes: str = Field("", description="An expression over `result`; the step fails where it is false.")
+    allowFailure: bool = Field(False, description="Go on when it fails.")
+    timeout: Duration | None = Field(None, description="Most time, such as 5m.")
+    retry: Retry | None = None
+    onFail: OnFail | None = None
+
+
+class WorkflowSpec(Part):
+    """Roles, how many replicas of each, and steps with their order, conditions and loops."""
+
+    description: str = Field("", max_length=1024)
+    input: dict[str, InputSpec] = Field(default_factory=dict)
+    roles: dict[str, Role] = Field(default_factory=dict)
+    steps: tuple[Step, ...] = Field(min_length=1)
+    output: Any = Field(None, description="A template, or an object of templates: what comes out.")
+    sandbox: SandboxSpec = Field(
+        default_factory=lambda: SandboxSpec.model_validate({}), description="For the command steps."
+    )
+    budget: Budget = Field(default_factory=lambda: Budget.model_validate({}))
+
+
+class Workflow(Part):
+    """A workflow."""
+
+    apiVersion: Literal["agenthost.dev/v1alpha1"] = API_VERSION
+    kind: Literal["Workflow"] = "Workflow"
+    metadata: Metadata
+    spec: WorkflowSpec

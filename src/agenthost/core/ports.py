@@ -1,0 +1,424 @@
+"""The ports: small Protocols that adapters fulfil and the engine and host lean on.
+
+Each has a conformance suite in `agenthost.testing` that every adapter passes.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.budgets import Spend
+from agenthost.core.commands import CallModel, Command, Evaluate, Finish
+from agenthost.core.events import Recorded, ScriptRequest, Value
+from agenthost.core.lifecycle import State
+from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
+from agenthost.core.sandboxes import Availability, SandboxOutcome, SandboxRun
+from agenthost.core.tasks import Scope, TaskRow, TaskSpec
+from agenthost.core.tools import ToolResult, ToolSpec
+
+S = TypeVar("S")
+
+
+class Evaluation(Struct, frozen=True):
+    """An Evaluate command with everything it needs: names bound, script source, answers so far.
+
+    `answers` are those of the script's requests in order: a value, or a failure's message under
+    the key `error`.
+    """
+
+    expressions: dict[str, str]
+    names: dict[str, Any]
+    source: str = ""
+    function: str = ""
+    answers: tuple[dict[str, Any], ...] = ()
+
+
+class Program(Protocol[S]):
+    """A pure mind: no I/O, no clock, no randomness; the same events give the same state.
+
+    A state belongs to whoever holds it and `apply` consumes it: use what it returns.
+    """
+
+    def initial(self, spec: TaskSpec) -> S: ...
+
+    def apply(self, state: S, recorded: Recorded) -> S: ...
+
+    def decide(self, state: S) -> Sequence[Command | Finish]: ...
+
+    def render(self, state: S, command: CallModel) -> ModelRequest: ...
+
+    def bind(self, state: S, command: Evaluate) -> Evaluation: ...
+
+
+# --- stores ---------------------------------------------------------------------------------
+
+
+class StoredEvent(Struct, frozen=True):
+    """An event as a store keeps it. `body` is JSON, or the JSON of a blob's reference."""
+
+    seq: int
+    at: float
+    kind: str
+    version: int
+    body: bytes
+
+
+class LedgerEntry(Struct, frozen=True, omit_defaults=True):
+    """One attempt at a model call in the ledger, keyed (task, command, attempt).
+
+    `worst` is reserved while the call is open and stands for good where its answer was never
+    seen (`unsettled`); `spent` counts once it is settled. `scopes` are the budgets it counts
+    for.
+    """
+
+    task: str
+    command: str
+    attempt: int
+    agent: str
+    model: str
+    at: float
+    worst: Spend
+    scopes: tuple[Scope, ...] = ()
+    person: str = "owner"
+    namespace: str = "default"
+    spent: Spend | None = None
+    settled: bool = False
+
+
+class Settlement(Struct, frozen=True):
+    """What an attempt really used. `model` is the one that answered."""
+
+    command: str
+    attempt: int
+    spent: Spend
+    model: str
+
+
+class InboxItem(Struct, frozen=True, omit_defaults=True):
+    """Something from outside for a task: `id` is unique within the task, so that it counts once.
+
+    `kind`: `message`, `cancel`, `reply`, `child`. `body` is JSON.
+    """
+
+    task: str
+    id: str
+    kind: str
+    body: bytes
+    at: float
+
+
+class NewTask(Struct, frozen=True):
+    """A task to be made: its row and its first event. Making it twice makes it once."""
+
+    row: TaskRow
+    created: StoredEvent
+
+
+class Append(Struct, frozen=True, omit_defaults=True):
+    """What one step of a task's owner commits, all or nothing.
+
+    `epoch` must be the task's and `events` must follow its last event, else the append fails
+    with LostLease. `reserve` is refused as a whole (BudgetRefused, nothing written) where a scope
+    has no room. `taken` are ids of inbox items moved into the journal. `send` are items for
+    other tasks' inboxes. `files` are changes to the workspace `workspace`: path to digest, None where removed.
+    """
+
+    task: str
+    epoch: int
+    events: tuple[StoredEvent, ...]
+    state: State
+    updated: float
+    outcome: str = ""
+    reason: str = ""
+    reserve: tuple[LedgerEntry, ...] = ()
+    settle: tuple[Settlement, ...] = ()
+    taken: tuple[str, ...] = ()
+    send: tuple[InboxItem, ...] = ()
+    workspace: str = ""
+    files: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
+
+
+class Question(Struct, frozen=True, omit_defaults=True):
+    """A question that waits for a person; `command` is the Ask's id within `task`."""
+
+    task: str
+    command: str
+    body: bytes
+    at: float
+
+
+class Filter(Struct, frozen=True, omit_defaults=True):
+    """Which tasks a listing wants. Newest first; `before` is the id that the last page ended with."""
+
+    namespace: str = "default"
+    states: tuple[State, ...] = ()
+    root: str = ""
+    roots_only: bool = False
+    name: str = ""
+    before: str = ""
+    limit: int = 50
+
+
+class Store(Protocol):
+    """Journals, tasks, inboxes, ledger, workspaces' file lists and definitions.
+
+    Every method may be called from any asyncio task of one loop. Committed means that it survives
+    the loss of power.
+    """
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+    async def create(self, new: NewTask, copy_workspace: tuple[str, str] | None = None) -> bool:
+        """Make a task; False where it is there already. `copy_workspace` (from, to) copies a file list."""
+        ...
+
+    async def claim(self, task: str, owner: str, now: float) -> TaskRow:
+        """Become the owner: the epoch grows by one. Raises LostLease where a living owner holds it."""
+        ...
+
+    async def claimable(self, owner: str, now: float, limit: int) -> list[TaskRow]:
+        """Unfinished tasks without hold whose owner is nobody, or an owner whose lease is over."""
+        ...
+
+    async def heartbeat(self, owner: str, until: float) -> None:
+        """Prolong the lease of everything that `owner` owns to `until` (seconds since the epoch)."""
+        ...
+
+    async def retire(self, owner: str, now: float) -> None:
+        """End the leases of every owner but `owner`: for a host that holds the home alone."""
+        ...
+
+    async def append(self, batch: Append) -> None:
+        """Commit a step. Raises LostLease or BudgetRefused, and then nothing of it is written."""
+        ...
+
+    async def put(self, item: InboxItem) -> bool:
+        """Put something into a task's inbox; False where that id came before, or the task has ended."""
+        ...
+
+    async def inbox(self, task: str) -> list[InboxItem]:
+        """What is in a task's inbox, in the order it came."""
+        ...
+
+    async def hold(self, task: str, hold: str, reason: str) -> None:
+        """Set or clear (`""`) a task's hold."""
+        ...
+
+    async def task(self, task: str) -> TaskRow | None: ...
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]: ...
+
+    async def find(self, prefix: str) -> list[str]:
+        """Up to ten ids of tasks that begin with `prefix`."""
+        ...
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
+        """The events of a journal after a sequence number, in order."""
+        ...
+
+    async def ledger(self, root: str) -> list[LedgerEntry]:
+        """Every attempt of a task's tree, in the order they were made."""
+        ...
+
+    async def spent(self, task: str) -> Spend:
+        """What counts against the account of `task`: settled, reserved and unsettled together."""
+        ...
+
+    async def files(self, workspace: str) -> dict[str, str]:
+        """The committed files of a workspace: path to content digest."""
+        ...
+
+    async def put_definition(self, digest: str, body: bytes) -> None: ...
+
+    async def definition(self, digest: str) -> bytes | None: ...
+
+    async def put_manifest(self, kind: str, name: str, namespace: str, body: bytes, now: float) -> None:
+        """Keep the newest manifest of a kind and name."""
+        ...
+
+    async def manifests(self, kind: str, namespace: str) -> dict[str, bytes]: ...
+
+    async def delete_manifest(self, kind: str, name: str, namespace: str) -> bool: ...
+
+
+class Blobs(Protocol):
+    """Files by content hash. What `put` returned for is on disk and survives the loss of power."""
+
+    async def put(self, content: bytes) -> str:
+        """Keep `content`; its digest. Putting the same twice keeps it once."""
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """The content. Raises NotFound, or StoreDamaged where it no longer has that hash."""
+        ...
+
+
+class Workspace(Protocol):
+    """The files of one workspace, on this machine's disk while somebody works on them.
+
+    Paths are relative, `/`-separated, and never leave the workspace, whatever links are in it.
+    """
+
+    @property
+    def folder(self) -> str:
+        """The folder to hand to a sandbox."""
+        ...
+
+    async def restore(self, files: Mapping[str, str]) -> None:
+        """Make the folder exactly the committed files."""
+        ...
+
+    async def changes(self) -> dict[str, str | None]:
+        """What differs from what was last committed or restored: path to digest of the content
+        (kept as a blob by now), None where removed. Links and devices are removed, not kept."""
+        ...
+
+    def committed(self, changes: Mapping[str, str | None]) -> None:
+        """Take changes as committed, so that `changes` counts from here."""
+        ...
+
+    async def read(self, path: str) -> bytes: ...
+    async def write(self, path: str, content: bytes) -> None: ...
+    async def delete(self, path: str) -> None: ...
+    async def list(self) -> list[tuple[str, int]]:
+        """Paths and sizes in bytes, sorted."""
+        ...
+
+
+class Workspaces(Protocol):
+    """Hands out workspaces by id; one folder each."""
+
+    def workspace(self, id: str) -> Workspace: ...
+
+    async def discard(self, id: str) -> None:
+        """Remove the folder; the committed files remain in the store."""
+        ...
+
+
+class Secrets(Protocol):
+    """Secrets by name, encrypted at rest."""
+
+    async def set(self, name: str, value: str) -> None: ...
+    async def get(self, name: str) -> str | None: ...
+    async def delete(self, name: str) -> bool: ...
+    async def names(self) -> list[str]: ...
+
+
+# --- what performs commands -----------------------------------------------------------------
+
+
+class Model(Protocol):
+    """One model of one provider. An attempt is one call of `answer`; who calls it again is the engine.
+
+    Raises Temporary (with the provider's delay; `sent` where the answer may have been made) and
+    Permanent (`code`: auth, bad-request, context-too-long, not-found, refused, bad-answer).
+    """
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    async def answer(self, request: ModelRequest, tell: Callable[[Delta], None]) -> ModelAnswer: ...
+
+
+class Models(Protocol):
+    """Finds models by what a manifest calls them (a configured name, or `provider:model`)."""
+
+    async def model(self, name: str) -> Model:
+        """Raises NotFound (unknown name) or Unavailable (no key; says which setting)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ToolContext(Protocol):
+    """What a tool may use while it is called."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def agent(self) -> str: ...
+    @property
+    def key(self) -> str:
+        """The idempotency key of this call: the same for every try at it."""
+        ...
+
+    @property
+    def workspace(self) -> Workspace: ...
+    @property
+    def blobs(self) -> Blobs: ...
+    async def run(self, command: str, timeout: float | None = None) -> SandboxOutcome:
+        """Run a shell line in the task's sandbox."""
+        ...
+
+
+class Tool(Protocol):
+    """Something that an agent can call."""
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult: ...
+
+    async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
+        """After a crash: the result, where the call with this key happened; None where nobody can tell.
+        Raises KeyError where it certainly did not happen."""
+        ...
+
+
+class Tools(Protocol):
+    """Finds tools by the name that a manifest gives."""
+
+    def expand(self, name: str) -> list[Tool]:
+        """The tools that a manifest's entry stands for. Raises NotFound."""
+        ...
+
+    def tool(self, name: str) -> Tool:
+        """One tool by its own name. Raises NotFound."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Where code runs. Every run has namespaces of its own; only its workspace stays."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def available(self) -> Availability: ...
+
+    async def prepare(self, packages: Sequence[str], tell: Callable[[str], None]) -> None:
+        """Have these packages ready, installing what is missing (outside, once)."""
+        ...
+
+    async def run(self, run: SandboxRun) -> SandboxOutcome:
+        """Run to the end; ended with everything it started when this is cancelled. Raises Unavailable."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Scripts(Protocol):
+    """The embedded language: a sandboxed subset of Python."""
+
+    async def evaluate(self, evaluation: Evaluation) -> Value | ScriptRequest:
+        """Raises Permanent (code `script-error`) whose message has line and column."""
+        ...
+
+    def mistakes(self, source: str, expression: bool) -> str | None:
+        """Why `source` can't be read, with line and column; None where it can."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Follow(Protocol):
+    """Hands committed events and provisional deltas to whoever follows."""
+
+    def committed(self, events: Sequence[Recorded]) -> None: ...
+
+    def delta(self, task: str, command: str, attempt: int, delta: Delta) -> None: ...
+
+
+Followed = AsyncIterator[Recorded | tuple[str, str, int, Delta]]

@@ -1,0 +1,72 @@
+"""A task as it is started and as it is listed."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.budgets import Limits
+from agenthost.core.lifecycle import Hold, State
+from agenthost.core.parts import Message
+
+
+class Scope(Struct, frozen=True):
+    """A budget that counts for a task: its own, or that of a task above it. `task` holds the account."""
+
+    task: str
+    limits: Limits
+
+
+class TaskSpec(Struct, frozen=True, omit_defaults=True):
+    """Everything that a task starts with. It never changes, so a replay starts from the same.
+
+    `bundle` is the content hash of the definitions that the task uses. `chain` names what runs
+    above it (`agent/coder`), for the limits on depth and loops. `workspace` is the id of the files
+    it works on. `inputs` are a workflow's; `message` is what was said to start it.
+    """
+
+    id: str
+    kind: Literal["agent", "workflow"]
+    name: str
+    bundle: str
+    message: Message
+    inputs: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    title: str = ""
+    namespace: str = "default"
+    person: str = "owner"
+    conversation: str = ""
+    workspace: str = ""
+    workspace_base: str = ""
+    parent: str = ""
+    parent_command: str = ""
+    role: str = ""
+    chain: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    model: str = ""
+
+    @property
+    def root(self) -> str:
+        """The id of the task at the top of the tree."""
+        return self.id.partition(".")[0]
+
+
+class TaskRow(Struct, frozen=True, omit_defaults=True):
+    """A task as tables keep it. Times in seconds since the epoch; `seq` is its last event's number."""
+
+    id: str
+    kind: str
+    name: str
+    state: State
+    created: float
+    updated: float
+    namespace: str = "default"
+    person: str = "owner"
+    parent: str = ""
+    root: str = ""
+    title: str = ""
+    hold: Hold = ""
+    outcome: str = ""
+    reason: str = ""
+    seq: int = 0
+    epoch: int = 0
+    owner: str = ""

@@ -1,0 +1,1 @@
+"""How someone reaches a host. Faces translate and never decide; they don't import each other."""

@@ -1,0 +1,1 @@
+"""HTTP: the host's API, on its local socket so far."""

@@ -27,7 +27,8 @@ class View(Struct, frozen=True, omit_defaults=True):
 class CallModel(Struct, frozen=True, tag="call-model", omit_defaults=True):
     """Call a model. The request is rendered by the program from its state.
 
-    `worst` is the most tokens that the call may use, input and output together.
+    `worst` is the most tokens of input that the call may use (an estimate from above).
+    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`.
     """
 
     id: str
@@ -36,6 +37,7 @@ class CallModel(Struct, frozen=True, tag="call-model", omit_defaults=True):
     purpose: str = "turn"
     max_output: int = 4096
     worst: int = 0
+    fallbacks: tuple[str, ...] = ()
 
     @property
     def repeatable(self) -> bool:

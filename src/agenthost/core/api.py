@@ -1,0 +1,211 @@
+"""The use-cases of a host, as its faces see them. The host fulfils it in process; the client over HTTP.
+
+A face (the command line, a web page) is written against `HostApi` and never knows which it has.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.budgets import Spend
+from agenthost.core.commands import Ask
+from agenthost.core.events import Recorded
+from agenthost.core.models import Delta
+from agenthost.core.parts import FilePart, Message
+from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.tasks import TaskRow
+
+
+class Order(Struct, frozen=True, omit_defaults=True):
+    """Work to be started: an agent or a workflow by name, what is said, files, inputs by name.
+
+    `inputs` of type file name a file that was put before (`put_file`). `model` overrides what
+    `default` means for this task. `key`: the same key starts the work once. `workspace`: files to
+    begin with, path to digest.
+    """
+
+    name: str
+    text: str = ""
+    files: tuple[FilePart, ...] = ()
+    inputs: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    model: str = ""
+    key: str = ""
+    title: str = ""
+    workspace: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    namespace: str = "default"
+    person: str = "owner"
+
+
+class OpenQuestion(Struct, frozen=True):
+    """A question that waits for a person: which task asked it (perhaps far below the root), and what."""
+
+    task: str
+    ask: Ask
+    at: float
+
+
+class TaskDetail(Struct, frozen=True):
+    """A task with what is below it, what it waits for and what it has used."""
+
+    row: TaskRow
+    children: tuple[TaskRow, ...] = ()
+    questions: tuple[OpenQuestion, ...] = ()
+    spent: Spend = Spend()
+    trace: str = ""
+
+
+class LiveDelta(Struct, frozen=True):
+    """A provisional piece of a model's answer: of which task, command and attempt."""
+
+    task: str
+    command: str
+    attempt: int
+    delta: Delta
+
+
+class Artifact(Struct, frozen=True):
+    """A file that a task produced: its path in the workspace, content hash and size in bytes."""
+
+    path: str
+    digest: str
+    size: int = 0
+
+
+class Applied(Struct, frozen=True):
+    """What became of a manifest: `created`, `changed` or `unchanged`."""
+
+    kind: str
+    name: str
+    outcome: str
+
+
+class ManifestProblem(Struct, frozen=True):
+    """A mistake in a manifest: where, and what was expected."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+
+
+class ModelLine(Struct, frozen=True, omit_defaults=True):
+    """A model as it is listed; `note` says why it can't be used, or where it was found."""
+
+    name: str
+    provider: str
+    usable: bool
+    window: int = 0
+    images: bool = False
+    input_price: float | None = None
+    output_price: float | None = None
+    note: str = ""
+
+
+class ReplayReport(Struct, frozen=True, omit_defaults=True):
+    """A journal decided again: how many events agreed; where the first difference is, if any."""
+
+    task: str
+    events: int
+    commands: int
+    agrees: bool
+    difference: str = ""
+    seq: int = 0
+
+
+class Finding(Struct, frozen=True, omit_defaults=True):
+    """One line of `doctor`: `ok`, `warn` or `fail`, what was looked at, what was seen, how to mend it."""
+
+    status: str
+    what: str
+    seen: str = ""
+    fix: str = ""
+
+
+class HostInfo(Struct, frozen=True, omit_defaults=True):
+    """Which host this is. `serving` is False for one that lives in the command's own process."""
+
+    version: str
+    home: str
+    pid: int
+    serving: bool = False
+
+
+class HostApi(Protocol):
+    """What a host does for those who reach it. Unknown names raise NotFound with the nearest known."""
+
+    async def info(self) -> HostInfo: ...
+
+    async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
+        """Keep a file; BadInput where it is empty, too large, or not what its name says."""
+        ...
+
+    async def get_file(self, digest: str) -> bytes: ...
+
+    async def start(self, order: Order) -> TaskRow:
+        """Start work. BadInput and NotFound are raised before anything is kept."""
+        ...
+
+    def follow(
+        self, task: str, after: dict[str, int] | None = None, tree: bool = True
+    ) -> AsyncIterator[Recorded | LiveDelta]:
+        """What has happened and happens, of a task and everything below it, until it has ended.
+
+        `after` gives, by task id, the last sequence number seen; nothing is missed or repeated.
+        Deltas come between, only live.
+        """
+        ...
+
+    async def find(self, prefix: str) -> str:
+        """The one task id that begins with `prefix` (`last` is the newest root). NotFound, or BadInput where several do."""
+        ...
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]: ...
+
+    async def task(self, task: str) -> TaskDetail: ...
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]: ...
+
+    async def say(self, task: str, message: Message) -> None:
+        """A message for a running task; it is seen at the next step."""
+        ...
+
+    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+        """Answer an open question of the task or of one below it (the only one, or `task/command`)."""
+        ...
+
+    async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None: ...
+
+    async def artifacts(self, task: str) -> list[Artifact]: ...
+
+    async def ledger(self, task: str) -> list[LedgerEntry]: ...
+
+    async def export(self, task: str) -> bytes:
+        """A task with everything below it as one file (a zip of journals, definitions and blobs)."""
+        ...
+
+    async def replay(self, task: str) -> list[ReplayReport]:
+        """Decide a task's journal, and those below it, again; nothing is performed."""
+        ...
+
+    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take manifests, file name to YAML. All of them or, where there is any problem, none."""
+        ...
+
+    async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The manifests of a kind (`agent`, `workflow`) by name."""
+        ...
+
+    async def delete(self, kind: str, name: str) -> None: ...
+
+    async def models(self) -> list[ModelLine]: ...
+
+    async def set_secret(self, name: str, value: str) -> None: ...
+
+    async def secrets(self) -> list[str]: ...
+
+    async def doctor(self) -> list[Finding]: ...
+
+    async def close(self) -> None: ...

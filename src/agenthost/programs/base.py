@@ -1,0 +1,180 @@
+"""What every program's state has: what was asked and is open, what is in doubt, what was said.
+
+The crash rule's second half stands here: a command that may have happened and can't be repeated
+is put to a person, and what the person says becomes the command's answer, or a new try at it.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.commands import (
+    Ask,
+    CallModel,
+    CallTool,
+    Command,
+    Finish,
+    RunCommand,
+    StartChild,
+    Verdict,
+)
+from agenthost.core.errors import Failure
+from agenthost.core.events import (
+    Answer,
+    Answered,
+    Asked,
+    CancelAsked,
+    Claimed,
+    Created,
+    Doubted,
+    Finished,
+    Received,
+    Recorded,
+    Reply,
+    Started,
+)
+from agenthost.core.parts import Message
+from agenthost.core.tasks import TaskSpec
+from agenthost.core.tools import text_result
+
+DOUBT_OPTIONS = ("it happened", "run it again", "give up")
+
+
+class Open(Struct):
+    """A command without answer yet, and where in the journal it was asked."""
+
+    command: Command
+    seq: int
+    started: bool = False
+    doubted: bool = False
+
+
+class BaseState(Struct, kw_only=True):
+    """The part of a state that the engine and every program share."""
+
+    spec: TaskSpec
+    created_at: float = 0.0
+    now: float = 0.0
+    seq: int = 0
+    epoch: int = 0
+    open: dict[str, Open] = msgspec.field(default_factory=dict[str, Open])
+    again: dict[str, Command] = msgspec.field(default_factory=dict[str, Command])
+    again_of: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    received: list[Message] = msgspec.field(default_factory=list[Message])
+    cancel: CancelAsked | None = None
+    finished: Finished | None = None
+
+
+class Delivery(Struct, frozen=True):
+    """A command with its answer or its failure, as the program that asked for it takes it.
+
+    `id` is the one that the program gave, also where a person had it done again under a new one.
+    """
+
+    id: str
+    command: Command
+    answer: Answer | None
+    failure: Failure | None
+    seq: int
+
+
+def doubt_id(command: str) -> str:
+    """The id of the question about a command in doubt."""
+    return f"{command}-doubt"
+
+
+def describe(command: Command) -> str:
+    """A command in a few words, for people."""
+    if isinstance(command, CallTool):
+        return f"the tool '{command.tool}'"
+    if isinstance(command, RunCommand):
+        return f"the command `{command.command}`"
+    if isinstance(command, CallModel):
+        return f"a call of the model '{command.model}'"
+    if isinstance(command, StartChild):
+        return f"the {command.kind} '{command.name}'"
+    return f"the command {command.id}"
+
+
+def track(state: BaseState, recorded: Recorded) -> Delivery | None:
+    """Bring the shared part of `state` up to an event; the answer it delivers to the program, if any."""
+    event = recorded.event
+    state.seq = recorded.seq
+    state.now = recorded.at
+    if isinstance(event, Answered):
+        return _answered(state, recorded.seq, event)
+    if isinstance(event, Asked):
+        state.open[event.command.id] = Open(event.command, recorded.seq)
+        state.again.pop(event.command.id, None)
+    elif isinstance(event, Started):
+        state.open[event.command].started = True
+    elif isinstance(event, Doubted):
+        state.open[event.command].doubted = True
+    elif isinstance(event, Claimed):
+        state.epoch = event.epoch
+    elif isinstance(event, Received):
+        state.received.append(event.message)
+    elif isinstance(event, CancelAsked):
+        state.cancel = event
+    elif isinstance(event, Finished):
+        state.finished = event
+        state.open.clear()
+    elif isinstance(event, Created):
+        state.created_at = recorded.at
+    return None
+
+
+def _answered(state: BaseState, seq: int, event: Answered) -> Delivery | None:
+    entry = state.open.pop(event.command, None)
+    if entry is None:
+        return None
+    command = entry.command
+    if isinstance(command, Ask) and command.kind == "doubt":
+        return _doubt_settled(state, seq, command, event)
+    original = state.again_of.pop(command.id, command.id)
+    return Delivery(original, command, event.answer, event.failure, seq)
+
+
+def _doubt_settled(state: BaseState, seq: int, ask: Ask, event: Answered) -> Delivery | None:
+    entry = state.open.pop(ask.about, None)
+    if entry is None:
+        return None
+    command = entry.command
+    text = event.answer.text.strip().lower() if isinstance(event.answer, Reply) else ""
+    original = state.again_of.pop(command.id, command.id)
+    if text == "run it again":
+        base, _, count = command.id.partition("~")
+        renamed = msgspec.structs.replace(command, id=f"{base}~{int(count or 1) + 1}")
+        state.again[renamed.id] = renamed
+        state.again_of[renamed.id] = original
+        return None
+    if text == "it happened":
+        told = text_result(
+            "The host stopped while this was going on. A person confirmed that it happened; its output is lost."
+        )
+        return Delivery(original, command, told, None, seq)
+    failure = Failure("in-doubt", "The host stopped while this was going on, and a person decided not to run it again.")
+    return Delivery(original, command, None, failure, seq)
+
+
+def shared_commands(state: BaseState) -> Iterator[Command | Finish]:
+    """What every program asks for first: its end where it was cancelled, questions about doubts,
+    and what a person wants done again. After a Finish nothing else is to be asked."""
+    if state.cancel is not None:
+        reason = state.cancel.reason or f"cancelled by {state.cancel.by}"
+        yield Finish(Verdict("canceled", reason))
+        return
+    for entry in state.open.values():
+        if entry.doubted and doubt_id(entry.command.id) not in state.open:
+            yield Ask(
+                id=doubt_id(entry.command.id),
+                kind="doubt",
+                question=(
+                    f"The host stopped while {describe(entry.command)} was going on. It can't be known whether it "
+                    "happened, and doing it twice may do harm. What is right?"
+                ),
+                options=DOUBT_OPTIONS,
+                about=entry.command.id,
+            )
+    yield from state.again.values()

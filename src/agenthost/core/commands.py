@@ -154,11 +154,15 @@ class Stop(Struct, frozen=True, tag="stop"):
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):
-    """How a task ended and why. `evidence` are the sequence numbers of the events that show it."""
+    """How a task ended and why. `evidence` are the sequence numbers of the events that show it.
+
+    `code` is the failure's code where one ended it (`budget`, `auth`, `scripted-unreadable`, ...).
+    """
 
     outcome: Literal["done", "partly", "blocked", "unachievable", "needs-person", "canceled"]
     reason: str = ""
     evidence: tuple[int, ...] = ()
+    code: str = ""
 
 
 class Finish(Struct, frozen=True, tag="finish", omit_defaults=True):

@@ -23,6 +23,7 @@ class PinnedTool(BaseModel):
     read_only: bool = False
     idempotent: bool = False
     approval: bool = False
+    workspace: bool = False
 
 
 class PinnedModel(BaseModel):

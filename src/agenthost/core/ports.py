@@ -9,12 +9,12 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.budgets import Spend
+from agenthost.core.budgets import Limits, Spend
 from agenthost.core.commands import CallModel, Command, Evaluate, Finish
 from agenthost.core.events import Recorded, ScriptRequest, Value
 from agenthost.core.lifecycle import State
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
-from agenthost.core.sandboxes import Availability, SandboxOutcome, SandboxRun
+from agenthost.core.sandboxes import Availability, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
 from agenthost.core.tools import ToolResult, ToolSpec
 
@@ -171,8 +171,9 @@ class Store(Protocol):
     async def open(self) -> None: ...
     async def close(self) -> None: ...
 
-    async def create(self, new: NewTask, copy_workspace: tuple[str, str] | None = None) -> bool:
-        """Make a task; False where it is there already. `copy_workspace` (from, to) copies a file list."""
+    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = ()) -> bool:
+        """Make a task; False where it is there already, and then nothing is changed. `copies` are
+        workspaces' file lists to copy (from, to). A row with an owner is owned from the start."""
         ...
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
@@ -411,6 +412,26 @@ class Scripts(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Programs(Protocol):
+    """What a task runs, and what the host says of it now."""
+
+    async def program(self, spec: TaskSpec) -> Program[Any]:
+        """The program of a task's pinned definitions. Raises NotFound where they are gone."""
+        ...
+
+    async def policy(self, spec: TaskSpec) -> SandboxPolicy:
+        """The sandbox policy of a task, from its pinned definition."""
+        ...
+
+    def replicas(self, namespace: str, role: str) -> int:
+        """How many runs of a role (`WORKFLOW/ROLE`) may go on at once, read live."""
+        ...
+
+    def limits(self, scope: Scope) -> Limits:
+        """A budget as it is now."""
+        ...
 
 
 class Follow(Protocol):

@@ -10,11 +10,16 @@ from agenthost.core.lifecycle import Hold, State
 from agenthost.core.parts import Message
 
 
-class Scope(Struct, frozen=True):
-    """A budget that counts for a task: its own, or that of a task above it. `task` holds the account."""
+class Scope(Struct, frozen=True, omit_defaults=True):
+    """A budget that counts for a task: its own, or that of a task above it. `task` holds the account.
+
+    `source` (`agent/coder`) names the manifest whose budget it is: it is read live, and `limits` is
+    what it was when the task began, for when that manifest is gone.
+    """
 
     task: str
     limits: Limits
+    source: str = ""
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):
@@ -22,7 +27,8 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
 
     `bundle` is the content hash of the definitions that the task uses. `chain` names what runs
     above it (`agent/coder`), for the limits on depth and loops. `workspace` is the id of the files
-    it works on. `inputs` are a workflow's; `message` is what was said to start it.
+    it works on; `workspace_base` is the id of the list of what they were copied from, where they are a copy.
+    `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
     """
 
     id: str

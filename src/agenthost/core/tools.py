@@ -13,6 +13,7 @@ class ToolSpec(Struct, frozen=True, omit_defaults=True):
 
     `read_only` and `idempotent` mean what MCP's readOnlyHint and idempotentHint mean: such a
     call may be made again after a crash. `approval`: a person must agree before each call.
+    `workspace`: it works on the task's files; such calls in one workspace go one after another.
     """
 
     name: str
@@ -21,6 +22,7 @@ class ToolSpec(Struct, frozen=True, omit_defaults=True):
     read_only: bool = False
     idempotent: bool = False
     approval: bool = False
+    workspace: bool = False
 
     @property
     def repeatable(self) -> bool:

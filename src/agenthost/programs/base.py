@@ -79,6 +79,11 @@ class Delivery(Struct, frozen=True):
     seq: int
 
 
+def awaits(state: BaseState, id: str) -> bool:
+    """Whether the command that the program called `id` is asked and not answered yet."""
+    return id in state.open or id in state.again_of.values()
+
+
 def doubt_id(command: str) -> str:
     """The id of the question about a command in doubt."""
     return f"{command}-doubt"

@@ -1,0 +1,70 @@
+"""Hands committed events and provisional deltas to whoever follows, within this process."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from agenthost.core.api import LiveDelta
+from agenthost.core.events import Recorded
+from agenthost.core.ids import root_id
+from agenthost.core.models import Delta
+
+MOST_WAITING = 4096
+"""Items that wait for a slow follower before it has to read the journal again."""
+
+
+class Follower:
+    """One who follows a task's tree. What doesn't fit is dropped and `missed` says so."""
+
+    def __init__(self) -> None:
+        self.items: deque[Recorded | LiveDelta] = deque()
+        self.missed = False
+        self._wake = asyncio.Event()
+
+    def put(self, item: Recorded | LiveDelta) -> None:
+        if len(self.items) >= MOST_WAITING:
+            self.items.clear()
+            self.missed = True
+        self.items.append(item)
+        self._wake.set()
+
+    async def wait(self) -> None:
+        """Until there is something (or something was missed)."""
+        await self._wake.wait()
+        self._wake.clear()
+
+
+class Bus:
+    """Followers by the root of the tree that they follow."""
+
+    def __init__(self) -> None:
+        self._followers: dict[str, list[Follower]] = {}
+
+    def follow(self, task: str) -> Follower:
+        follower = Follower()
+        self._followers.setdefault(root_id(task), []).append(follower)
+        return follower
+
+    def leave(self, task: str, follower: Follower) -> None:
+        followers = self._followers.get(root_id(task), [])
+        if follower in followers:
+            followers.remove(follower)
+        if not followers:
+            self._followers.pop(root_id(task), None)
+
+    def committed(self, events: Sequence[Recorded]) -> None:
+        """Events that are in the journal now."""
+        if self._followers and events:
+            for follower in self._followers.get(root_id(events[0].task), ()):
+                for event in events:
+                    follower.put(event)
+
+    def delta(self, task: str, command: str, attempt: int, delta: Delta) -> None:
+        """A provisional piece of an answer."""
+        if self._followers:
+            for follower in self._followers.get(root_id(task), ()):
+                follower.put(LiveDelta(task, command, attempt, delta))
+
+    def followed(self, task: str) -> bool:
+        """Whether anybody follows the task."""
+        return root_id(task) in self._followers

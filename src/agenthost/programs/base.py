@@ -32,6 +32,7 @@ from agenthost.core.events import (
     Received,
     Recorded,
     Reply,
+    Retried,
     Started,
 )
 from agenthost.core.parts import Message
@@ -42,10 +43,12 @@ DOUBT_OPTIONS = ("it happened", "run it again", "give up")
 
 
 class Open(Struct):
-    """A command without answer yet, and where in the journal it was asked."""
+    """A command without answer yet: where in the journal and when it was asked, and its attempt (from 1)."""
 
     command: Command
     seq: int
+    at: float = 0.0
+    attempt: int = 1
     started: bool = False
     doubted: bool = False
 
@@ -110,10 +113,12 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     if isinstance(event, Answered):
         return _answered(state, recorded.seq, event)
     if isinstance(event, Asked):
-        state.open[event.command.id] = Open(event.command, recorded.seq)
+        state.open[event.command.id] = Open(event.command, recorded.seq, recorded.at)
         state.again.pop(event.command.id, None)
     elif isinstance(event, Started):
         state.open[event.command].started = True
+    elif isinstance(event, Retried):
+        state.open[event.command].attempt = event.attempt
     elif isinstance(event, Doubted):
         state.open[event.command].doubted = True
     elif isinstance(event, Claimed):

@@ -1,0 +1,60 @@
+"""Ledger entries of model calls: the worst case reserved before, the real use settled after."""
+
+from agenthost.core.budgets import Limits, Spend, cost_of
+from agenthost.core.commands import CallModel
+from agenthost.core.errors import AgentHostError
+from agenthost.core.models import ModelAnswer, ModelCard, Usage
+from agenthost.core.ports import LedgerEntry, Models, Programs, Settlement
+from agenthost.core.tasks import Scope, TaskSpec
+
+
+class Accounts:
+    """Makes ledger entries for one engine."""
+
+    def __init__(self, models: Models, programs: Programs) -> None:
+        self._models = models
+        self._programs = programs
+
+    async def card(self, name: str) -> ModelCard | None:
+        """The card of a model, None where it can't be had (its call will say why)."""
+        try:
+            return (await self._models.model(name)).card
+        except AgentHostError:
+            return None
+
+    async def reserve(self, spec: TaskSpec, command: CallModel, attempt: int, model: str, now: float) -> LedgerEntry:
+        """The entry of an attempt that is about to be made. Raises AgentHostError (`price-unknown`) where a
+        money budget is set and the model's price isn't known."""
+        scopes = tuple(Scope(scope.task, self._programs.limits(scope), scope.source) for scope in spec.scopes)
+        card = await self.card(model)
+        usage = Usage(command.worst, command.max_output)
+        cost = cost_of(card, usage) if card is not None else 0.0
+        if cost is None and any(scope.limits.cost is not None for scope in scopes):
+            error = AgentHostError(
+                f"a money budget is set and the price of '{model}' is not known; set input_price and output_price "
+                f"of this model in agenthost.toml, or take the cost out of the budget"
+            )
+            error.code = "price-unknown"
+            raise error
+        worst = Spend(1 if command.purpose == "turn" else 0, usage.total, cost or 0.0)
+        return LedgerEntry(
+            task=spec.id,
+            command=command.id,
+            attempt=attempt,
+            agent=spec.name,
+            model=model,
+            at=now,
+            worst=worst,
+            scopes=tuple(scope for scope in scopes if scope.limits != Limits()),
+            person=spec.person,
+            namespace=spec.namespace,
+        )
+
+    async def settle(self, command: CallModel, attempt: int, name: str, answer: ModelAnswer) -> tuple[Settlement, ...]:
+        """What an answered attempt really used. Without usage from the provider the worst case stands."""
+        if answer.usage.total == 0:
+            return ()
+        card = await self.card(name)
+        cost = cost_of(card, answer.usage) if card is not None else None
+        spent = Spend(1 if command.purpose == "turn" else 0, answer.usage.total, cost or 0.0)
+        return (Settlement(command.id, attempt, spent, answer.model or name),)

@@ -1,0 +1,212 @@
+"""The engine of one host: takes tasks over, works on them, and keeps their leases."""
+
+import asyncio
+from typing import Any
+
+from msgspec import Struct
+
+from agenthost.core.errors import AgentHostError, LostLease, NewerVersion, Temporary
+from agenthost.core.events import Created, Recorded
+from agenthost.core.lifecycle import FINAL
+from agenthost.core.ports import InboxItem
+from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.engine import children
+from agenthost.engine.owner import Owner
+from agenthost.engine.parts import EngineSettings, Parts
+from agenthost.engine.services import Services
+from agenthost.engine.slots import Slots
+from agenthost.engine.supervisor import Supervisor
+
+PAGE = 1000
+"""Events read at once when a task is restored."""
+
+
+class Work(Struct):
+    """A task that this engine works on: its owner once it has one, and whether something came meanwhile."""
+
+    owner: Owner | None = None
+    poked: asyncio.Event = asyncio.Event()
+
+
+class Engine:
+    """Works on tasks until it is closed. `owner` names this engine among all that share the store."""
+
+    def __init__(self, parts: Parts, settings: EngineSettings, owner: str) -> None:
+        self._parts = parts
+        self._settings = settings
+        self._work: dict[str, Work] = {}
+        self._supervisor = Supervisor(self._report)
+        self.services = Services(parts, settings, owner, self._supervisor, self.submit)
+        self.slots = Slots(self._most)
+        self._closing = False
+
+    # --- start and end ----------------------------------------------------------------------------
+
+    async def start(self, alone: bool) -> int:
+        """Take over every unfinished task whose owner is gone and go on with it; how many those are.
+
+        `alone`: this engine holds the home, so all other owners are gone, whatever their leases say.
+        """
+        now = self._parts.clock()
+        owner = self.services.owner
+        await self._parts.store.heartbeat(owner, now + self._settings.lease)
+        if alone:
+            await self._parts.store.retire(owner, now)
+        count = 0
+        for row in await self._parts.store.claimable(owner, now, 1_000_000):
+            self.submit(row.id)
+            count += 1
+        self._supervisor.start("heartbeat", self._beat())
+        return count
+
+    async def close(self) -> None:
+        """Stop working. What runs is in the journal and goes on at the next start."""
+        self._closing = True
+        await self._supervisor.close()
+        # A lease that is over now lets another host go on at once.
+        await self._parts.store.heartbeat(self.services.owner, self._parts.clock())
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.heartbeat)
+            try:
+                await self._parts.store.heartbeat(self.services.owner, self._parts.clock() + self._settings.lease)
+            except Temporary as error:
+                self._parts.log.warning("heartbeat failed", error=error.message)
+
+    def _report(self, name: str, error: BaseException) -> None:
+        self._parts.log.error("fault", what=name, error=repr(error), exc_info=error)
+
+    def _most(self, key: str) -> int:
+        if not key:
+            return self._settings.tasks
+        namespace, _, role = key.partition(":")
+        return max(1, self._parts.programs.replicas(namespace, role))
+
+    # --- tasks ------------------------------------------------------------------------------------
+
+    async def create(self, spec: TaskSpec) -> bool:
+        """Make a root task and work on it; False where it is there already."""
+        at = self._parts.clock()
+        new = await children.new_task(spec, self.services.codec, at, self.services.owner)
+        made = await self._parts.store.create(new)
+        if made:
+            created = Recorded(spec.id, 1, at, Created(spec))
+            self.services.committed([created], ())
+            self._start(spec.id, (new.row, created))
+        return made
+
+    def submit(self, task: str) -> None:
+        """Have a task worked on; where it is being worked on, it looks into its inbox."""
+        work = self._work.get(task)
+        if work is not None:
+            work.poked.set()
+            if work.owner is not None:
+                work.owner.poke()
+        elif not self._closing:
+            self._start(task, None)
+
+    async def put(self, item: InboxItem) -> bool:
+        """Put something into a task's inbox and have it seen; False where it came before or the task has ended."""
+        taken = await self._parts.store.put(item)
+        if taken:
+            self.submit(item.task)
+        return taken
+
+    def working(self) -> list[str]:
+        """The tasks that are being worked on."""
+        return sorted(self._work)
+
+    def _start(self, task: str, fresh: tuple[TaskRow, Recorded] | None) -> None:
+        self._work[task] = Work(poked=asyncio.Event())
+        self._supervisor.start(task, self._guarded(task, fresh))
+
+    async def _guarded(self, task: str, fresh: tuple[TaskRow, Recorded] | None) -> None:
+        """The fence around a task's worker: what fails here holds this task and no other."""
+        try:
+            while True:
+                try:
+                    await self._work_on(task, fresh)
+                    return
+                except Temporary as error:
+                    self._parts.log.warning("store failed, again soon", task=task, error=error.message)
+                    fresh = None
+                    await asyncio.sleep(error.delay or self._settings.store_delay)
+        except LostLease as error:
+            self._parts.log.warning("lease lost", task=task, error=error.message)
+        except NewerVersion as error:
+            await self._dead_letter(task, error.message)
+        except Exception as error:  # noqa: BLE001 - a task's worker is one of the three fences
+            self.services.fault(task, error)
+            await self._dead_letter(task, f"{type(error).__name__}: {error}")
+        finally:
+            self._work.pop(task, None)
+            self.services.ended(task)
+
+    async def _dead_letter(self, task: str, reason: str) -> None:
+        self._parts.log.error("task held", task=task, reason=reason)
+        try:
+            await self._parts.store.hold(task, "dead-letter", reason)
+        except AgentHostError as error:
+            self._parts.log.error("hold failed", task=task, error=error.message)
+
+    async def _work_on(self, task: str, fresh: tuple[TaskRow, Recorded] | None) -> None:
+        store = self._parts.store
+        if fresh is None:
+            row = await store.task(task)
+            if row is None or row.state in FINAL or row.hold:
+                return
+            first = await store.events(task, 0, 1)
+            created = await self.services.codec.decode(task, first[0])
+        else:
+            row, created = fresh
+        assert isinstance(created.event, Created)
+        spec = created.event.spec
+        key = f"{spec.namespace}:{spec.role}" if spec.role else "" if not spec.parent else None
+        turn = self.slots.ask(key) if key is not None else None
+        try:
+            if turn is not None and not turn.done():
+                await self._wait_for_slot(task, turn)
+            await self._own(row, spec, created, fresh is not None)
+        finally:
+            if turn is not None and key is not None:
+                self.slots.give_back(key, turn)
+
+    async def _wait_for_slot(self, task: str, turn: asyncio.Future[None]) -> None:
+        """Wait for a slot, or for a cancel, which needs none."""
+        poked = self._work[task].poked
+        while not turn.done():
+            poked.clear()
+            if any(item.kind == "cancel" for item in await self._parts.store.inbox(task)):
+                return
+            waiting = self._supervisor.start(f"{task} waits for a slot", poked.wait())
+            try:
+                await asyncio.wait({turn, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+
+    async def _own(self, row: TaskRow, spec: TaskSpec, created: Recorded, fresh: bool) -> None:
+        program = await self._parts.programs.program(spec)
+        state = program.apply(program.initial(spec), created)
+        if not fresh:
+            row = await self._parts.store.claim(row.id, self.services.owner, self._parts.clock())
+            state = await self._restore(program, state, row.id)
+            if row.state in FINAL:
+                return
+        owner = Owner(self.services, row, state, program)
+        work = self._work[row.id]
+        work.owner = owner
+        if not fresh or work.poked.is_set():
+            owner.poke()
+        await owner.run(restored=not fresh)
+
+    async def _restore(self, program: Any, state: Any, task: str) -> Any:
+        """Bring a program's state up to the end of the journal, by `apply` alone."""
+        after = 1
+        while True:
+            page = await self._parts.store.events(task, after, PAGE)
+            for stored in page:
+                state = program.apply(state, await self.services.codec.decode(task, stored))
+            if len(page) < PAGE:
+                return state
+            after = page[-1].seq

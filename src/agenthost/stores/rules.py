@@ -1,0 +1,126 @@
+"""What a step may commit, decided in one place for every store: leases, order, budgets, accounts. Pure.
+
+An account holds what counts against one budget: turns, tokens, and money in whole nano-USD, so
+that thousands of reservations and settlements leave no rounding behind.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from agenthost.core.budgets import Spend, refusal
+from agenthost.core.errors import BudgetRefused, LostLease, NotFound
+from agenthost.core.ports import Append
+from agenthost.core.tasks import Scope
+
+Account = tuple[int, int, int]
+EMPTY: Account = (0, 0, 0)
+NANO = 1_000_000_000
+
+
+class Place(Struct, frozen=True):
+    """Where a task stands: the epoch of its owner, its last event, and whether it has ended."""
+
+    epoch: int
+    seq: int
+    ended: bool
+
+
+class Attempt(Struct, frozen=True):
+    """What the ledger holds of an attempt that is to be settled."""
+
+    worst: Spend
+    scopes: tuple[Scope, ...]
+    settled: bool
+
+
+def weigh(spend: Spend) -> Account:
+    """A spend as it counts in accounts."""
+    return spend.turns, spend.tokens, round(spend.cost * NANO)
+
+
+def total(account: Account) -> Spend:
+    """An account as a spend."""
+    return Spend(account[0], account[1], account[2] / NANO)
+
+
+def check_place(batch: Append, place: Place | None) -> None:
+    """Raises LostLease unless the batch comes from the task's owner and follows its last event."""
+    if place is None:
+        raise LostLease(f"there is no task '{batch.task}', so nothing can be added to its journal", task=batch.task)
+    if place.ended:
+        raise LostLease(f"task '{batch.task}' has ended; its journal is closed", task=batch.task)
+    if place.epoch != batch.epoch:
+        raise LostLease(
+            f"task '{batch.task}' has another owner by now (epoch {place.epoch}, this one had {batch.epoch})",
+            task=batch.task,
+        )
+    expected = place.seq
+    for event in batch.events:
+        expected += 1
+        if event.seq != expected:
+            raise LostLease(
+                f"event {event.seq} does not follow the journal of task '{batch.task}', which goes on with {expected}",
+                task=batch.task,
+            )
+
+
+def charge(
+    batch: Append,
+    accounts: Mapping[str, Account],
+    attempts: Mapping[tuple[str, str, int], Attempt],
+) -> dict[str, Account]:
+    """The accounts that a batch changes, as they are afterwards.
+
+    `attempts` are those of the ledger that the batch names, by (task, command, attempt). Raises
+    BudgetRefused where a scope has no room, ValueError where an attempt is reserved twice, or
+    settled without being open: the engine never does that.
+    """
+    after: dict[str, Account] = {}
+    reserved: dict[tuple[str, str, int], Attempt] = {}
+
+    def add(scopes: tuple[Scope, ...], weight: Account) -> None:
+        for task in {scope.task for scope in scopes}:
+            turns, tokens, cost = after.get(task) or accounts.get(task, EMPTY)
+            after[task] = (turns + weight[0], tokens + weight[1], cost + weight[2])
+
+    for entry in batch.reserve:
+        key = (entry.task, entry.command, entry.attempt)
+        if entry.task != batch.task:
+            raise ValueError(f"a step of task '{batch.task}' can't reserve for task '{entry.task}'")
+        if key in attempts or key in reserved:
+            raise ValueError(f"attempt {entry.attempt} of command '{entry.command}' is in the ledger already")
+        reserved[key] = Attempt(entry.worst, entry.scopes, False)
+        for scope in entry.scopes:
+            why = refusal(scope.limits, total(after.get(scope.task) or accounts.get(scope.task, EMPTY)), entry.worst)
+            if why:
+                raise BudgetRefused(
+                    why if scope.task == batch.task else f"{why} (by task '{scope.task}' and what it started)",
+                    scope=scope.task,
+                )
+        add(entry.scopes, weigh(entry.worst))
+    for settlement in batch.settle:
+        key = (batch.task, settlement.command, settlement.attempt)
+        attempt = reserved.get(key) or attempts.get(key)
+        if attempt is None or attempt.settled:
+            raise ValueError(
+                f"attempt {settlement.attempt} of command '{settlement.command}' is not open in the ledger"
+            )
+        reserved[key] = Attempt(attempt.worst, attempt.scopes, True)
+        spent, worst = weigh(settlement.spent), weigh(attempt.worst)
+        add(attempt.scopes, (spent[0] - worst[0], spent[1] - worst[1], spent[2] - worst[2]))
+    return after
+
+
+def not_claimed(task: str, found: bool, ended: bool) -> NotFound | LostLease:
+    """Why a claim failed."""
+    if not found:
+        return unknown(task)
+    if ended:
+        return LostLease(f"task '{task}' has ended; nobody can own it any more", task=task)
+    return LostLease(f"task '{task}' belongs to an owner whose lease is still good", task=task)
+
+
+def unknown(task: str) -> NotFound:
+    """There is no such task."""
+    return NotFound(f"there is no task '{task}'; `agenthost tasks list` shows those that there are", task=task)

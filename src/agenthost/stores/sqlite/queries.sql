@@ -1,0 +1,137 @@
+-- The statements of the SQLite store. `-- name:` begins one; the row after `/* many */` is repeated
+-- as often as there are rows, so that a whole group costs one step of one statement.
+
+-- name: create_task
+INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: copy_files
+INSERT OR REPLACE INTO files (workspace, path, digest) SELECT ?2, path, digest FROM files WHERE workspace = ?1
+
+-- name: know_owner
+INSERT OR IGNORE INTO owners (owner, until) VALUES (?, 0)
+
+-- name: claim
+UPDATE tasks SET owner = :owner, epoch = epoch + 1
+WHERE id = :task AND ended = 0
+  AND (owner IN ('', :owner)
+       OR NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner = tasks.owner AND owners.until > :now))
+RETURNING id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner
+
+-- name: heartbeat
+INSERT INTO owners (owner, until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until
+
+-- name: release_others
+UPDATE tasks SET owner = '' WHERE ended = 0 AND owner <> '' AND owner <> ?
+
+-- name: forget_owners
+DELETE FROM owners WHERE owner <> ?
+
+-- name: set_hold
+UPDATE tasks SET hold = ?, reason = ? WHERE id = ? AND ended = 0
+
+-- name: places
+SELECT json_group_array(json_array(id, epoch, seq, ended)) FROM tasks WHERE id IN (VALUES /* many */ (?))
+
+-- name: accounts
+SELECT json_group_array(json_array(task, turns, tokens, cost)) FROM accounts WHERE task IN (VALUES /* many */ (?))
+
+-- name: attempts
+WITH wanted (root, task, command, attempt) AS (VALUES /* many */ (?, ?, ?, ?))
+SELECT ledger.task, ledger.command, ledger.attempt, worst_turns, worst_tokens, worst_cost, scopes, settled
+FROM wanted CROSS JOIN ledger ON ledger.root = wanted.root AND ledger.task = wanted.task
+  AND ledger.command = wanted.command AND ledger.attempt = wanted.attempt
+
+-- name: move_tasks
+WITH moved (id, state, updated, seq, outcome, reason) AS (VALUES /* many */ (?, ?, ?, ?, ?, ?))
+UPDATE tasks SET state = moved.state, updated = moved.updated, seq = moved.seq, outcome = moved.outcome,
+  reason = iif(hold = '', moved.reason, tasks.reason)
+FROM moved WHERE tasks.id = moved.id
+
+-- name: end_tasks
+WITH moved (id, state, updated, seq, outcome, reason) AS (VALUES /* many */ (?, ?, ?, ?, ?, ?))
+UPDATE tasks SET state = moved.state, updated = moved.updated, seq = moved.seq, outcome = moved.outcome,
+  reason = moved.reason, hold = '', owner = '', ended = 1
+FROM moved WHERE tasks.id = moved.id
+
+-- name: add_events
+INSERT INTO events (task, seq, at, kind, version, body) VALUES /* many */ (?, ?, ?, ?, ?, ?)
+
+-- name: reserve
+INSERT INTO ledger (root, task, command, attempt, agent, model, at, person, namespace, scopes,
+  worst_turns, worst_tokens, worst_cost)
+VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: settle
+WITH done (root, task, command, attempt, model, turns, tokens, cost) AS (VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?))
+UPDATE ledger SET model = done.model, spent_turns = done.turns, spent_tokens = done.tokens, spent_cost = done.cost,
+  settled = 1
+FROM done WHERE ledger.root = done.root AND ledger.task = done.task
+  AND ledger.command = done.command AND ledger.attempt = done.attempt
+
+-- name: keep_accounts
+INSERT OR REPLACE INTO accounts (task, turns, tokens, cost) VALUES /* many */ (?, ?, ?, ?)
+
+-- name: take
+UPDATE inbox SET body = NULL WHERE task = ? AND id = ?
+
+-- name: empty_inboxes
+DELETE FROM inbox WHERE task IN (VALUES /* many */ (?))
+
+-- name: put
+INSERT OR IGNORE INTO inbox (task, id, kind, body, at)
+SELECT ?1, ?2, ?3, ?4, ?5 FROM tasks WHERE tasks.id = ?1 AND tasks.ended = 0
+
+-- name: set_file
+INSERT OR REPLACE INTO files (workspace, path, digest) VALUES (?, ?, ?)
+
+-- name: remove_file
+DELETE FROM files WHERE workspace = ? AND path = ?
+
+-- name: put_definition
+INSERT OR IGNORE INTO definitions (digest, body) VALUES (?, ?)
+
+-- name: put_manifest
+INSERT OR REPLACE INTO manifests (kind, name, namespace, body, updated) VALUES (?, ?, ?, ?, ?)
+
+-- name: delete_manifest
+DELETE FROM manifests WHERE kind = ? AND name = ? AND namespace = ?
+
+-- name: task_place
+SELECT ended FROM tasks WHERE id = ?
+
+-- name: task
+SELECT id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner
+FROM tasks WHERE id = ?
+
+-- name: lapsed_owners
+SELECT owner FROM owners WHERE until <= ? AND owner <> ? ORDER BY owner
+
+-- name: claimable
+SELECT id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner
+FROM tasks WHERE ended = 0 AND owner = ? AND hold = '' ORDER BY created, id LIMIT ?
+
+-- name: inbox
+SELECT task, id, kind, body, at FROM inbox WHERE task = ? AND body IS NOT NULL ORDER BY place
+
+-- name: find
+SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY id LIMIT 10
+
+-- name: events
+SELECT seq, at, kind, version, body FROM events WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?
+
+-- name: ledger
+SELECT task, command, attempt, agent, model, at, person, namespace, scopes,
+  worst_turns, worst_tokens, worst_cost, spent_turns, spent_tokens, spent_cost, settled
+FROM ledger WHERE root = ? ORDER BY place
+
+-- name: account
+SELECT turns, tokens, cost FROM accounts WHERE task = ?
+
+-- name: files
+SELECT path, digest FROM files WHERE workspace = ? ORDER BY path
+
+-- name: definition
+SELECT body FROM definitions WHERE digest = ?
+
+-- name: manifests
+SELECT name, body FROM manifests WHERE namespace = ? AND kind = ? ORDER BY name

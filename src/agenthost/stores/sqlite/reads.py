@@ -1,0 +1,127 @@
+"""The reads, each a function of the reader's connection."""
+
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from agenthost.core.budgets import Spend
+from agenthost.core.ports import Filter, InboxItem, LedgerEntry, StoredEvent
+from agenthost.core.tasks import Scope, TaskRow
+from agenthost.stores.rules import EMPTY, total
+from agenthost.stores.sqlite.statements import Statements
+
+_scopes = msgspec.json.Decoder(tuple[Scope, ...])
+
+_COLUMNS = ", ".join(TaskRow.__struct_fields__)
+
+
+def events(
+    connection: sqlite3.Connection, statements: Statements, task: str, after: int, limit: int
+) -> list[StoredEvent]:
+    """Events of a journal after a sequence number."""
+    return [StoredEvent(*row) for row in connection.execute(statements["events"], (task, after, limit)).fetchall()]
+
+
+def inbox(connection: sqlite3.Connection, statements: Statements, task: str) -> list[InboxItem]:
+    """What waits in an inbox."""
+    return [InboxItem(*row) for row in connection.execute(statements["inbox"], (task,)).fetchall()]
+
+
+def task(connection: sqlite3.Connection, statements: Statements, task: str) -> TaskRow | None:
+    """One task."""
+    row = connection.execute(statements["task"], (task,)).fetchone()
+    return TaskRow(*row) if row else None
+
+
+def tasks(connection: sqlite3.Connection, statements: Statements, wanted: Filter) -> list[TaskRow]:
+    """One page of a listing."""
+    sql, values = listing(wanted)
+    return [TaskRow(*row) for row in connection.execute(sql, values).fetchall()]
+
+
+def listing(wanted: Filter) -> tuple[str, list[Any]]:
+    """The statement of a listing, and its values."""
+    conditions = ["namespace = ?"]
+    values: list[Any] = [wanted.namespace]
+    if wanted.states:
+        conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
+        values += wanted.states
+    if wanted.root:
+        # Children's ids begin with their root's, so a tree is one stretch of the primary key.
+        conditions.append("id >= ? AND id < ? || '/' AND root = ?")
+        values += [wanted.root] * 3
+    if wanted.roots_only:
+        conditions.append("parent = ''")
+    if wanted.name:
+        conditions.append("name = ?")
+        values.append(wanted.name)
+    if wanted.before:
+        conditions.append("(created, id) < (SELECT created, id FROM tasks WHERE id = ?)")
+        values.append(wanted.before)
+    values.append(wanted.limit)
+    where = " AND ".join(conditions)
+    return f"SELECT {_COLUMNS} FROM tasks WHERE {where} ORDER BY created DESC, id DESC LIMIT ?", values
+
+
+def claimable(
+    connection: sqlite3.Connection, statements: Statements, owner: str, now: float, limit: int
+) -> list[TaskRow]:
+    """What an owner may claim: first what somebody left, then what nobody has had."""
+    lapsed = [name for (name,) in connection.execute(statements["lapsed_owners"], (now, owner)).fetchall()]
+    found: list[TaskRow] = []
+    for name in (*lapsed, ""):
+        if len(found) < limit:
+            rows = connection.execute(statements["claimable"], (name, limit - len(found))).fetchall()
+            found += [TaskRow(*row) for row in rows]
+    return found
+
+
+def find(connection: sqlite3.Connection, statements: Statements, prefix: str) -> list[str]:
+    """Ids that begin so."""
+    return [id for (id,) in connection.execute(statements["find"], (prefix,)).fetchall()]
+
+
+def ledger(connection: sqlite3.Connection, statements: Statements, root: str) -> list[LedgerEntry]:
+    """Every attempt of a tree."""
+    return [_entry(row) for row in connection.execute(statements["ledger"], (root,)).fetchall()]
+
+
+def _entry(row: tuple[Any, ...]) -> LedgerEntry:
+    task, command, attempt, agent, model, at, person, namespace, scopes = row[:9]
+    spent = Spend(*row[12:15]) if row[15] else None
+    return LedgerEntry(
+        task=task,
+        command=command,
+        attempt=attempt,
+        agent=agent,
+        model=model,
+        at=at,
+        worst=Spend(*row[9:12]),
+        scopes=_scopes.decode(scopes),
+        person=person,
+        namespace=namespace,
+        spent=spent,
+        settled=bool(row[15]),
+    )
+
+
+def spent(connection: sqlite3.Connection, statements: Statements, task: str) -> Spend:
+    """What counts against an account."""
+    return total(connection.execute(statements["account"], (task,)).fetchone() or EMPTY)
+
+
+def files(connection: sqlite3.Connection, statements: Statements, workspace: str) -> dict[str, str]:
+    """The files of a workspace."""
+    return dict(connection.execute(statements["files"], (workspace,)).fetchall())
+
+
+def definition(connection: sqlite3.Connection, statements: Statements, digest: str) -> bytes | None:
+    """A bundle by its content hash."""
+    row = connection.execute(statements["definition"], (digest,)).fetchone()
+    return row[0] if row else None
+
+
+def manifests(connection: sqlite3.Connection, statements: Statements, kind: str, namespace: str) -> dict[str, bytes]:
+    """The manifests of a kind by name."""
+    return dict(connection.execute(statements["manifests"], (namespace, kind)).fetchall())

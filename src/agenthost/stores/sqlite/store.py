@@ -1,0 +1,224 @@
+"""The SQLite store: one file, one thread that writes in groups, one that reads."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agenthost.core.budgets import Spend
+from agenthost.core.errors import AgentHostError, Unavailable
+from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
+from agenthost.core.tasks import TaskRow
+from agenthost.stores.sqlite import reads, writes
+from agenthost.stores.sqlite.appends import append_all
+from agenthost.stores.sqlite.connection import connect, meaning, of_the_disk, open_database
+from agenthost.stores.sqlite.lane import Lane
+from agenthost.stores.sqlite.statements import Statements
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function of `writes` or `reads`, and its arguments after connection and statements."""
+
+
+class SQLiteStore:
+    """The port `core.ports.Store` on one SQLite file.
+
+    What is written is on disk (WAL, `synchronous=FULL`) before a method returns. Writes that are
+    asked for together are committed together. Damage, a full disk or a lost right to write come
+    as StoreDamaged, Temporary (`disk-full`) and BadInput; the store goes on when the cause is gone.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.commits = 0
+        """Transactions committed since it was opened."""
+        self._statements: Statements | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._writing: Lane[Append | Call] | None = None
+        self._reading: Lane[Call] | None = None
+
+    async def open(self) -> None:
+        """Open the file, making or migrating it. Raises BadInput, StoreDamaged or NewerVersion."""
+        if self._writing:
+            return
+        writing: Lane[Append | Call] = Lane("agenthost-store-writer", self._write_group)
+        reading: Lane[Call] = Lane("agenthost-store-reader", self._read_group)
+        try:
+            await writing.call(self._open_writer)
+            await reading.call(self._open_reader)
+        except AgentHostError:
+            await reading.close(self._close_reader)
+            await writing.close(self._close_writer)
+            raise
+        self._writing, self._reading = writing, reading
+
+    async def close(self) -> None:
+        """Commit what was asked for, and close the file."""
+        writing, reading = self._writing, self._reading
+        if writing and reading:
+            await reading.close(self._close_reader)
+            await writing.close(self._close_writer)
+        self._writing = self._reading = None
+
+    # --- writes
+
+    async def create(self, new: NewTask, copy_workspace: tuple[str, str] | None = None) -> bool:
+        return await self._write(writes.create, new, copy_workspace)
+
+    async def claim(self, task: str, owner: str, now: float) -> TaskRow:
+        return await self._write(writes.claim, task, owner, now)
+
+    async def heartbeat(self, owner: str, until: float) -> None:
+        await self._write(writes.heartbeat, owner, until)
+
+    async def retire(self, owner: str, now: float) -> None:
+        await self._write(writes.retire, owner)
+
+    async def append(self, batch: Append) -> None:
+        await self._lane(self._writing).ask(batch)
+
+    async def put(self, item: InboxItem) -> bool:
+        return await self._write(writes.put, item)
+
+    async def hold(self, task: str, hold: str, reason: str) -> None:
+        await self._write(writes.hold, task, hold, reason)
+
+    async def put_definition(self, digest: str, body: bytes) -> None:
+        await self._write(writes.put_definition, digest, body)
+
+    async def put_manifest(self, kind: str, name: str, namespace: str, body: bytes, now: float) -> None:
+        await self._write(writes.put_manifest, kind, name, namespace, body, now)
+
+    async def delete_manifest(self, kind: str, name: str, namespace: str) -> bool:
+        return await self._write(writes.delete_manifest, kind, name, namespace)
+
+    # --- reads
+
+    async def claimable(self, owner: str, now: float, limit: int) -> list[TaskRow]:
+        return await self._read(reads.claimable, owner, now, limit)
+
+    async def inbox(self, task: str) -> list[InboxItem]:
+        return await self._read(reads.inbox, task)
+
+    async def task(self, task: str) -> TaskRow | None:
+        return await self._read(reads.task, task)
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        return await self._read(reads.tasks, wanted)
+
+    async def find(self, prefix: str) -> list[str]:
+        return await self._read(reads.find, prefix)
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
+        return await self._read(reads.events, task, after, limit)
+
+    async def ledger(self, root: str) -> list[LedgerEntry]:
+        return await self._read(reads.ledger, root)
+
+    async def spent(self, task: str) -> Spend:
+        return await self._read(reads.spent, task)
+
+    async def files(self, workspace: str) -> dict[str, str]:
+        return await self._read(reads.files, workspace)
+
+    async def definition(self, digest: str) -> bytes | None:
+        return await self._read(reads.definition, digest)
+
+    async def manifests(self, kind: str, namespace: str) -> dict[str, bytes]:
+        return await self._read(reads.manifests, kind, namespace)
+
+    # --- the two lanes
+
+    def _write(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._lane(self._writing).ask((function, arguments))
+
+    def _read(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._lane(self._reading).ask((function, arguments))
+
+    @staticmethod
+    def _lane(lane: Lane[Any] | None) -> Lane[Any]:
+        if lane is None:
+            raise Unavailable("the store is not open; open it before it is used")
+        return lane
+
+    def _open_writer(self) -> None:
+        self._statements = self._statements or Statements()
+        self._writer = open_database(self.file)
+
+    def _open_reader(self) -> None:
+        try:
+            self._reader = connect(self.file, reader=True)
+        except sqlite3.Error as error:
+            raise meaning(error, self.file) from error
+
+    def _close_writer(self) -> None:
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+
+    def _close_reader(self) -> None:
+        if self._reader:
+            self._reader.close()
+            self._reader = None
+
+    def _write_group(self, jobs: list[Append | Call]) -> list[Any]:
+        """Commit a group of jobs. Where the group fails for one of them, each gets a transaction of its own."""
+        connection, statements = self._writer, self._statements
+        assert connection and statements
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            outcomes = _together(connection, statements, jobs)
+            connection.execute("COMMIT")
+            self.commits += 1
+            return outcomes
+        except sqlite3.Error as error:
+            _roll_back(connection)
+            if len(jobs) == 1 or of_the_disk(error):
+                return [meaning(error, self.file) for _ in jobs]
+        except BaseException:
+            _roll_back(connection)
+            raise
+        return [outcome for job in jobs for outcome in self._write_group([job])]
+
+    def _read_group(self, jobs: list[Call]) -> list[Any]:
+        connection, statements = self._reader, self._statements
+        assert connection and statements
+        outcomes: list[Any] = []
+        for function, arguments in jobs:
+            try:
+                outcomes.append(function(connection, statements, *arguments))
+            except sqlite3.Error as error:
+                outcomes.append(meaning(error, self.file))
+        return outcomes
+
+
+def _together(connection: sqlite3.Connection, statements: Statements, jobs: list[Append | Call]) -> list[Any]:
+    """Do jobs within the open transaction. They were asked for at the same time, so that their order is free:
+    steps come last, all together."""
+    outcomes: list[Any] = [None] * len(jobs)
+    steps: list[Append] = []
+    places: list[int] = []
+    for place, job in enumerate(jobs):
+        if isinstance(job, Append):
+            steps.append(job)
+            places.append(place)
+            continue
+        function, arguments = job
+        try:
+            outcomes[place] = function(connection, statements, *arguments)
+        except AgentHostError as error:
+            # Raised before anything of the job was written.
+            outcomes[place] = error
+    if steps:
+        for place, outcome in zip(places, append_all(connection, statements, steps), strict=True):
+            outcomes[place] = outcome
+    return outcomes
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # SQLite has ended the transaction itself by now; the next BEGIN shows what is left to say.
+            pass

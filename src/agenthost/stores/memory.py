@@ -1,6 +1,6 @@
 """The in-memory twin of the stores: the same rules in plain dicts, for tests and for hosts that keep nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from msgspec import Struct
@@ -86,15 +86,14 @@ class MemoryStore:
 
     # --- writes
 
-    async def create(self, new: NewTask, copy_workspace: tuple[str, str] | None = None) -> bool:
+    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = ()) -> bool:
         tables, row = self._check(), new.row
         if row.id in tables.tasks:
             return False
         self._commit()
         tables.tasks[row.id] = replace(row, root=row.root or root_id(row.id), seq=new.created.seq)
         tables.events[row.id] = [new.created]
-        if copy_workspace:
-            origin, copied = copy_workspace
+        for origin, copied in copies:
             tables.files.setdefault(copied, {}).update(tables.files.get(origin, {}))
         return True
 

@@ -97,6 +97,7 @@ def charge(
                 raise BudgetRefused(
                     why if scope.task == batch.task else f"{why} (by task '{scope.task}' and what it started)",
                     scope=scope.task,
+                    command=entry.command,
                 )
         add(entry.scopes, weigh(entry.worst))
     for settlement in batch.settle:

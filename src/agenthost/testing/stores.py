@@ -95,10 +95,10 @@ class StoreConformance:
     async def test_a_copied_workspace_goes_its_own_way(self, store: Store) -> None:
         await owned(store, "t1")
         await store.append(step("t1", 2, workspace="w1", files={"a": "d1", "b": "d2"}))
-        assert await store.create(new_task("t1.c", parent="t1"), copy_workspace=("w1", "w2"))
+        assert await store.create(new_task("t1.c", parent="t1"), copies=[("w1", "w2")])
         await store.append(step("t1", 3, workspace="w1", files={"a": "d3"}))
         assert await store.files("w2") == {"a": "d1", "b": "d2"}
-        assert not await store.create(new_task("t1.c", parent="t1"), copy_workspace=("w1", "w2"))
+        assert not await store.create(new_task("t1.c", parent="t1"), copies=[("w1", "w2")])
         assert await store.files("w2") == {"a": "d1", "b": "d2"}
 
     # --- owning

@@ -1,6 +1,7 @@
 """The writes that aren't steps of a journal, each a function of the open transaction."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from agenthost.stores.sqlite.statements import Statements
 
 
 def create(
-    connection: sqlite3.Connection, statements: Statements, new: NewTask, copy_workspace: tuple[str, str] | None
+    connection: sqlite3.Connection, statements: Statements, new: NewTask, copies: Sequence[tuple[str, str]]
 ) -> bool:
     """Make a task with its first event and, where wanted, a copy of a file list."""
     row, event = new.row, new.created
@@ -26,8 +27,8 @@ def create(
         connection.execute(
             statements.long("add_events", 1), (row.id, event.seq, event.at, event.kind, event.version, event.body)
         )
-        if copy_workspace:
-            connection.execute(statements["copy_files"], copy_workspace)
+        for copied in copies:
+            connection.execute(statements["copy_files"], copied)
     return made
 
 

@@ -46,10 +46,11 @@ def components(path: str) -> tuple[str, ...]:
     return names
 
 
-def open_folder(root: int, names: tuple[str, ...], make: bool = False, mode: int = 0o777) -> int:
+def open_folder(root: int, names: tuple[str, ...], make: bool = False, mode: int | None = None) -> int:
     """A descriptor of the folder at `names` below the folder `root`; close it.
 
-    `make` makes what is missing. Raises BadInput where a name is a link or a file, NotFound.
+    `make` makes what is missing. With a `mode`, folders that are made or can't be entered get it.
+    Raises BadInput where a name is a link or a file, NotFound.
     """
     current = os.dup(root)
     try:
@@ -63,11 +64,12 @@ def open_folder(root: int, names: tuple[str, ...], make: bool = False, mode: int
     return current
 
 
-def _enter(current: int, name: str, shown: str, make: bool, mode: int) -> int:
+def _enter(current: int, name: str, shown: str, make: bool, mode: int | None) -> int:
     if make:
         with suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=current)
-            unlock(current, name, mode)  # beyond the umask
+            os.mkdir(name, 0o777, dir_fd=current)
+            if mode is not None:
+                unlock(current, name, mode)  # beyond the umask
     try:
         return os.open(name, _FOLDER, dir_fd=current)
     except FileNotFoundError:
@@ -75,7 +77,7 @@ def _enter(current: int, name: str, shown: str, make: bool, mode: int) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise BadInput(f"'{shown}' is a file or a link, not a folder; use another path") from None
-        if error.errno == errno.EACCES and unlock(current, name, mode):
+        if error.errno == errno.EACCES and mode is not None and unlock(current, name, mode):
             return os.open(name, _FOLDER, dir_fd=current)
         raise
 
@@ -103,15 +105,17 @@ def unlock(folder: int, name: str, mode: int) -> bool:
 
 
 @contextmanager
-def opened(root: int, names: tuple[str, ...]) -> Generator[tuple[int, os.stat_result], None, None]:
+def opened(
+    root: int, names: tuple[str, ...], unlocking: bool = True
+) -> Generator[tuple[int, os.stat_result], None, None]:
     """An ordinary file below `root`, open for reading, and its facts.
 
-    Raises NotFound, and BadInput where it is a link, a folder, a device or the like.
+    `unlocking`: a mode that forbids reading is changed. Raises NotFound, and BadInput where it is a link, a folder, a device or the like.
     """
     shown = "/".join(names)
-    folder = open_folder(root, names[:-1])
+    folder = open_folder(root, names[:-1], mode=0o777 if unlocking else None)
     try:
-        descriptor = _open_file(folder, names[-1], shown)
+        descriptor = _open_file(folder, names[-1], shown, unlocking)
     finally:
         os.close(folder)
     try:
@@ -125,7 +129,7 @@ def opened(root: int, names: tuple[str, ...]) -> Generator[tuple[int, os.stat_re
         os.close(descriptor)
 
 
-def _open_file(folder: int, name: str, shown: str) -> int:
+def _open_file(folder: int, name: str, shown: str, unlocking: bool) -> int:
     try:
         return os.open(name, _READ, dir_fd=folder)
     except FileNotFoundError:
@@ -133,7 +137,7 @@ def _open_file(folder: int, name: str, shown: str) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise BadInput(f"'{shown}' is a link or a socket, not an ordinary file; use another path") from None
-        if error.errno == errno.EACCES and unlock(folder, name, 0o666):
+        if error.errno == errno.EACCES and unlocking and unlock(folder, name, 0o666):
             return os.open(name, _READ, dir_fd=folder)
         raise
 
@@ -156,7 +160,7 @@ def write_file(root: int, temporaries: int, names: tuple[str, ...], content: byt
 
     What was there is replaced, be it a link; a folder in its place raises BadInput.
     """
-    folder = open_folder(root, names[:-1], make=True)
+    folder = open_folder(root, names[:-1], make=True, mode=0o777)
     try:
         loosen(folder)
         temporary = secrets.token_hex(12)

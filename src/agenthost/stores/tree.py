@@ -191,7 +191,7 @@ class Tree:
         while waiting:
             names = waiting.pop()
             try:
-                folder = beneath.open_folder(root, names)
+                folder = beneath.open_folder(root, names, mode=0o777)
             except (BadInput, NotFound):
                 continue  # swapped or removed since it was listed
             try:
@@ -278,7 +278,7 @@ class Tree:
         """Remove a file, or a link itself. Raises NotFound, BadInput for a folder."""
         shown = "/".join(names)
         with self._folder() as root:
-            folder = beneath.open_folder(root, names[:-1])
+            folder = beneath.open_folder(root, names[:-1], mode=0o777)
             try:
                 beneath.loosen(folder)
                 os.unlink(names[-1], dir_fd=folder)

@@ -70,7 +70,7 @@ def _import(name: str, place: str) -> list[Tool]:
             found = getattr(found, part)
         if callable(found) and not _is_tool(found):
             found = cast(Callable[[], Any], found)()
-    except Exception as error:  # noqa: BLE001 - the fence around a plugin: its code may raise anything
+    except Exception as error:  # the fence around a plugin: its code may raise anything
         raise Unavailable(
             f"the tool '{name}' can't be loaded from '{place}': {type(error).__name__}: {error}; mend the setting, or "
             "install what it needs"

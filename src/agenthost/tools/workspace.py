@@ -127,10 +127,10 @@ async def _read_file(arguments: dict[str, Any], context: ToolContext) -> ToolRes
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    first: int = arguments.get("offset", 1)
+    first = int(arguments.get("offset", 1))  # 2.0 is an integer to JSON Schema
     if first > len(lines):
         raise BadInput(f"{path} has {len(lines)} lines; give an offset of at most {len(lines)}")
-    last = min(len(lines), first - 1 + arguments.get("limit", len(lines)))
+    last = min(len(lines), first - 1 + int(arguments.get("limit", len(lines))))
     return text_result(_window(path, lines, first, last))
 
 

@@ -1,0 +1,132 @@
+"""Files by content hash on disk: `ROOT/ab/cdef...`, each written once and checked when it is read."""
+
+import asyncio
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from agenthost.core.errors import BadInput, NotFound, StoreDamaged
+from agenthost.core.ids import digest
+from agenthost.stores.durable import disk_errors, fsync_folder, write_temporary
+
+T = TypeVar("T")
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_REMEMBERED = 100_000  # digests known to be on disk: about 15 MB at most
+_STALE = 3600.0  # seconds after which a temporary file belongs to nobody any more
+
+
+def hash_of(name: str) -> str:
+    """The 64 hex digits of a digest. Raises BadInput where it is none (so that no path comes in by it)."""
+    if not _DIGEST.fullmatch(name):
+        raise BadInput(f"'{name[:80]}' is not a content hash; give sha256: and 64 hex digits")
+    return name.removeprefix("sha256:")
+
+
+class FileBlobs:
+    """The port Blobs on a folder. Works in threads of its own; `close` joins them.
+
+    A put costs a write and two flushes; a put of something known costs a hash and a stat.
+    """
+
+    def __init__(self, root: Path, threads: int = 8) -> None:
+        self._root = root
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+        self._lock = threading.Lock()
+        self._ready = False
+        self._folders: set[str] = set()
+        self._durable: dict[str, None] = {}
+
+    async def put(self, content: bytes) -> str:
+        """Keep `content`; its digest. Raises Temporary (`disk-full`) or Unavailable."""
+        return await self._threaded(lambda: self._put(content))
+
+    async def get(self, digest: str) -> bytes:
+        """The content. Raises NotFound, StoreDamaged, or BadInput where `digest` is none."""
+        return await self._threaded(lambda: self._get(digest))
+
+    async def close(self) -> None:
+        """End the threads, after what they are at."""
+        await asyncio.to_thread(self._pool.shutdown)
+
+    async def _threaded(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _path(self, name: str) -> Path:
+        hexes = hash_of(name)
+        return self._root / hexes[:2] / hexes[2:]
+
+    def _put(self, content: bytes) -> str:
+        name = digest(content)
+        path = self._path(name)
+        with disk_errors(self._root):
+            if self._has(path, len(content)):
+                if name not in self._durable:
+                    # It may have been renamed this moment by another thread, or before a crash.
+                    fsync_folder(path.parent)
+                    fsync_folder(self._root)
+                    self._remember(name)
+                return name
+            self._folder(path.parent)
+            temporary = write_temporary(self._root / "tmp", content, 0o600)
+            try:
+                os.replace(temporary, path)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+            fsync_folder(path.parent)
+        self._remember(name)
+        return name
+
+    @staticmethod
+    def _has(path: Path, size: int) -> bool:
+        try:
+            return path.stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    def _remember(self, name: str) -> None:
+        with self._lock:
+            while len(self._durable) >= _REMEMBERED:
+                del self._durable[next(iter(self._durable))]
+            self._durable[name] = None
+
+    def _folder(self, folder: Path) -> None:
+        with self._lock:
+            if not self._ready:
+                (self._root / "tmp").mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._sweep()
+                fsync_folder(self._root.parent)
+                self._ready = True
+            if folder.name not in self._folders:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                fsync_folder(self._root)
+                self._folders.add(folder.name)
+
+    def _sweep(self) -> None:
+        # What a killed process left; a younger file may be another process's put.
+        for left in (self._root / "tmp").iterdir():
+            with suppress(OSError):
+                if left.stat().st_mtime < time.time() - _STALE:
+                    left.unlink()
+
+    def _get(self, name: str) -> bytes:
+        path = self._path(name)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"no file with the content hash {name} is kept here") from None
+        if digest(content) != name:
+            raise StoreDamaged(
+                f"the file {path} no longer has the content that its name says; bring it back from a backup, "
+                "or delete it and give the file again",
+                digest=name,
+            )
+        return content

@@ -40,7 +40,7 @@ class Completion(Part):
 class Stage(Part):
     """A stage swaps instructions and tools until an expression says to move on."""
 
-    id: str = Field(pattern=STEP_ID)
+    id: str = Field(pattern=STEP_ID, description="Unique in the agent: a-z, 0-9 and underscore.")
     instructions: str = Field("", description="Added to the agent's instructions while in this stage.")
     tools: tuple[str, ...] | None = Field(None, description="The tools of this stage; the agent's otherwise.")
     next: str = Field("", description="The stage after this one; the next in the list otherwise.")
@@ -72,13 +72,15 @@ class AgentSpec(Part):
     )
     budget: Budget = Field(default_factory=lambda: Budget.model_validate({}), description="What one task may spend.")
     maxOutputTokens: int = Field(4096, ge=16, le=1_000_000, description="Most tokens of one answer.")
-    temperature: float | None = Field(None, ge=0, le=2)
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="How freely the model chooses its words; the model's own if not given."
+    )
 
 
 class Agent(Part):
     """An agent."""
 
-    apiVersion: Literal["agenthost.dev/v1alpha1"] = API_VERSION
-    kind: Literal["Agent"] = "Agent"
-    metadata: Metadata
-    spec: AgentSpec = Field(default_factory=lambda: AgentSpec.model_validate({}))
+    apiVersion: Literal["agenthost.dev/v1alpha1"] = Field(API_VERSION, description="The version of this form.")
+    kind: Literal["Agent"] = Field("Agent", description="What this manifest describes.")
+    metadata: Metadata = Field(description="Its name.")
+    spec: AgentSpec = Field(default_factory=lambda: AgentSpec.model_validate({}), description="What it is.")

@@ -1,9 +1,10 @@
 """What the kinds of manifests share: metadata, quantities, sandbox, budget, retry."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from agenthost.core.budgets import Limits
 from agenthost.core.sandboxes import SandboxPolicy
@@ -23,7 +24,7 @@ def read_size(value: Any) -> Any:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(k|M|G|Ki|Mi|Gi)?", value.strip())
         if match is None:
             raise ValueError("expected a size such as 512Mi or 1Gi")
-        return int(float(match[1]) * _SIZES[match[2] or ""])
+        return int(Decimal(match[1]) * _SIZES[match[2] or ""])
     return value
 
 
@@ -46,7 +47,7 @@ def read_count(value: Any) -> Any:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([kM])?", value.strip())
         if match is None:
             raise ValueError("expected a count such as 30 or 200k")
-        return int(float(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2] or ""])
+        return int(Decimal(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2] or ""])
     return value
 
 
@@ -60,10 +61,16 @@ def read_money(value: Any) -> Any:
     return value
 
 
-Size = Annotated[int, BeforeValidator(read_size, json_schema_input_type=str), Field(gt=0)]
-Duration = Annotated[float, BeforeValidator(read_duration, json_schema_input_type=str), Field(gt=0)]
-Count = Annotated[int, BeforeValidator(read_count, json_schema_input_type=str), Field(gt=0)]
-Money = Annotated[float, BeforeValidator(read_money, json_schema_input_type=str), Field(gt=0)]
+def _quantity(kind: str) -> WithJsonSchema:
+    # Kubernetes takes a number or a text in this form alone; `x-agenthost-quantity` is for our docs.
+    either = [{"type": "integer"}, {"type": "string"}]
+    return WithJsonSchema({"anyOf": either, "x-kubernetes-int-or-string": True, "x-agenthost-quantity": kind})
+
+
+Size = Annotated[int, BeforeValidator(read_size), Field(gt=0), _quantity("size")]
+Duration = Annotated[float, BeforeValidator(read_duration), Field(gt=0), _quantity("duration")]
+Count = Annotated[int, BeforeValidator(read_count), Field(gt=0), _quantity("count")]
+Money = Annotated[float, BeforeValidator(read_money), Field(gt=0), _quantity("money")]
 
 
 class Part(BaseModel):
@@ -85,7 +92,7 @@ class SandboxSpec(Part):
 
     network: Literal["none"] = Field("none", description="No network; granted networks come later.")
     memory: Size = Field(512 * 2**20, description="Most memory, such as 512Mi.")
-    cpu: float = Field(1.0, gt=0, le=64, description="Most processor time per second, in cores.")
+    cpu: float = Field(1.0, ge=0.01, le=64, description="Most processor time per second, in cores.")
     timeout: Duration = Field(60.0, description="Most time of one run, such as 60s.")
     processes: int = Field(64, ge=1, le=4096, description="Most processes at once.")
     disk: Size = Field(256 * 2**20, description="Most that one run may write, such as 256Mi.")

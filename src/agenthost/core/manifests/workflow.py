@@ -21,8 +21,10 @@ from agenthost.core.manifests.common import (
 class InputSpec(Part):
     """One input of a workflow."""
 
-    type: Literal["string", "integer", "number", "boolean", "object", "array", "file"] = "string"
-    description: str = ""
+    type: Literal["string", "integer", "number", "boolean", "object", "array", "file"] = Field(
+        "string", description="What kind of value it is."
+    )
+    description: str = Field("", description="What it is for, shown to who starts the workflow.")
     default: Any = Field(None, description="Used when none is given; an input without default must be given.")
     accept: tuple[str, ...] = Field((), description="For files: media types, such as image/png.")
     required: bool = Field(True, description="Whether it must be given when there is no default.")
@@ -31,7 +33,7 @@ class InputSpec(Part):
 class Role(Part):
     """A name bound to an agent, and how many runs of it may go on at once across all tasks of the host."""
 
-    agent: str = Field(pattern=NAME)
+    agent: str = Field(pattern=NAME, description="The agent that plays it.")
     replicas: int = Field(1, ge=1, le=10_000, description="How many at once.")
     minReplicas: int = Field(0, ge=0, description="How many are kept warm.")
 
@@ -47,7 +49,7 @@ class OnFail(Part):
 class Step(Part):
     """One step: an agent by role, a command in the sandbox, a tool, or another workflow."""
 
-    id: str = Field(pattern=STEP_ID)
+    id: str = Field(pattern=STEP_ID, description="Unique in the workflow: a-z, 0-9 and underscore.")
     role: str | None = Field(None, description="The role that does it.")
     prompt: str = Field("", description="A template: what the role is told.")
     files: str | None = Field(None, description="An expression: files to show it.")
@@ -66,28 +68,32 @@ class Step(Part):
     passes: str = Field("", description="An expression over `result`; the step fails where it is false.")
     allowFailure: bool = Field(False, description="Go on when it fails.")
     timeout: Duration | None = Field(None, description="Most time, such as 5m.")
-    retry: Retry | None = None
-    onFail: OnFail | None = None
+    retry: Retry | None = Field(None, description="Try the step again when it fails, before anything else is done.")
+    onFail: OnFail | None = Field(None, description="Go back to an earlier step when this one fails.")
 
 
 class WorkflowSpec(Part):
     """Roles, how many replicas of each, and steps with their order, conditions and loops."""
 
-    description: str = Field("", max_length=1024)
-    input: dict[str, InputSpec] = Field(default_factory=dict)
-    roles: dict[str, Role] = Field(default_factory=dict)
-    steps: tuple[Step, ...] = Field(min_length=1)
+    description: str = Field("", max_length=1024, description="What it is for: shown to people and to agents.")
+    input: dict[str, InputSpec] = Field(
+        default_factory=dict, description="What it must be given, by name; expressions say input.NAME."
+    )
+    roles: dict[str, Role] = Field(default_factory=dict, description="Who does the steps, by name.")
+    steps: tuple[Step, ...] = Field(min_length=1, description="What is done, in the order that `needs` gives.")
     output: Any = Field(None, description="A template, or an object of templates: what comes out.")
     sandbox: SandboxSpec = Field(
         default_factory=lambda: SandboxSpec.model_validate({}), description="For the command steps."
     )
-    budget: Budget = Field(default_factory=lambda: Budget.model_validate({}))
+    budget: Budget = Field(
+        default_factory=lambda: Budget.model_validate({}), description="What one run may spend, all steps included."
+    )
 
 
 class Workflow(Part):
     """A workflow."""
 
-    apiVersion: Literal["agenthost.dev/v1alpha1"] = API_VERSION
-    kind: Literal["Workflow"] = "Workflow"
-    metadata: Metadata
-    spec: WorkflowSpec
+    apiVersion: Literal["agenthost.dev/v1alpha1"] = Field(API_VERSION, description="The version of this form.")
+    kind: Literal["Workflow"] = Field("Workflow", description="What this manifest describes.")
+    metadata: Metadata = Field(description="Its name.")
+    spec: WorkflowSpec = Field(description="What it is.")

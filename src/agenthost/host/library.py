@@ -1,0 +1,232 @@
+"""The manifests of a host: applied, listed, looked up live by the engine, and pinned for a task."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agenthost.core.api import Applied, ManifestProblem
+from agenthost.core.budgets import Limits
+from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
+from agenthost.core.errors import BadInput, NotFound, nearest
+from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.load import Manifest, validate
+from agenthost.core.manifests.workflow import Workflow
+from agenthost.core.models import ModelCard
+from agenthost.core.ports import Models, Program, Store, Tool, Tools
+from agenthost.core.sandboxes import SandboxPolicy
+from agenthost.core.tasks import Scope, TaskSpec
+from agenthost.programs.agent import AgentProgram
+from agenthost.programs.workflow import WorkflowProgram
+
+_KINDS: dict[str, type[Agent] | type[Workflow]] = {"agent": Agent, "workflow": Workflow}
+
+
+def kind_of(manifest: Manifest) -> str:
+    """`agent` or `workflow`."""
+    return manifest.kind.lower()
+
+
+class Library:
+    """The manifests of one host; fulfils core.ports.Programs."""
+
+    def __init__(self, store: Store, models: Models, tools: Tools) -> None:
+        self._store = store
+        self._models = models
+        self._tools = tools
+        self._live: dict[tuple[str, str, str], Manifest] = {}
+        self._programs: dict[str, dict[str, Program[Any]]] = {}
+        self._bundles: dict[str, Bundle] = {}
+
+    async def open(self, namespace: str = "default") -> None:
+        """Read the manifests that are kept."""
+        for kind, model in _KINDS.items():
+            for name, body in (await self._store.manifests(kind, namespace)).items():
+                self._live[kind, namespace, name] = model.model_validate_json(body)
+
+    # --- manifests --------------------------------------------------------------------------------
+
+    async def apply(
+        self, texts: Mapping[str, str], now: float, dry_run: bool = False
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take manifests: all of them or, where there is any problem, none."""
+        manifests, problems = validate(texts, list(self._live.values()), self.tool_names())
+        if problems:
+            return [], [
+                ManifestProblem(problem.file, problem.line, problem.column, problem.key, problem.message)
+                for problem in problems
+            ]
+        done: list[Applied] = []
+        for manifest in manifests:
+            key = (kind_of(manifest), manifest.metadata.namespace, manifest.metadata.name)
+            before = self._live.get(key)
+            outcome = "created" if before is None else "unchanged" if before == manifest else "changed"
+            done.append(Applied(key[0], key[2], outcome))
+            if outcome != "unchanged" and not dry_run:
+                body = manifest.model_dump_json(by_alias=True, exclude_defaults=True).encode()
+                await self._store.put_manifest(key[0], key[2], key[1], body, now)
+                self._live[key] = manifest
+        return done, []
+
+    def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
+        """The manifests of a kind by name, as they would be written."""
+        self._check_kind(kind)
+        return {
+            name: {"apiVersion": manifest.apiVersion, "kind": manifest.kind}
+            | manifest.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            for (of, space, name), manifest in sorted(self._live.items())
+            if (of, space) == (kind, namespace)
+        }
+
+    async def delete(self, kind: str, name: str, namespace: str = "default") -> None:
+        """Remove a manifest; what runs goes on with what it began with. Refused where another one needs it."""
+        self._check_kind(kind)
+        self._find(kind, name, namespace)
+        rest = [manifest for key, manifest in self._live.items() if key != (kind, namespace, name)]
+        users = [
+            f"{kind_of(manifest)} '{manifest.metadata.name}'"
+            for manifest in rest
+            if (kind, name) in _references(manifest) and manifest.metadata.namespace == namespace
+        ]
+        if users:
+            raise BadInput(f"the {kind} '{name}' is used by {', '.join(users)}; change or delete that first")
+        await self._store.delete_manifest(kind, name, namespace)
+        del self._live[kind, namespace, name]
+
+    def tool_names(self) -> list[str]:
+        """The names that a manifest may give as tools."""
+        return self._tools.names()
+
+    def kind(self, name: str, namespace: str = "default") -> str:
+        """Whether a name is an agent's or a workflow's. Raises NotFound with the nearest known."""
+        for kind in ("workflow", "agent"):
+            if (kind, namespace, name) in self._live:
+                return kind
+        known = [key[2] for key in self._live if key[1] == namespace]
+        raise NotFound(
+            f"there is no agent or workflow '{name}'. {nearest(name, known)} "
+            "`agenthost get agent` lists them; `agenthost apply -f FILE` adds one"
+        )
+
+    def workflow(self, name: str, namespace: str = "default") -> Workflow:
+        """A workflow by name."""
+        found = self._find("workflow", name, namespace)
+        assert isinstance(found, Workflow)
+        return found
+
+    def _find(self, kind: str, name: str, namespace: str) -> Manifest:
+        found = self._live.get((kind, namespace, name))
+        if found is None:
+            known = [key[2] for key in self._live if key[:2] == (kind, namespace)]
+            raise NotFound(f"there is no {kind} '{name}'. {nearest(name, known)}")
+        return found
+
+    def _check_kind(self, kind: str) -> None:
+        if kind not in _KINDS:
+            raise NotFound(f"there is no kind '{kind}'. {nearest(kind, list(_KINDS))}")
+
+    # --- pinning ----------------------------------------------------------------------------------
+
+    async def pin(self, kind: str, name: str, model: str, namespace: str = "default") -> str:
+        """Keep everything that a task of this agent or workflow can reach as one bundle; its content hash."""
+        agents: dict[str, PinnedAgent] = {}
+        workflows: dict[str, Workflow] = {}
+        tools: dict[str, PinnedTool] = {}
+        waiting = [(kind, name)]
+        while waiting:
+            of, called = waiting.pop()
+            if called in (agents if of == "agent" else workflows):
+                continue
+            manifest = self._find(of, called, namespace)
+            waiting += _references(manifest)
+            if isinstance(manifest, Agent):
+                agents[called] = await self._pin_agent(manifest, model)
+            else:
+                workflows[called] = manifest
+                named = [step.tool for step in manifest.spec.steps if step.tool]
+                tools |= {tool: _pinned(self._tools.tool(tool)) for tool in named}
+        bundle = Bundle(agents=agents, workflows=workflows, tools=tools)
+        digest, body = bundle.encode()
+        if digest not in self._bundles:
+            await self._store.put_definition(digest, body)
+            self._bundles[digest] = bundle
+        return digest
+
+    async def _pin_agent(self, agent: Agent, model: str) -> PinnedAgent:
+        spec = agent.spec
+        named = model if spec.model == "default" and model else spec.model
+        card = (await self._models.model(named)).card
+        entries = set(spec.tools).union(*(stage.tools or () for stage in spec.stages))
+        tools = {
+            entry: tuple(_pinned(tool) for tool in self._tools.expand(entry))
+            for entry in sorted(entries)
+            if entry != "ask" and not entry.startswith("delegate:")
+        }
+        return PinnedAgent(manifest=agent, tools=tools, model=_pinned_model(card))
+
+    # --- what the engine asks (core.ports.Programs) -----------------------------------------------
+
+    async def bundle(self, digest: str) -> Bundle:
+        """A bundle by content hash. Raises NotFound."""
+        bundle = self._bundles.get(digest)
+        if bundle is None:
+            body = await self._store.definition(digest)
+            if body is None:
+                raise NotFound(f"the definitions {digest} that this task was started with are gone")
+            bundle = self._bundles[digest] = Bundle.model_validate_json(body)
+        return bundle
+
+    async def program(self, spec: TaskSpec) -> Program[Any]:
+        """The program of a task's pinned definitions."""
+        programs = self._programs.get(spec.bundle)
+        if programs is None:
+            bundle = await self.bundle(spec.bundle)
+            programs = {"agent": AgentProgram(bundle), "workflow": WorkflowProgram(bundle)}
+            self._programs[spec.bundle] = programs
+        return programs[spec.kind]
+
+    async def policy(self, spec: TaskSpec) -> SandboxPolicy:
+        """The sandbox policy of a task."""
+        bundle = await self.bundle(spec.bundle)
+        found = bundle.agents[spec.name].manifest if spec.kind == "agent" else bundle.workflows[spec.name]
+        return found.spec.sandbox.policy()
+
+    def replicas(self, namespace: str, role: str) -> int:
+        """How many runs of a role may go on at once, as the workflow says now; 1 where it is gone."""
+        workflow, _, name = role.partition("/")
+        found = self._live.get(("workflow", namespace, workflow))
+        if isinstance(found, Workflow) and name in found.spec.roles:
+            return found.spec.roles[name].replicas
+        return 1
+
+    def limits(self, scope: Scope) -> Limits:
+        """A budget as its manifest says now."""
+        kind, _, name = scope.source.partition("/")
+        found = self._live.get((kind, "default", name))
+        return found.spec.budget.limits() if found is not None else scope.limits
+
+
+def _references(manifest: Manifest) -> list[tuple[str, str]]:
+    """What a manifest names: agents and workflows."""
+    if isinstance(manifest, Agent):
+        entries = set(manifest.spec.tools).union(*(stage.tools or () for stage in manifest.spec.stages))
+        prefix = "delegate:"
+        return [("agent", entry.removeprefix(prefix)) for entry in sorted(entries) if entry.startswith(prefix)]
+    roles = [("agent", role.agent) for role in manifest.spec.roles.values()]
+    return roles + [("workflow", step.workflow) for step in manifest.spec.steps if step.workflow]
+
+
+def _pinned(tool: Tool) -> PinnedTool:
+    return PinnedTool.model_validate(msgspec.to_builtins(tool.spec))
+
+
+def _pinned_model(card: ModelCard) -> PinnedModel:
+    fields = msgspec.structs.asdict(card)
+    return PinnedModel.model_validate({name: fields[name] for name in PinnedModel.model_fields})
+
+
+def read_texts(folder: Path) -> dict[str, str]:
+    """The YAML files right in a folder: path to text."""
+    files = sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
+    return {str(path): path.read_text(encoding="utf-8", errors="replace") for path in files}

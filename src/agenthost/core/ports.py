@@ -372,6 +372,10 @@ class Tool(Protocol):
 class Tools(Protocol):
     """Finds tools by the name that a manifest gives."""
 
+    def names(self) -> list[str]:
+        """The names that a manifest may give."""
+        ...
+
     def expand(self, name: str) -> list[Tool]:
         """The tools that a manifest's entry stands for. Raises NotFound."""
         ...

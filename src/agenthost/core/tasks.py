@@ -13,7 +13,7 @@ from agenthost.core.parts import Message
 class Scope(Struct, frozen=True, omit_defaults=True):
     """A budget that counts for a task: its own, or that of a task above it. `task` holds the account.
 
-    `source` (`agent/coder`) names the manifest whose budget it is: it is read live, and `limits` is
+    `source` (`default/agent/coder`: namespace, kind, name) names the manifest whose budget it is: it is read live, and `limits` is
     what it was when the task began, for when that manifest is gone.
     """
 

@@ -25,7 +25,7 @@ class ChildReport(Struct, frozen=True):
 def child_spec(parent: TaskSpec, command: StartChild, limits: Limits) -> TaskSpec:
     """The specification of a child. `limits` is its own budget; those above it count as well."""
     id = child_id(parent.id, command.id)
-    source = f"{command.kind}/{command.name}"
+    source = f"{parent.namespace}/{command.kind}/{command.name}"
     copy = command.workspace == "copy"
     own = () if limits == Limits() else (Scope(id, limits, source),)
     return TaskSpec(

@@ -64,7 +64,7 @@ class Services:
 
     async def start_child(self, parent: TaskSpec, command: StartChild) -> None:
         """Make a child (once, however often it is asked for) and have it worked on."""
-        source = Scope(child_id(parent.id, command.id), _NO_LIMITS, f"{command.kind}/{command.name}")
+        source = Scope(child_id(parent.id, command.id), _NO_LIMITS, f"{parent.namespace}/{command.kind}/{command.name}")
         spec = children.child_spec(parent, command, self.parts.programs.limits(source))
         new = await children.new_task(spec, self.codec, self.parts.clock())
         await self.parts.store.create(new, children.copies(parent, spec))

@@ -20,6 +20,9 @@ from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.programs.agent import AgentProgram
 from agenthost.programs.workflow import WorkflowProgram
 
+REMEMBERED = 256
+"""Bundles that are kept in memory; the rest is read from the store when a task needs it."""
+
 _KINDS: dict[str, type[Agent] | type[Workflow]] = {"agent": Agent, "workflow": Workflow}
 
 
@@ -150,7 +153,7 @@ class Library:
         digest, body = bundle.encode()
         if digest not in self._bundles:
             await self._store.put_definition(digest, body)
-            self._bundles[digest] = bundle
+            self._remember(digest, bundle)
         return digest
 
     async def _pin_agent(self, agent: Agent, model: str) -> PinnedAgent:
@@ -174,8 +177,16 @@ class Library:
             body = await self._store.definition(digest)
             if body is None:
                 raise NotFound(f"the definitions {digest} that this task was started with are gone")
-            bundle = self._bundles[digest] = Bundle.model_validate_json(body)
+            bundle = Bundle.model_validate_json(body)
+            self._remember(digest, bundle)
         return bundle
+
+    def _remember(self, digest: str, bundle: Bundle) -> None:
+        while len(self._bundles) >= REMEMBERED:
+            oldest = next(iter(self._bundles))
+            del self._bundles[oldest]
+            self._programs.pop(oldest, None)
+        self._bundles[digest] = bundle
 
     async def program(self, spec: TaskSpec) -> Program[Any]:
         """The program of a task's pinned definitions."""
@@ -202,8 +213,9 @@ class Library:
 
     def limits(self, scope: Scope) -> Limits:
         """A budget as its manifest says now."""
-        kind, _, name = scope.source.partition("/")
-        found = self._live.get((kind, "default", name))
+        namespace, _, named = scope.source.partition("/")
+        kind, _, name = named.partition("/")
+        found = self._live.get((kind, namespace, name))
         return found.spec.budget.limits() if found is not None else scope.limits
 
 

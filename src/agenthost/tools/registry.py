@@ -28,6 +28,10 @@ class ToolRegistry:
             if name == GROUP or name in self._built_in:
                 raise BadInput(f"the setting names a tool '{name}', which is built in; give it another name")
 
+    def names(self) -> list[str]:
+        """The names that a manifest may give: the group, the built-in tools, those that settings name."""
+        return [GROUP, *self._built_in, *self._extra]
+
     def expand(self, name: str) -> list[Tool]:
         """The tools that a manifest's entry stands for: a group, one built-in tool, or what a setting names.
 

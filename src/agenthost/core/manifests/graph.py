@@ -2,7 +2,8 @@
 
 Pure: names and models in, findings with their keys out. `load.check` gives them file and line.
 
-Rules for steps. `needs` is a graph without cycles; work goes back only by `onFail.goto`, to a step
+Rules for steps. `needs` is a graph without cycles (a step without it needs the one listed before it);
+work goes back only by `onFail.goto`, to a step
 that comes before, at most `max` times. When step S goes back to step G, G and everything between
 G and S is done again, and so is whatever else needs G. A step with `foreach` fails as a whole when
 one of its items fails, and goes back as a whole: `onFail` sees its `result` with `items`, but no
@@ -16,7 +17,7 @@ from agenthost.core.errors import nearest
 from agenthost.core.manifests import names
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.problems import Finding, Key, is_name, unknown
-from agenthost.core.manifests.workflow import InputSpec, Step, Workflow
+from agenthost.core.manifests.workflow import InputSpec, Step, Workflow, needs_of
 
 MAX_ROUNDS = 10_000
 
@@ -44,7 +45,7 @@ def problems(
         _links(step, key, workflow, found)
         _uses(step, key, workflow, workflows, tools, found)
     _twice([step.id for step in workflow.spec.steps], ("spec", "steps"), "step", found)
-    cycle = find_cycle({step.id: step.needs for step in workflow.spec.steps})
+    cycle = find_cycle(needs_of(workflow.spec.steps))
     if cycle:
         index = [step.id for step in workflow.spec.steps].index(cycle[0])
         way = " -> ".join(cycle)
@@ -169,11 +170,11 @@ def _kind(step: Step, key: Key, found: list[Finding]) -> None:
 
 def _links(step: Step, key: Key, workflow: Workflow, found: list[Finding]) -> None:
     known = [other.id for other in workflow.spec.steps]
-    for index, name in enumerate(step.needs):
+    for index, name in enumerate(step.needs or ()):
         where = (*key, "needs", index)
         if name not in known:
             found.append(Finding(where, unknown("step", name, [other for other in known if other != step.id])))
-        elif name in step.needs[:index]:
+        elif name in (step.needs or ())[:index]:
             found.append(Finding(where, f"'{name}' stands twice"))
     if step.role is not None and step.role not in workflow.spec.roles:
         roles = sorted(workflow.spec.roles)

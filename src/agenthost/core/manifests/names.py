@@ -11,7 +11,7 @@ from agenthost.core.errors import nearest
 from agenthost.core.expressions import Path, dotted
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.problems import Finding, Key
-from agenthost.core.manifests.workflow import Step, Workflow
+from agenthost.core.manifests.workflow import Step, Workflow, needs_of
 
 FIELDS: tuple[str, ...] = ("text", "data", "ok", "skipped", "files", "attempt")
 """What every finished step shows."""
@@ -85,7 +85,7 @@ def _schema(schema: dict[str, Any], key: Key, found: list[Finding]) -> None:
 
 def before(steps: Sequence[Step]) -> dict[str, set[str]]:
     """For each step, the steps that come before it by `needs`, however far, itself left out."""
-    needs = {step.id: step.needs for step in steps}
+    needs = needs_of(steps)
     found: dict[str, set[str]] = {}
     for start in needs:
         seen: set[str] = set()

@@ -1,5 +1,6 @@
 """The kind Workflow."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -61,7 +62,9 @@ class Step(Part):
         alias="with",
         description="Arguments of the tool or inputs of the workflow; strings are templates.",
     )
-    needs: tuple[str, ...] = Field((), description="Steps that come before.")
+    needs: tuple[str, ...] | None = Field(
+        None, description="Steps that come before; the one listed just before it unless said. []: none."
+    )
     if_: str = Field("", alias="if", description="An expression; the step is skipped where it is false.")
     foreach: str = Field("", description="An expression that gives a list; the step runs once for each `item`.")
     expect: Expect | None = Field(None, description="What a command must show.")
@@ -70,6 +73,16 @@ class Step(Part):
     timeout: Duration | None = Field(None, description="Most time, such as 5m.")
     retry: Retry | None = Field(None, description="Try the step again when it fails, before anything else is done.")
     onFail: OnFail | None = Field(None, description="Go back to an earlier step when this one fails.")
+
+
+def needs_of(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
+    """What each step waits for: what it says, or the step listed just before it where it says nothing."""
+    needs: dict[str, tuple[str, ...]] = {}
+    before: tuple[str, ...] = ()
+    for step in steps:
+        needs[step.id] = before if step.needs is None else step.needs
+        before = (step.id,)
+    return needs
 
 
 class WorkflowSpec(Part):

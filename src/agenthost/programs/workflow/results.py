@@ -1,0 +1,186 @@
+"""What came of a command, as expressions see it, and whether the step's run counts as passed."""
+
+import re
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.errors import Failure
+from agenthost.core.events import Answer, ChildResult, RunResult
+from agenthost.core.manifests.common import Expect
+from agenthost.core.parts import DataPart, FilePart, Part, TextPart, text_of
+from agenthost.core.tools import ToolResult
+from agenthost.programs.workflow.state import Outcome
+
+SHOWN = 300
+"""Characters of a reason or of an error's last line that are kept."""
+
+NOT_RUN: dict[str, Any] = {
+    "text": "",
+    "data": None,
+    "exit_code": None,
+    "stdout": "",
+    "stderr": "",
+    "ok": False,
+    "files": [],
+    "skipped": False,
+    "items": [],
+    "attempt": 0,
+    "reason": "",
+}
+"""What expressions see of a step that has not run."""
+
+_OUTCOMES: dict[str, Outcome] = {"partly": "partly", "needs-person": "needs-person", "unachievable": "unachievable"}
+
+
+class Taken(Struct, frozen=True):
+    """An answer taken: what expressions see; why it failed (empty: it didn't) and what that makes of the
+    task; `final` where neither a retry nor a return can help."""
+
+    result: dict[str, Any]
+    reason: str = ""
+    outcome: Outcome = "unachievable"
+    final: bool = False
+    code: str = ""
+    changes: dict[str, str | None] = {}
+
+
+def take(answer: Answer | None, failure: Failure | None, expect: Expect, verdict: str) -> Taken:
+    """What came of a step's command. `verdict`: the key of a structured output that says whether it passed."""
+    if failure is not None:
+        return failed(failure)
+    if isinstance(answer, RunResult):
+        return _run(answer, expect)
+    if isinstance(answer, ToolResult):
+        shown = _shown(answer.parts, answer.changes)
+        reason = f"the tool answered with an error: {clip(answer.text)}" if answer.error else ""
+        return Taken(shown, reason, changes=answer.changes)
+    if isinstance(answer, ChildResult):
+        return _child(answer, verdict)
+    return Taken(dict(NOT_RUN), "it was answered with something that this step can't use", final=True)
+
+
+def failed(failure: Failure) -> Taken:
+    """What a command that could not be performed comes to."""
+    if failure.code == "budget":
+        return Taken(dict(NOT_RUN), failure.message, "partly", True, failure.code)
+    final = failure.code in ("in-doubt", "stopped")
+    return Taken(dict(NOT_RUN), failure.message, "blocked", final, failure.code)
+
+
+def combined(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a step with `foreach` shows: its items' results in order, and of each kind all together."""
+    return NOT_RUN | {
+        "text": "\n".join(result["text"] for result in results if result["text"]),
+        "data": [result["data"] for result in results],
+        "files": list(dict.fromkeys(path for result in results for path in result["files"] if isinstance(path, str))),
+        "ok": all(result["ok"] for result in results),
+        "items": results,
+    }
+
+
+def clip(text: str) -> str:
+    """The beginning of a text, where it is long."""
+    text = text.strip()
+    return text if len(text) <= SHOWN else text[:SHOWN].rstrip() + " ..."
+
+
+def as_parts(value: Any) -> tuple[Part, ...]:
+    """A value as what comes out of a task: words, files, or data."""
+    if isinstance(value, str):
+        return (TextPart(value),)
+    files = as_files(value)
+    return files if files else (DataPart(value),)
+
+
+def result_parts(result: dict[str, Any]) -> tuple[Part, ...]:
+    """What a step's result is as what comes out of a task."""
+    parts: list[Part] = [TextPart(result["text"])] if result["text"] else []
+    if result["data"] is not None and read_json(result["text"]) != result["data"]:
+        parts.append(DataPart(result["data"]))
+    return (*parts, *(as_files([file for file in result["files"] if isinstance(file, dict)]) or ()))
+
+
+def as_files(value: Any) -> tuple[FilePart, ...] | None:
+    """The files of a value that is a file, or a list of them; None where it is something else."""
+    if isinstance(value, list | tuple):
+        found = [as_files(inner) for inner in cast("list[Any]", value)]
+        return None if None in found else tuple(part for parts in found if parts for part in parts)
+    if not isinstance(value, dict):
+        return None
+    try:
+        return (msgspec.convert({"type": "file", **cast("dict[str, Any]", value)}, FilePart),)
+    except msgspec.ValidationError:
+        return None
+
+
+def read_json(text: str) -> Any:
+    """A text read as JSON; None where it is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+
+
+def _shown(parts: tuple[Part, ...], changes: dict[str, str | None]) -> dict[str, Any]:
+    text = text_of(parts)
+    data = [part.data for part in parts if isinstance(part, DataPart)]
+    files: list[Any] = [path for path, digest in changes.items() if digest is not None]
+    files += [_file(part) for part in parts if isinstance(part, FilePart)]
+    return NOT_RUN | {"text": text, "data": data[-1] if data else read_json(text), "files": files, "ok": True}
+
+
+def _file(part: FilePart) -> dict[str, Any]:
+    return {"digest": part.digest, "media_type": part.media_type, "size": part.size, "name": part.name}
+
+
+def _run(run: RunResult, expect: Expect) -> Taken:
+    shown = _shown((TextPart(run.stdout),), run.changes)
+    shown |= {"exit_code": run.exit_code, "stdout": run.stdout, "stderr": run.stderr}
+    return Taken(shown, _unmet(run, expect), changes=run.changes)
+
+
+def _unmet(run: RunResult, expect: Expect) -> str:
+    if run.limit == "time":
+        return f"the command timed out after {run.duration:.3g} s"
+    if run.limit:
+        return f"the command was ended by the sandbox's limit on {run.limit}"
+    if expect.exitCode is not None and run.exit_code != expect.exitCode:
+        last = run.stderr.strip().rpartition("\n")[2]
+        return f"the command exited with {run.exit_code}" + (f": {clip(last)}" if last else "")
+    for name, pattern, text in (("stdout", expect.stdout, run.stdout), ("stderr", expect.stderr, run.stderr)):
+        if pattern is not None and re.search(pattern, text) is None:
+            return f"the command's {name} has nothing that matches {pattern!r}"
+    return ""
+
+
+def _child(child: ChildResult, verdict: str) -> Taken:
+    conflicted = set(child.conflicts)
+    changes = {path: digest for path, digest in child.changes.items() if path not in conflicted}
+    shown = _shown(child.parts, changes)
+    ended = child.verdict
+    if ended.outcome != "done":
+        why = clip(ended.reason) or f"it ended {ended.outcome}"
+        final = ended.outcome == "canceled" or ended.code == "budget"
+        return Taken(shown, why, _OUTCOMES.get(ended.outcome, "blocked"), final, ended.code, changes)
+    if child.conflicts:
+        paths = ", ".join(child.conflicts[:10])
+        return Taken(shown, f"it changed files that others changed too: {paths}", "blocked", changes=changes)
+    data = cast("dict[str, Any]", shown["data"]) if isinstance(shown["data"], dict) else {}
+    if verdict and data.get(verdict) is False:
+        return Taken(shown, said(data) or f"it answered that '{verdict}' is false", changes=changes)
+    return Taken(shown, changes=changes)
+
+
+def said(data: Any) -> str:
+    """Why something didn't pass, in the words of a structured output: `reasons`, `feedback` or `reason`."""
+    if not isinstance(data, dict):
+        return ""
+    for key in ("reasons", "feedback", "reason"):
+        value = cast("dict[str, Any]", data).get(key)
+        if isinstance(value, list):
+            value = "; ".join(str(line) for line in cast("list[Any]", value))
+        if isinstance(value, str) and value.strip():
+            return clip(value)
+    return ""

@@ -1,0 +1,111 @@
+"""What a step performs: its command with every template filled, and the question before it."""
+
+from typing import Any, cast
+
+import msgspec
+
+from agenthost.core import templates
+from agenthost.core.commands import Ask, CallTool, Command, RunCommand, StartChild
+from agenthost.core.parts import FilePart, Part, TextPart
+from agenthost.programs.workflow.plan import Plan, StepPlan
+from agenthost.programs.workflow.results import as_files
+from agenthost.programs.workflow.state import StepState, WorkflowState
+from agenthost.programs.workflow.values import Wrong
+
+APPROVE = ("approve", "deny")
+YES = ("approve", "yes", "y", "ok")
+
+MAX_ITEMS = 10_000
+"""The most items of one `foreach`."""
+
+_MEDIA_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "csv": "text/csv",
+    "html": "text/html",
+    "md": "text/markdown",
+    "py": "text/x-python",
+    "txt": "text/plain",
+}
+
+
+def base_id(step: str, state: StepState, item: int, foreach: bool) -> str:
+    """What the ids of a step's commands begin with: `code-1`, or `build-1-0` for an item."""
+    return f"{step}-{state.attempt}-{item}" if foreach else f"{step}-{state.attempt}"
+
+
+def items_of(value: Any) -> list[Any] | Wrong:
+    """What a step's `foreach` goes over."""
+    if not isinstance(value, list | tuple):
+        return Wrong(
+            f"`foreach` must give a list, and gave {msgspec.json.encode(value)[:80].decode('utf-8', 'replace')}"
+        )
+    items = list(cast("list[Any]", value))
+    if len(items) > MAX_ITEMS:
+        return Wrong(f"`foreach` gave {len(items):,} items; the most is {MAX_ITEMS:,}")
+    return items
+
+
+def command_of(state: WorkflowState, plan: Plan, step: StepPlan, values: dict[str, Any]) -> Command | Wrong:
+    """The command of one run of a step, without its id."""
+    manifest = step.step
+    if manifest.command is not None:
+        line = templates.render(templates.parse(manifest.command), values)
+        return RunCommand("", line, manifest.timeout or plan.spec.sandbox.timeout)
+    if manifest.tool is not None:
+        pinned = plan.bundle.tools.get(manifest.tool)
+        if pinned is None:
+            return Wrong(f"there is no tool '{manifest.tool}'")
+        safe = pinned.read_only or pinned.idempotent
+        return CallTool("", manifest.tool, templates.fill(manifest.with_, values), safe=safe)
+    if manifest.workflow is not None:
+        return StartChild("", "workflow", manifest.workflow, inputs=templates.fill(manifest.with_, values))
+    files = _files(state, values[manifest.files]) if manifest.files else ()
+    if isinstance(files, Wrong):
+        return files
+    role = manifest.role or ""
+    parts: tuple[Part, ...] = (TextPart(_prompt(state, step, values)), *files)
+    return StartChild("", "agent", plan.spec.roles[role].agent, parts, role=role)
+
+
+def _prompt(state: WorkflowState, step: StepPlan, values: dict[str, Any]) -> str:
+    """What a role is told, and why the work came back to it."""
+    prompt = templates.render(templates.parse(step.step.prompt), values)
+    feedback = state.steps[step.step.id].feedback
+    return f"{prompt}\n\n{feedback}" if feedback and not step.tells else prompt
+
+
+def _files(state: WorkflowState, value: Any) -> tuple[FilePart, ...] | Wrong:
+    wanted = cast("list[Any]", value) if isinstance(value, list | tuple) else [value]
+    found: list[FilePart] = []
+    for file in wanted:
+        if isinstance(file, str):
+            digest = state.files.get(file)
+            if digest is None:
+                return Wrong(f"`files`: no step of this workflow wrote a file '{file}'")
+            found.append(FilePart(digest, media_type(file), 0, file))
+            continue
+        parts = as_files(file)
+        if parts is None:
+            return Wrong("`files` must give files, such as input.sketch or steps.ID.files")
+        found += parts
+    return tuple(found)
+
+
+def media_type(path: str) -> str:
+    """The media type that a file's name tells."""
+    return _MEDIA_TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+def question(base: str, call: CallTool) -> Ask:
+    """The question before a tool that needs a person's approval: exactly what will be done."""
+    shown = msgspec.json.format(msgspec.json.encode(call.arguments), indent=2).decode()
+    return Ask(
+        f"{base}-ok", "approval", f"May the tool '{call.tool}' be called with these arguments?\n{shown}", APPROVE
+    )

@@ -1,0 +1,195 @@
+"""`Client`: the use-cases of a host over HTTP."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from agenthost.client.following import Follower
+from agenthost.client.transport import Address, Broken, Timing, Transport, path_of
+from agenthost.core.api import (
+    Applied,
+    Artifact,
+    Finding,
+    HostApi,
+    HostInfo,
+    LiveDelta,
+    ManifestProblem,
+    ModelLine,
+    OpenQuestion,
+    Order,
+    ReplayReport,
+    TaskDetail,
+)
+from agenthost.core.errors import BadInput
+from agenthost.core.events import Recorded
+from agenthost.core.parts import FilePart, Message
+from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.tasks import TaskRow
+from agenthost.wire.bodies import (
+    AppliedBody,
+    ApplyBody,
+    CancelBody,
+    Found,
+    ManifestsBody,
+    Names,
+    ReplyBody,
+    SecretBody,
+    TaskPage,
+    encode,
+)
+
+T = TypeVar("T")
+
+SOCKET_NAME = "host.sock"
+
+
+def connect(home: Path, environ: Mapping[str, str]) -> "Client":
+    """The client for the host that a command means: AGENTHOST_URL's (with AGENTHOST_TOKEN), else the
+    one that holds `home`. Nothing is sent yet; `info` says whether it is there."""
+    url = environ.get("AGENTHOST_URL", "").strip()
+    if not url:
+        return Client(Address(socket=home / SOCKET_NAME))
+    if not url.startswith(("http://", "https://")):
+        raise BadInput(f"AGENTHOST_URL is no address: '{url}'. Give one such as http://127.0.0.1:8484")
+    return Client(Address(url=url, token=environ.get("AGENTHOST_TOKEN", "").strip()))
+
+
+class Client(HostApi):
+    """A host at an address. What the host raises is raised here again, with class, code and details;
+    where it can't be reached, HostUnreachable. Close it when done (`async with` does)."""
+
+    def __init__(self, address: Address, timing: Timing | None = None) -> None:
+        self._transport = Transport(address, timing or Timing())
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    # --- the host ---
+
+    async def info(self) -> HostInfo:
+        return await self._get(HostInfo, "info")
+
+    async def doctor(self) -> list[Finding]:
+        return await self._get(list[Finding], "doctor")
+
+    async def models(self) -> list[ModelLine]:
+        return await self._get(list[ModelLine], "models")
+
+    async def set_secret(self, name: str, value: str) -> None:
+        await self._send("PUT", path_of("secrets", name), SecretBody(value))
+
+    async def secrets(self) -> list[str]:
+        return list((await self._get(Names, "secrets")).names)
+
+    # --- files and manifests ---
+
+    async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
+        path = path_of("files") + "?" + urlencode({"name": name, "media_type": media_type})
+        # The host refuses what is too large by its length, before a byte of it is sent.
+        body = await self._transport.call("POST", path, data=content, expect100=bool(content))
+        return self._read(body, FilePart)
+
+    async def get_file(self, digest: str) -> bytes:
+        return await self._transport.call("GET", path_of("files", digest))
+
+    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+        body = self._read(await self._send("POST", path_of("manifests"), ApplyBody(texts, dry_run)), AppliedBody)
+        return list(body.applied), list(body.problems)
+
+    async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
+        return (await self._get(ManifestsBody, "manifests", kind)).items
+
+    async def delete(self, kind: str, name: str) -> None:
+        await self._transport.call("DELETE", path_of("manifests", kind, name))
+
+    # --- tasks ---
+
+    async def start(self, order: Order) -> TaskRow:
+        # With a key the same work starts once, so that it may be asked for again over a new connection.
+        keyed = order if order.key else msgspec.structs.replace(order, key=uuid.uuid4().hex)
+        try:
+            body = await self._send("POST", path_of("tasks"), keyed)
+        except Broken:
+            body = await self._send("POST", path_of("tasks"), keyed)
+        return self._read(body, TaskRow)
+
+    def follow(
+        self, task: str, after: dict[str, int] | None = None, tree: bool = True
+    ) -> AsyncIterator[Recorded | LiveDelta]:
+        return Follower(self._transport, task, after or {}, tree).items()
+
+    async def find(self, prefix: str) -> str:
+        return (await self._get(Found, "find", query={"prefix": prefix})).id
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        rows: list[TaskRow] = []
+        before = wanted.before
+        while len(rows) < wanted.limit:
+            query: list[tuple[str, str]] = [("state", state) for state in wanted.states]
+            query += [("namespace", wanted.namespace), ("root", wanted.root), ("name", wanted.name)]
+            query += [("roots_only", str(wanted.roots_only).lower()), ("before", before)]
+            page = await self._get(TaskPage, "tasks", query=[*query, ("limit", str(wanted.limit - len(rows)))])
+            rows += page.items
+            before = page.next
+            if not before:
+                break
+        return rows
+
+    async def task(self, task: str) -> TaskDetail:
+        return await self._get(TaskDetail, "tasks", task)
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        found: list[Recorded] = []
+        while len(found) < limit:
+            query = {"after": found[-1].seq if found else after, "limit": limit - len(found)}
+            page = await self._get(list[Recorded], "tasks", task, "journal", query=query)
+            if not page:
+                break
+            found += page
+        return found
+
+    async def say(self, task: str, message: Message) -> None:
+        await self._send("POST", path_of("tasks", task, "messages"), message)
+
+    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+        body = await self._send("POST", path_of("tasks", task, "replies"), ReplyBody(text, question, by))
+        return self._read(body, OpenQuestion)
+
+    async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._send("POST", path_of("tasks", task, "cancel"), CancelBody(by, reason))
+
+    async def artifacts(self, task: str) -> list[Artifact]:
+        return await self._get(list[Artifact], "tasks", task, "artifacts")
+
+    async def ledger(self, task: str) -> list[LedgerEntry]:
+        return await self._get(list[LedgerEntry], "tasks", task, "ledger")
+
+    async def export(self, task: str) -> bytes:
+        return await self._transport.call("GET", path_of("tasks", task, "export"))
+
+    async def replay(self, task: str) -> list[ReplayReport]:
+        body = await self._transport.call("POST", path_of("tasks", task, "replay"))
+        return self._read(body, list[ReplayReport])
+
+    # --- below ---
+
+    async def _get(self, type: type[T], *names: str, query: Any = None) -> T:
+        path = path_of(*names) + ("?" + urlencode(query) if query else "")
+        return self._read(await self._transport.call("GET", path), type)
+
+    async def _send(self, method: str, path: str, value: Any) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        return await self._transport.call(method, path, data=encode(value), headers=headers)
+
+    def _read(self, body: bytes, type: type[T]) -> T:
+        return self._transport.decode(body, type)

@@ -1,0 +1,99 @@
+"""Requests read and answers written: JSON by msgspec, bodies bounded, errors as problem details."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from agenthost.core.errors import AgentHostError, BadInput, Temporary
+from agenthost.wire.bodies import encode
+from agenthost.wire.problems import MEDIA_TYPE, encode_problem, problem_of
+
+T = TypeVar("T")
+
+MOST_JSON = 16 * 1024 * 1024
+"""Bytes that a JSON body may have."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class TooLarge(BadInput):
+    """The body of a request is larger than it may be."""
+
+
+def edge(handler: Endpoint) -> Endpoint:
+    """`handler` behind the fence: whatever it raises becomes an answer."""
+
+    async def fenced(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except AgentHostError as error:
+            return problem(error)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:  # noqa: BLE001 - the HTTP edge
+            return problem(mistake(error, request.url.path))
+
+    return fenced
+
+
+def mistake(error: Exception, where: str) -> AgentHostError:
+    """An error that nobody foresaw, logged; what the other side is told has nothing of its inside."""
+    structlog.get_logger(__name__).error("request failed", path=where, exc_info=error)
+    told = AgentHostError("the host made a mistake with this request; its log says more. Please report it")
+    told.code = "internal"
+    return told
+
+
+def problem(error: AgentHostError, status: int | None = None) -> Response:
+    """An error as a response."""
+    told = problem_of(error, 413 if isinstance(error, TooLarge) else status)
+    headers: dict[str, str] = {}
+    if isinstance(error, Temporary) and error.delay is not None:
+        headers["Retry-After"] = str(max(1, round(error.delay)))
+    return Response(encode_problem(told), told.status, headers, MEDIA_TYPE)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A record as a JSON response."""
+    return Response(encode(value), status, media_type="application/json")
+
+
+async def read(request: Request, most: int) -> bytes:
+    """The whole body. Raises TooLarge before more than `most` bytes are held, ClientDisconnect where it is cut."""
+    _check_size(int(request.headers.get("content-length") or 0), most)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        _check_size(size, most)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def read_json(request: Request, type: type[T]) -> T:
+    """The body as a record. Raises BadInput that names the part that is wrong."""
+    body = await read(request, MOST_JSON)
+    try:
+        return msgspec.json.decode(body, type=type)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"the body is not what this path takes: {error}") from error
+
+
+def query(request: Request, name: str, type: type[T], default: T) -> T:
+    """A query parameter as a value. Raises BadInput that names it."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        return msgspec.convert(text, type, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"the parameter '{name}' is wrong: {error}") from error
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise TooLarge(f"the body has more than {most:,} bytes, the most that this path takes; send less at once")

@@ -1,0 +1,171 @@
+"""A task's events as server-sent events.
+
+Three things go on at once for each follower: the host is followed into a bounded outbox, the outbox
+is sent, and the connection is watched. A follower that takes nothing for `patience` seconds is let
+go with `end: slow`; a host that stops says `end: closing`. Either may be taken up again with the
+id of the last event, and then nothing is missed or repeated.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from agenthost.core.api import LiveDelta
+from agenthost.core.errors import AgentHostError
+from agenthost.core.events import Recorded
+from agenthost.faces.http.bodies import mistake, problem
+from agenthost.faces.http.outbox import Outbox
+from agenthost.wire import sse
+from agenthost.wire.bodies import End, encode
+from agenthost.wire.problems import encode_problem, problem_of
+
+ABORT = "agenthost.abort"
+"""In the scope: cuts the connection off, where the server gives a way to."""
+
+_OPENING = 0.25
+
+
+class StreamSettings(msgspec.Struct, frozen=True):
+    """`heartbeat`: seconds of silence before a comment is sent. `patience`: seconds that a follower
+    may take nothing. `most`: bytes that may wait for it."""
+
+    heartbeat: float = 15.0
+    patience: float = 20.0
+    most: int = 1024 * 1024
+
+
+class Closing:
+    """Tells every stream that the host stops."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+Items = AsyncIterator[Recorded | LiveDelta]
+
+
+class EventStream:
+    """One follower's response, an ASGI application. `frame` writes an event with its id."""
+
+    def __init__(self, items: Items, frame: Callable[[Recorded], bytes], settings: StreamSettings, closing: Closing):
+        self._items = items
+        self._frame = frame
+        self._settings = settings
+        self._closing = closing
+        self._outbox = Outbox(settings.most)
+        self._failed: AgentHostError | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with asyncio.TaskGroup() as group:
+            beside = [
+                group.create_task(self._pump()),
+                group.create_task(self._watch(receive)),
+                group.create_task(self._watch_closing()),
+            ]
+            try:
+                await self._send(scope, receive, send)
+            finally:
+                for task in beside:
+                    task.cancel()
+
+    async def _pump(self) -> None:
+        try:
+            async with _released(self._items) as items:
+                async for item in items:
+                    if not await self._outbox.put(self._encode(item), self._settings.patience):
+                        self._outbox.close(_end("slow"), drop=True)
+                        return
+            self._outbox.close(_end("done"))
+        except AgentHostError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - the HTTP edge
+            self._fail(mistake(error, "events"))
+
+    def _encode(self, item: Recorded | LiveDelta) -> bytes:
+        return sse.encode_frame(sse.DELTA, encode(item)) if isinstance(item, LiveDelta) else self._frame(item)
+
+    def _fail(self, error: AgentHostError) -> None:
+        self._failed = error
+        self._outbox.close(sse.encode_frame(sse.PROBLEM, encode_problem(problem_of(error))))
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._outbox.close(drop=True)
+
+    async def _watch_closing(self) -> None:
+        await self._closing.wait()
+        self._outbox.close(_end("closing"))
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # An unknown task is told as a plain problem, with its status; after that a stream is open.
+        piece = await self._outbox.take(_OPENING)
+        if self._failed is not None and piece is not None and piece.startswith(b"event: " + sse.PROBLEM.encode()):
+            await problem(self._failed)(scope, receive, send)
+            return
+        try:
+            await self._stream(piece, send)
+        except TimeoutError:
+            # Nobody reads at the other end, so that no last word can reach it.
+            if ABORT in scope:
+                scope[ABORT]()
+                await asyncio.sleep(0)
+        except OSError:
+            pass  # the follower has gone
+
+    async def _stream(self, piece: bytes | None, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if not piece and piece is not None:
+            piece = sse.HEARTBEAT
+        while piece is not None:
+            async with asyncio.timeout(self._settings.patience):
+                await send({"type": "http.response.body", "body": piece or sse.HEARTBEAT, "more_body": True})
+            piece = await self._outbox.take(self._settings.heartbeat)
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@asynccontextmanager
+async def _released(items: Items) -> AsyncGenerator[Items]:
+    """`items`, and the host told as soon as nobody wants more of them."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await cast("AsyncGenerator[Recorded | LiveDelta]", items).aclose()
+
+
+def _end(reason: str) -> bytes:
+    return sse.encode_frame(sse.END, encode(End(reason)))
+
+
+def tree_frames(after: dict[str, int]) -> Callable[[Recorded], bytes]:
+    """Frames whose ids tell the place in every journal of the tree."""
+    seen = dict(after)
+
+    def frame(recorded: Recorded) -> bytes:
+        seen[recorded.task] = recorded.seq
+        return sse.encode_frame(sse.RECORDED, encode(recorded), sse.encode_after(seen))
+
+    return frame
+
+
+def task_frames(recorded: Recorded) -> bytes:
+    """A frame of one journal alone: its number is its id."""
+    return sse.encode_frame(sse.RECORDED, encode(recorded), str(recorded.seq).encode())
+
+
+def bare_frames(recorded: Recorded) -> bytes:
+    """A frame without id, for a follower that keeps count by itself."""
+    return sse.encode_frame(sse.RECORDED, encode(recorded))

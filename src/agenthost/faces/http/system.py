@@ -1,0 +1,47 @@
+"""The host itself: which it is, how it is, its models, the names of its secrets."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from agenthost.core.api import HostApi
+from agenthost.faces.http.bodies import answer, edge, read_json
+from agenthost.wire.bodies import Names, SecretBody
+
+
+@dataclass(frozen=True)
+class System:
+    """The handlers of what is about the host and not about work."""
+
+    api: HostApi
+
+    async def info(self, request: Request) -> Response:
+        return answer(await self.api.info())
+
+    async def doctor(self, request: Request) -> Response:
+        return answer(await self.api.doctor())
+
+    async def models(self, request: Request) -> Response:
+        return answer(await self.api.models())
+
+    async def secrets(self, request: Request) -> Response:
+        return answer(Names(tuple(await self.api.secrets())))
+
+    async def set_secret(self, request: Request) -> Response:
+        body = await read_json(request, SecretBody)
+        await self.api.set_secret(str(request.path_params["name"]), body.value)
+        return Response(status_code=204)
+
+
+def routes(api: HostApi) -> list[BaseRoute]:
+    """The routes of the host itself, below the API's root."""
+    system = System(api)
+    return [
+        Route("/info", edge(system.info), methods=["GET"]),
+        Route("/doctor", edge(system.doctor), methods=["GET"]),
+        Route("/models", edge(system.models), methods=["GET"]),
+        Route("/secrets", edge(system.secrets), methods=["GET"]),
+        Route("/secrets/{name}", edge(system.set_secret), methods=["PUT"]),
+    ]

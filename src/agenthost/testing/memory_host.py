@@ -1,0 +1,311 @@
+"""A host that only pretends to work, in memory: for tests of what is written against `HostApi`.
+
+It keeps the promises of the port (journals with numbers of their own, questions, keys, errors) and
+performs nothing. Its agents: `quick` answers and ends, `asking` asks a person first, `slow` goes on
+until it is cancelled, `family` has a child that does its work.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import yaml
+
+from agenthost.core.api import (
+    Applied,
+    Artifact,
+    Finding,
+    HostApi,
+    HostInfo,
+    LiveDelta,
+    ManifestProblem,
+    ModelLine,
+    OpenQuestion,
+    Order,
+    ReplayReport,
+    TaskDetail,
+)
+from agenthost.core.budgets import Spend
+from agenthost.core.commands import Ask, CallModel, StartChild, Verdict, View
+from agenthost.core.errors import BadInput, NotFound, nearest
+from agenthost.core.events import (
+    Answered,
+    Asked,
+    CancelAsked,
+    ChildResult,
+    Claimed,
+    Created,
+    Event,
+    Finished,
+    Received,
+    Recorded,
+    Reply,
+)
+from agenthost.core.ids import child_id, root_id, task_id
+from agenthost.core.lifecycle import FINAL, State
+from agenthost.core.models import Delta, ModelAnswer
+from agenthost.core.parts import FilePart, Message, TextPart, text_message
+from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.tasks import TaskRow, TaskSpec
+
+ZIP_OF_NOTHING = b"PK\x05\x06" + bytes(18)
+AGENTS = ("quick", "asking", "slow", "family")
+
+
+class MemoryHost(HostApi):
+    """See the module. `append` and `delta` make something happen to a task by hand."""
+
+    def __init__(self, serving: bool = False) -> None:
+        self.rows: dict[str, TaskRow] = {}
+        self.journals: dict[str, list[Recorded]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.followers = 0
+        self._serving = serving
+        self._kinds: dict[str, dict[str, dict[str, Any]]] = {
+            "agent": {name: {"kind": "Agent", "metadata": {"name": name}} for name in AGENTS},
+            "workflow": {},
+        }
+        self._secrets: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+        self._questions: dict[str, OpenQuestion] = {}
+        self._queues: list[tuple[str, asyncio.Queue[LiveDelta | None]]] = []
+        self._count = 0
+
+    # --- making things happen ---
+
+    def append(self, task: str, event: Event, state: State | None = None) -> Recorded:
+        """Add an event to a task's journal, and tell who follows."""
+        journal = self.journals[task]
+        recorded = Recorded(task, len(journal) + 1, float(len(journal) + 1), event)
+        journal.append(recorded)
+        row = self.rows[task]
+        self.rows[task] = msgspec.structs.replace(row, seq=recorded.seq, state=state or row.state, updated=recorded.at)
+        self._tell(task, None)
+        return recorded
+
+    def delta(self, task: str, command: str, delta: Delta, attempt: int = 1) -> None:
+        """Tell who follows about a provisional piece of an answer."""
+        self._tell(task, LiveDelta(task, command, attempt, delta))
+
+    def finish(self, task: str, text: str = "", outcome: State = "completed") -> None:
+        """End a task."""
+        verdict = Verdict("canceled" if outcome == "canceled" else "done", text)
+        self.append(task, Finished(verdict, (TextPart(text),)), outcome)
+        self.rows[task] = msgspec.structs.replace(self.rows[task], outcome=verdict.outcome, reason=text)
+
+    def _tell(self, task: str, item: LiveDelta | None) -> None:
+        for root, queue in self._queues:
+            if task == root or task.startswith(root + "."):
+                queue.put_nowait(item)
+
+    def _create(self, id: str, order: Order, parent: str = "") -> TaskRow:
+        message = text_message("person", order.text)
+        spec = TaskSpec(id, "agent", order.name, "sha256:0", message, order.inputs, order.title, parent=parent)
+        self.rows[id] = TaskRow(
+            id, "agent", order.name, "submitted", 1.0, 1.0, parent=parent, root=root_id(id), title=order.title
+        )
+        self.journals[id] = []
+        self.append(id, Created(spec))
+        self.append(id, Claimed(1, "memory"), "working")
+        return self.rows[id]
+
+    def _answer(self, task: str, text: str) -> None:
+        self.append(task, Asked(CallModel("m1", "pretended", View(0, 1))))
+        self.delta(task, "m1", Delta(text))
+        self.append(task, Answered("m1", ModelAnswer((TextPart(text),))))
+        self.finish(task, text)
+
+    def _work(self, task: str, order: Order) -> None:
+        if order.name == "quick":
+            self._answer(task, f"You said: {order.text}")
+        elif order.name == "asking":
+            ask = Ask("a1", "input", "What shall it be?")
+            recorded = self.append(task, Asked(ask), "input-required")
+            self._questions[task] = OpenQuestion(task, ask, recorded.at)
+        elif order.name == "family":
+            child = child_id(task, "c1")
+            self.append(task, Asked(StartChild("c1", "agent", "quick")))
+            self._create(child, Order("quick", order.text), task)
+            self._answer(child, f"You said: {order.text}")
+            self.append(task, Answered("c1", ChildResult(child, Verdict("done"))))
+            self.finish(task, "The child did it")
+
+    def _known(self, task: str) -> TaskRow:
+        row = self.rows.get(task)
+        if row is None:
+            raise NotFound(f"there is no task '{task}'. {nearest(task, list(self.rows))}", task=task)
+        return row
+
+    # --- HostApi ---
+
+    async def info(self) -> HostInfo:
+        return HostInfo("0", "memory", os.getpid(), self._serving)
+
+    async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
+        if not content:
+            raise BadInput(f"the file '{name}' is empty; give one with something in it")
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        self.blobs[digest] = content
+        return FilePart(digest, media_type or "application/octet-stream", len(content), name)
+
+    async def get_file(self, digest: str) -> bytes:
+        if digest not in self.blobs:
+            raise NotFound(f"there is no file {digest}")
+        return self.blobs[digest]
+
+    async def start(self, order: Order) -> TaskRow:
+        if order.name not in self._kinds["agent"]:
+            raise NotFound(f"there is no agent or workflow '{order.name}'. {nearest(order.name, AGENTS)}")
+        if order.key in self._keys:
+            return self.rows[self._keys[order.key]]
+        self._count += 1
+        id = task_id(1_700_000_000_000 + self._count, self._count)
+        if order.key:
+            self._keys[order.key] = id
+        self._create(id, order)
+        self._work(id, order)
+        return self.rows[id]
+
+    async def follow(
+        self, task: str, after: dict[str, int] | None = None, tree: bool = True
+    ) -> AsyncIterator[Recorded | LiveDelta]:
+        self._known(task)
+        seen = dict(after or {})
+        queue: asyncio.Queue[LiveDelta | None] = asyncio.Queue()
+        entry = (task, queue)
+        self._queues.append(entry)
+        self.followers += 1
+        try:
+            while True:
+                for recorded in self._unseen(task, seen, tree):
+                    seen[recorded.task] = recorded.seq
+                    yield recorded
+                if self.rows[task].state in FINAL and not self._unseen(task, seen, tree):
+                    return
+                item = await queue.get()
+                if item is not None:
+                    yield item
+        finally:
+            self.followers -= 1
+            self._queues.remove(entry)
+
+    def _unseen(self, task: str, seen: dict[str, int], tree: bool) -> list[Recorded]:
+        wanted = [id for id in self.journals if id == task or (tree and id.startswith(task + "."))]
+        return [recorded for id in wanted for recorded in self.journals[id][seen.get(id, 0) :]]
+
+    async def find(self, prefix: str) -> str:
+        roots = sorted(id for id in self.rows if "." not in id)
+        if prefix == "last" and roots:
+            return roots[-1]
+        found = [id for id in self.rows if id.startswith(prefix)]
+        if prefix in found or len(found) == 1:
+            return prefix if prefix in found else found[0]
+        if found:
+            raise BadInput(f"{len(found)} tasks begin with '{prefix}'; give more of its id")
+        raise NotFound(f"no task begins with '{prefix}'")
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        rows = [
+            row
+            for row in sorted(self.rows.values(), key=lambda row: row.id, reverse=True)
+            if (not wanted.before or row.id < wanted.before)
+            and (not wanted.states or row.state in wanted.states)
+            and (not wanted.roots_only or not row.parent)
+            and (not wanted.root or row.root == wanted.root)
+            and (not wanted.name or row.name == wanted.name)
+        ]
+        return rows[: wanted.limit]
+
+    async def task(self, task: str) -> TaskDetail:
+        row = self._known(task)
+        children = tuple(child for child in self.rows.values() if child.parent == task)
+        questions = tuple(q for q in self._questions.values() if q.task == task or q.task.startswith(task + "."))
+        return TaskDetail(row, children, questions, Spend(turns=1))
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        self._known(task)
+        return self.journals[task][after : after + limit]
+
+    async def say(self, task: str, message: Message) -> None:
+        if self._known(task).state in FINAL:
+            raise BadInput(f"the task {task} has ended; start another one")
+        self.append(task, Received(message))
+
+    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+        self._known(task)
+        asked = self._questions.pop(task, None)
+        if asked is None:
+            raise BadInput(f"the task {task} asks nothing")
+        self.append(task, Answered(asked.ask.id, Reply(text, by)), "working")
+        self.finish(task, text)
+        return asked
+
+    async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
+        if self._known(task).state not in FINAL:
+            self._questions.pop(task, None)
+            self.append(task, CancelAsked(by, reason))
+            self.finish(task, reason or f"cancelled by {by}", "canceled")
+
+    async def artifacts(self, task: str) -> list[Artifact]:
+        self._known(task)
+        return []
+
+    async def ledger(self, task: str) -> list[LedgerEntry]:
+        self._known(task)
+        return [LedgerEntry(task, "m1", 1, self.rows[task].name, "pretended", 1.0, Spend(turns=1))]
+
+    async def export(self, task: str) -> bytes:
+        self._known(task)
+        return ZIP_OF_NOTHING
+
+    async def replay(self, task: str) -> list[ReplayReport]:
+        self._known(task)
+        return [ReplayReport(task, len(self.journals[task]), 1, True)]
+
+    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+        found: list[tuple[str, str, dict[str, Any]]] = []
+        problems: list[ManifestProblem] = []
+        for file, text in texts.items():
+            value: Any = yaml.safe_load(text)
+            kind = str(value.get("kind", "")).lower()
+            if kind in self._kinds:
+                found.append((kind, value["metadata"]["name"], value))
+            else:
+                problems.append(ManifestProblem(file, 1, 1, "kind", f"'{kind}' is no kind"))
+        if problems:
+            return [], problems
+        return [self._apply(*each, dry_run) for each in found], []
+
+    def _apply(self, kind: str, name: str, value: dict[str, Any], dry_run: bool) -> Applied:
+        before = self._kinds[kind].get(name)
+        if not dry_run:
+            self._kinds[kind][name] = value
+        return Applied(kind, name, "created" if before is None else "unchanged" if before == value else "changed")
+
+    async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
+        if kind not in self._kinds:
+            raise NotFound(f"there is no kind '{kind}'. {nearest(kind, list(self._kinds))}")
+        return dict(self._kinds[kind])
+
+    async def delete(self, kind: str, name: str) -> None:
+        if name not in await self.manifests(kind):
+            raise NotFound(f"there is no {kind} '{name}'. {nearest(name, list(self._kinds[kind]))}")
+        del self._kinds[kind][name]
+
+    async def models(self) -> list[ModelLine]:
+        return [ModelLine("pretended", "memory", True)]
+
+    async def set_secret(self, name: str, value: str) -> None:
+        self._secrets[name] = value
+
+    async def secrets(self) -> list[str]:
+        return sorted(self._secrets)
+
+    async def doctor(self) -> list[Finding]:
+        return [Finding("ok", "memory")]
+
+    async def close(self) -> None:
+        return None

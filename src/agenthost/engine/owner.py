@@ -128,39 +128,44 @@ class Owner:
             step.add(outcome)
         for item in items:
             await self._take(step, item)
-        commands = self._decide(step)
-        finish = next((command for command in commands if isinstance(command, Finish)), None)
-        if finish is not None:
-            await self._finish(step, finish)
-        else:
-            for command in commands:
-                assert not isinstance(command, Finish)
-                await self._ask(step, command)
+        await self._act(step)
         await self._commit(step)
         for outcome in outcomes:
             if outcome.committed is not None and not outcome.committed.done():
                 outcome.committed.set_result(True)
-        if finish is None:
+        if self._row_state not in FINAL:
             for command in (*(resumed or ()), *step.asked):
                 self._perform(command)
 
-    def _decide(self, step: "Step") -> list[Command | Finish]:
-        return list(self._program.decide(self._state)) if step.events else []
+    async def _act(self, step: "Step") -> None:
+        """Let the program decide, and journal what it asks for; what may not be performed is answered
+        with why, and the program decides again."""
+        again = bool(step.events)
+        while again:
+            refusals: list[tuple[str, Failure]] = []
+            for command in self._program.decide(self._state):
+                if isinstance(command, Finish):
+                    await self._finish(step, command)
+                    return
+                failure = await self._ask(step, command)
+                if failure is not None:
+                    refusals.append((command.id, failure))
+            for id, failure in refusals:
+                step.event(Answered(id, failure=failure))
+            again = bool(refusals)
 
-    async def _ask(self, step: "Step", command: Command) -> None:
-        """Journal that a command was asked for, with what must stand before it is performed."""
+    async def _ask(self, step: "Step", command: Command) -> Failure | None:
+        """Journal that a command was asked for, with what must stand before it is performed; why it may not be."""
         step.event(Asked(command))
         if not command.repeatable:
             step.event(Started(command.id, key_of(self.spec, command)))
-        failure: Failure | None = None
+        step.asked.append(command)
         if isinstance(command, CallModel):
             try:
                 step.reserve.append(await self._reservation(command, 1))
             except AgentHostError as error:
-                failure = error.failure()
-        if failure is not None:
-            step.refused(command.id, failure)
-        step.asked.append(command)
+                return error.failure()
+        return None
 
     async def _reservation(self, command: CallModel, attempt: int) -> LedgerEntry:
         now = self._services.parts.clock()
@@ -187,13 +192,8 @@ class Owner:
             refused = {named}
         step.reserve = [entry for entry in step.reserve if entry.command not in refused]
         for command in sorted(refused):
-            step.refused(command, error.failure())
-            self._drop_performance(command)
-        for command in self._decide(step):
-            if isinstance(command, Finish):
-                await self._finish(step, command)
-                return
-            await self._ask(step, command)
+            step.event(Answered(command, failure=error.failure()))
+        await self._act(step)
 
     def _append(self, step: "Step") -> Append:
         finished = self._state.finished
@@ -382,10 +382,6 @@ class Step:
         self.reserve.extend(outcome.reserve)
         self.settle.extend(outcome.settle)
         self.files.update(outcome.files)
-
-    def refused(self, command: str, failure: Failure) -> None:
-        """Answer a command that may not be performed."""
-        self.event(Answered(command, failure=failure))
 
     def row_state(self, state: State, program_state: Any) -> State:
         """The task's state after this step, by the lifecycle's table."""

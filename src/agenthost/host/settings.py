@@ -64,9 +64,7 @@ def load(home: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     settings = _read(folder / FILE)
     models = settings.models
     default = environ.get("AGENTHOST_MODEL") or models.default
-    return msgspec.structs.replace(
-        settings, home=str(folder), models=msgspec.structs.replace(models, default=default)
-    )
+    return msgspec.structs.replace(settings, home=str(folder), models=msgspec.structs.replace(models, default=default))
 
 
 def _read(file: Path) -> Settings:

@@ -1,0 +1,108 @@
+"""Reads of the journal: replay (decide again and compare) and export (a task as one file)."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from agenthost.core.api import ReplayReport
+from agenthost.core.commands import Command, Finish
+from agenthost.core.errors import AgentHostError
+from agenthost.core.events import Asked, Created, Finished, Recorded, Started
+from agenthost.core.ports import Blobs, Program, Store
+from agenthost.core.tasks import TaskSpec
+
+
+def replay(program: Program[Any], spec: TaskSpec, events: Sequence[Recorded]) -> ReplayReport:
+    """Decide a journal again from its events, perform nothing, and compare what is asked.
+
+    Where a run of `asked` begins, the program decides from the state before it: its commands must be
+    the ones that were journalled, in order; `finished` must be what it wants at that point.
+    """
+    state = program.initial(spec)
+    waiting: list[Command | Finish] = []
+    commands = 0
+    asking = False
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, Asked | Finished):
+            if not asking:
+                waiting = list(program.decide(state))
+                asking = True
+            wanted = _take(waiting, event)
+            if wanted is not None:
+                return ReplayReport(spec.id, len(events), commands, False, wanted, recorded.seq)
+            commands += 1
+        elif not isinstance(event, Started):
+            asking = False
+        state = program.apply(state, recorded)
+    return ReplayReport(spec.id, len(events), commands, True)
+
+
+def _take(waiting: list[Command | Finish], event: Asked | Finished) -> str | None:
+    """Take what was journalled from what the program wants now; the difference, if there is one."""
+    if isinstance(event, Finished):
+        finish = next((command for command in waiting if isinstance(command, Finish)), None)
+        if finish is None:
+            return "the journal says that the task ended; the program would go on"
+        if finish.verdict != event.verdict:
+            return f"the journal's verdict is {event.verdict}; the program's is {finish.verdict}"
+        return None
+    if not waiting:
+        return f"the journal has the command {event.command}; the program asks for nothing"
+    command = waiting.pop(0)
+    if command != event.command:
+        return f"the journal has the command {event.command}; the program asks for {command}"
+    return None
+
+
+async def export(store: Store, blobs: Blobs, journals: dict[str, list[Recorded]], bundles: dict[str, bytes]) -> bytes:
+    """A zip: `tasks/ID.jsonl` (one event a line), `definitions/`, `blobs/` by content hash, `ledger.json`."""
+    buffer = io.BytesIO()
+    digests: set[str] = set()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for task, events in journals.items():
+            lines = [msgspec.json.encode(recorded) for recorded in events]
+            archive.writestr(f"tasks/{task}.jsonl", b"\n".join(lines) + b"\n")
+            for recorded in events:
+                digests |= digests_in(recorded)
+            root = task.partition(".")[0]
+            for path, digest in (await store.files(root)).items() if task == root else ():
+                archive.writestr(f"files/{path}", await blobs.get(digest))
+        for digest, body in bundles.items():
+            archive.writestr(f"definitions/{digest.partition(':')[2]}.json", body)
+        ledger = await store.ledger(next(iter(journals)).partition(".")[0])
+        archive.writestr("ledger.json", msgspec.json.format(msgspec.json.encode(ledger), indent=2))
+        for digest in sorted(digests):
+            try:
+                archive.writestr(f"blobs/{digest.partition(':')[2]}", await blobs.get(digest))
+            except AgentHostError as error:
+                archive.writestr(f"blobs/{digest.partition(':')[2]}.missing", error.message)
+    return buffer.getvalue()
+
+
+def digests_in(recorded: Recorded) -> set[str]:
+    """The content hashes of the files that an event names."""
+    found: set[str] = set()
+    _collect(msgspec.to_builtins(recorded.event), found)
+    return found
+
+
+def _collect(value: Any, found: set[str]) -> None:
+    if isinstance(value, dict):
+        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
+            _collect(item, found)
+    elif isinstance(value, list | tuple):
+        for item in value:  # pyright: ignore[reportUnknownVariableType]
+            _collect(item, found)
+    elif isinstance(value, str) and value.startswith("sha256:") and len(value) == 71:
+        found.add(value)
+
+
+def spec_of(events: Sequence[Recorded]) -> TaskSpec:
+    """The specification that a journal begins with."""
+    first = events[0].event
+    assert isinstance(first, Created)
+    return first.spec

@@ -265,7 +265,7 @@ class Workspace(Protocol):
 
     @property
     def folder(self) -> str:
-        """The folder to hand to a sandbox."""
+        """The folder to hand to a sandbox; it is there once `restore` was called."""
         ...
 
     async def restore(self, files: Mapping[str, str]) -> None:

@@ -78,6 +78,7 @@ class Tree:
         self._name = name
         self._limits = limits
         self._seen: dict[str, _Seen] = {}
+        self._made = False
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -92,6 +93,8 @@ class Tree:
     @contextmanager
     def _folder(self) -> Generator[int, None, None]:
         path = self._root / self._name
+        if not self._made:
+            self._make()
         try:
             folder = os.open(path, _OPEN)
         except FileNotFoundError:
@@ -112,11 +115,12 @@ class Tree:
                 if left.stat().st_mtime < time.time() - _STALE:
                     left.unlink()
         (self._root / self._name).mkdir(mode=0o777, exist_ok=True)
+        self._made = True
 
     @contextmanager
     def _trash(self) -> Generator[int, None, None]:
         # One for each workspace: two that empty the same folder would trip over each other.
-        (self._root / _TRASH / self._name).mkdir(mode=0o700, exist_ok=True)
+        (self._root / _TRASH / self._name).mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._opened(_TRASH, self._name) as trash:
             yield trash
             beneath.empty(trash)
@@ -177,7 +181,7 @@ class Tree:
         """Remove the folder and what is in it."""
         if not (self._root / self._name).is_dir():
             return
-        with self._trash() as trash, suppress(FileNotFoundError), self._opened() as root:
+        with self._trash() as trash, self._opened() as root:
             beneath.remove(root, trash, self._name)
         self._seen = {}
 

@@ -171,9 +171,12 @@ class Store(Protocol):
     async def open(self) -> None: ...
     async def close(self) -> None: ...
 
-    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = ()) -> bool:
+    async def create(
+        self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+    ) -> bool:
         """Make a task; False where it is there already, and then nothing is changed. `copies` are
-        workspaces' file lists to copy (from, to). A row with an owner is owned from the start."""
+        workspaces' file lists to copy (from, to); `files` is what the workspace of the task's own id
+        begins with. A row with an owner is owned from the start."""
         ...
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:

@@ -1,6 +1,7 @@
 """The engine of one host: takes tasks over, works on them, and keeps their leases."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -85,11 +86,12 @@ class Engine:
 
     # --- tasks ------------------------------------------------------------------------------------
 
-    async def create(self, spec: TaskSpec) -> bool:
-        """Make a root task and work on it; False where it is there already."""
+    async def create(self, spec: TaskSpec, files: Mapping[str, str] | None = None) -> bool:
+        """Make a root task and work on it; False where it is there already. `files`: what its
+        workspace begins with, path to digest."""
         at = self._parts.clock()
         new = await children.new_task(spec, self.services.codec, at, self.services.owner)
-        made = await self._parts.store.create(new)
+        made = await self._parts.store.create(new, files=files or {})
         if made:
             created = Recorded(spec.id, 1, at, Created(spec))
             self.services.committed([created], ())

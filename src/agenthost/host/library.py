@@ -112,6 +112,27 @@ class Library:
             "`agenthost get agent` lists them; `agenthost apply -f FILE` adds one"
         )
 
+    def runs_code(self, name: str, namespace: str = "default") -> bool:
+        """Whether this agent or workflow, or anything that it can reach, runs code."""
+        seen: set[tuple[str, str]] = set()
+        waiting = [(self.kind(name, namespace), name)]
+        while waiting:
+            reference = waiting.pop()
+            found = self._live.get((reference[0], namespace, reference[1]))
+            if found is None or reference in seen:
+                continue
+            seen.add(reference)
+            if isinstance(found, Workflow):
+                if any(step.command for step in found.spec.steps):
+                    return True
+            elif found.spec.completion.checks or {"workspace", "run"} & {
+                *found.spec.tools,
+                *(tool for stage in found.spec.stages for tool in stage.tools or ()),
+            }:
+                return True
+            waiting += _references(found)
+        return False
+
     def workflow(self, name: str, namespace: str = "default") -> Workflow:
         """A workflow by name."""
         found = self._find("workflow", name, namespace)

@@ -9,8 +9,10 @@ import msgspec
 
 from agenthost.core.api import ReplayReport
 from agenthost.core.commands import Command, Finish
+from agenthost.core.budgets import Spend
 from agenthost.core.errors import AgentHostError
-from agenthost.core.events import Asked, Created, Finished, Recorded, Started
+from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Started
+from agenthost.core.ids import root_id
 from agenthost.core.ports import Blobs, Program, Store
 from agenthost.core.tasks import TaskSpec
 
@@ -106,3 +108,26 @@ def spec_of(events: Sequence[Recorded]) -> TaskSpec:
     first = events[0].event
     assert isinstance(first, Created)
     return first.spec
+
+
+def open_commands(events: Sequence[Recorded]) -> list[tuple[Command, float]]:
+    """The commands of a journal that have no answer, and when they were asked."""
+    opened: dict[str, tuple[Command, float]] = {}
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, Asked):
+            opened[event.command.id] = (event.command, recorded.at)
+        elif isinstance(event, Answered):
+            opened.pop(event.command, None)
+        elif isinstance(event, Finished):
+            opened.clear()
+    return list(opened.values())
+
+
+async def spent(store: Store, task: str) -> Spend:
+    """What a task and everything below it has used; an attempt that isn't settled counts at its worst case."""
+    total = Spend()
+    for entry in await store.ledger(root_id(task)):
+        if entry.task == task or entry.task.startswith(task + "."):
+            total += entry.spent if entry.settled and entry.spent is not None else entry.worst
+    return total

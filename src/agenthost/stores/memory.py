@@ -1,6 +1,6 @@
 """The in-memory twin of the stores: the same rules in plain dicts, for tests and for hosts that keep nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from msgspec import Struct
@@ -86,7 +86,8 @@ class MemoryStore:
 
     # --- writes
 
-    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = ()) -> bool:
+    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+    ) -> bool:
         tables, row = self._check(), new.row
         if row.id in tables.tasks:
             return False
@@ -95,6 +96,8 @@ class MemoryStore:
         tables.events[row.id] = [new.created]
         for origin, copied in copies:
             tables.files.setdefault(copied, {}).update(tables.files.get(origin, {}))
+        if files:
+            tables.files.setdefault(row.id, {}).update(files)
         return True
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:

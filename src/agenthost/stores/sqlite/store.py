@@ -1,7 +1,7 @@
 """The SQLite store: one file, one thread that writes in groups, one that reads."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,9 @@ class SQLiteStore:
 
     # --- writes
 
-    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = ()) -> bool:
-        return await self._write(writes.create, new, copies)
+    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+    ) -> bool:
+        return await self._write(writes.create, new, copies, files or {})
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
         return await self._write(writes.claim, task, owner, now)

@@ -1,7 +1,7 @@
 """The writes that aren't steps of a journal, each a function of the open transaction."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,11 @@ from agenthost.stores.sqlite.statements import Statements
 
 
 def create(
-    connection: sqlite3.Connection, statements: Statements, new: NewTask, copies: Sequence[tuple[str, str]]
+    connection: sqlite3.Connection,
+    statements: Statements,
+    new: NewTask,
+    copies: Sequence[tuple[str, str]],
+    files: Mapping[str, str],
 ) -> bool:
     """Make a task with its first event and, where wanted, a copy of a file list."""
     row, event = new.row, new.created
@@ -29,6 +33,8 @@ def create(
         )
         for copied in copies:
             connection.execute(statements["copy_files"], copied)
+        for path, digest in files.items():
+            connection.execute(statements["set_file"], (row.id, path, digest))
     return made
 
 

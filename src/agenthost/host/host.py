@@ -1,0 +1,412 @@
+"""Host: joins the parts from settings and offers the use-cases (core.api.HostApi).
+
+This module alone names adapters, and imports one only when it is needed.
+"""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agenthost import __version__
+from agenthost.core.api import (
+    Applied,
+    Artifact,
+    Finding,
+    HostInfo,
+    LiveDelta,
+    ManifestProblem,
+    ModelLine,
+    OpenQuestion,
+    Order,
+    ReplayReport,
+    TaskDetail,
+)
+from agenthost.core.commands import Ask
+from agenthost.core.errors import AgentHostError, BadInput, NotFound
+from agenthost.core.events import Recorded
+from agenthost.core.ids import digest, root_id, task_id
+from agenthost.core.lifecycle import FINAL
+from agenthost.core.media import check_file
+from agenthost.core.parts import FilePart, Message
+from agenthost.core.ports import Blobs, Filter, InboxItem, LedgerEntry, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.redact import Redactor
+from agenthost.core.tasks import TaskRow
+from agenthost.engine.engine import Engine
+from agenthost.engine.parts import EngineSettings, Log, Parts
+from agenthost.host import following, orders, records
+from agenthost.host.library import Library, read_texts
+from agenthost.host.settings import Settings
+
+WATCH = 2.0
+"""Seconds between two looks at the folder of manifests."""
+
+
+class Host:
+    """One host in this process. Made by `open_host`; fulfils core.api.HostApi."""
+
+    def __init__(self, settings: Settings, adapters: "Adapters", log: Log) -> None:
+        self.settings = settings
+        self._adapters = adapters
+        self._log = log
+        self._redactor = Redactor({})
+        self.library = Library(adapters.store, adapters.models, adapters.tools)
+        parts = Parts(
+            store=adapters.store,
+            blobs=adapters.blobs,
+            workspaces=adapters.workspaces,
+            models=adapters.models,
+            tools=adapters.tools,
+            sandbox=adapters.sandbox,
+            scripts=adapters.scripts,
+            programs=self.library,
+            log=log,
+            random=secrets.SystemRandom().random,
+            redact=self._redact,
+        )
+        work = settings.work
+        engine = EngineSettings(
+            attempts=work.attempts, backoff=work.backoff, backoff_most=work.backoff_most, tasks=work.tasks
+        )
+        self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
+        self._watched: dict[str, str] = {}
+        self._working = False
+
+    # --- start and end ----------------------------------------------------------------------------
+
+    async def open(self, work: bool) -> None:
+        """Get ready; with `work`, unfinished tasks go on and manifests in the home's folder are live."""
+        await self._adapters.store.open()
+        await self._load_secrets()
+        await self.library.open()
+        await self._take_folder()
+        if work:
+            await self._start_working()
+
+    async def _start_working(self) -> None:
+        if not self._working:
+            self._working = True
+            await self.engine.start(alone=True)
+            self.engine.services.supervisor.start("manifests folder", self._watch())
+
+    async def close(self) -> None:
+        """Stop. What runs is in the journal and goes on at the next start."""
+        await self.engine.close()
+        await self._adapters.close()
+
+    def _redact(self, body: bytes) -> bytes:
+        return self._redactor.raw(body)
+
+    async def _load_secrets(self) -> None:
+        known: dict[str, str] = {}
+        for name in await self._adapters.secrets.names():
+            value = await self._adapters.secrets.get(name)
+            if value:
+                known[name] = value
+        for name in ("OPENAI_API_KEY", "AGENTHOST_TOKEN"):
+            if os.environ.get(name):
+                known[name] = os.environ[name]
+        known |= {
+            f"{name}.api-key": provider.api_key
+            for name, provider in self.settings.models.providers.items()
+            if provider.api_key
+        }
+        self._redactor = Redactor(known)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH)
+            await self._take_folder()
+
+    async def _take_folder(self) -> None:
+        """Apply the manifests in the home's folder where they have changed; mistakes are logged, nothing is half applied."""
+        folder = self.settings.folder / "manifests"
+        texts = await asyncio.to_thread(read_texts, folder) if folder.is_dir() else {}
+        if texts == self._watched:
+            return
+        self._watched = texts
+        done, problems = await self.apply(texts)
+        for problem in problems:
+            self._log.error("manifest not applied", file=problem.file, line=problem.line, key=problem.key, problem=problem.message)
+        for applied in done:
+            if applied.outcome != "unchanged":
+                self._log.info("manifest applied", kind=applied.kind, name=applied.name, outcome=applied.outcome)
+
+    # --- what there is ----------------------------------------------------------------------------
+
+    async def info(self) -> HostInfo:
+        """Which host this is."""
+        return HostInfo(__version__, self.settings.home, os.getpid(), self._working)
+
+    async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
+        """Keep a file that somebody gave."""
+        facts = check_file(name, content, (), self.settings.files)
+        kept = await self._adapters.blobs.put(content)
+        return FilePart(kept, media_type or facts.media_type, len(content), name)
+
+    async def get_file(self, digest: str) -> bytes:
+        """A file by content hash."""
+        return await self._adapters.blobs.get(digest)
+
+    # --- tasks ------------------------------------------------------------------------------------
+
+    async def start(self, order: Order) -> TaskRow:
+        """Start work; with the same key, once."""
+        id = _id_for(order.key) if order.key else task_id(int(time.time() * 1000), secrets.randbits(35))
+        known = await self._adapters.store.task(id) if order.key else None
+        if known is not None:
+            return known
+        spec = await orders.specify(order, id, self.library)
+        await self._need_sandbox(order)
+        await self._start_working()
+        await self.engine.create(spec, order.workspace)
+        row = await self._adapters.store.task(id)
+        assert row is not None
+        return row
+
+    async def _need_sandbox(self, order: Order) -> None:
+        """Refuse work that runs code where there is no sandbox, before anything is kept."""
+        if self.library.runs_code(order.name, order.namespace):
+            found = await self._adapters.sandbox.available()
+            if not found.available:
+                raise _unavailable(found.detail, found.fix)
+
+    def follow(
+        self, task: str, after: dict[str, int] | None = None, tree: bool = True
+    ) -> AsyncIterator[Recorded | LiveDelta]:
+        """What has happened and happens, until the task has ended."""
+        return following.follow(self.engine, self._adapters.store, task, after, tree)
+
+    async def find(self, prefix: str) -> str:
+        """The one task whose id begins so; `last` is the newest root task."""
+        store = self._adapters.store
+        if prefix == "last":
+            rows = await store.tasks(Filter(roots_only=True, limit=1))
+            if not rows:
+                raise NotFound("there is no task yet; `agenthost run` starts one")
+            return rows[0].id
+        row = await store.task(prefix)
+        if row is not None:
+            return row.id
+        found = await store.find(prefix)
+        roots = sorted({root_id(id) for id in found}) if "." not in prefix else found
+        if not roots:
+            raise NotFound(f"there is no task '{prefix}'; `agenthost tasks list` shows those that there are")
+        if len(roots) > 1:
+            raise BadInput(f"several tasks begin with '{prefix}': {', '.join(roots)}; give more of the id")
+        return roots[0]
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        """Tasks, newest first."""
+        return await self._adapters.store.tasks(wanted)
+
+    async def task(self, task: str) -> TaskDetail:
+        """A task with what is below it, its questions and what it has used."""
+        row = await self._row(task)
+        below = [await self._row(id) for id in await following.tree_of(self._adapters.store, task) if id != task]
+        spent = await records.spent(self._adapters.store, task)
+        return TaskDetail(row, tuple(below), tuple(await self._questions(row, below)), spent, row.root)
+
+    async def _row(self, task: str) -> TaskRow:
+        row = await self._adapters.store.task(task)
+        if row is None:
+            raise NotFound(f"there is no task '{task}'; `agenthost tasks list` shows those that there are")
+        return row
+
+    async def _questions(self, row: TaskRow, below: list[TaskRow]) -> list[OpenQuestion]:
+        found: list[OpenQuestion] = []
+        for waiting in (row, *below):
+            if waiting.state in ("input-required", "auth-required"):
+                opened = records.open_commands(await self.events_of(waiting.id))
+                found += (OpenQuestion(waiting.id, ask, at) for ask, at in opened if isinstance(ask, Ask))
+        return found
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        """A part of a task's journal."""
+        await self._row(task)
+        stored = await self._adapters.store.events(task, after, limit)
+        return [await self.engine.services.codec.decode(task, event) for event in stored]
+
+    async def events_of(self, task: str) -> list[Recorded]:
+        """A task's whole journal."""
+        found: list[Recorded] = []
+        while True:
+            page = await self.events(task, found[-1].seq if found else 0)
+            found += page
+            if len(page) < 1000:
+                return found
+
+    async def say(self, task: str, message: Message) -> None:
+        """A message for a running task."""
+        await self._put(task, message.id or f"message:{secrets.token_hex(8)}", "message", msgspec.json.encode(message))
+
+    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+        """Answer an open question of a task or of one below it."""
+        asked = (await self.task(task)).questions
+        if question:
+            asked = tuple(open for open in asked if question in (open.ask.id, f"{open.task}/{open.ask.id}"))
+        if not asked:
+            raise BadInput(f"the task '{task}' has no open question{f' {question!r}' if question else ''}")
+        if len(asked) > 1:
+            names = ", ".join(f"{open.task}/{open.ask.id}" for open in asked)
+            raise BadInput(f"the task '{task}' has several open questions ({names}); say which with --question")
+        chosen = asked[0]
+        text = _option(chosen.ask, text)
+        body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
+        if not await self._put(chosen.task, f"reply:{chosen.ask.id}", "reply", body):
+            raise BadInput("somebody else has answered this question already")
+        return chosen
+
+    async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
+        """Have a task, and everything below it, end."""
+        row = await self._row(task)
+        if row.state in FINAL:
+            raise BadInput(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
+        if row.hold:
+            await self._adapters.store.hold(task, "", "")
+        body = msgspec.json.encode({"by": by, "reason": reason})
+        await self._put(task, f"cancel:{secrets.token_hex(4)}", "cancel", body)
+
+    async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:
+        row = await self._row(task)
+        if row.state in FINAL:
+            raise BadInput(f"the task '{task}' has ended ({row.state}); start a new one")
+        await self._start_working()
+        return await self.engine.put(InboxItem(task, id, kind, body, time.time()))
+
+    async def artifacts(self, task: str) -> list[Artifact]:
+        """The files of a task's workspace."""
+        await self._row(task)
+        created = records.spec_of(await self.events(task, 0, 1))
+        files = await self._adapters.store.files(created.workspace)
+        return [Artifact(path, digest) for path, digest in sorted(files.items())]
+
+    async def ledger(self, task: str) -> list[LedgerEntry]:
+        """Every attempt at a model call of a task and what is below it."""
+        entries = await self._adapters.store.ledger(root_id(task))
+        return [entry for entry in entries if following.within(task, entry.task, True)]
+
+    async def export(self, task: str) -> bytes:
+        """A task with everything below it as one file."""
+        journals = {id: await self.events_of(id) for id in await following.tree_of(self._adapters.store, task)}
+        bundles: dict[str, bytes] = {}
+        for events in journals.values():
+            name = records.spec_of(events).bundle
+            body = await self._adapters.store.definition(name)
+            if body is not None:
+                bundles[name] = body
+        return await records.export(self._adapters.store, self._adapters.blobs, journals, bundles)
+
+    async def replay(self, task: str) -> list[ReplayReport]:
+        """Decide a task's journal, and those below it, again."""
+        reports: list[ReplayReport] = []
+        for id in await following.tree_of(self._adapters.store, task):
+            events = await self.events_of(id)
+            spec = records.spec_of(events)
+            reports.append(records.replay(await self.library.program(spec), spec, events))
+        return reports
+
+    # --- manifests, models, secrets ---------------------------------------------------------------
+
+    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take manifests: all of them or, where there is any problem, none."""
+        done, problems = await self.library.apply(texts, time.time(), dry_run)
+        if not dry_run and not problems:
+            self.engine.slots.review()
+        return done, problems
+
+    async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The manifests of a kind by name."""
+        return self.library.manifests(kind)
+
+    async def delete(self, kind: str, name: str) -> None:
+        """Remove a manifest."""
+        await self.library.delete(kind, name)
+
+    async def models(self) -> list[ModelLine]:
+        """The models that can be named here."""
+        return await self._adapters.list_models()
+
+    async def set_secret(self, name: str, value: str) -> None:
+        """Keep a secret, encrypted; from now on it is taken out of everything that is journalled."""
+        if value:
+            await self._adapters.secrets.set(name, value)
+        elif not await self._adapters.secrets.delete(name):
+            raise NotFound(f"there is no secret '{name}'")
+        await self._load_secrets()
+
+    async def secrets(self) -> list[str]:
+        """The names of the secrets that are kept."""
+        return await self._adapters.secrets.names()
+
+    async def doctor(self) -> list[Finding]:
+        """What is well and what is not, with how to mend it."""
+        from agenthost.host.doctor import examine
+
+        return await examine(self.settings, self._adapters.sandbox, self._adapters.store, await self.models())
+
+
+class Adapters(msgspec.Struct):
+    """What fulfils the ports, and how to let go of it."""
+
+    store: Store
+    blobs: Blobs
+    workspaces: Workspaces
+    secrets: Secrets
+    models: Models
+    tools: Tools
+    sandbox: Sandbox
+    scripts: Scripts
+    list_models: Callable[[], Any]
+    closing: list[Callable[[], Any]] = []
+
+    async def close(self) -> None:
+        """Close everything, the first opened last."""
+        for close in self.closing:
+            await close()
+
+
+def _unavailable(detail: str, fix: str) -> AgentHostError:
+    from agenthost.core.errors import Unavailable
+
+    return Unavailable(f"code runs only in a sandbox, and there is none: {detail}. {fix}")
+
+
+def _option(ask: Ask, text: str) -> str:
+    """An option by its number or in its own spelling, anything else as it is."""
+    wanted = text.strip()
+    if ask.options and wanted.isdigit() and 1 <= int(wanted) <= len(ask.options):
+        return ask.options[int(wanted) - 1]
+    return next((option for option in ask.options if option.lower() == wanted.lower()), text)
+
+
+def _id_for(key: str) -> str:
+    """A task id that follows from an idempotency key."""
+    hashed = int(digest(key.encode())[7:], 16)
+    return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
+
+
+async def open_host(settings: Settings, work: bool = False, log: Log | None = None) -> Host:
+    """Open the host of a home. Raises HomeBusy, StoreDamaged, NewerVersion, BadInput, each saying what to do.
+
+    `work`: unfinished tasks go on at once; else nothing runs until something is started.
+    """
+    from agenthost.host.adapters import join
+    from agenthost.host.logs import quiet
+
+    log = log or quiet()
+    adapters = await join(settings)
+    host = Host(settings, adapters, log)
+    try:
+        await host.open(work)
+    except BaseException:
+        await adapters.close()
+        raise
+    return host
+
+

@@ -70,7 +70,7 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION:
         if tables or application:
-            raise StoreDamaged(
+            raise BadInput(
                 f"{file} is a database of another program, not AgentHost's; move it away, or choose another home with AGENTHOST_HOME",
                 file=str(file),
             )
@@ -79,7 +79,7 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
     if pages * size <= _WHOLE_CHECK:
         for (found,) in connection.execute("PRAGMA quick_check(1)"):
             if found != "ok":
-                raise damaged(file, found)
+                raise damaged(file, found.splitlines()[-1])
     else:
         for table in tables:
             connection.execute(f'SELECT * FROM "{table}" LIMIT 1').fetchall()

@@ -12,7 +12,7 @@ import pytest
 import agenthost.stores.sqlite.connection as connection
 from agenthost.core.budgets import Limits
 from agenthost.core.errors import BadInput, LostLease, NewerVersion, StoreDamaged, Temporary, Unavailable
-from agenthost.core.ports import Filter, StoredEvent
+from agenthost.core.ports import Append, Filter, StoredEvent
 from agenthost.core.tasks import Scope
 from agenthost.stores.sqlite import SQLiteStore
 from agenthost.stores.sqlite.reads import listing
@@ -41,7 +41,7 @@ async def test_what_sqlite_refuses_fails_alone(store: SQLiteStore) -> None:
     bad = StoredEvent(2, 1.0, None, 1, b"")  # type: ignore[arg-type]
     losing = step("t1", 2)
     outcomes = await asyncio.gather(
-        store.append(type(losing)("t1", 1, (bad,), "working", 1.0)),
+        store.append(Append("t1", 1, (bad,), "working", 1.0)),
         store.append(step("t2", 2)),
         store.put(item("t1", "i1")),
         return_exceptions=True,
@@ -52,12 +52,38 @@ async def test_what_sqlite_refuses_fails_alone(store: SQLiteStore) -> None:
     await store.append(losing)
 
 
-async def test_what_can_not_be_stored_at_all_leaves_the_store_usable(store: SQLiteStore) -> None:
+async def test_what_can_not_be_stored_at_all_fails_alone(store: SQLiteStore) -> None:
+    for task in ("t1", "t2", "t3"):
+        await owned(store, task)
+    no_text = step("t1", 2, workspace="w", files={"\udcff": "d"})
+    too_big = Append("t2", 1, (StoredEvent(2, 1.0, "noted", 2**70, b""),), "working", 1.0)
+    outcomes = await asyncio.gather(
+        *(store.append(one) for one in (no_text, too_big, step("t3", 2))), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [UnicodeEncodeError, OverflowError, type(None)]
+    assert [len(await store.events(task)) for task in ("t1", "t2", "t3")] == [1, 1, 2]
+
+
+async def test_two_stores_on_one_file_keep_the_rules_between_them(store: SQLiteStore) -> None:
+    other = SQLiteStore(store.file)
+    await other.open()
+    await store.heartbeat("a", until=50.0)
+    await owned(store, "t1", "a")
+    with pytest.raises(LostLease):
+        await other.claim("t1", "b", now=49.0)
+    assert (await other.claim("t1", "b", now=51.0)).epoch == 2
+    with pytest.raises(LostLease):
+        await store.append(step("t1", 2, epoch=1))
+    await other.append(step("t1", 2, epoch=2))
+    assert await store.put(item("t1", "i1"))
+    assert not await other.put(item("t1", "i1"))
+    assert len(await store.events("t1")) == 2
+    await other.close()
+
+
+async def test_the_database_is_for_its_owner_only(store: SQLiteStore) -> None:
     await owned(store, "t1")
-    bad = StoredEvent(2, 1.0, "noted", 2**70, b"")
-    with pytest.raises(OverflowError):
-        await store.append(type(step("t1", 2))("t1", 1, (bad,), "working", 1.0))
-    await store.append(step("t1", 2))
+    assert {file.stat().st_mode & 0o777 for file in store.file.parent.iterdir()} == {0o600}
 
 
 async def test_a_caller_that_is_cancelled_hurts_nobody(store: SQLiteStore) -> None:
@@ -255,7 +281,7 @@ async def test_a_full_database_loses_nothing_and_goes_on_when_there_is_room(stor
 
     await pages(1)
     big = StoredEvent(2, 1.0, "noted", 1, b"x" * 200_000)
-    full = type(step("t1", 2))("t1", 1, (big,), "working", 1.0, workspace="w", files={"a": "d"})
+    full = Append("t1", 1, (big,), "working", 1.0, workspace="w", files={"a": "d"})
     outcomes = await asyncio.gather(store.append(full), store.append(step("t2", 2)), return_exceptions=True)
     for outcome in outcomes:
         assert isinstance(outcome, Temporary)

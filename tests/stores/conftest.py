@@ -26,6 +26,9 @@ def shared_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o777)
     yield folder
+    for inside in folder.rglob("*"):
+        if inside.is_dir():
+            inside.chmod(0o700)
     shutil.rmtree(folder)
 
 

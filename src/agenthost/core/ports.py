@@ -120,9 +120,11 @@ class Append(Struct, frozen=True, omit_defaults=True):
     """What one step of a task's owner commits, all or nothing.
 
     `epoch` must be the task's and `events` must follow its last event, else the append fails
-    with LostLease. `reserve` is refused as a whole (BudgetRefused, nothing written) where a scope
+    with LostLease, as it does once the task has ended. An attempt is reserved once and settled once,
+    else ValueError. A final state drops the lease and the hold, and empties the inbox. `reason` leaves a
+    hold's reason alone. `reserve` is refused as a whole (BudgetRefused, nothing written) where a scope
     has no room. `taken` are ids of inbox items moved into the journal. `send` are items for
-    other tasks' inboxes. `files` are changes to the workspace `workspace`: path to digest, None where removed.
+    other tasks' inboxes; one that came before, or whose task has ended or is unknown, is left out. `files` are changes to the workspace `workspace`: path to digest, None where removed.
     """
 
     task: str
@@ -165,7 +167,9 @@ class Store(Protocol):
     """Journals, tasks, inboxes, ledger, workspaces' file lists and definitions.
 
     Every method may be called from any asyncio task of one loop. Committed means that it survives
-    the loss of power.
+    the loss of power. A write whose caller is cancelled may be committed all the same. Besides what
+    the methods name, they raise Temporary (`disk-full`, `disk-error`, `store-busy`; nothing of the
+    call is written) and StoreDamaged.
     """
 
     async def open(self) -> None: ...
@@ -180,11 +184,14 @@ class Store(Protocol):
         ...
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
-        """Become the owner: the epoch grows by one. Raises LostLease where a living owner holds it."""
+        """Become the owner: the epoch grows by one. Raises LostLease where a living owner holds it,
+        or it has ended, and NotFound. An owner lives from its first `heartbeat` to the end of its lease; a
+        new process takes a new name. A hold doesn't stand in the way."""
         ...
 
     async def claimable(self, owner: str, now: float, limit: int) -> list[TaskRow]:
-        """Unfinished tasks without hold whose owner is nobody, or an owner whose lease is over."""
+        """Unfinished tasks without hold whose owner is nobody, or another whose lease is over: what
+        was left first, then the oldest."""
         ...
 
     async def heartbeat(self, owner: str, until: float) -> None:
@@ -200,7 +207,7 @@ class Store(Protocol):
         ...
 
     async def put(self, item: InboxItem) -> bool:
-        """Put something into a task's inbox; False where that id came before, or the task has ended."""
+        """Put something into a task's inbox; False where that id came before, or the task has ended. Raises NotFound."""
         ...
 
     async def inbox(self, task: str) -> list[InboxItem]:
@@ -208,7 +215,7 @@ class Store(Protocol):
         ...
 
     async def hold(self, task: str, hold: str, reason: str) -> None:
-        """Set or clear (`""`) a task's hold."""
+        """Set or clear (`""`) a task's hold and its reason; a task that has ended stays as it is. Raises NotFound."""
         ...
 
     async def task(self, task: str) -> TaskRow | None: ...

@@ -73,10 +73,10 @@ class HomeLock:
     def _busy(self, holder: str) -> HomeBusy:
         pid = int(holder) if holder.isdigit() else None
         who = f"process {pid}" if pid else "another process"
-        end = f"kill {pid}" if pid else "agenthost stop"
+        end = f"end it (`kill {pid}`)" if pid else "end it"
         return HomeBusy(
             f"another host ({who}) holds the home {self.home}; talk to it (`agenthost tasks list` does), "
-            f"end it with `{end}`, or choose another home with AGENTHOST_HOME",
+            f"{end}, or choose another home with AGENTHOST_HOME",
             home=str(self.home),
             pid=pid,
         )

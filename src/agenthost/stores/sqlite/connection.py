@@ -1,5 +1,6 @@
 """Opening the database: its settings, migrations, a cheap look for damage, and what SQLite's errors mean."""
 
+import os
 import sqlite3
 from importlib import resources
 from pathlib import Path
@@ -11,6 +12,19 @@ APPLICATION = 0x41474854
 
 _WHOLE_CHECK = 2_000_000
 """Databases up to so many bytes are checked whole when opened (some milliseconds); others along their edges."""
+
+_OF_THE_DISK = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
 
 _NOTHING_WRITTEN = "nothing of this step was written"
 
@@ -28,6 +42,7 @@ def connect(file: Path, *, reader: bool = False) -> sqlite3.Connection:
         else:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA wal_autocheckpoint = 2000")
+            connection.execute("PRAGMA journal_size_limit = 64000000")
     except sqlite3.Error:
         connection.close()
         raise
@@ -39,6 +54,11 @@ def open_database(file: Path) -> sqlite3.Connection:
 
     Raises BadInput (can't be written), StoreDamaged or NewerVersion.
     """
+    try:
+        # The WAL's files take their mode from this one: what people said is for their own eyes.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise _not_writable(file, error.strerror or str(error)) from error
     try:
         connection = connect(file)
     except sqlite3.Error as error:
@@ -70,7 +90,7 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION:
         if tables or application:
-            raise StoreDamaged(
+            raise BadInput(
                 f"{file} is a database of another program, not AgentHost's; move it away, or choose another home with AGENTHOST_HOME",
                 file=str(file),
             )
@@ -79,7 +99,7 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
     if pages * size <= _WHOLE_CHECK:
         for (found,) in connection.execute("PRAGMA quick_check(1)"):
             if found != "ok":
-                raise damaged(file, found)
+                raise damaged(file, found.splitlines()[-1])
     else:
         for table in tables:
             connection.execute(f'SELECT * FROM "{table}" LIMIT 1').fetchall()
@@ -128,18 +148,25 @@ def damaged(file: Path, what: str) -> StoreDamaged:
     )
 
 
-def of_the_disk(error: sqlite3.Error) -> bool:
-    """Whether an error is about the file or the machine, and not about what was asked for."""
-    return isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError) and (
-        _code(error) in {3, 5, 6, 7, 8, 10, 11, 13, 14, 26}
+def _not_writable(file: Path, why: str) -> BadInput:
+    return BadInput(
+        f"the database {file} can't be written ({why}); make {file.parent} and the files in it writable "
+        "for this user, or choose another home with AGENTHOST_HOME",
+        file=str(file),
     )
 
 
-def _code(error: sqlite3.Error) -> int:
+def of_the_disk(error: Exception) -> bool:
+    """Whether an error is about the file or the machine, and not about what was asked for."""
+    return _code(error) in _OF_THE_DISK
+
+
+def _code(error: Exception) -> int:
+    # SQLite's extended codes keep the plain one in their lowest byte.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def meaning(error: sqlite3.Error, file: Path) -> Exception:
+def meaning(error: Exception, file: Path) -> Exception:
     """What an error of SQLite is in our words; itself where it is a defect of ours."""
     code = _code(error)
     if code == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE":
@@ -151,11 +178,7 @@ def meaning(error: sqlite3.Error, file: Path) -> Exception:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return damaged(file, str(error))
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return BadInput(
-            f"the database {file} can't be written ({error}); make {file.parent} and the files in it writable for this user, "
-            "or choose another home with AGENTHOST_HOME",
-            file=str(file),
-        )
+        return _not_writable(file, str(error))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Temporary(
             f"another process holds the database {file}; {_NOTHING_WRITTEN}. End that process, or wait",

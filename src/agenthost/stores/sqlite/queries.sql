@@ -21,7 +21,7 @@ RETURNING id, kind, name, state, created, updated, namespace, person, parent, ro
 INSERT INTO owners (owner, until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until
 
 -- name: release_others
-UPDATE tasks SET owner = '' WHERE ended = 0 AND owner <> '' AND owner <> ?
+UPDATE tasks SET owner = '' WHERE ended = 0 AND owner > '' AND owner <> ?
 
 -- name: forget_owners
 DELETE FROM owners WHERE owner <> ?

@@ -36,6 +36,10 @@ class Statements:
     def __getitem__(self, name: str) -> str:
         return self._named[name]
 
+    def names(self) -> list[str]:
+        """The names of all statements."""
+        return list(self._named)
+
     def long(self, name: str, rows: int) -> str:
         """The statement for so many rows."""
         sql = self._long.get((name, rows))

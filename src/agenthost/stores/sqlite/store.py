@@ -46,7 +46,7 @@ class SQLiteStore:
         try:
             await writing.call(self._open_writer)
             await reading.call(self._open_reader)
-        except AgentHostError:
+        except BaseException:
             await reading.close(self._close_reader)
             await writing.close(self._close_writer)
             raise
@@ -172,7 +172,8 @@ class SQLiteStore:
             connection.execute("COMMIT")
             self.commits += 1
             return outcomes
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+            # The last three: values that SQLite has no place for, such as a path that is no text.
             _roll_back(connection)
             if len(jobs) == 1 or of_the_disk(error):
                 return [meaning(error, self.file) for _ in jobs]

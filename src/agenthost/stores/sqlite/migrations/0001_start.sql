@@ -28,6 +28,8 @@ CREATE TABLE owners (
     until REAL NOT NULL
 ) WITHOUT ROWID;
 
+-- With a rowid: the events of all tasks that go on are written side by side at the end of the table, and not
+-- each in a page of its own; that halves what a group of steps writes, and a long body needs no overflow page.
 CREATE TABLE events (
     task TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -36,7 +38,7 @@ CREATE TABLE events (
     version INTEGER NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (task, seq)
-) WITHOUT ROWID;
+);
 
 -- `body` is NULL once the item was taken: its id is remembered, so that it counts once.
 CREATE TABLE inbox (

@@ -397,9 +397,9 @@ async def open_host(settings: Settings, work: bool = False, log: Log | None = No
     `work`: unfinished tasks go on at once; else nothing runs until something is started.
     """
     from agenthost.host.adapters import join
-    from agenthost.host.logs import quiet
+    from agenthost.host.logs import logger
 
-    log = log or quiet()
+    log = log or logger()
     adapters = await join(settings)
     host = Host(settings, adapters, log)
     try:

@@ -1,0 +1,82 @@
+"""What is well with a host and what is not, each with how to mend it."""
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from agenthost.core.api import Finding, ModelLine
+from agenthost.core.errors import AgentHostError
+from agenthost.core.ports import Filter, Sandbox, Store
+from agenthost.host.settings import Settings
+from agenthost.models.detect import find
+
+LOW_DISK = 1024**3
+
+
+async def examine(settings: Settings, sandbox: Sandbox, store: Store, models: list[ModelLine]) -> list[Finding]:
+    """Look at everything that a host needs."""
+    return [
+        Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        await asyncio.to_thread(_home, settings.folder),
+        await _database(store),
+        await _sandbox(sandbox),
+        _model(settings, models),
+        *await _local_models(),
+        _machine(),
+    ]
+
+
+def _home(home: Path) -> Finding:
+    if not os.access(home, os.W_OK):
+        return Finding("fail", "home", f"{home} can't be written", "choose another with AGENTHOST_HOME")
+    free = shutil.disk_usage(home).free
+    seen = f"{home}, {free / 1024**3:.1f} GiB free"
+    if free < LOW_DISK:
+        return Finding("warn", "home", seen, "make room on this disk: journals and workspaces are kept there")
+    return Finding("ok", "home", seen)
+
+
+async def _database(store: Store) -> Finding:
+    try:
+        rows = await store.tasks(Filter(limit=1))
+    except AgentHostError as error:
+        return Finding("fail", "database", error.message)
+    return Finding("ok", "database", f"SQLite, the newest task is {rows[0].id}" if rows else "SQLite, no task yet")
+
+
+async def _sandbox(sandbox: Sandbox) -> Finding:
+    found = await sandbox.available()
+    if found.available:
+        return Finding("ok", "sandbox", f"{sandbox.name}: {found.detail}" if found.detail else sandbox.name)
+    return Finding("fail", "sandbox", found.detail, found.fix)
+
+
+def _model(settings: Settings, models: list[ModelLine]) -> Finding:
+    usable = [model.name for model in models if model.usable]
+    default = settings.models.default
+    if default and default in usable:
+        return Finding("ok", "model", f"default is {default}")
+    if usable:
+        return Finding("ok", "model", f"can be used: {', '.join(usable[:6])}")
+    return Finding(
+        "warn",
+        "model",
+        f"the default model '{default}' can't be used" if default else "none is set",
+        "set OPENAI_API_KEY, or AGENTHOST_MODEL to one such as openai:gpt-5.5 or ollama:NAME",
+    )
+
+
+async def _local_models() -> list[Finding]:
+    return [
+        Finding("ok", "local models", f"{found.provider} at {found.base_url}: {', '.join(found.names[:6])}")
+        for found in await find()
+    ]
+
+
+def _machine() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return Finding("ok", "machine", f"{cores} cores, {memory:.1f} GiB of memory")

@@ -94,7 +94,7 @@ class Engine:
         made = await self._parts.store.create(new, files=files or {})
         if made:
             created = Recorded(spec.id, 1, at, Created(spec))
-            self.services.committed([created], ())
+            self.services.committed([created], (), spec.name)
             self._start(spec.id, (new.row, created))
         return made
 

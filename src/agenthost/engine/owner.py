@@ -183,7 +183,7 @@ class Owner:
             except BudgetRefused as error:
                 await self._refuse(step, error)
         self._seq += len(step.events)
-        self._services.committed(step.events, step.send)
+        self._services.committed(step.events, step.send, self.spec.name)
 
     async def _refuse(self, step: "Step", error: BudgetRefused) -> None:
         refused = {entry.command for entry in step.reserve}

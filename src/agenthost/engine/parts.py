@@ -38,7 +38,8 @@ class EngineSettings(Struct, frozen=True):
 
 
 class Parts(Struct, frozen=True):
-    """The ports that an engine acts through. `random` gives numbers from 0 to below 1."""
+    """The ports that an engine acts through. `random` gives numbers from 0 to below 1; `committed` hears of
+    each event that is in the journal, with the name of the agent or workflow."""
 
     store: Store
     blobs: Blobs
@@ -52,4 +53,4 @@ class Parts(Struct, frozen=True):
     random: Callable[[], float]
     redact: Callable[[bytes], bytes] = lambda body: body
     clock: Callable[[], float] = time.time
-    committed: Callable[[Recorded], None] | None = None
+    committed: Callable[[Recorded, str], None] | None = None

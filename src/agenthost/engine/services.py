@@ -47,12 +47,12 @@ class Services:
         stored = [await self.codec.encode(recorded.seq, recorded.at, recorded.event) for recorded in events]
         await self.parts.store.append(msgspec.structs.replace(append, events=tuple(stored)))
 
-    def committed(self, events: Sequence[Recorded], sent: Sequence[InboxItem]) -> None:
+    def committed(self, events: Sequence[Recorded], sent: Sequence[InboxItem], name: str) -> None:
         """Events are in the journal: show them, and wake whoever got mail."""
         self.bus.committed(events)
         if self.parts.committed is not None:
             for recorded in events:
-                self.parts.committed(recorded)
+                self.parts.committed(recorded, name)
         for item in sent:
             self.submit(item.task)
 

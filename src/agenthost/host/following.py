@@ -71,8 +71,7 @@ async def _from_journal(
     for id in rows:
         while True:
             page = await store.events(id, seen.get(id, 0), PAGE)
-            for stored in page:
-                pending.append(await engine.services.codec.decode(id, stored))
+            pending += [await engine.services.codec.decode(id, stored) for stored in page]
             if page:
                 seen[id] = page[-1].seq
             if len(page) < PAGE:

@@ -7,8 +7,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -34,13 +33,19 @@ from agenthost.core.ids import digest, root_id, task_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.media import check_file
 from agenthost.core.parts import FilePart, Message
-from agenthost.core.ports import Blobs, Filter, InboxItem, LedgerEntry, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import (
+    Filter,
+    InboxItem,
+    LedgerEntry,
+)
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
+from agenthost.host.adapters import Adapters, join
 from agenthost.host.library import Library, read_texts
+from agenthost.host.logs import event_line, logger
 from agenthost.host.settings import Settings
 
 WATCH = 2.0
@@ -50,7 +55,7 @@ WATCH = 2.0
 class Host:
     """One host in this process. Made by `open_host`; fulfils core.api.HostApi."""
 
-    def __init__(self, settings: Settings, adapters: "Adapters", log: Log) -> None:
+    def __init__(self, settings: Settings, adapters: Adapters, log: Log) -> None:
         self.settings = settings
         self._adapters = adapters
         self._log = log
@@ -68,6 +73,7 @@ class Host:
             log=log,
             random=secrets.SystemRandom().random,
             redact=self._redact,
+            committed=self._committed,
         )
         work = settings.work
         engine = EngineSettings(
@@ -102,6 +108,9 @@ class Host:
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
 
+    def _committed(self, recorded: Recorded, name: str) -> None:
+        event_line(self._log, recorded, name)
+
     async def _load_secrets(self) -> None:
         known: dict[str, str] = {}
         for name in await self._adapters.secrets.names():
@@ -132,7 +141,9 @@ class Host:
         self._watched = texts
         done, problems = await self.apply(texts)
         for problem in problems:
-            self._log.error("manifest not applied", file=problem.file, line=problem.line, key=problem.key, problem=problem.message)
+            self._log.error(
+                "manifest not applied", file=problem.file, line=problem.line, key=problem.key, problem=problem.message
+            )
         for applied in done:
             if applied.outcome != "unchanged":
                 self._log.info("manifest applied", kind=applied.kind, name=applied.name, outcome=applied.outcome)
@@ -247,9 +258,11 @@ class Host:
 
     async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
         """Answer an open question of a task or of one below it."""
-        asked = (await self.task(task)).questions
-        if question:
-            asked = tuple(open for open in asked if question in (open.ask.id, f"{open.task}/{open.ask.id}"))
+        asked = [
+            open
+            for open in (await self.task(task)).questions
+            if not question or question in (open.ask.id, f"{open.task}/{open.ask.id}")
+        ]
         if not asked:
             raise BadInput(f"the task '{task}' has no open question{f' {question!r}' if question else ''}")
         if len(asked) > 1:
@@ -351,26 +364,6 @@ class Host:
         return await examine(self.settings, self._adapters.sandbox, self._adapters.store, await self.models())
 
 
-class Adapters(msgspec.Struct):
-    """What fulfils the ports, and how to let go of it."""
-
-    store: Store
-    blobs: Blobs
-    workspaces: Workspaces
-    secrets: Secrets
-    models: Models
-    tools: Tools
-    sandbox: Sandbox
-    scripts: Scripts
-    list_models: Callable[[], Any]
-    closing: list[Callable[[], Any]] = []
-
-    async def close(self) -> None:
-        """Close everything, the first opened last."""
-        for close in self.closing:
-            await close()
-
-
 def _unavailable(detail: str, fix: str) -> AgentHostError:
     from agenthost.core.errors import Unavailable
 
@@ -396,9 +389,6 @@ async def open_host(settings: Settings, work: bool = False, log: Log | None = No
 
     `work`: unfinished tasks go on at once; else nothing runs until something is started.
     """
-    from agenthost.host.adapters import join
-    from agenthost.host.logs import logger
-
     log = log or logger()
     adapters = await join(settings)
     host = Host(settings, adapters, log)
@@ -408,5 +398,3 @@ async def open_host(settings: Settings, work: bool = False, log: Log | None = No
         await adapters.close()
         raise
     return host
-
-

@@ -214,7 +214,8 @@ class Library:
         programs = self._programs.get(spec.bundle)
         if programs is None:
             bundle = await self.bundle(spec.bundle)
-            programs = {"agent": AgentProgram(bundle), "workflow": WorkflowProgram(bundle)}
+            made: dict[str, Program[Any]] = {"agent": AgentProgram(bundle), "workflow": WorkflowProgram(bundle)}
+            programs = made
             self._programs[spec.bundle] = programs
         return programs[spec.kind]
 

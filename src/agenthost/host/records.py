@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from agenthost.core.api import ReplayReport
-from agenthost.core.commands import Command, Finish
 from agenthost.core.budgets import Spend
+from agenthost.core.commands import Command, Finish
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Started
 from agenthost.core.ids import root_id

@@ -86,7 +86,8 @@ class MemoryStore:
 
     # --- writes
 
-    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+    async def create(
+        self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
     ) -> bool:
         tables, row = self._check(), new.row
         if row.id in tables.tasks:

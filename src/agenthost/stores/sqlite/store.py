@@ -62,7 +62,8 @@ class SQLiteStore:
 
     # --- writes
 
-    async def create(self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+    async def create(
+        self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
     ) -> bool:
         return await self._write(writes.create, new, copies, files or {})
 

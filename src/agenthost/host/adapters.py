@@ -1,0 +1,85 @@
+"""Which adapter fulfils which port: the one place that names them. Each is imported here and nowhere else."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from agenthost.core.api import ModelLine
+from agenthost.core.errors import NotFound
+from agenthost.core.ports import Blobs, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.host.settings import Settings
+
+Close = Callable[[], Awaitable[Any]]
+
+
+class Adapters(Struct):
+    """What fulfils the ports, and how to let go of it, in the order in which it was joined."""
+
+    store: Store
+    blobs: Blobs
+    workspaces: Workspaces
+    secrets: Secrets
+    models: Models
+    tools: Tools
+    sandbox: Sandbox
+    scripts: Scripts
+    list_models: Callable[[], Awaitable[list[ModelLine]]]
+    closing: list[Close]
+
+    async def close(self) -> None:
+        """Let go of everything, the last joined first."""
+        for close in reversed(self.closing):
+            await close()
+
+
+async def join(settings: Settings) -> Adapters:
+    """Join the adapters that the settings name. Holds the home; raises HomeBusy where another host does."""
+    from agenthost.models.catalog import Catalog
+    from agenthost.scripts.monty import MontyScripts
+    from agenthost.stores.blobs import FileBlobs
+    from agenthost.stores.home import HomeLock
+    from agenthost.stores.secrets import FileSecrets
+    from agenthost.stores.sqlite import SQLiteStore
+    from agenthost.stores.workspaces import FolderWorkspaces
+    from agenthost.tools.registry import ToolRegistry
+
+    home = settings.folder
+    lock = HomeLock(home)
+    lock.acquire()
+
+    async def release() -> None:
+        lock.release()
+
+    try:
+        tools = ToolRegistry(settings.tools)
+        store = SQLiteStore(home / "agenthost.db")
+        blobs = FileBlobs(home / "blobs")
+        workspaces = FolderWorkspaces(home / "workspaces", blobs)
+        secrets = FileSecrets(home)
+        models = Catalog(settings.models, read=blobs.get, environ=os.environ, secret=secrets.get)
+        scripts = MontyScripts()
+        sandbox = _sandbox(settings)
+    except BaseException:
+        lock.release()
+        raise
+    closing: list[Close] = [
+        release,
+        store.close,
+        blobs.close,
+        workspaces.close,
+        models.close,
+        scripts.close,
+        sandbox.close,
+    ]
+    return Adapters(store, blobs, workspaces, secrets, models, tools, sandbox, scripts, models.list, closing)
+
+
+def _sandbox(settings: Settings) -> Sandbox:
+    kind = settings.sandbox.kind
+    if kind == "bubblewrap":
+        from agenthost.sandboxes.bubblewrap import Bubblewrap
+
+        return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
+    raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\"")

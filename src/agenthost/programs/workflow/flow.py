@@ -3,11 +3,12 @@
 from typing import Any
 
 from agenthost.core import templates
-from agenthost.core.commands import CallTool, Finish, Stop, Verdict, Wait
+from agenthost.core.commands import Finish, Verdict, Wait
 from agenthost.core.parts import Part
 from agenthost.programs.base import Delivery
 from agenthost.programs.workflow.plan import Plan
 from agenthost.programs.workflow.results import NOT_RUN, Taken, as_parts, clip, combined, result_parts
+from agenthost.programs.workflow.returns import Returns
 from agenthost.programs.workflow.runs import Runs
 from agenthost.programs.workflow.state import NO_ITEM, Item, Route, WorkflowState
 from agenthost.programs.workflow.steps import items_of
@@ -27,6 +28,7 @@ class Flow:
         self._state = state
         self._plan = plan
         self._runs = Runs(state, plan)
+        self._returns = Returns(state, plan)
 
     def start(self) -> None:
         """The task came to be."""
@@ -42,7 +44,9 @@ class Flow:
         route = state.routes.pop(delivery.id, None)
         if route is None or state.finish is not None:
             return
-        if delivery.id == DEADLINE:
+        if route.step and state.steps[route.step].phase == "dropped":
+            state.wrote(getattr(delivery.answer, "changes", {}))
+        elif delivery.id == DEADLINE:
             self._out_of_time()
         elif route.what == "output":
             self._output(answered(state, self._plan, route, self._plan.output, delivery))
@@ -54,8 +58,8 @@ class Flow:
             self._spread(route.step, answered(state, self._plan, route, sources, delivery))
         elif route.what == "feedback":
             sources = self._plan.steps[route.step].feedback
-            self._tell(route.step, answered(state, self._plan, route, sources, delivery))
-        elif route.what != "left":
+            self._returns.tell(route.step, answered(state, self._plan, route, sources, delivery))
+        else:
             self._runs.deliver(route, delivery)
             self._collect(route.step)
         self._advance()
@@ -66,17 +70,14 @@ class Flow:
         steps = self._state.steps
         moved = True
         while moved and self._state.finish is None:
-            returning = [id for id, step in steps.items() if step.phase == "returning"]
-            gone_back = [id for id in returning if steps[id].telling is not None and self._drained(id)]
-            for id in gone_back[:1]:
-                self._go_back(id)
-                returning.remove(id)
-            held = frozenset[str]().union(*(self._plan.steps[id].redone for id in returning))
+            gone_back, held = self._returns.settle()
             ready = [id for id, step in steps.items() if step.phase == "waiting" and id not in held and self._free(id)]
             for id in ready:
-                if steps[id].phase == "waiting" and self._state.finish is None:
-                    self._begin(id)
-            moved = bool(gone_back or ready)
+                self._begin(id)
+                # What sends the work back at once holds others, and an end holds all.
+                if steps[id].phase == "returning" or self._state.finish is not None:
+                    break
+            moved = gone_back or bool(ready)
         ended = all(step.phase == "ended" for step in steps.values())
         if ended and self._state.finish is None and OUTPUT not in self._state.routes:
             values = ask(self._state, self._plan, OUTPUT, Route("", NO_ITEM, "output"), self._plan.output)
@@ -159,7 +160,7 @@ class Flow:
         step.result = taken.result | {"attempt": step.attempt, "ok": False, "reason": taken.reason}
         step.notes = [*step.notes, f"attempt {step.attempt}: {clip(taken.reason)}"][-MAX_NOTES:]
         if manifest.onFail and not taken.final and step.returns < manifest.onFail.max:
-            self._send_back(id)
+            self._returns.send_back(id)
         elif manifest.allowFailure:
             step.phase = "ended"
         else:
@@ -177,65 +178,6 @@ class Flow:
             f"step '{id}' failed after {step.returns + 1} attempts; the work was sent back to '{on_fail.goto}' {times} "
             f"and the most is {on_fail.max}{kept}: " + "; ".join(step.notes)
         )
-
-    # --- going back -------------------------------------------------------------------------
-
-    def _send_back(self, id: str) -> None:
-        step, plan = self._state.steps[id], self._plan.steps[id]
-        step.phase, step.telling = "returning", None
-        for other in plan.redone:
-            if self._state.steps[other].phase == "running":
-                self._state.steps[other].phase = "dropped"
-                self._drop(other)
-        values = ask(
-            self._state, self._plan, f"{id}-{step.attempt}-feedback", Route(id, NO_ITEM, "feedback"), plan.feedback
-        )
-        if values is not None:
-            self._tell(id, values)
-
-    def _drop(self, id: str) -> None:
-        """Stop what a step has under way; a tool that was called is waited for."""
-        state = self._state
-        for command, route in [pair for pair in state.routes.items() if pair[1].step == id]:
-            if state.unwant(command) or route.what not in ("act", "approval"):
-                del state.routes[command]
-                continue
-            state.routes[command] = Route(id, route.item, "left")
-            target = state.open_id(command)
-            entry = state.open.get(target)
-            late = state.steps[id].items[route.item].timed_out
-            if entry is not None and not isinstance(entry.command, CallTool) and not late:
-                state.want(Stop(f"{command}-stop", target))
-
-    def _tell(self, id: str, values: dict[str, Any] | Wrong) -> None:
-        step, on_fail = self._state.steps[id], self._plan.steps[id].step.onFail
-        assert on_fail is not None
-        told = ""
-        if not isinstance(values, Wrong):
-            told = templates.render(templates.parse(on_fail.feedback), values)
-        reason = step.result["reason"] if step.result else ""
-        step.telling = told or f"The step '{id}' failed: {reason}"
-
-    def _drained(self, id: str) -> bool:
-        """Whether nothing of what is set back is under way any more."""
-        others = self._plan.steps[id].redone - {id}
-        if any(self._state.steps[other].phase == "returning" for other in others):
-            return False
-        return all(route.step not in others for route in self._state.routes.values())
-
-    def _go_back(self, id: str) -> None:
-        step, plan = self._state.steps[id], self._plan.steps[id]
-        assert plan.step.onFail is not None
-        told, step.telling = step.telling or "", None
-        step.returns += 1
-        for other in plan.redone:
-            again = self._state.steps[other]
-            if again.phase != "waiting":
-                again.phase, again.feedback, again.items, again.left = "waiting", "", [], 0
-            if other in plan.inner:
-                again.returns, again.notes = 0, []
-        goal = self._state.steps[plan.step.onFail.goto]
-        goal.feedback = f"{goal.feedback}\n\n{told}" if goal.feedback else told
 
     # --- the end ----------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class StepPlan(Struct, frozen=True):
 
     step: Step
     needs: tuple[str, ...]
-    redone: frozenset[str]
+    redone: tuple[str, ...]
     inner: frozenset[str]
     sources: tuple[str, ...]
     feedback: tuple[str, ...]
@@ -61,9 +61,10 @@ class Plan:
         feedback = templates.sources(step.onFail.feedback) if step.onFail else []
         self._read([*sources, *feedback, *filter(None, (step.if_, step.foreach, step.passes))])
         tells = any(path[0] == "feedback" for source in templates.sources(step.prompt) for path in self._reads[source])
-        redone: frozenset[str] = frozenset()
+        redone: tuple[str, ...] = ()
         if step.onFail:
-            redone = dependants(step.onFail.goto, needs) | {step.onFail.goto, step.id}
+            after = dependants(step.onFail.goto, needs) | {step.onFail.goto, step.id}
+            redone = tuple(id for id in needs if id in after)
         inner = frozenset(id for id in redone if step.id in dependants(id, needs))
         return StepPlan(
             step, needs[step.id], redone, inner, tuple(sources), tuple(feedback), self._verdict(step), tells

@@ -62,7 +62,9 @@ class WorkflowProgram:
         raise NotImplementedError("a workflow asks no model; its roles' agents do")
 
     def bind(self, state: WorkflowState, command: Evaluate) -> Evaluation:
-        route = state.routes[command.id]
+        route = state.routes.get(command.id)
+        if route is None:
+            return Evaluation({}, {})
         bound = names(state, self._plan(state), route, command.expressions.values())
         return Evaluation(command.expressions, bound)
 

@@ -16,6 +16,9 @@ from agenthost.programs.workflow.state import Outcome
 SHOWN = 300
 """Characters of a reason or of an error's last line that are kept."""
 
+EXPECT = Expect.model_validate({})
+"""What a command must show where its step says nothing: exit code 0."""
+
 NOT_RUN: dict[str, Any] = {
     "text": "",
     "data": None,
@@ -30,6 +33,8 @@ NOT_RUN: dict[str, Any] = {
     "reason": "",
 }
 """What expressions see of a step that has not run."""
+
+_FILE_KEYS = frozenset(("type", *FilePart.__struct_fields__))
 
 _OUTCOMES: dict[str, Outcome] = {"partly": "partly", "needs-person": "needs-person", "unachievable": "unachievable"}
 
@@ -96,9 +101,13 @@ def as_parts(value: Any) -> tuple[Part, ...]:
 
 def result_parts(result: dict[str, Any]) -> tuple[Part, ...]:
     """What a step's result is as what comes out of a task."""
-    parts: list[Part] = [TextPart(result["text"])] if result["text"] else []
-    if result["data"] is not None and read_json(result["text"]) != result["data"]:
-        parts.append(DataPart(result["data"]))
+    text, data = result["text"], result["data"]
+    structured = isinstance(data, dict | list)
+    parts: list[Part] = []
+    if text and not (structured and read_json(text) == data):
+        parts.append(TextPart(text))
+    if structured:
+        parts.append(DataPart(data))
     return (*parts, *(as_files([file for file in result["files"] if isinstance(file, dict)]) or ()))
 
 
@@ -107,7 +116,7 @@ def as_files(value: Any) -> tuple[FilePart, ...] | None:
     if isinstance(value, list | tuple):
         found = [as_files(inner) for inner in cast("list[Any]", value)]
         return None if None in found else tuple(part for parts in found if parts for part in parts)
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not _FILE_KEYS.issuperset(cast("dict[str, Any]", value)):
         return None
     try:
         return (msgspec.convert({"type": "file", **cast("dict[str, Any]", value)}, FilePart),)
@@ -126,6 +135,8 @@ def read_json(text: str) -> Any:
 def _shown(parts: tuple[Part, ...], changes: dict[str, str | None]) -> dict[str, Any]:
     text = text_of(parts)
     data = [part.data for part in parts if isinstance(part, DataPart)]
+    if data and not text:
+        text = msgspec.json.encode(data[-1]).decode()
     files: list[Any] = [path for path, digest in changes.items() if digest is not None]
     files += [_file(part) for part in parts if isinstance(part, FilePart)]
     return NOT_RUN | {"text": text, "data": data[-1] if data else read_json(text), "files": files, "ok": True}

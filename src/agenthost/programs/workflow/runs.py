@@ -6,11 +6,10 @@ import msgspec
 
 from agenthost.core.commands import CallTool, RunCommand, Stop, Wait
 from agenthost.core.events import Reply
-from agenthost.core.manifests.common import Expect
 from agenthost.core.manifests.workflow import Step
 from agenthost.programs.base import Delivery
 from agenthost.programs.workflow.plan import Plan
-from agenthost.programs.workflow.results import NOT_RUN, Taken, clip, said, take
+from agenthost.programs.workflow.results import EXPECT, NOT_RUN, Taken, clip, said, take
 from agenthost.programs.workflow.state import Item, Route, What, WorkflowState
 from agenthost.programs.workflow.steps import YES, base_id, command_of, question
 from agenthost.programs.workflow.values import Wrong, answered, ask
@@ -82,12 +81,15 @@ class Runs:
     def _late(self, route: Route) -> None:
         self._item(route).timed_out = True
         base = self._base(route)
-        self._state.want(Stop(f"{base}-stop", self._state.open_id(base)))
+        target = self._state.open_id(base)
+        entry = self._state.open.get(target)
+        # What became of a command in doubt is a person's to say; it has failed by then all the same.
+        if entry is not None and not entry.doubted:
+            self._state.want(Stop(f"{base}-stop", target))
 
     def _acted(self, route: Route, delivery: Delivery) -> None:
         item, manifest = self._item(route), self._manifest(route)
-        expect = manifest.expect or Expect.model_validate({})
-        taken = take(delivery.answer, delivery.failure, expect, self._plan.steps[route.step].verdict)
+        taken = take(delivery.answer, delivery.failure, manifest.expect or EXPECT, self._plan.steps[route.step].verdict)
         self._state.wrote(taken.changes)
         self._state.routes.pop(f"{self._base(route)}-timeout", None)
         item.evidence = delivery.seq

@@ -8,7 +8,7 @@ from msgspec import Struct
 from agenthost.core.commands import Command, Finish, RunCommand
 from agenthost.programs.base import BaseState
 
-What = Literal["if", "foreach", "values", "approval", "act", "timeout", "passes", "delay", "feedback", "output", "left"]
+What = Literal["if", "foreach", "values", "approval", "act", "timeout", "passes", "delay", "feedback", "output"]
 """What a command of a step is for."""
 
 Outcome = Literal["partly", "blocked", "unachievable", "needs-person"]
@@ -17,10 +17,7 @@ NO_ITEM = -1
 
 
 class Route(Struct, frozen=True):
-    """Whose a command is: the step, which of its items (`NO_ITEM`: the step itself) and what for.
-
-    `left`: its step was set back while it was open; nothing but its end is waited for.
-    """
+    """Whose a command is: the step, which of its items (`NO_ITEM`: the step itself) and what for."""
 
     step: str
     item: int
@@ -49,6 +46,9 @@ class Item(Struct):
 
 class StepState(Struct):
     """Where a step is. `result` is what expressions see of its last attempt that ended.
+
+    `returning`: it failed and sends the work back. `dropped`: it is set back by such a step, and
+    what it had under way is waited for.
 
     `attempt` counts from 1 once it has begun. `left` is how many items have not ended. `returns`
     is how often it has sent the work back, and `notes` say why, the last few of them. `telling` is

@@ -26,25 +26,30 @@ def names(state: WorkflowState, plan: Plan, route: Route, sources: Iterable[str]
     """The names that `sources` read, as the step of `route` sees them; of `steps` only those named."""
     paths = [path for source in sources for path in plan.reads(source)]
     roots = {path[0] for path in paths}
-    bound: dict[str, Any] = {"input": state.inputs} if "input" in roots else {}
+    bound: dict[str, Any] = {"input": state.inputs}
     if "steps" in roots:
         bound["steps"] = _steps(state, [path[1] if len(path) > 1 else None for path in paths if path[0] == "steps"])
     if "task" in roots:
         spec = state.spec
         bound["task"] = {"id": spec.id, "title": spec.title, "text": text_of(spec.message.parts)}
-    step = state.steps.get(route.step)
-    if step is None:
-        return bound
-    bound |= {"feedback": step.feedback, "attempt": step.attempt}
+    if route.step:
+        bound |= _own(state, plan, route)
+    return {name: value for name, value in bound.items() if name in roots}
+
+
+def _own(state: WorkflowState, plan: Plan, route: Route) -> dict[str, Any]:
+    """The names that only a step itself sees."""
+    step = state.steps[route.step]
+    own: dict[str, Any] = {"feedback": step.feedback, "attempt": step.attempt}
     if route.what == "feedback":
-        bound["result"] = step.result
-    elif route.item != NO_ITEM:
+        own["result"] = step.result
+    if route.item != NO_ITEM:
         item = step.items[route.item]
         if plan.steps[route.step].step.foreach:
-            bound |= {"item": item.value, "index": route.item}
+            own |= {"item": item.value, "index": route.item}
         if route.what == "passes":
-            bound["result"] = item.result
-    return bound
+            own["result"] = item.result
+    return own
 
 
 def _steps(state: WorkflowState, wanted: list[str | int | None]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def check_rules(book: Playbook[WorkflowState], plan: Plan, fresh: set[str]) -> N
             other for other, command in book.open.items() if isinstance(command, StartChild | RunCommand | CallTool)
         ]
         for need in plan.steps[step].needs:
-            assert book.state.steps[need].phase in ("ended", "waiting")
+            assert book.state.steps[need].phase == "ended"
             assert not [other for other in busy if other.startswith(f"{need}-")]
 
 

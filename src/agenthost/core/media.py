@@ -93,6 +93,11 @@ def media_type(name: str, content: bytes) -> str:
     return by_name if by_name.startswith("audio/") else "application/octet-stream"
 
 
+def named_type(name: str) -> str:
+    """The media type that a name alone tells, for a file whose bytes are not at hand; text where it tells nothing."""
+    return _EXTENSIONS.get(_extension(name), "text/plain")
+
+
 def check_file(
     name: str,
     content: bytes,

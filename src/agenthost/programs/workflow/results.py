@@ -34,6 +34,9 @@ NOT_RUN: dict[str, Any] = {
 }
 """What expressions see of a step that has not run."""
 
+FINAL_CODES = frozenset(("budget", "auth", "scripted-unreadable", "in-doubt", "stopped"))
+"""Failures that a retry or a return to an earlier step can't mend."""
+
 _FILE_KEYS = frozenset(("type", *FilePart.__struct_fields__))
 
 _OUTCOMES: dict[str, Outcome] = {"partly": "partly", "needs-person": "needs-person", "unachievable": "unachievable"}
@@ -68,10 +71,8 @@ def take(answer: Answer | None, failure: Failure | None, expect: Expect, verdict
 
 def failed(failure: Failure) -> Taken:
     """What a command that could not be performed comes to."""
-    if failure.code == "budget":
-        return Taken(dict(NOT_RUN), failure.message, "partly", True, failure.code)
-    final = failure.code in ("in-doubt", "stopped")
-    return Taken(dict(NOT_RUN), failure.message, "blocked", final, failure.code)
+    outcome: Outcome = "partly" if failure.code == "budget" else "blocked"
+    return Taken(dict(NOT_RUN), failure.message, outcome, failure.code in FINAL_CODES, failure.code)
 
 
 def combined(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def _child(child: ChildResult, verdict: str) -> Taken:
     ended = child.verdict
     if ended.outcome != "done":
         why = clip(ended.reason) or f"it ended {ended.outcome}"
-        final = ended.outcome == "canceled" or ended.code == "budget"
+        final = ended.outcome == "canceled" or ended.code in FINAL_CODES
         return Taken(shown, why, _OUTCOMES.get(ended.outcome, "blocked"), final, ended.code, changes)
     if child.conflicts:
         paths = ", ".join(child.conflicts[:10])

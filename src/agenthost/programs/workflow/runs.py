@@ -123,8 +123,9 @@ class Runs:
             self._state.want(Wait(f"{self._base(route)}-delay", until), _for(route, "delay"))
             return
         attempt = self._state.steps[route.step].attempt
-        item.result = taken.result | {"attempt": attempt, "ok": False, "reason": taken.reason}
-        item.reason, item.outcome, item.final, item.code = taken.reason, taken.outcome, taken.final, taken.code
+        item.reason = taken.reason + (f" (tried {item.tries + 1} times)" if item.tries else "")
+        item.outcome, item.final, item.code = taken.outcome, taken.final, taken.code
+        item.result = taken.result | {"attempt": attempt, "ok": False, "reason": item.reason}
         self._end(route)
 
     def _end(self, route: Route) -> None:

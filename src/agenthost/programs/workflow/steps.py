@@ -6,6 +6,7 @@ import msgspec
 
 from agenthost.core import templates
 from agenthost.core.commands import Ask, CallTool, Command, RunCommand, StartChild
+from agenthost.core.media import named_type
 from agenthost.core.parts import FilePart, Part, TextPart
 from agenthost.programs.workflow.plan import Plan, StepPlan
 from agenthost.programs.workflow.results import as_files
@@ -17,22 +18,6 @@ YES = ("approve", "yes", "y", "ok")
 
 MAX_ITEMS = 10_000
 """The most items of one `foreach`."""
-
-_MEDIA_TYPES = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "gif": "image/gif",
-    "webp": "image/webp",
-    "svg": "image/svg+xml",
-    "pdf": "application/pdf",
-    "json": "application/json",
-    "csv": "text/csv",
-    "html": "text/html",
-    "md": "text/markdown",
-    "py": "text/x-python",
-    "txt": "text/plain",
-}
 
 
 def base_id(step: str, state: StepState, item: int, foreach: bool) -> str:
@@ -89,18 +74,13 @@ def _files(state: WorkflowState, value: Any) -> tuple[FilePart, ...] | Wrong:
             digest = state.files.get(file)
             if digest is None:
                 return Wrong(f"`files`: no step of this workflow wrote a file '{file}'")
-            found.append(FilePart(digest, media_type(file), 0, file))
+            found.append(FilePart(digest, named_type(file), 0, file))
             continue
         parts = as_files(file)
         if parts is None:
             return Wrong("`files` must give files, such as input.sketch or steps.ID.files")
         found += parts
     return tuple(found)
-
-
-def media_type(path: str) -> str:
-    """The media type that a file's name tells."""
-    return _MEDIA_TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
 
 
 def question(base: str, call: CallTool) -> Ask:

@@ -345,14 +345,14 @@ def test_a_playbook_says_what_is_open_where_a_test_answers_something_else() -> N
         book.answer("gone", Nothing())
 
 
-def test_a_playbook_sees_a_program_that_changes_its_state_while_it_decides() -> None:
+def test_a_playbook_sees_a_program_that_changes_its_state_while_it_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     book = play([RUN, {"id": "b", "tool": "look"}])
 
     def decide(state: WorkflowState) -> list[Command]:
         state.seq += 1
         return []
 
-    book.program.decide = decide  # type: ignore[method-assign]
+    monkeypatch.setattr(book.program, "decide", decide)
     with pytest.raises(AssertionError, match="a decision changed the state"):
         book.ran("run-1")
 

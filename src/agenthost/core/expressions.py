@@ -9,10 +9,11 @@ What expressions see:
 - `input.NAME`: the workflow's inputs. A file is an object with `digest`, `media_type`, `size`, `name`.
 - `steps.ID`: a finished step that comes before this one (by `needs`, also over several steps):
   `text` (the words of its result), `data` (its structured output, or its text read as JSON, else
-  null), `ok` (whether it succeeded), `skipped`, `files` (paths that it wrote), `attempt` (from 1).
-  A command step also has `exit_code`, `stdout`, `stderr`. A step with `foreach` has `items`, one
-  such object for each item, beside `text`, `ok`, `skipped`, `files`, `attempt`. A skipped step has
-  empty `text`, `files` and `items`, null `data`, `ok` true and `skipped` true.
+  null), `ok` (whether it succeeded), `reason` (why it failed, else empty), `skipped`, `files` (paths
+  that it wrote), `attempt` (from 1). A command step also has `exit_code`, `stdout`, `stderr`. A step
+  with `foreach` has `items`, one such object for each item, beside `text`, `ok`, `reason`, `skipped`,
+  `files`, `attempt`. A skipped step has empty `text`, `files` and `items`, null `data`, `ok` true and
+  `skipped` true.
 - `item`, `index` (from 0): in a step with `foreach`, but not in its `if`, `foreach` and `onFail`.
 - `result`: in `passes` and `onFail.feedback`, what this step came to, as `steps.ID` would show it; in
   `passes` of a step with `foreach`, what this item came to.

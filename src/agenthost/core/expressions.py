@@ -66,14 +66,24 @@ def parse(source: str, *, expression: bool) -> ast.Expression | ast.Module | Mis
         return Mistake(1, 1, f"too long: {len(source):,} characters, at most {most:,} are read")
     if expression and not source.strip():
         return Mistake(1, 1, "expected an expression, such as steps.check.ok")
+    source = source.strip() if expression else source
     try:
-        if expression:
-            return ast.parse(source.strip(), mode="eval")
-        return ast.parse(source)
+        return ast.parse(source, mode="eval") if expression else ast.parse(source)
     except SyntaxError as error:
-        return Mistake(error.lineno or 1, error.offset or 1, error.msg)
+        # An expression may go on over lines without brackets of its own.
+        return (_lines(source) if expression else None) or Mistake(error.lineno or 1, error.offset or 1, error.msg)
     except (ValueError, RecursionError, MemoryError):
         return Mistake(1, 1, "can't be read: it has null characters or is nested too deeply")
+
+
+def _lines(source: str) -> ast.Expression | None:
+    if "\n" not in source:
+        return None
+    try:
+        tree = ast.parse(f"(\n{source}\n)", mode="eval")
+    except (SyntaxError, RecursionError, MemoryError):
+        return None
+    return ast.increment_lineno(tree, -1)
 
 
 def mistake(source: str) -> Mistake | None:

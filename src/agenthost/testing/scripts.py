@@ -60,6 +60,7 @@ class ScriptsSuite:
             ("steps.run.exit_code == 0 or input.count > 2", True),
             ('f"{steps.spec.text!r:>10}|{input.count:03d}{{}}"', "  'a plan'|003{}"),
             ("(steps.spec\n   .text)  # the plan", "a plan"),
+            ("steps.run.exit_code\n  or input.count", 1),
             ('"\u00e9" + steps.spec.text', "\u00e9a plan"),
             ("none", None),
             ("(1, 2.5, 'x')", [1, 2.5, "x"]),

@@ -65,6 +65,7 @@ def page() -> str:
 
 
 STEPS = """\
+A step without `needs` needs the one listed before it; `needs: []` needs none, so that steps may go on at once.
 `needs` is a graph without cycles; work goes back only by `onFail.goto`, to a step that comes before, at most `max`
 times. When step S goes back to step G, then G and everything between G and S is done again, and so is whatever else
 needs G. What `feedback` says reaches G as `feedback`. Where loops lie inside each other, their bounds multiply.

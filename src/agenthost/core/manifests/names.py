@@ -141,11 +141,13 @@ def _templates(value: object, key: Key, scope: Scope, found: list[Finding]) -> N
 
 
 def _expression(source: str, key: Key, scope: Scope, found: list[Finding], offset: int | None = None) -> None:
+    if offset is None and source.strip().startswith("{{"):
+        found.append(Finding(key, f"an expression stands here without braces: {_short(source.strip(' {}'))}"))
+        return
     mistake = expressions.mistake(source)
     if mistake is not None:
-        hint = "; an expression stands here without '{{ }}'" if offset is None and "{{" in source else ""
         at = None if offset is None or mistake.line > 1 else offset + mistake.column - 1
-        found.append(Finding(key, f"'{_short(source)}' can't be read: {mistake.message}{hint}", at))
+        found.append(Finding(key, f"'{_short(source)}' can't be read: {mistake.message}", at))
         return
     for path in expressions.reads(source):
         message = _wrong(path, scope)

@@ -7,7 +7,7 @@ from typing import Any
 from agenthost.core import expressions
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.new import new
-from agenthost.core.manifests.schema import for_editors
+from agenthost.core.manifests.schema import QUANTITY, for_editors
 from agenthost.core.manifests.workflow import Workflow
 
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "manifests.md"
@@ -65,6 +65,7 @@ def page() -> str:
 
 
 STEPS = """\
+A step without `needs` needs the one listed before it; `needs: []` needs none, so that steps may go on at once.
 `needs` is a graph without cycles; work goes back only by `onFail.goto`, to a step that comes before, at most `max`
 times. When step S goes back to step G, then G and everything between G and S is done again, and so is whatever else
 needs G. What `feedback` says reaches G as `feedback`. Where loops lie inside each other, their bounds multiply.
@@ -125,16 +126,27 @@ def row(path: str, inner: dict[str, Any], required: bool, rows: list[str]) -> No
     if not inner.get("description"):
         raise SystemExit(f"the key {path} has no description; say in its Field what it means")
     default = inner.get("default", "")
-    shown = "" if default == "" or isinstance(default, dict | list) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    shown = value(default, inner)
     name = f"**`{path}`**" if required else f"`{path}`"
     rows.append(f"| {name} | {kind(inner)} | {shown} | {meaning.replace('|', '/')} |")
+
+
+def value(default: Any, inner: dict[str, Any]) -> str:
+    """A default as people write it."""
+    if default == "" or isinstance(default, dict | list):
+        return ""
+    if inner.get(QUANTITY) == "size":
+        return f"`{default // 2**20}Mi`"
+    if inner.get(QUANTITY) == "duration":
+        return f"`{default}s`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 def kind(inner: dict[str, Any]) -> str:
     if "enum" in inner:
         return ", ".join(f"`{word}`" for word in inner["enum"])
     if inner.get("x-kubernetes-int-or-string"):
-        return inner.get("x-agenthost-quantity", "quantity")
+        return inner.get(QUANTITY, "quantity")
     if "type" not in inner:
         return "any"
     words = {"string": "text", "array": "list", "integer": "whole number", "boolean": "true or false"}

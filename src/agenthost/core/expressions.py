@@ -9,10 +9,11 @@ What expressions see:
 - `input.NAME`: the workflow's inputs. A file is an object with `digest`, `media_type`, `size`, `name`.
 - `steps.ID`: a finished step that comes before this one (by `needs`, also over several steps):
   `text` (the words of its result), `data` (its structured output, or its text read as JSON, else
-  null), `ok` (whether it succeeded), `skipped`, `files` (paths that it wrote), `attempt` (from 1).
-  A command step also has `exit_code`, `stdout`, `stderr`. A step with `foreach` has `items`, one
-  such object for each item, beside `text`, `ok`, `skipped`, `files`, `attempt`. A skipped step has
-  empty `text`, `files` and `items`, null `data`, `ok` true and `skipped` true.
+  null), `ok` (whether it succeeded), `reason` (why it failed, else empty), `skipped`, `files` (paths
+  that it wrote), `attempt` (from 1). A command step also has `exit_code`, `stdout`, `stderr`. A step
+  with `foreach` has `items`, one such object for each item, beside `text`, `ok`, `reason`, `skipped`,
+  `files`, `attempt`. A skipped step has empty `text`, `files` and `items`, null `data`, `ok` true and
+  `skipped` true.
 - `item`, `index` (from 0): in a step with `foreach`, but not in its `if`, `foreach` and `onFail`.
 - `result`: in `passes` and `onFail.feedback`, what this step came to, as `steps.ID` would show it; in
   `passes` of a step with `foreach`, what this item came to.
@@ -65,14 +66,24 @@ def parse(source: str, *, expression: bool) -> ast.Expression | ast.Module | Mis
         return Mistake(1, 1, f"too long: {len(source):,} characters, at most {most:,} are read")
     if expression and not source.strip():
         return Mistake(1, 1, "expected an expression, such as steps.check.ok")
+    source = source.strip() if expression else source
     try:
-        if expression:
-            return ast.parse(source.strip(), mode="eval")
-        return ast.parse(source)
+        return ast.parse(source, mode="eval") if expression else ast.parse(source)
     except SyntaxError as error:
-        return Mistake(error.lineno or 1, error.offset or 1, error.msg)
+        # An expression may go on over lines without brackets of its own.
+        return (_lines(source) if expression else None) or Mistake(error.lineno or 1, error.offset or 1, error.msg)
     except (ValueError, RecursionError, MemoryError):
         return Mistake(1, 1, "can't be read: it has null characters or is nested too deeply")
+
+
+def _lines(source: str) -> ast.Expression | None:
+    if "\n" not in source:
+        return None
+    try:
+        tree = ast.parse(f"(\n{source}\n)", mode="eval")
+    except (SyntaxError, RecursionError, MemoryError):
+        return None
+    return ast.increment_lineno(tree, -1)
 
 
 def mistake(source: str) -> Mistake | None:

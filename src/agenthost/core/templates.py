@@ -11,7 +11,7 @@ else becomes that expression's value, not its text.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -82,9 +82,12 @@ def texts(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str 
     return found
 
 
-def render(template: Template, values: Mapping[str, Any]) -> str:
-    """The text, with each expression's value (by source) in its place."""
-    return "".join(piece if isinstance(piece, str) else text_of(values[piece.source]) for piece in template)
+def render(template: Template, values: Mapping[str, Any], quote: Callable[[str], str] = str) -> str:
+    """The text, with each expression's value (by source) in its place.
+
+    `quote` is what is done to each value's text, such as `shlex.quote` where the text is a shell line.
+    """
+    return "".join(piece if isinstance(piece, str) else quote(text_of(values[piece.source])) for piece in template)
 
 
 def fill(value: Any, values: Mapping[str, Any]) -> Any:

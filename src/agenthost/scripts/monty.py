@@ -6,8 +6,9 @@ lets a script be resumed by running it again against the answers that are journa
 """
 
 import asyncio
+import threading
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import msgspec
@@ -37,7 +38,8 @@ class MontyScripts:
     """Evaluates expressions and scripts. `processes`: most workers; `seconds` of running and `memory`
     in bytes: the most that one evaluation may take.
 
-    Workers are started when first needed and ended by `close`.
+    Workers are started when first needed and ended by `close`. Monty's blocking calls are made in
+    threads of our own: its async ones may abort a process that exits right after the last of them.
     """
 
     def __init__(self, processes: int = 2, seconds: float = 1.0, memory: int = 64 * 2**20) -> None:
@@ -49,9 +51,9 @@ class MontyScripts:
             "max_suspensions": 10_000,
         }
         self._processes = processes
-        self._starting = asyncio.Lock()
-        self._stack = AsyncExitStack()
-        self._pool: monty.AsyncMonty | None = None
+        self._threads = ThreadPoolExecutor(processes, "scripts")
+        self._starting = threading.Lock()
+        self._pool: monty.Monty | None = None
         self._closed = False
 
     async def evaluate(self, evaluation: Evaluation) -> Value | ScriptRequest:
@@ -61,15 +63,42 @@ class MontyScripts:
         or {"error": message}, which the script sees as a RuntimeError); the first without an answer is
         returned as the request. Raises Permanent (`script-error`), Temporary where a worker died.
         """
+        if self._closed:
+            raise Temporary("the host is stopping; the script runs when it is back", code="closed")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._evaluate, evaluation)
+
+    def mistakes(self, source: str, expression: bool) -> str | None:
+        """Why `source` can't be read, with line and column; None where it can."""
+        found = expressions.mistake(source) if expression else expressions.script_mistake(source)
+        return None if found is None else str(found)
+
+    async def close(self) -> None:
+        """End the workers, after what is being evaluated has ended."""
+        self._closed = True
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._threads.shutdown(wait=True)
+        with self._starting:
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.__exit__(None, None, None)
+
+    def _ready(self) -> monty.Monty:
+        with self._starting:
+            if self._pool is None:
+                pool = monty.Monty(max_processes=self._processes, request_timeout=30.0, checkout_timeout=30.0)
+                self._pool = pool.__enter__()
+            return self._pool
+
+    def _evaluate(self, evaluation: Evaluation) -> Value | ScriptRequest:
         names = cast("dict[str, Any]", msgspec.to_builtins(evaluation.names))
         fed = _fed(evaluation)
         if evaluation.function:
             names = {_OWN + name: value for name, value in names.items()}
-        pool = await self._ready()
         try:
-            async with pool.checkout(limits=self._limits, os_policy=_OUTSIDE) as session:
-                run = _Run(evaluation, fed)
-                return await run.to_end(await session.feed_start(fed.text, inputs=names, print_callback=_unheard))
+            with self._ready().checkout(limits=self._limits, os_policy=_OUTSIDE) as session:
+                return _Run(evaluation).to_end(session.feed_start(fed.text, inputs=names, print_callback=_unheard))
         except monty.MontyCrashedError as error:
             if error.timed_out:
                 raise Permanent("the script did not end in time and was stopped", code="script-error") from error
@@ -79,29 +108,6 @@ class MontyScripts:
         except TimeoutError as error:
             message = "no script worker became free within 30 s"
             raise Temporary(message, code="script-busy", delay=1.0) from error
-
-    def mistakes(self, source: str, expression: bool) -> str | None:
-        """Why `source` can't be read, with line and column; None where it can."""
-        found = expressions.mistake(source) if expression else expressions.script_mistake(source)
-        return None if found is None else str(found)
-
-    async def close(self) -> None:
-        """End the workers."""
-        async with self._starting:
-            self._closed = True
-            self._pool = None
-            await self._stack.aclose()
-
-    async def _ready(self) -> monty.AsyncMonty:
-        if self._pool is not None:
-            return self._pool
-        async with self._starting:
-            if self._closed:
-                raise Temporary("the host is stopping; the script runs when it is back", code="closed")
-            if self._pool is None:
-                pool = monty.AsyncMonty(max_processes=self._processes, request_timeout=30.0, checkout_timeout=30.0)
-                self._pool = await self._stack.enter_async_context(pool)
-            return self._pool
 
     def _failed(self, error: monty.MontyError, fed: Fed) -> Permanent:
         """A failure in a script, in words, with the place where its author wrote it."""
@@ -124,21 +130,20 @@ class MontyScripts:
 class _Run:
     """One run of a fed text, answered step by step."""
 
-    def __init__(self, evaluation: Evaluation, fed: Fed) -> None:
+    def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
-        self._fed = fed
         self._answered = 0
 
-    async def to_end(self, snapshot: monty.AsyncSnapshot) -> Value | ScriptRequest:
+    def to_end(self, snapshot: monty.SyncSnapshot) -> Value | ScriptRequest:
         while not isinstance(snapshot, monty.MontyComplete):
-            if isinstance(snapshot, monty.AsyncFunctionSnapshot):
+            if isinstance(snapshot, monty.FunctionSnapshot):
                 answer = self._answer(snapshot)
                 if isinstance(answer, ScriptRequest):
                     return answer
-                snapshot = await snapshot.resume(answer)
-            elif isinstance(snapshot, monty.AsyncNameLookupSnapshot):
+                snapshot = snapshot.resume(answer)
+            elif isinstance(snapshot, monty.NameLookupSnapshot):
                 # Without a value, the script sees a NameError.
-                snapshot = await snapshot.resume()
+                snapshot = snapshot.resume()
             else:
                 raise Permanent("a script can't wait for several things at once", code="script-error")
         if self._evaluation.function:
@@ -147,7 +152,7 @@ class _Run:
         sources = self._evaluation.expressions
         return Value({name: plain(value, f"'{sources[name]}'") for name, value in values.items()})
 
-    def _answer(self, snapshot: monty.AsyncFunctionSnapshot) -> monty.ExternalResult | ScriptRequest:
+    def _answer(self, snapshot: monty.FunctionSnapshot) -> monty.ExternalResult | ScriptRequest:
         name = str(snapshot.function_name)
         if snapshot.is_os_function:
             what = "scripts have no clock, chance, files or environment; be given what you need as a message or input"

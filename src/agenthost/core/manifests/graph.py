@@ -2,13 +2,13 @@
 
 Pure: names and models in, findings with their keys out. `load.check` gives them file and line.
 
-Rules for steps. `needs` is a graph without cycles (a step without it needs the one listed before it);
-work goes back only by `onFail.goto`, to a step
-that comes before, at most `max` times. When step S goes back to step G, G and everything between
-G and S is done again, and so is whatever else needs G. A step with `foreach` fails as a whole when
-one of its items fails, and goes back as a whole: `onFail` sees its `result` with `items`, but no
-`item`. Going back to a step with `foreach` does all its items again with the same `feedback`.
-Where loops lie inside each other their bounds multiply; the product may be at most MAX_ROUNDS.
+Rules for steps. A step without `needs` needs the one listed before it. `needs` is a graph without
+cycles; work goes back only by `onFail.goto`, to a step that comes before, at most `max` times. When
+step S goes back to step G, G and everything between G and S is done again, and so is whatever else
+needs G. A step with `foreach` fails as a whole when one of its items fails, and goes back as a
+whole: `onFail` sees its `result` with `items`, but no `item`. Going back to a step with `foreach`
+does all its items again with the same `feedback`. Where loops lie inside each other their bounds
+multiply; the product may be at most MAX_ROUNDS.
 """
 
 from collections.abc import Collection, Mapping
@@ -44,10 +44,14 @@ def problems(
         _kind(step, key, found)
         _links(step, key, workflow, found)
         _uses(step, key, workflow, workflows, tools, found)
-    _twice([step.id for step in workflow.spec.steps], ("spec", "steps"), "step", found)
+    ids = [step.id for step in workflow.spec.steps]
+    _twice(ids, ("spec", "steps"), "step", found)
+    if len(set(ids)) < len(ids):
+        # Until each id is one step's, what is said of them would mislead.
+        return found
     cycle = find_cycle(needs_of(workflow.spec.steps))
     if cycle:
-        index = [step.id for step in workflow.spec.steps].index(cycle[0])
+        index = ids.index(cycle[0])
         way = " -> ".join(cycle)
         found.append(
             Finding(

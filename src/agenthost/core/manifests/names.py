@@ -13,13 +13,14 @@ from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.problems import Finding, Key
 from agenthost.core.manifests.workflow import Step, Workflow, needs_of
 
-FIELDS: tuple[str, ...] = ("text", "data", "ok", "skipped", "files", "attempt")
+FIELDS: tuple[str, ...] = ("text", "data", "ok", "reason", "skipped", "files", "attempt")
 """What every finished step shows."""
 
 COMMAND_FIELDS = ("exit_code", "stdout", "stderr")
 
-STAGE_NAMES = ("turns", "calls", "text", "files")
-"""What a stage's `when` sees: turns taken and calls made in this stage, the last answer's words, paths written."""
+STAGE_NAMES = ("turns", "calls", "text", "files", "stage", "stage_turns", "task")
+"""What a stage's `when` sees: model calls and tool calls so far, the last answer's words, the paths written,
+the stage's id, the model calls made in it, and the task."""
 
 SCRIPT_FUNCTIONS = {"instructions": "task", "stage": "task", "on_message": "message"}
 """The functions of an agent's script that take part, and the parameter of each."""
@@ -140,11 +141,13 @@ def _templates(value: object, key: Key, scope: Scope, found: list[Finding]) -> N
 
 
 def _expression(source: str, key: Key, scope: Scope, found: list[Finding], offset: int | None = None) -> None:
+    if offset is None and source.strip().startswith("{{"):
+        found.append(Finding(key, f"an expression stands here without braces: {_short(source.strip(' {}'))}"))
+        return
     mistake = expressions.mistake(source)
     if mistake is not None:
-        hint = "; an expression stands here without '{{ }}'" if offset is None and "{{" in source else ""
         at = None if offset is None or mistake.line > 1 else offset + mistake.column - 1
-        found.append(Finding(key, f"'{_short(source)}' can't be read: {mistake.message}{hint}", at))
+        found.append(Finding(key, f"'{_short(source)}' can't be read: {mistake.message}", at))
         return
     for path in expressions.reads(source):
         message = _wrong(path, scope)

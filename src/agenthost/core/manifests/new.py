@@ -87,6 +87,6 @@ def new(kind: str, name: str) -> str:
     if kind not in _TEXTS:
         raise BadInput(f"there is no '{kind}' to begin; it is one of {', '.join(_TEXTS)}")
     most = 63 if kind == "agent" else 63 - len("-writer")
-    if not re.match(NAME, name) or len(name) > most:
+    if not re.fullmatch(NAME, name) or len(name) > most:
         raise BadInput(f"'{name}' can't be a name: use a-z, 0-9 and hyphen, at most {most} characters")
     return _TEXTS[kind].format(name=name, version=API_VERSION)

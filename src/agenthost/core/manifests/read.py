@@ -112,7 +112,7 @@ class _Reader:
             self._mistake(key, node, f"is nested too deeply; at most {MAX_DEPTH} levels")
             raise _Stop
         if id(node) in self._open:
-            self._mistake(key, node, "an alias (*) stands inside what it names; write the value out")
+            self._mistake(key, key_node, "an alias (*) stands inside what it names; write the value out")
             raise _Stop
         self.source.places[key] = _place(node, key_node)
         if node.tag is not None and not node.tag.startswith("tag:yaml.org,2002:"):  # pyright: ignore[reportUnnecessaryComparison]

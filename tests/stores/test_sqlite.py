@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 import agenthost.stores.sqlite.connection as connection
-from agenthost.core.budgets import Limits
-from agenthost.core.errors import BadInput, LostLease, NewerVersion, StoreDamaged, Temporary, Unavailable
-from agenthost.core.ports import Append, Filter, StoredEvent
+from agenthost.core.budgets import Limits, Spend
+from agenthost.core.errors import BadInput, BudgetRefused, LostLease, NewerVersion, StoreDamaged, Temporary, Unavailable
+from agenthost.core.ports import Append, Filter, Settlement, StoredEvent
 from agenthost.core.tasks import Scope
 from agenthost.stores.sqlite import SQLiteStore
 from agenthost.stores.sqlite.reads import listing
@@ -33,6 +34,33 @@ async def test_a_thousand_appends_at_once_are_a_few_commits_and_a_losing_one_hur
     assert isinstance(outcomes[500], LostLease)
     assert store.commits - before <= 3
     assert {(await store.task(name)).seq for name in names if name != "t500"} == {2}  # type: ignore[union-attr]
+
+
+async def test_steps_of_one_task_that_are_asked_for_at_once_are_done_in_order(store: SQLiteStore) -> None:
+    await owned(store, "t1")
+    scopes = (Scope("t1", Limits(turns=2)),)
+    before = store.commits
+    outcomes = await asyncio.gather(
+        store.append(step("t1", 2, reserve=(entry("t1", "a", scopes=scopes),))),
+        store.append(step("t1", 3, settle=(Settlement("a", 1, Spend(1, 5, 0.0), "m"),))),
+        store.append(step("t1", 4, reserve=(entry("t1", "b", scopes=scopes),))),
+        store.append(step("t1", 5, reserve=(entry("t1", "c", scopes=scopes),))),
+        store.append(step("t1", 5, state="completed")),
+        store.append(step("t1", 6)),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in outcomes] == [*[type(None)] * 3, BudgetRefused, type(None), LostLease]
+    assert store.commits == before + 1
+    assert await store.spent("t1") == Spend(2, 105, 0.25)
+
+
+async def test_the_loop_is_never_blocked(tmp_path: Path) -> None:
+    with blockbuster_ctx():
+        store = SQLiteStore(tmp_path / "a.db")
+        await store.open()
+        await owned(store, "t1")
+        await asyncio.gather(store.append(step("t1", 2)), store.events("t1"), store.tasks(Filter()))
+        await store.close()
 
 
 async def test_what_sqlite_refuses_fails_alone(store: SQLiteStore) -> None:
@@ -120,7 +148,7 @@ async def test_close_commits_what_was_asked_for(tmp_path: Path) -> None:
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
-from agenthost.core.budgets import Limits
+from agenthost.core.budgets import Limits, Spend
 from agenthost.core.tasks import Scope
 from agenthost.stores.sqlite import SQLiteStore
 from agenthost.testing.stores import entry, owned, step

@@ -71,10 +71,18 @@ class Twins(RuleBasedStateMachine):
         assert sqlite == memory
         return memory
 
-    @rule(id=tasks, created=times, copy=st.none() | st.just(("w1", "w2")), root=st.sampled_from(("", "t1")))
-    def create(self, id: str, created: float, copy: tuple[str, str] | None, root: str) -> None:
-        parent = id.rpartition(".")[0]
-        self.both("create", new_task(id, created=created, parent=parent), copy)
+    @rule(
+        id=tasks,
+        created=times,
+        owner=st.just("") | owners,
+        copies=st.lists(st.sampled_from((("w1", "w2"), ("t1", "w1"), ("w2", "t2"))), max_size=2),
+        begins=st.none() | st.dictionaries(st.sampled_from(("a", "b")), st.sampled_from(("d1", "d2"))),
+    )
+    def create(
+        self, id: str, created: float, owner: str, copies: list[tuple[str, str]], begins: dict[str, str] | None
+    ) -> None:
+        row = new_task(id, created=created, parent=id.rpartition(".")[0], owner=owner, epoch=1 if owner else 0)
+        self.both("create", row, copies, begins)
 
     @rule(id=tasks, owner=owners, now=times)
     def claim(self, id: str, owner: str, now: float) -> None:
@@ -165,7 +173,7 @@ class Twins(RuleBasedStateMachine):
         for task in TASKS:
             for read in ("task", "events", "inbox", "ledger", "spent"):
                 self.both(read, task)
-        for workspace in ("w1", "w2"):
+        for workspace in ("w1", "w2", "t1", "t2"):
             self.both("files", workspace)
 
 

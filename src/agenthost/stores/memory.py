@@ -95,6 +95,8 @@ class MemoryStore:
         self._commit()
         tables.tasks[row.id] = replace(row, root=row.root or root_id(row.id), seq=new.created.seq)
         tables.events[row.id] = [new.created]
+        if row.owner:
+            tables.owners.setdefault(row.owner, 0)
         for origin, copied in copies:
             tables.files.setdefault(copied, {}).update(tables.files.get(origin, {}))
         if files:

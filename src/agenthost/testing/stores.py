@@ -101,6 +101,22 @@ class StoreConformance:
         assert not await store.create(new_task("t1.c", parent="t1"), copies=[("w1", "w2")])
         assert await store.files("w2") == {"a": "d1", "b": "d2"}
 
+    async def test_a_task_begins_with_its_files(self, store: Store) -> None:
+        files = {"a": "d1", "b/c": "d2"}
+        assert await store.create(new_task("t1"), files=files)
+        assert not await store.create(new_task("t1"), files={"other": "d3"})
+        assert await store.files("t1") == files
+
+    async def test_a_task_may_be_owned_from_the_start(self, store: Store) -> None:
+        await store.heartbeat("host-a", until=50.0)
+        await store.create(new_task("t1", owner="host-a", epoch=1))
+        await store.create(new_task("t2", owner="never-heard-of", epoch=1))
+        with pytest.raises(LostLease):
+            await store.claim("t1", "host-b", now=10.0)
+        await store.append(step("t1", 2))
+        assert [row.id for row in await store.claimable("host-b", now=10.0, limit=9)] == ["t2"]
+        assert {row.id for row in await store.claimable("host-b", now=60.0, limit=9)} == {"t1", "t2"}
+
     # --- owning
 
     async def test_claiming_raises_the_epoch(self, store: Store) -> None:

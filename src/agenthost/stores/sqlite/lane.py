@@ -55,7 +55,8 @@ class Lane(Generic[J]):
         try:
             await self.call(last)
         finally:
-            self._thread.shutdown()
+            # Joining a thread blocks, if only for a moment, and so isn't for the loop.
+            await asyncio.to_thread(self._thread.shutdown)
 
     def _wake(self) -> None:
         if not self._waking:

@@ -21,7 +21,7 @@ def create(
     copies: Sequence[tuple[str, str]],
     files: Mapping[str, str],
 ) -> bool:
-    """Make a task with its first event and, where wanted, a copy of a file list."""
+    """Make a task with its first event, copies of file lists, and files of its own workspace."""
     row, event = new.row, new.created
     values: tuple[Any, ...] = msgspec.structs.astuple(
         msgspec.structs.replace(row, root=row.root or root_id(row.id), seq=event.seq)
@@ -31,10 +31,11 @@ def create(
         connection.execute(
             statements.long("add_events", 1), (row.id, event.seq, event.at, event.kind, event.version, event.body)
         )
+        if row.owner:
+            connection.execute(statements["know_owner"], (row.owner,))
         for copied in copies:
             connection.execute(statements["copy_files"], copied)
-        for path, digest in files.items():
-            connection.execute(statements["set_file"], (row.id, path, digest))
+        connection.executemany(statements["set_file"], [(row.id, path, digest) for path, digest in files.items()])
     return made
 
 

@@ -88,11 +88,6 @@ def unknown(kind: str, name: str, known: Any) -> str:
     return f"there is no {kind} '{name}'. {nearest(name, sorted(known))}"
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 step`, `2 steps`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def is_name(text: str) -> bool:
     """Whether expressions can say it after a dot."""
     return re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}", text) is not None

@@ -73,7 +73,7 @@ async def join(settings: Settings) -> Adapters:
         scripts.close,
         sandbox.close,
     ]
-    return Adapters(store, blobs, workspaces, secrets, models, tools, sandbox, scripts, models.list, closing)
+    return Adapters(store, blobs, workspaces, secrets, models, tools, sandbox, scripts, models.lines, closing)
 
 
 def _sandbox(settings: Settings) -> Sandbox:

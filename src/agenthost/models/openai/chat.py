@@ -1,0 +1,308 @@
+"""Chat Completions: the wire that every server which speaks OpenAI's API knows.
+
+Source: OpenAI's API reference, "Chat Completions" (objects `chat.completion` and
+`chat.completion.chunk`). Fields beyond it: `reasoning_content` (DeepSeek, vLLM, llama.cpp) and
+`reasoning` (Ollama, OpenRouter).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.models import Delta, ModelAnswer, ModelRequest, Usage
+from agenthost.core.tools import ToolCall
+from agenthost.models.openai.content import Picture, Piece, Said, Words
+from agenthost.models.openai.names import wire_name
+from agenthost.models.openai.schema import permits_strict
+from agenthost.models.openai.sse import Event
+from agenthost.models.openai.wire import (
+    BadAnswer,
+    Refused,
+    Shape,
+    Tell,
+    arguments_of,
+    error_of,
+    own_call,
+    parts_of,
+    sendable,
+)
+
+
+class _Details(Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class _Call(Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(Struct):
+    content: str | list[dict[str, Any]] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Choice(Struct):
+    message: _Message | None = None
+    delta: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Body(Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    model: str | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+class ChatWire:
+    """Writes and reads Chat Completions."""
+
+    path = "/chat/completions"
+
+    def body(self, request: ModelRequest, said: Sequence[Said], shape: Shape) -> dict[str, Any]:
+        messages: list[dict[str, Any]] = []
+        if request.instructions:
+            messages.append({"role": "system", "content": request.instructions})
+        messages.extend(_messages(said))
+        body: dict[str, Any] = {
+            "model": shape.model,
+            "messages": messages,
+            shape.output_field: request.max_output,
+        }
+        if shape.stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        if request.tools:
+            body["tools"] = [
+                {
+                    "type": "function",
+                    "function": {
+                        "name": wire_name(tool.name),
+                        "description": tool.description,
+                        "parameters": tool.parameters or {"type": "object", "properties": {}},
+                    },
+                }
+                for tool in request.tools
+            ]
+        if request.output_schema is not None:
+            schema = request.output_schema
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": schema, "strict": permits_strict(schema)},
+            }
+        body.update(shape.extra)
+        return body
+
+    def reader(self, tell: Tell, names: dict[str, str]) -> "ChatReader":
+        return ChatReader(tell, names)
+
+    def whole(self, content: bytes, names: dict[str, str]) -> ModelAnswer:
+        body = _decoded(content)
+        if not body.choices:
+            raise BadAnswer("it holds an empty list of choices")
+        choice = body.choices[0]
+        if choice.message is None:
+            raise BadAnswer("its first choice holds no message")
+        reader = ChatReader(lambda delta: None, names)
+        reader.take(body, choice.message, choice.finish_reason or "stop")
+        return reader.answer()
+
+
+class ChatReader:
+    """Puts the chunks of one streamed answer together."""
+
+    def __init__(self, tell: Tell, names: dict[str, str]) -> None:
+        self._tell = tell
+        self._names = names
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: dict[int, list[str]] = {}
+        self._finish = ""
+        self._usage = Usage()
+        self._model = ""
+        self._choices = False
+        self._thought = False
+        self.closed = False
+
+    @property
+    def complete(self) -> bool:
+        return bool(self._finish) or (self.closed and (bool(self._text) or bool(self._calls)))
+
+    def feed(self, event: Event) -> None:
+        if event.data == b"[DONE]":
+            self.closed = True
+            if not self.complete:
+                raise BadAnswer("the stream ended without a message" if self._choices else "it holds no choices")
+            return
+        body = _decoded(event.data)
+        if not body.choices:
+            self._note(body)
+            return
+        choice = body.choices[0]
+        self.take(body, choice.delta or choice.message or _Message(), choice.finish_reason)
+
+    def take(self, body: _Body, message: _Message, finish: str | None) -> None:
+        """Take in one chunk, or the message of a whole answer."""
+        self._note(body)
+        self._choices = True
+        text = _words(message.content)
+        if text:
+            self._text.append(text)
+            self._tell(Delta(text=text))
+        reasoning = message.reasoning_content or message.reasoning
+        if reasoning:
+            self._thought = True
+            self._tell(Delta(reasoning=reasoning))
+        if message.refusal:
+            self._refusal.append(message.refusal)
+            self._tell(Delta(text=message.refusal))
+        for call in message.tool_calls or ():
+            self._gather(call)
+        if finish:
+            self._finish = finish
+
+    def answer(self) -> ModelAnswer:
+        calls = [
+            own_call(ToolCall(id or f"call_{number}", name, arguments or "{}"), self._names)
+            for number, (id, name, arguments) in sorted(self._calls.items())
+        ]
+        text = "".join(self._text) or "".join(self._refusal)
+        if not text and not calls and not self._thought and self._finish not in ("length", "content_filter", "stop"):
+            raise BadAnswer("it holds no message")
+        for call in calls:
+            if not call.name:
+                raise BadAnswer("it calls a tool without naming it")
+            self._tell(Delta(call=call))
+        return ModelAnswer(parts_of(text), tuple(calls), self._stop(bool(calls)), self._usage, self._model)
+
+    def _note(self, body: _Body) -> None:
+        if body.model:
+            self._model = body.model
+        if body.usage is not None:
+            self._usage = _usage(body.usage)
+
+    def _gather(self, call: _Call) -> None:
+        number = call.index
+        if number is None:  # some servers leave the index out: an id then begins another call
+            number = len(self._calls) if call.id or not self._calls else len(self._calls) - 1
+        entry = self._calls.setdefault(number, ["", "", ""])
+        if call.id:
+            entry[0] = call.id
+        if call.function is not None:
+            entry[1] = entry[1] or call.function.name or ""
+            if call.function.arguments:
+                entry[2] += arguments_of(call.function.arguments)
+
+    def _stop(self, calls: bool) -> Literal["end", "calls", "length", "refusal"]:
+        if self._finish == "length":
+            return "length"
+        if self._finish == "content_filter" or (self._refusal and not self._text):
+            return "refusal"
+        return "calls" if calls else "end"
+
+
+def _decoded(content: bytes) -> _Body:
+    try:
+        body = _decode(content)
+    except msgspec.ValidationError as error:
+        raise BadAnswer(f"its JSON is not of the API's form ({error})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadAnswer("it is not JSON") from None
+    if body.choices is None or body.error:
+        error = error_of(msgspec.json.decode(content))
+        if error is not None:
+            raise Refused(error)
+    return body
+
+
+def _usage(usage: _Usage) -> Usage:
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        usage.prompt_tokens or 0,
+        usage.completion_tokens or 0,
+        (prompt.cached_tokens or 0) if prompt else 0,
+        (completion.reasoning_tokens or 0) if completion else 0,
+    )
+
+
+def _words(content: str | list[dict[str, Any]] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join([str(piece.get("text", "")) for piece in content if piece.get("type") in ("text", "output_text")])
+
+
+def _messages(said: Sequence[Said]) -> list[dict[str, Any]]:
+    """The exchange as messages. A tool's message holds words only, so the pictures of results follow
+    after the last result of their round, in a message of the user's."""
+    messages: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
+    for entry in said:
+        turn = entry.turn
+        if turn.role == "tool":
+            messages.append({"role": "tool", "tool_call_id": turn.call_id, "content": entry.result})
+            if entry.pictures:
+                shown.append({"type": "text", "text": f"What {turn.name or turn.call_id} returned:"})
+                shown.extend(_piece(picture) for picture in entry.pictures)
+            continue
+        if shown:
+            messages.append({"role": "user", "content": shown})
+            shown = []
+        messages.append(_user(entry) if turn.role == "user" else _assistant(entry))
+    if shown:
+        messages.append({"role": "user", "content": shown})
+    return messages
+
+
+def _user(entry: Said) -> dict[str, Any]:
+    if entry.pictures:
+        return {"role": "user", "content": [_piece(piece) for piece in entry.pieces]}
+    return {"role": "user", "content": entry.text}
+
+
+def _assistant(entry: Said) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": entry.text or None}
+    if entry.turn.calls:
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": wire_name(call.name), "arguments": sendable(call.arguments)},
+            }
+            for call in entry.turn.calls
+        ]
+    elif not entry.text:
+        message["content"] = ""
+    return message
+
+
+def _piece(piece: Piece) -> dict[str, Any]:
+    match piece:
+        case Words(text):
+            return {"type": "text", "text": text}
+        case Picture(url):
+            return {"type": "image_url", "image_url": {"url": url}}

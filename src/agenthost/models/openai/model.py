@@ -1,0 +1,200 @@
+"""A model behind OpenAI's API: one attempt a call."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from agenthost.core.errors import AgentHostError, Temporary
+from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest, Usage
+from agenthost.models.limits import Limiter
+from agenthost.models.openai import failures
+from agenthost.models.openai.chat import ChatWire
+from agenthost.models.openai.connection import Sessions, base_url
+from agenthost.models.openai.content import Read, said
+from agenthost.models.openai.names import own_names
+from agenthost.models.openai.responses import ResponsesWire
+from agenthost.models.openai.sse import MOST_BYTES, Event, Parser
+from agenthost.models.openai.wire import BadAnswer, Reader, Refused, Shape, Tell, Wire
+from agenthost.models.settings import ProviderSettings
+
+OPENAI = "https://api.openai.com/v1"
+_BYTES_A_TOKEN = 4  # OpenAI's own rule of thumb for English; only limits and missing usage rest on it
+_PATIENCE = 0.5  # seconds that a server has to end a stream which it called done
+
+
+class OpenAIModel:
+    """One model of one provider.
+
+    `provider` is the name for people. `key` is empty where none is needed. `sources` names the settings that
+    the key and the base URL come from, for messages. `read` gives a file's bytes by digest. `settings.base_url`
+    must be set. Raises BadInput for settings that can't be used.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        provider: str,
+        settings: ProviderSettings,
+        key: str,
+        sources: tuple[str, str],
+        sessions: Sessions,
+        limiter: Limiter,
+        read: Read,
+    ) -> None:
+        base = base_url(settings.base_url, sources[1])
+        official = base.host == URL(OPENAI).host
+        chat = settings.wire == "chat" or (not settings.wire and not official)
+        self._wire: Wire = ChatWire() if chat else ResponsesWire()
+        self._url = base.with_path(base.path.rstrip("/") + self._wire.path)
+        self._base = base
+        self._card = card
+        self._settings = settings
+        self._sessions = sessions
+        self._limiter = limiter
+        self._read = read
+        field = settings.output_field or ("max_completion_tokens" if official else "max_tokens")
+        self._shape = Shape(card.name, settings.stream, field, settings.extra)
+        self._headers = _headers(settings, key)
+        self._peer = failures.Peer(provider, card.name, str(base), sources, [key, *settings.headers.values()])
+        self._timeout = aiohttp.ClientTimeout(
+            connect=settings.connect_timeout, sock_connect=settings.connect_timeout, sock_read=settings.idle_timeout
+        )
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self._card.name!r}, {str(self._base)!r})"
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    async def answer(self, request: ModelRequest, tell: Tell) -> ModelAnswer:
+        turns = await said(request.turns, self._read)
+        body = msgspec.json.encode(self._wire.body(request, turns, self._shape))
+        pictures = [picture for entry in turns for picture in entry.pictures]
+        given = (len(body) - sum(len(picture.url) for picture in pictures)) // _BYTES_A_TOKEN
+        given += len(pictures) * self._card.image_tokens
+        worst = given + request.max_output
+        await self._limiter.acquire(worst)
+        used: int | None = None
+        try:
+            answer = await self._attempt(body, request, tell)
+            if not answer.usage.total:
+                answer = msgspec.structs.replace(answer, usage=_guess(given, answer))
+            used = answer.usage.total
+            return answer
+        except Temporary as error:
+            if error.delay and not error.sent:
+                self._limiter.pause(error.delay)
+            used = None if error.sent else 0
+            raise
+        finally:
+            self._limiter.release(worst, used)
+
+    async def _attempt(self, body: bytes, request: ModelRequest, tell: Tell) -> ModelAnswer:
+        session = await self._sessions.session(self._base, self._settings.proxy, self._settings.ca_file)
+        names = own_names(request.tools)
+        reader = self._wire.reader(tell, names)
+        try:
+            async with session.post(
+                self._url,
+                data=body,
+                headers=self._headers_of(request),
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    content = await _content(response)
+                    raise failures.answered(response.status, response.headers, content, self._peer, time.time())
+                if response.content_type == "text/event-stream":
+                    return await self._streamed(response, reader)
+                return self._whole(await _content(response), response.content_type, names)
+        except BadAnswer as error:
+            problem: AgentHostError = failures.bad_answer(str(error), self._peer)
+        except Refused as error:
+            problem = failures.reported(error.error, self._peer)
+        except (aiohttp.ClientError, OSError) as error:  # time-outs are among both
+            problem = failures.transport(error, self._peer)
+            if reader.complete:  # what is missing is only the polite end of the stream
+                with suppress(BadAnswer):
+                    return reader.answer()
+        # Raised out here so that it has no context: an error of aiohttp's can hold the request's headers.
+        raise problem
+
+    async def _streamed(self, response: aiohttp.ClientResponse, reader: Reader) -> ModelAnswer:
+        parser = Parser()
+        async for chunk in response.content.iter_any():
+            for event in _events(parser, chunk):
+                reader.feed(event)
+            if reader.closed:
+                await _drain(response)
+                return reader.answer()
+        for event in parser.close():
+            reader.feed(event)
+        if not reader.complete:
+            raise failures.cut(self._peer)
+        return reader.answer()
+
+    def _whole(self, content: bytes, media_type: str, names: dict[str, str]) -> ModelAnswer:
+        if media_type == "text/html" or content.lstrip()[:1] == b"<":
+            raise BadAnswer("it is an HTML page instead of JSON")
+        return self._wire.whole(content, names)
+
+    def _headers_of(self, request: ModelRequest) -> Mapping[str, str]:
+        labels = request.metadata if self._settings.labels else {}
+        if not request.key and not labels:
+            return self._headers
+        headers = self._headers.copy()
+        if request.key:
+            headers["Idempotency-Key"] = request.key
+        for name, value in labels.items():
+            headers[f"X-AgentHost-{name.title()}"] = value
+        return headers
+
+
+def _headers(settings: ProviderSettings, key: str) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Content-Type": "application/json", "User-Agent": "AgentHost"})
+    headers["Accept"] = "text/event-stream" if settings.stream else "application/json"
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    headers.update(settings.headers)
+    return headers
+
+
+def _events(parser: Parser, chunk: bytes) -> list[Event]:
+    try:
+        return parser.feed(chunk)
+    except ValueError as error:
+        raise BadAnswer(str(error)) from None
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise BadAnswer("it is far too large")
+    return b"".join(chunks)
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Read to the end of a stream that has said everything, so that its connection can be used again."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while not response.content.at_eof():
+                await response.content.readany()
+    except (TimeoutError, aiohttp.ClientError):
+        response.close()
+
+
+def _guess(given: int, answer: ModelAnswer) -> Usage:
+    """What a call used, where the server doesn't count: budgets must not take it for nothing."""
+    made = len(answer.text) + sum(len(call.name) + len(call.arguments) for call in answer.calls)
+    return Usage(given, max(1, made // _BYTES_A_TOKEN))

@@ -1,0 +1,148 @@
+"""What both wires share: their settings, the shape of a reader, and what a reader may find wrong."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.models import Delta, ModelAnswer, ModelRequest
+from agenthost.core.parts import Part, TextPart
+from agenthost.core.tools import ToolCall
+from agenthost.models.openai.content import Said
+from agenthost.models.openai.sse import Event
+
+Tell = Callable[[Delta], None]
+
+
+class Shape(Struct, frozen=True):
+    """How a request's body is to be written. `output_field` is Chat Completions' name for the most
+    tokens of an answer. `extra` is laid over the body as it stands."""
+
+    model: str
+    stream: bool = True
+    output_field: str = "max_tokens"
+    extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+
+class BadAnswer(Exception):
+    """The answer isn't one: not JSON, no choices, no message. Its text says which."""
+
+
+class ErrorBody(Struct, frozen=True):
+    """The fields of an error as OpenAI's API and the servers that speak it write them."""
+
+    message: str = ""
+    type: str = ""
+    code: str = ""
+    param: str = ""
+
+
+class Refused(Exception):
+    """The provider reported an error where an answer should be."""
+
+    def __init__(self, error: ErrorBody) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Reader(Protocol):
+    """Takes the events of one stream and makes an answer of them, telling pieces as they come."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that makes the answer was seen."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server said that nothing more will come."""
+        ...
+
+    def feed(self, event: Event) -> None:
+        """Raises BadAnswer or Refused."""
+        ...
+
+    def answer(self) -> ModelAnswer:
+        """Only once `complete`. Raises BadAnswer."""
+        ...
+
+
+class Wire(Protocol):
+    """One of OpenAI's two APIs."""
+
+    @property
+    def path(self) -> str:
+        """Below the base URL."""
+        ...
+
+    def body(self, request: ModelRequest, said: Sequence[Said], shape: Shape) -> dict[str, Any]: ...
+
+    def reader(self, tell: Tell, names: dict[str, str]) -> Reader: ...
+
+    def whole(self, content: bytes, names: dict[str, str]) -> ModelAnswer:
+        """An answer that came in one piece. Raises BadAnswer or Refused."""
+        ...
+
+
+def error_of(value: Any) -> ErrorBody | None:
+    """The error in a decoded JSON body, in whichever of the known shapes; None where there is none.
+
+    OpenAI, llama.cpp, Ollama and newer vLLM: `{"error": {...}}`. LM Studio and others:
+    `{"error": "..."}`. Older vLLM: `{"object": "error", ...}`. FastAPI: `{"detail": ...}`.
+    """
+    if not isinstance(value, dict):
+        return None
+    error: Any = value.get("error")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(error, str):
+        return ErrorBody(error)
+    if isinstance(error, dict):
+        return _fields(error)  # pyright: ignore[reportUnknownArgumentType]
+    if value.get("object") == "error" or value.get("type") == "error":  # pyright: ignore[reportUnknownMemberType]
+        return _fields(value)  # pyright: ignore[reportUnknownArgumentType]
+    detail: Any = value.get("detail")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if detail:
+        return ErrorBody(detail if isinstance(detail, str) else msgspec.json.encode(detail).decode())
+    return None
+
+
+def _fields(error: dict[str, Any]) -> ErrorBody:
+    def text(key: str) -> str:
+        value = error.get(key)
+        return "" if value is None else str(value)
+
+    return ErrorBody(text("message"), text("type"), text("code"), text("param"))
+
+
+def json_error(content: bytes) -> ErrorBody | None:
+    """The error that `content` tells of; None where it is no JSON or tells of none."""
+    try:
+        return error_of(msgspec.json.decode(content))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def parts_of(text: str) -> tuple[Part, ...]:
+    return (TextPart(text),) if text else ()
+
+
+def arguments_of(value: str | dict[str, Any] | None) -> str:
+    """A call's arguments as JSON text; some servers send the object itself, or nothing."""
+    if isinstance(value, dict):
+        return msgspec.json.encode(value).decode()
+    return value or "{}"
+
+
+def own_call(call: ToolCall, names: dict[str, str]) -> ToolCall:
+    """The call with the tool's own name in place of the wire's."""
+    return msgspec.structs.replace(call, name=names[call.name]) if call.name in names else call
+
+
+def sendable(arguments: str) -> str:
+    """A past call's arguments as they may be sent back. Several servers parse them and refuse the whole
+    request over one that the model wrote badly, so such text travels inside an object."""
+    try:
+        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.encode({"malformed": arguments}).decode()
+    return arguments

@@ -1,0 +1,63 @@
+"""What the parsers of all verbs share."""
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+from agenthost.cli.verbs import GLOBALS, VERBS
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one line that names the way out."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
+        raise SystemExit(2)
+
+
+def make(verb: str, examples: str, word: str = "") -> Parser:
+    """The parser of a verb (or of a word after it), with examples under its help."""
+    name = f"{verb} {word}".strip()
+    lines = "\n".join(f"  agenthost {line}" for line in examples.strip().splitlines())
+    parser = Parser(
+        prog=f"agenthost {name}",
+        description=VERBS[verb][1][:1].upper() + VERBS[verb][1][1:] + ".",
+        epilog=f"examples:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    common(parser)
+    return parser
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """The options that every verb takes."""
+    group = parser.add_argument_group("everywhere")
+    group.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="JSON instead of words")
+    choices: dict[str, list[str] | None] = {
+        "--log-format": ["text", "json"],
+        "--log-level": ["debug", "info", "warning", "error"],
+    }
+    for option, (value, text) in GLOBALS.items():
+        given: dict[str, Any] = {"choices": choices.get(option)} if choices.get(option) else {}
+        group.add_argument(option, metavar=value, default=argparse.SUPPRESS, help=text, **given)
+
+
+def words(parser: Parser) -> "argparse._SubParsersAction[Parser]":
+    """Room for the words that come after a verb."""
+    return parser.add_subparsers(dest="word", metavar="WORD", required=True, parser_class=Parser)
+
+
+def word(group: "argparse._SubParsersAction[Parser]", name: str, text: str, examples: str) -> Parser:
+    """A word after a verb."""
+    lines = "\n".join(f"  agenthost {line}" for line in examples.strip().splitlines())
+    parser = group.add_parser(
+        name,
+        help=text,
+        description=text[:1].upper() + text[1:] + ".",
+        epilog=f"examples:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    common(parser)
+    return parser

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from agenthost.core.api import HostApi
+from agenthost.core.errors import HostUnreachable
 
 
 class Reached(Struct, frozen=True):
@@ -31,6 +32,10 @@ class Door(Protocol):
         """A host. `work`: one in this process takes up unfinished tasks; else it only reads and writes."""
         ...
 
+    def serve(self) -> AbstractAsyncContextManager[Reached]:
+        """A host in this process that other processes reach, for as long as this is open."""
+        ...
+
 
 class HomeDoor:
     """The door of the command: by AGENTHOST_URL, by the home's socket, or by opening the home itself."""
@@ -43,18 +48,40 @@ class HomeDoor:
         return Path(self._settings.home)
 
     @asynccontextmanager
-    async def host(self, work: bool = False) -> AsyncIterator[Reached]:
-        client: Any = importlib.import_module("agenthost.client")
-        url = os.environ.get("AGENTHOST_URL", "")
-        socket = self.home / "host.sock"
-        running = await client.reach(url=url, socket=socket)
-        own = running is None
-        api: HostApi = (
-            await importlib.import_module("agenthost.host.host").open_host(self._settings, work=work)
-            if running is None
-            else running
-        )
+    async def host(self, work: bool = False) -> AsyncGenerator[Reached]:
+        running = await self._running()
+        api: HostApi = await self._open(work) if running is None else running
         try:
-            yield Reached(api, own)
+            yield Reached(api, running is None)
         finally:
             await api.close()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncGenerator[Reached]:
+        api: HostApi = await self._open(True)
+        try:
+            async with importlib.import_module("agenthost.faces.http.server").serve(api, self._socket):
+                yield Reached(api, True)
+        finally:
+            await api.close()
+
+    @property
+    def _socket(self) -> Path:
+        return self.home / "host.sock"
+
+    async def _open(self, work: bool) -> Any:
+        return await importlib.import_module("agenthost.host.host").open_host(self._settings, work=work)
+
+    async def _running(self) -> Any:
+        named = bool(os.environ.get("AGENTHOST_URL", "").strip())
+        if not named and not self._socket.exists():
+            return None
+        client: Any = importlib.import_module("agenthost.client.client").connect(self.home, os.environ)
+        try:
+            await client.info()
+        except HostUnreachable:
+            await client.close()
+            if named:
+                raise
+            return None
+        return client

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from msgspec import Struct
 
@@ -25,6 +26,7 @@ FRAME = 0.1
 """Seconds between two drawings of the live display."""
 SECOND_PRESS = 1.5
 """Seconds in which a second Ctrl-C cancels."""
+PAGE = 1000
 
 
 class Typed(Struct, frozen=True):
@@ -59,11 +61,30 @@ async def make_view(api: HostApi, root: str) -> View:
     }
     bounds: dict[tuple[str, str], int] = {}
     for name, manifest in (await api.manifests("workflow")).items():
-        for step in manifest.get("spec", {}).get("steps", ()):
-            back = step.get("onFail") or {}
+        spec: dict[str, Any] = manifest.get("spec") or {}
+        steps: list[dict[str, Any]] = spec.get("steps") or []
+        for step in steps:
+            back: dict[str, Any] = step.get("onFail") or {}
             if "goto" in back:
                 bounds[name, back["goto"]] = int(back.get("max", 3)) + 1
     return View(root, prices, bounds)
+
+
+async def read_view(api: HostApi, task: str) -> View:
+    """What the journals of a task and everything below it say by now."""
+    view = await make_view(api, task)
+    detail = await api.task(task)
+    found: list[Recorded] = []
+    for row in (detail.row, *detail.children):
+        after = 0
+        while page := await api.events(row.id, after, PAGE):
+            found += page
+            after = page[-1].seq
+            if len(page) < PAGE:
+                break
+    for item in sorted(found, key=lambda item: (item.at, item.seq)):
+        view.take(item)
+    return view
 
 
 async def follow(host: Reached, screen: Screen, task: str) -> tuple[int | None, View]:
@@ -77,7 +98,7 @@ async def follow(host: Reached, screen: Screen, task: str) -> tuple[int | None, 
 
 
 @asynccontextmanager
-async def _feeding(api: HostApi, task: str, queue: "asyncio.Queue[Heard]", ticking: bool) -> AsyncIterator[None]:
+async def _feeding(api: HostApi, task: str, queue: "asyncio.Queue[Heard]", ticking: bool) -> AsyncGenerator[None]:
     async with asyncio.TaskGroup() as group:
         feeders = [group.create_task(_feed(api, task, queue))]
         if ticking:
@@ -107,7 +128,7 @@ async def _tick(queue: "asyncio.Queue[Heard]") -> None:
 
 
 @contextmanager
-def _ctrl_c(queue: "asyncio.Queue[Heard]") -> Iterator[None]:
+def _ctrl_c(queue: "asyncio.Queue[Heard]") -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -122,7 +143,7 @@ def _ctrl_c(queue: "asyncio.Queue[Heard]") -> Iterator[None]:
 
 
 @contextmanager
-def _typing(queue: "asyncio.Queue[Heard]") -> Iterator[None]:
+def _typing(queue: "asyncio.Queue[Heard]") -> Generator[None]:
     """Lines typed on stdin come into the queue. The terminal itself edits the line."""
     loop = asyncio.get_running_loop()
     stdin = sys.stdin.fileno()
@@ -143,9 +164,7 @@ def _typing(queue: "asyncio.Queue[Heard]") -> Iterator[None]:
 class _Following:
     """One follower: what it has heard, and what it does about it."""
 
-    def __init__(
-        self, host: Reached, screen: Screen, view: View, queue: "asyncio.Queue[Heard]", told: Teller
-    ) -> None:
+    def __init__(self, host: Reached, screen: Screen, view: View, queue: "asyncio.Queue[Heard]", told: Teller) -> None:
         self._host = host
         self._screen = screen
         self._view = view
@@ -305,5 +324,3 @@ class _Following:
 
 def _again(ask: Ask) -> str:
     return f"Type a number from 1 to {len(ask.options)}." if ask.options else "Type an answer, and Enter."
-
-

@@ -8,7 +8,7 @@ from argparse import Namespace
 from typing import Any
 
 from agenthost.cli.verbs import VERBS
-from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.errors import AgentHostError
 
 
 def launch(verb: str, words: list[str]) -> int:
@@ -61,20 +61,3 @@ def _unexpected(error: Exception) -> AgentHostError:
         f"something went wrong that has no name here ({type(error).__name__}: {error}). "
         f"The traceback is in {file.name}; please report it with that file."
     )
-
-
-def read_text(path: str) -> str:
-    """A file's text, `-` for stdin. Raises BadInput."""
-    if path == "-":
-        return sys.stdin.read()
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        raise BadInput(f"there is no file '{path}'") from None
-    except IsADirectoryError:
-        raise BadInput(f"'{path}' is a folder; name a file in it") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"'{path}' is not text in UTF-8") from None
-    except OSError as error:
-        raise BadInput(f"'{path}' can't be read: {error.strerror}") from error

@@ -8,7 +8,7 @@ import logging.handlers
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def _without(item: Any, values: list[str]) -> Any:
 
 
 @contextmanager
-def kept(form: str, level: str, file: Path) -> Iterator[None]:
+def kept(form: str, level: str, file: Path) -> Generator[None]:
     """Log while this goes on. `form` is `text` or `json`; the file holds JSON, and turns over at 2 MB, thrice."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -91,6 +91,8 @@ def _file(path: Path) -> logging.Handler | None:
     # A home that can't be written is the host's to report, in its own words.
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return logging.handlers.RotatingFileHandler(path, maxBytes=2_000_000, backupCount=3, delay=True, encoding="utf-8")
+        return logging.handlers.RotatingFileHandler(
+            path, maxBytes=2_000_000, backupCount=3, delay=True, encoding="utf-8"
+        )
     except OSError:
         return None

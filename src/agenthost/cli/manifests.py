@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from agenthost.cli.connect import Door
-from agenthost.cli.launch import read_text
 from agenthost.cli.options import Parser, make
+from agenthost.cli.paths import read_text
 from agenthost.cli.render.words import clean, one_line, plural
 from agenthost.cli.screen import Screen
 from agenthost.core.api import Applied, HostApi, ManifestProblem
@@ -21,7 +21,9 @@ KINDS = {"agent": "agent", "agents": "agent", "workflow": "workflow", "workflows
 def parser(verb: str) -> Parser:
     """Files for `apply` and `validate`; kind and name for `get` and `delete`."""
     if verb in ("apply", "validate"):
-        made = make(verb, f"{verb} -f coder.yaml\n{verb} -f manifests/ -f extra.yaml\ncat coder.yaml | agenthost {verb} -f -")
+        made = make(
+            verb, f"{verb} -f coder.yaml\n{verb} -f manifests/ -f extra.yaml\ncat coder.yaml | agenthost {verb} -f -"
+        )
         made.add_argument("-f", "--file", action="append", required=True, metavar="FILE", help="a file, a folder, or -")
         return made
     if verb == "get":
@@ -118,7 +120,10 @@ async def _get(args: Namespace, api: HostApi, screen: Screen, kind: str) -> int:
     elif not manifests and screen.live:
         screen.say(f"There is no {kind} yet. Write one with: agenthost new {kind} NAME")
     else:
-        screen.table(["name", "model" if kind == "agent" else "steps", "description"], [_row(name, kind, each) for name, each in sorted(manifests.items())])
+        screen.table(
+            ["name", "model" if kind == "agent" else "steps", "description"],
+            [_row(name, kind, each) for name, each in sorted(manifests.items())],
+        )
     return 0
 
 

@@ -15,12 +15,11 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def make(verb: str, examples: str, word: str = "") -> Parser:
-    """The parser of a verb (or of a word after it), with examples under its help."""
-    name = f"{verb} {word}".strip()
+def make(verb: str, examples: str) -> Parser:
+    """The parser of a verb, with examples under its help."""
     lines = "\n".join(f"  agenthost {line}" for line in examples.strip().splitlines())
     parser = Parser(
-        prog=f"agenthost {name}",
+        prog=f"agenthost {verb}",
         description=VERBS[verb][1][:1].upper() + VERBS[verb][1][1:] + ".",
         epilog=f"examples:\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -43,21 +42,22 @@ def common(parser: argparse.ArgumentParser) -> None:
         group.add_argument(option, metavar=value, default=argparse.SUPPRESS, help=text, **given)
 
 
-def words(parser: Parser) -> "argparse._SubParsersAction[Parser]":
-    """Room for the words that come after a verb."""
-    return parser.add_subparsers(dest="word", metavar="WORD", required=True, parser_class=Parser)
+class Words:
+    """The words that come after a verb."""
 
+    def __init__(self, parser: Parser) -> None:
+        self._group = parser.add_subparsers(dest="word", metavar="WORD", required=True, parser_class=Parser)
 
-def word(group: "argparse._SubParsersAction[Parser]", name: str, text: str, examples: str) -> Parser:
-    """A word after a verb."""
-    lines = "\n".join(f"  agenthost {line}" for line in examples.strip().splitlines())
-    parser = group.add_parser(
-        name,
-        help=text,
-        description=text[:1].upper() + text[1:] + ".",
-        epilog=f"examples:\n{lines}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    common(parser)
-    return parser
+    def add(self, name: str, text: str, examples: str) -> Parser:
+        """A word, its line of help and examples of its use."""
+        lines = "\n".join(f"  agenthost {line}" for line in examples.strip().splitlines())
+        parser = self._group.add_parser(
+            name,
+            help=text,
+            description=text[:1].upper() + text[1:] + ".",
+            epilog=f"examples:\n{lines}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        common(parser)
+        return parser

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agenthost.cli import folder as folders
+from agenthost.cli import paths
 from agenthost.cli.connect import Door, Reached
 from agenthost.cli.follow import follow
 from agenthost.cli.options import Parser, make
@@ -101,14 +102,7 @@ async def _digest(api: HostApi, path: str, content: bytes) -> str:
 
 async def put(api: HostApi, path: str) -> FilePart:
     """Give a file of this machine to the host. Raises BadInput."""
-    if not path or Path(path).is_dir():
-        raise BadInput(f"'{path}' is not a file; name a file")
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise BadInput(f"there is no file '{path}'") from None
-    except OSError as error:
-        raise BadInput(f"'{path}' can't be read: {error.strerror}") from error
+    content = paths.read_bytes(path)
     return await api.put_file(Path(path).name, content)
 
 
@@ -122,7 +116,7 @@ async def offer(
     found: list[folders.Change] = []
     for path, content_hash in sorted(view.changes.items()):
         target = folders.inside(folder, path)
-        now = target.read_bytes() if target.is_file() else None
+        now = paths.now(target)
         was = now if before is None else before.get(path)
         after = None if content_hash is None else await api.get_file(content_hash)
         if was != after:
@@ -159,5 +153,3 @@ def _agreed(screen: Screen, question: str) -> bool:
         return False
     screen.console.print(question, end="", style="bold", markup=False)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-

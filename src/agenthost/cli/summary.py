@@ -16,13 +16,18 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import DataPart, FilePart, Part, TextPart
 from agenthost.core.ports import LedgerEntry
 
+UNUSABLE = ("bad-input", "not-found", "unavailable", "scripted-unreadable")
+"""Codes of failures that the person mends by giving something else: exit code 2."""
 
-def exit_code(detail: TaskDetail) -> int:
-    """0 done, 4 waits for a person, else 1."""
+
+def exit_code(detail: TaskDetail, code: str = "") -> int:
+    """0 done, 4 waits for a person, 2 where the verdict's `code` says that the input can't be used, else 1."""
     row = detail.row
     if row.outcome == "needs-person" or row.state in ("input-required", "auth-required"):
         return 4
-    return 0 if row.state == "completed" and row.outcome in ("", "done") else 1
+    if row.state == "completed" and row.outcome in ("", "done"):
+        return 0
+    return 2 if code in UNUSABLE else 1
 
 
 class Line(msgspec.Struct):
@@ -65,7 +70,7 @@ async def summarise(api: HostApi, screen: Screen, view: View) -> int:
     detail = await api.task(view.root)
     artifacts = await api.artifacts(view.root)
     lines = usage(await api.ledger(view.root))
-    code = exit_code(detail)
+    code = exit_code(detail, view.top.code)
     if screen.json:
         screen.object(as_object(detail, artifacts, lines, view, code))
     elif screen.live:
@@ -75,7 +80,9 @@ async def summarise(api: HostApi, screen: Screen, view: View) -> int:
     return code
 
 
-def as_object(detail: TaskDetail, artifacts: list[Artifact], lines: list[Line], view: View, code: int) -> dict[str, Any]:
+def as_object(
+    detail: TaskDetail, artifacts: list[Artifact], lines: list[Line], view: View, code: int
+) -> dict[str, Any]:
     """The last line of `--json`."""
     return {
         "task": detail.row.id,
@@ -113,7 +120,10 @@ def _draw(screen: Screen, detail: TaskDetail, artifacts: list[Artifact], lines: 
     style = "bold green" if good else "bold red" if row.state in FINAL else "bold yellow"
     took = f"  {duration(top.ended - top.began)}" if top.ended and top.began else ""
     console.print()
-    console.rule(style="green" if good else "red" if row.state in FINAL else "yellow", characters="─" if glyphs.bar == "│" else "-")
+    console.rule(
+        style="green" if good else "red" if row.state in FINAL else "yellow",
+        characters="─" if glyphs.bar == "│" else "-",
+    )
     head = Text(f"{glyphs.done if good else glyphs.failed} {row.outcome or row.state}", style).append(took, "dim")
     console.print(head)
     if row.reason:

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import folder, options
+from agenthost.cli import folder, options, paths
 from agenthost.cli.asking import decision
 from agenthost.cli.connect import Door
-from agenthost.cli.follow import follow, make_view
+from agenthost.cli.follow import follow, read_view
 from agenthost.cli.options import Parser
 from agenthost.cli.render import plain
 from agenthost.cli.render.view import View
@@ -18,19 +18,16 @@ from agenthost.cli.screen import Screen
 from agenthost.cli.summary import part_text, summarise
 from agenthost.core.api import HostApi, OpenQuestion
 from agenthost.core.errors import BadInput
-from agenthost.core.events import Recorded
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
-
-PAGE = 1000
 
 
 def parser(verb: str) -> Parser:
     """A word for each thing that can be done with a task."""
     made = options.make(verb, "tasks list\ntasks follow last\ntasks reply last yes")
-    group = options.words(made)
-    listing = options.word(group, "list", "the newest tasks", "tasks list\ntasks list --state working --state failed")
+    group = options.Words(made)
+    listing = group.add("list", "the newest tasks", "tasks list\ntasks list --state working --state failed")
     listing.add_argument("--state", action="append", choices=list(LIFECYCLE), default=[], help="only in this state")
     listing.add_argument("--all", action="store_true", help="child tasks too")
     listing.add_argument("--limit", type=int, default=20, help="how many (20)")
@@ -54,8 +51,8 @@ def parser(verb: str) -> Parser:
     return made
 
 
-def _task(group: "options.argparse._SubParsersAction[Parser]", name: str, text: str, examples: str) -> Parser:
-    made = options.word(group, name, text, examples)
+def _task(group: options.Words, name: str, text: str, examples: str) -> Parser:
+    made = group.add(name, text, examples)
     made.add_argument("task", metavar="TASK", help="its id, the beginning of it, or `last`")
     return made
 
@@ -152,23 +149,6 @@ def _child(view: View, row: TaskRow) -> list[str]:
     return [row.id, _state(row), plain.who(look), look.model, took, one_line(row.reason, 60)]
 
 
-async def read_view(api: HostApi, task: str) -> View:
-    """What the journals of a task and everything below it say by now."""
-    view = await make_view(api, task)
-    detail = await api.task(task)
-    found: list[Recorded] = []
-    for row in (detail.row, *detail.children):
-        after = 0
-        while page := await api.events(row.id, after, PAGE):
-            found += page
-            after = page[-1].seq
-            if len(page) < PAGE:
-                break
-    for item in sorted(found, key=lambda item: (item.at, item.seq)):
-        view.take(item)
-    return view
-
-
 async def _artifacts(args: Namespace, api: HostApi, screen: Screen) -> int:
     if args.apply:
         await offer(api, screen, await read_view(api, args.task), Path(args.apply), None, args.yes)
@@ -241,14 +221,11 @@ async def _replay(args: Namespace, api: HostApi, screen: Screen) -> int:
 
 
 async def _export(args: Namespace, api: HostApi, screen: Screen) -> int:
-    target = Path(args.out or f"{args.task}.zip")
+    target = args.out or f"{args.task}.zip"
     content = await api.export(args.task)
-    try:
-        target.write_bytes(content)
-    except OSError as error:
-        raise BadInput(f"'{target}' can't be written: {error.strerror}; name another with --out") from error
+    paths.write(target, content)
     if screen.json:
-        screen.object({"task": args.task, "file": str(target), "size": len(content)})
+        screen.object({"task": args.task, "file": target, "size": len(content)})
     else:
-        screen.line(str(target))
+        screen.line(target)
     return 0

@@ -82,4 +82,8 @@ class Frames:
         if hidden > 0:
             spent += f"  and {hidden} more at work"
         top = self._view.top
-        return Text(f"{top.name}", "dim"), Text(spent, "dim"), Text(duration(now - top.began) if top.began else "", "dim")
+        return (
+            Text(f"{top.name}", "dim"),
+            Text(spent, "dim"),
+            Text(duration(now - top.began) if top.began else "", "dim"),
+        )

@@ -35,7 +35,8 @@ from agenthost.core.events import Recorded
 from agenthost.core.models import ModelAnswer, Usage
 from agenthost.core.parts import FilePart, Part, text_of
 
-_STEP = re.compile(r"[a-z][a-z0-9_]*")
+# A workflow's commands are STEP-ATTEMPT, with -ITEM and -retryN where there are any.
+_STEP = re.compile(r"([a-z][a-z0-9_]*)(?:-(\d+))?")
 
 
 class Doing(Struct):
@@ -62,6 +63,7 @@ class Look(Struct, kw_only=True):
     state: str = "waiting"
     outcome: str = ""
     reason: str = ""
+    code: str = ""
     began: float = 0.0
     ended: float = 0.0
     model: str = ""
@@ -207,7 +209,7 @@ class View:
 
     def _created(self, look: Look, event: events.Created, at: float) -> list[Moment]:
         spec = event.spec
-        look.kind, look.name, look.role = spec.kind, spec.name, spec.role
+        look.kind, look.name, look.role = spec.kind, spec.name, spec.role.rpartition("/")[2]
         look.parent, look.began, look.workspace = spec.parent, at, spec.workspace
         look.model = look.model or spec.model
         if spec.parent and spec.parent_command and not look.step:
@@ -231,20 +233,19 @@ class View:
         return moments
 
     def _attempt(self, look: Look, command: StartChild | RunCommand | CallTool, at: float) -> list[Moment]:
-        step = step_of(command.id)
-        # Runs of a `foreach` are asked for together: only what is asked for when none of the step is open is a return.
-        again = look.tries.get(step, 0) + (0 if any(step_of(open) == step for open in look.doing) else 1)
-        look.tries[step] = max(again, 1)
-        if not isinstance(command, StartChild):
-            return []
+        step, attempt = step_of(command.id), attempt_of(command.id)
+        before, look.tries[step] = look.tries.get(step, 0), attempt
         most = self._bounds.get((look.name, step), 0)
-        child = self.look(f"{look.id}.{command.id}")
-        child.step, child.attempt, child.most = step, look.tries[step], most
-        child.parent, child.role, child.name = look.id, command.role, command.name
-        if child.attempt == 1 or any(step_of(open) == step for open in look.doing):
+        role = ""
+        if isinstance(command, StartChild):
+            role = command.role.rpartition("/")[2] or command.name
+            child = self.look(f"{look.id}.{command.id}")
+            child.step, child.attempt, child.most = step, attempt, most
+            child.parent, child.role, child.name = look.id, role, command.name
+        # Steps after the one that was gone back to run again too; only that one is told of.
+        if attempt == 1 or before >= attempt or (not most and any(name == look.name for name, _ in self._bounds)):
             return []
-        role = command.role or command.name
-        return [WentBack(task=look.id, at=at, step=step, role=role, attempt=child.attempt, most=most)]
+        return [WentBack(task=look.id, at=at, step=step, role=role or step, attempt=attempt, most=most)]
 
     def _answered(self, look: Look, event: events.Answered, at: float) -> list[Moment]:
         doing = look.doing.pop(event.command, None)
@@ -322,6 +323,7 @@ class View:
     def _finished(self, look: Look, event: events.Finished, at: float) -> list[Moment]:
         look.state, look.ended = "ended", at
         look.outcome, look.reason = event.verdict.outcome, event.verdict.reason
+        look.code = event.verdict.code
         look.parts, look.artifacts, look.uncertain = event.parts, event.artifacts, event.uncertain
         look.doing.clear()
         look.words = ""
@@ -337,7 +339,13 @@ def _own_work(look: Look) -> bool:
 def step_of(command: str) -> str:
     """The step that a workflow's command belongs to."""
     match = _STEP.match(command)
-    return match[0] if match else command
+    return match[1] if match else command
+
+
+def attempt_of(command: str) -> int:
+    """Which attempt at its step a workflow's command is, from 1."""
+    match = _STEP.match(command)
+    return int(match[2] or 1) if match else 1
 
 
 def describe(command: Command) -> str:

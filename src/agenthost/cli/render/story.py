@@ -43,8 +43,8 @@ class Glyphs:
 
     def __init__(self, console: Console) -> None:
         fancy = console.encoding.lower().startswith("utf")
-        self.dot, self.bar, self.done, self.failed, self.back, self.tool, self.ask, self.skip = (
-            ("●", "│", "✓", "✗", "↩", "→", "?", "…") if fancy else ("*", "|", "+", "x", "<", ">", "?", "...")
+        self.dot, self.bar, self.done, self.failed, self.back, self.tool, self.ask, self.skip, self.told = (
+            ("●", "│", "✓", "✗", "↩", "→", "?", "…", "←") if fancy else ("*", "|", "+", "x", "<", ">", "?", "...", "<")
         )
         self.point = "·" if fancy else "-"
         self.spinner = "dots" if fancy else "line"
@@ -157,17 +157,19 @@ class Story:
         for file in moment.files:
             name = file.name or file.digest[:19]
             yield self._line(self._glyphs.tool, f"{name}  {file.media_type}, {size(file.size)}", "dim")
-        top = moment.task == self._view.root
-        if moment.text.strip() and (top or not moment.files):
+        if not moment.text.strip():
+            return
+        if moment.task == self._view.root:
             yield self._block(moment.text, 6, "dim")
-        elif not moment.files:
-            yield Text("")
+        else:
+            yield self._line(self._glyphs.told, moment.text, "dim italic")
 
     def _said(self, moment: Said) -> Iterator[RenderableType]:
         if moment.text.strip():
             fields = _fields(moment.text)
             yield Barred(fields, self._glyphs.bar) if fields else self._block(moment.text, TEXT_LINES, "default")
-        told = f"{moment.model}  {duration(moment.seconds)}  {plain.spent(moment)}"
+        point = f" {self._glyphs.point} "
+        told = point.join([moment.model, duration(moment.seconds), plain.spent(moment)])
         if moment.stop in ("length", "refusal"):
             told += "  (cut at the longest answer allowed)" if moment.stop == "length" else "  (refused)"
         yield self._line(self._glyphs.point, told, "dim")
@@ -211,10 +213,10 @@ class Story:
         if moment.task == self._view.root:
             return
         good = look.outcome == "done"
-        if good and not look.reason:
-            return
         sign, style = (self._glyphs.done, "green") if good else (self._glyphs.failed, "red")
-        yield self._line(sign, f"{look.outcome}: {look.reason}" if look.reason else look.outcome, style)
+        took = f" in {duration(look.ended - look.began)}" if look.began else ""
+        because = f": {look.reason}" if look.reason else ""
+        yield self._line(sign, f"{look.outcome}{took}{because}", style)
 
 
 def _fields(text: str) -> RenderableType | None:

@@ -58,7 +58,7 @@ class FakeHost(HostApi):
         return HostInfo("0.1.0", "/home", 1)
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
-        if not content:
+        if not content and not media_type:
             raise BadInput(f"'{name}' is empty")
         self.files[digest(content)] = content
         return FilePart(digest(content), media_type or "text/plain", len(content), name)
@@ -164,7 +164,12 @@ class FakeHost(HostApi):
         if kind == "agent":
             return self.agents
         back = {"id": "check", "onFail": {"goto": "code", "max": 4}}
-        return {"sketch-to-code": {"metadata": {"name": "sketch-to-code"}, "spec": {"steps": [{"id": "code"}, back]}}}
+        return {
+            "sketch-to-code": {
+                "metadata": {"name": "sketch-to-code"},
+                "spec": {"input": {"sketch": {"type": "file"}}, "steps": [{"id": "code"}, back]},
+            }
+        }
 
     async def delete(self, kind: str, name: str) -> None:
         raise NotFound(f"there is no {kind} '{name}'")

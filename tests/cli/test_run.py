@@ -65,7 +65,7 @@ async def test_an_old_question_that_was_answered_is_not_asked_again(run: Any, ca
 async def test_files_inputs_model_and_key_are_in_the_order(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("words")
     host = FakeHost(sketch_to_code())
-    words = ["--file", str(tmp_path / "a.txt"), "--input", "language=python", "--input", f"sketch=@{tmp_path}/a.txt"]
+    words = ["--file", str(tmp_path / "a.txt"), "--input", "language=python", "--input", f"sketch={tmp_path}/a.txt"]
     await run(host, "run", "sketch-to-code", "hello", *words, "--model", "openai:gpt-5.5", "--key", "once")
     order = host.orders[0]
     assert [file.name for file in order.files] == ["a.txt"]

@@ -41,11 +41,13 @@ class HomeDoor:
     """The door of the command: by AGENTHOST_URL, by the home's socket, or by opening the home itself."""
 
     def __init__(self, home: str | None) -> None:
-        self._settings: Any = importlib.import_module("agenthost.host.settings").load(home=home)
+        from agenthost.host.settings import load
+
+        self._settings = load(home=Path(home) if home else None)
 
     @property
     def home(self) -> Path:
-        return Path(self._settings.home)
+        return self._settings.folder
 
     @asynccontextmanager
     async def host(self, work: bool = False) -> AsyncGenerator[Reached]:
@@ -60,7 +62,9 @@ class HomeDoor:
     async def serve(self) -> AsyncGenerator[Reached]:
         api: HostApi = await self._open(True)
         try:
-            async with importlib.import_module("agenthost.faces.http.server").serve(api, self._socket):
+            from agenthost.faces.http.server import serve
+
+            async with serve(api, self._socket):
                 yield Reached(api, True)
         finally:
             await api.close()
@@ -72,11 +76,13 @@ class HomeDoor:
     async def _open(self, work: bool) -> Any:
         return await importlib.import_module("agenthost.host.host").open_host(self._settings, work=work)
 
-    async def _running(self) -> Any:
+    async def _running(self) -> HostApi | None:
         named = bool(os.environ.get("AGENTHOST_URL", "").strip())
         if not named and not self._socket.exists():
             return None
-        client: Any = importlib.import_module("agenthost.client.client").connect(self.home, os.environ)
+        from agenthost.client.client import connect
+
+        client = connect(self.home, os.environ)
         try:
             await client.info()
         except HostUnreachable:

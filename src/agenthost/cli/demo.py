@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 import agenthost
-from agenthost.cli import folder
+from agenthost.cli import folder, paths
 from agenthost.cli.connect import Door, Reached
 from agenthost.cli.follow import follow
 from agenthost.cli.manifests import problem_line, read_manifests
@@ -122,12 +122,9 @@ async def _finish(host: Reached, door: Door, screen: Screen, task: str, out: str
         return code
     code = await summarise(host.api, screen, view)
     place = Path(out) if out else door.home / "demo" / task
-    written = [
-        folder.put(place, artifact.path, await host.api.get_file(artifact.digest))
-        for artifact in await host.api.artifacts(task)
-    ]
+    written = await folder.write_out(host.api, place, await host.api.artifacts(task))
     trace = place.parent / f"{task}.zip"
-    folder.put(place.parent, trace.name, await host.api.export(task))
+    paths.write(str(trace), await host.api.export(task))
     _closing(screen, view, place, written, trace, code)
     return code
 

@@ -1,151 +1,82 @@
 """A folder of the person's as the files that a task begins with, and what the task changed put back into it."""
 
-import difflib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
-from agenthost.cli.render.words import clean, plural, size
+from agenthost.cli.render.words import clean, plural
+from agenthost.core.api import Artifact, HostApi
+from agenthost.core.diffs import file_diff
 from agenthost.core.errors import BadInput
+from agenthost.stores.folders import apply_folder, import_folder
 
-SKIPPED = frozenset(
-    {
-        ".git",
-        ".hg",
-        ".svn",
-        ".venv",
-        "venv",
-        "node_modules",
-        "__pycache__",
-        ".mypy_cache",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".tox",
-    }
-)
-"""Folders that are made again by tools, or hold what no agent should change."""
-MOST_FILES = 5_000
-MOST_BYTES = 100_000_000
-LONGEST_DIFF = 400
-"""Lines of difference shown of one file."""
+LONGEST = 2_000
+"""Lines of difference shown in a terminal."""
+RAW = "application/octet-stream"
 
 
-class Change(Struct, frozen=True):
-    """What a task did to one file: its content before and after; None where there was or is none."""
+class HostBlobs:
+    """The host's files, reached through its API."""
 
-    path: str
-    before: bytes | None
-    after: bytes | None
+    def __init__(self, api: HostApi) -> None:
+        self._api = api
 
+    async def put(self, content: bytes) -> str:
+        return (await self._api.put_file("workspace", content, RAW)).digest
 
-def read(folder: Path) -> dict[str, bytes]:
-    """The files of a folder by relative path. Links are left out. Raises BadInput where it is no folder, or too big."""
-    if not folder.is_dir():
-        raise BadInput(f"there is no folder '{folder}'; name one with --workspace")
-    files: dict[str, bytes] = {}
-    total = 0
-    for path in _walk(folder):
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise BadInput(f"'{path}' can't be read: {error.strerror}") from error
-        total += len(content)
-        files[path.relative_to(folder).as_posix()] = content
-        if len(files) > MOST_FILES or total > MOST_BYTES:
-            raise BadInput(
-                f"'{folder}' is too big for a workspace: more than {MOST_FILES:,} files or {size(MOST_BYTES)}. "
-                "Name a smaller folder."
-            )
-    return files
+    async def get(self, digest: str) -> bytes:
+        return await self._api.get_file(digest)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in SKIPPED)
-        for name in sorted(names):
-            path = Path(base, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
+async def take_in(api: HostApi, folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """A folder's files, path to digest, kept by the host; and what was left out. Raises BadInput."""
+    found = await import_folder(folder, HostBlobs(api))
+    return found.files, found.skipped
 
 
-def difference(change: Change) -> list[str]:
-    """A change as lines of a unified diff; one line where either side isn't text."""
-    before, after = _lines(change.before), _lines(change.after)
-    if before is None or after is None:
-        was, now = len(change.before or b""), len(change.after or b"")
-        return [f"Binary file {change.path} differs ({size(was)} -> {size(now)})"]
-    names = (
-        "/dev/null" if change.before is None else f"a/{change.path}",
-        "/dev/null" if change.after is None else f"b/{change.path}",
-    )
-    lines = [line.rstrip("\n") for line in difflib.unified_diff(before, after, *names)]
-    # An empty file made or removed has no lines to tell.
-    return lines or [f"--- {names[0]}", f"+++ {names[1]}"]
+async def write_out(api: HostApi, folder: Path, artifacts: list[Artifact]) -> list[Path]:
+    """Write a task's files into a folder. Raises BadInput where others of their names are there."""
+    after = {artifact.path: artifact.digest for artifact in artifacts}
+    make(folder)
+    done = await apply_folder(folder, {}, after, HostBlobs(api))
+    if done.conflicts:
+        raise BadInput(f"'{folder}' has other files of these names: {', '.join(done.conflicts)}; name another folder")
+    return [folder / path for path in after]
 
 
-def _lines(content: bytes | None) -> list[str] | None:
-    if content is None:
-        return []
-    if b"\0" in content:
-        return None
+def make(folder: Path) -> None:
+    """Make a folder where it isn't there. Raises BadInput."""
     try:
-        return content.decode().splitlines(keepends=True)
-    except UnicodeDecodeError:
-        return None
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"the folder '{folder}' can't be made: {error.strerror}") from error
 
 
-def coloured(found: list[Change]) -> RenderableType:
-    """The changes as a coloured unified diff; of a long one the beginning."""
+def contents(folder: Path, paths: list[str]) -> dict[str, bytes]:
+    """What is in a folder's files now; a path without a regular file is left out."""
+    found: dict[str, bytes] = {}
+    for path in paths:
+        target = folder / path
+        if target.is_file() and target.parent.resolve().is_relative_to(folder.resolve()):
+            found[path] = target.read_bytes()
+    return found
+
+
+def difference(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[str]:
+    """A unified diff's lines, by path."""
+    paths = sorted(before.keys() | after.keys())
+    return [line for path in paths for line in file_diff(path, before.get(path), after.get(path)).splitlines()]
+
+
+def coloured(lines: list[str]) -> RenderableType:
+    """A unified diff in colours; of a long one the beginning."""
     styles = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
-    pieces: list[RenderableType] = []
-    for change in found:
-        lines = difference(change)
-        for line in lines[:LONGEST_DIFF]:
-            style = next((style for start, style in styles.items() if line.startswith(start)), "default")
-            pieces.append(Text(clean(line), style))
-        if len(lines) > LONGEST_DIFF:
-            pieces.append(Text(f"… {plural(len(lines) - LONGEST_DIFF, 'more line')}", "dim italic"))
-    return Group(*pieces)
-
-
-def inside(folder: Path, path: str) -> Path:
-    """Where `path` lies in `folder`. Raises BadInput where it, or a link on the way, leads out of it."""
-    target = folder / path
-    if Path(path).is_absolute() or not target.parent.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"'{path}' leads out of '{folder}'; nothing was written there")
-    return target
-
-
-def put(folder: Path, path: str, content: bytes) -> Path:
-    """Write one file of a task into a folder, in one step; an existing file keeps its mode."""
-    target = inside(folder, path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        file.write(content)
-    if target.is_file() and not target.is_symlink():
-        shutil.copymode(target, file.name)
-    else:
-        os.chmod(file.name, 0o644)
-    os.replace(file.name, target)
-    return target
-
-
-def put_back(folder: Path, found: list[Change]) -> list[str]:
-    """Apply changes. A file that is no longer what the task began with is left alone; their paths."""
-    left: list[str] = []
-    for change in found:
-        target = inside(folder, change.path)
-        now = target.read_bytes() if target.is_file() else None
-        if now != change.before and now != change.after:
-            left.append(change.path)
-        elif change.after is None:
-            target.unlink(missing_ok=True)
-        else:
-            put(folder, change.path, change.after)
-    return left
+    text = Text()
+    for line in lines[:LONGEST]:
+        style = next((style for start, style in styles.items() if line.startswith(start)), "")
+        text.append(clean(line) + "\n", style)
+    if len(lines) > LONGEST:
+        text.append(f"… {plural(len(lines) - LONGEST, 'more line')}\n", "dim italic")
+    return text

@@ -13,8 +13,8 @@ from agenthost.core.errors import AgentHostError
 
 def launch(verb: str, words: list[str]) -> int:
     """Run a verb with the words after it; the exit code."""
-    module = importlib.import_module(f"agenthost.cli.{VERBS[verb][0]}")
     try:
+        module = importlib.import_module(f"agenthost.cli.{VERBS[verb][0]}")
         args: Namespace = module.parser(verb).parse_args(words)
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 2

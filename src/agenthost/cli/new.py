@@ -6,7 +6,7 @@ from agenthost.cli import paths
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.screen import Screen
-from agenthost.core.manifests.new import new_manifest
+from agenthost.core.manifests.new import new
 
 
 def parser(verb: str) -> Parser:
@@ -25,7 +25,7 @@ def parser(verb: str) -> Parser:
 
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Writes a file that isn't there yet."""
-    text = new_manifest(args.kind, args.name)
+    text = new(args.kind, args.name)
     target = args.out or f"{args.name}.yaml"
     if target == "-":
         screen.line(text.rstrip("\n"))

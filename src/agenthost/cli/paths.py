@@ -40,8 +40,3 @@ def write(path: str, content: bytes, new: bool = False) -> None:
     """Write a file; where `new`, only one that isn't there yet. Raises BadInput."""
     with _said(path, "written", "; name another with --out"), open(path, "xb" if new else "wb") as file:
         file.write(content)
-
-
-def now(path: Path) -> bytes | None:
-    """What is in a file, None where there is none."""
-    return path.read_bytes() if path.is_file() else None

@@ -17,6 +17,7 @@ from agenthost.core.api import HostApi, Order
 from agenthost.core.errors import BadInput
 from agenthost.core.ids import digest
 from agenthost.core.parts import FilePart
+from agenthost.stores.folders import Applied, apply_folder
 
 EXAMPLES = """
 run coder "write a program that prints the first ten primes"
@@ -32,7 +33,9 @@ def parser(verb: str) -> Parser:
     made.add_argument("name", metavar="NAME", help="an agent or a workflow")
     made.add_argument("text", metavar="TEXT", nargs="?", default="", help="what is said to it; - reads stdin")
     made.add_argument("--file", action="append", default=[], metavar="F", help="a file to give it (again for more)")
-    made.add_argument("--input", action="append", default=[], metavar="K=V", help="an input by name; @F names a file")
+    made.add_argument(
+        "--input", action="append", default=[], metavar="K=V", help="an input by name; a file by its path"
+    )
     made.add_argument("--workspace", metavar="DIR", help="work on a copy of DIR; the difference is shown at the end")
     made.add_argument("--model", default="", metavar="M", help="what `default` means for this task")
     made.add_argument("--key", default="", help="the same key starts the work once")
@@ -44,10 +47,12 @@ def parser(verb: str) -> Parser:
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """The exit code is the task's."""
     text = sys.stdin.read() if args.text == "-" else args.text
-    before = folders.read(Path(args.workspace)) if args.workspace else {}
     async with door.host(work=True) as host:
         if args.detach and host.own:
             raise BadInput("--detach needs a host that goes on: start one with `agenthost up`, in another terminal")
+        before, left = await folders.take_in(host.api, Path(args.workspace)) if args.workspace else ({}, ())
+        for path in left:
+            screen.hint(f"left out of the workspace: {path}")
         order = await _order(host.api, args, text, before)
         row = await host.api.start(order)
         if args.detach:
@@ -56,15 +61,15 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         return await finish(host, screen, row.id, before, args)
 
 
-async def finish(host: Reached, screen: Screen, task: str, before: dict[str, bytes], args: Namespace) -> int:
+async def finish(host: Reached, screen: Screen, task: str, before: dict[str, str], args: Namespace) -> int:
     """Follow to the end, tell what came of it, and offer the difference to the folder it began with."""
     code, view = await follow(host, screen, task)
     if code is not None:
         return code
     code = await summarise(host.api, screen, view)
-    if args.workspace:
-        await offer(host.api, screen, view, Path(args.workspace), before, args.yes)
-    return code
+    if not args.workspace:
+        return code
+    return await offer(host.api, screen, view, Path(args.workspace), before, args.yes) or code
 
 
 def _detached(screen: Screen, task: str) -> None:
@@ -75,29 +80,33 @@ def _detached(screen: Screen, task: str) -> None:
         screen.hint(f"follow it: agenthost tasks follow {task}")
 
 
-async def _order(api: HostApi, args: Namespace, text: str, before: dict[str, bytes]) -> Order:
+async def _order(api: HostApi, args: Namespace, text: str, before: dict[str, str]) -> Order:
     files = [await put(api, path) for path in args.file]
-    inputs: dict[str, Any] = {}
-    for given in args.input:
-        key, equals, value = given.partition("=")
-        if not equals or not key:
-            raise BadInput(f"--input {given}: write it as NAME=VALUE (a file as NAME=@PATH)")
-        inputs[key] = await put(api, value[1:]) if value.startswith("@") else value
-    workspace = {path: await _digest(api, path, content) for path, content in before.items()}
     return Order(
         name=args.name,
         text=text,
         files=tuple(files),
-        inputs=inputs,
+        inputs=await _inputs(api, args.name, args.input),
         model=args.model,
         key=args.key,
-        workspace=workspace,
+        workspace=before,
     )
 
 
-async def _digest(api: HostApi, path: str, content: bytes) -> str:
-    # `put_file` refuses an empty file, since nobody means to show one; a workspace may well hold some.
-    return (await api.put_file(path, content)).digest if content else digest(content)
+async def _inputs(api: HostApi, name: str, given: list[str]) -> dict[str, Any]:
+    """Inputs by name; one that the workflow takes as a file is a path."""
+    if not given:
+        return {}
+    spec: dict[str, Any] = (await api.manifests("workflow")).get(name, {}).get("spec") or {}
+    wanted: dict[str, dict[str, Any]] = spec.get("input") or {}
+    inputs: dict[str, Any] = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise BadInput(f"--input {pair}: write it as NAME=VALUE (a file as NAME=PATH)")
+        as_file = (wanted.get(key) or {}).get("type") == "file"
+        inputs[key] = await put(api, value) if as_file else value
+    return inputs
 
 
 async def put(api: HostApi, path: str) -> FilePart:
@@ -107,44 +116,47 @@ async def put(api: HostApi, path: str) -> FilePart:
 
 
 async def offer(
-    api: HostApi, screen: Screen, view: View, folder: Path, before: dict[str, bytes] | None, yes: bool
-) -> None:
-    """Show what a task changed and put it into `folder` where the person agrees.
+    api: HostApi, screen: Screen, view: View, folder: Path, before: dict[str, str] | None, yes: bool
+) -> int:
+    """Show what a task changed and put it into `folder` where the person agrees; 1 where it could not be put there.
 
-    `before`: what the files were when the task began; None compares with what is in the folder now.
+    `before`: what the files were when the task began, path to digest; None compares with what is in the folder now.
     """
-    found: list[folders.Change] = []
-    for path, content_hash in sorted(view.changes.items()):
-        target = folders.inside(folder, path)
-        now = paths.now(target)
-        was = now if before is None else before.get(path)
-        after = None if content_hash is None else await api.get_file(content_hash)
-        if was != after:
-            found.append(folders.Change(path, was, after))
+    changes = {path: new for path, new in view.changes.items() if before is None or before.get(path) != new}
+    if before is None:
+        was = folders.contents(folder, list(changes))
+        before = {path: digest(content) for path, content in was.items()}
+    else:
+        was = {path: await api.get_file(before[path]) for path in changes if path in before}
+    after = {path: new for path, new in changes.items() if new is not None}
+    now = {path: await api.get_file(new) for path, new in after.items()}
+    lines = folders.difference(was, now)
+    if not screen.json:
+        _show(screen, lines)
+    agreed = yes or (bool(lines) and _agreed(screen, f"Apply this to {folder}? [y/N] "))
+    applied = Applied()
+    if agreed:
+        began = {path: old for path, old in before.items() if path in changes}
+        applied = await apply_folder(folder, began, after, folders.HostBlobs(api))
     if screen.json:
-        diff = "\n".join(line for change in found for line in folders.difference(change))
-        left = folders.put_back(folder, found) if yes else []
-        screen.object({"task": view.root, "kind": "difference", "diff": diff, "applied": yes, "left": left})
-        return
-    if not found:
-        screen.say("There is no difference to apply.")
-        return
-    _show(screen, found)
-    if not yes and not _agreed(screen, f"Apply this to {folder}? [y/N] "):
+        screen.object({"task": view.root, "kind": "difference", "diff": "\n".join(lines), "applied": applied})
+    elif applied.conflicts:
+        screen.say(f"Nothing was applied: {', '.join(applied.conflicts)} changed meanwhile in {folder}.", "red")
+    elif agreed and lines:
+        screen.say(f"Applied to {folder}.", "green")
+    elif lines:
         screen.say(f"Nothing was applied. To apply it: agenthost tasks artifacts {view.root} --apply {folder}")
-        return
-    left = folders.put_back(folder, found)
-    kept = f", except what was changed there meanwhile: {', '.join(left)}" if left else ""
-    screen.say(f"Applied to {folder}{kept}.")
+    return 1 if applied.conflicts else 0
 
 
-def _show(screen: Screen, found: list[folders.Change]) -> None:
-    if screen.live:
+def _show(screen: Screen, lines: list[str]) -> None:
+    if not lines:
+        screen.say("There is no difference to apply.")
+    elif screen.live:
         screen.console.print()
-        screen.console.print(folders.coloured(found))
-        return
-    for change in found:
-        for line in folders.difference(change):
+        screen.console.print(folders.coloured(lines))
+    else:
+        for line in lines:
             screen.say(line)
 
 

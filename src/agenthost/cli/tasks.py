@@ -151,14 +151,12 @@ def _child(view: View, row: TaskRow) -> list[str]:
 
 async def _artifacts(args: Namespace, api: HostApi, screen: Screen) -> int:
     if args.apply:
-        await offer(api, screen, await read_view(api, args.task), Path(args.apply), None, args.yes)
-        return 0
+        return await offer(api, screen, await read_view(api, args.task), Path(args.apply), None, args.yes)
     artifacts = await api.artifacts(args.task)
     if args.out:
-        for artifact in artifacts:
-            written = folder.put(Path(args.out), artifact.path, await api.get_file(artifact.digest))
+        for path in await folder.write_out(api, Path(args.out), artifacts):
             if not screen.json:
-                screen.line(str(written))
+                screen.line(str(path))
     elif not screen.json:
         screen.table(["file", "size", "digest"], [[each.path, size(each.size), each.digest] for each in artifacts])
     if screen.json:

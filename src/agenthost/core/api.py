@@ -139,7 +139,9 @@ class HostApi(Protocol):
     async def info(self) -> HostInfo: ...
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
-        """Keep a file; BadInput where it is empty, too large, or not what its name says."""
+        """Keep a file; BadInput where it is empty, too large, or not what its name says.
+
+        With a `media_type` it is kept as it is, also where it is empty: a workspace's file."""
         ...
 
     async def get_file(self, digest: str) -> bytes: ...

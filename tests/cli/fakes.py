@@ -1,6 +1,7 @@
 """A host that plays recorded journals, and a door to it. The real host's own tests are elsewhere; here the
 command line is tested against everything that a host may say."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -79,7 +80,7 @@ class FakeHost(HostApi):
             yield item
         if self.replied is not None:
             while not self.said:
-                await _once()
+                await asyncio.sleep(0.01)
             for item in self.replied():
                 self.items.append(item)
                 yield item
@@ -178,26 +179,19 @@ class FakeHost(HostApi):
         return [ModelLine("openai:gpt-5.5", "openai", True, 400_000, True, 1.25, 10.0)]
 
     async def set_secret(self, name: str, value: str) -> None:
-        self.kept[name] = value
+        if value:
+            self.kept[name] = value
+        elif self.kept.pop(name, None) is None:
+            raise NotFound(f"there is no secret '{name}'")
 
     async def secrets(self) -> list[str]:
         return sorted(self.kept)
-
-    async def delete_secret(self, name: str) -> None:
-        if self.kept.pop(name, None) is None:
-            raise NotFound(f"there is no secret '{name}'")
 
     async def doctor(self) -> list[Finding]:
         return self.findings
 
     async def close(self) -> None:
         self.closed = True
-
-
-async def _once() -> None:
-    import asyncio
-
-    await asyncio.sleep(0)
 
 
 class FakeDoor:

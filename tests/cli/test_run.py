@@ -80,7 +80,7 @@ async def test_files_inputs_model_and_key_are_in_the_order(run: Any, tmp_path: P
         (["--file", "/nowhere/x.png"], "there is no file '/nowhere/x.png'"),
         (["--file", "/"], "'/' is a folder; name a file"),
         (["--input", "language"], "write it as NAME=VALUE"),
-        (["--workspace", "/nowhere"], "there is no folder '/nowhere'"),
+        (["--workspace", "/nowhere"], "there is no folder /nowhere"),
         (["--detach"], "start one with `agenthost up`"),
     ],
 )

@@ -21,7 +21,6 @@ from agenthost.cli.screen import Screen
 from agenthost.cli.summary import summarise
 from agenthost.core.api import HostApi, Order
 from agenthost.core.errors import BadInput, Unavailable
-from agenthost.models import detect
 
 NAME = "sketch-to-code"
 SCRIPTED = "scripted:sketch-to-code"
@@ -77,6 +76,8 @@ async def choose(asked: str, environ: Mapping[str, str], secrets: list[str], scr
         return Choice("", f"AGENTHOST_MODEL is {environ['AGENTHOST_MODEL']}")
     if environ.get("OPENAI_API_KEY") or "OPENAI_API_KEY" in secrets:
         return Choice("", "OPENAI_API_KEY is set")
+    from agenthost.models import detect  # loads aiohttp, which nothing here needs until now
+
     for found in await detect.find():
         if not found.names:
             continue

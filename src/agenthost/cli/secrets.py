@@ -44,10 +44,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         raise BadInput(f"'{args.name}' is no name for a secret: letters, digits, _, - and ., such as OPENAI_API_KEY")
     value = _value(args.name) if args.word == "set" else ""
     async with door.host() as host:
-        if args.word == "set":
-            await host.api.set_secret(args.name, value)
-        else:
-            await host.api.delete_secret(args.name)
+        await host.api.set_secret(args.name, value)
     outcome = "kept" if args.word == "set" else "deleted"
     if screen.json:
         screen.object({"name": args.name, "outcome": outcome})

@@ -69,6 +69,9 @@ async def summarise(api: HostApi, screen: Screen, view: View) -> int:
     """Tell how the followed task ended; the exit code."""
     detail = await api.task(view.root)
     artifacts = await api.artifacts(view.root)
+    if view.changes:
+        # Of a workspace that was there before, only what the task made or changed.
+        artifacts = [artifact for artifact in artifacts if artifact.path in view.changes]
     lines = usage(await api.ledger(view.root))
     code = exit_code(detail, view.top.code)
     if screen.json:
@@ -105,12 +108,12 @@ def _plain(screen: Screen, detail: TaskDetail, artifacts: list[Artifact], lines:
     for part in view.top.parts:
         screen.say(part_text(part))
     for artifact in artifacts:
-        screen.say(f"artifact {artifact.path} ({size(artifact.size)})")
+        screen.say(f"artifact {artifact.path}{f' ({size(artifact.size)})' if artifact.size else ''}")
     for line in lines:
         screen.say(f"used {line.agent} {line.model}: {line.calls} calls, {line.tokens} tokens, {money(line.cost)}")
     for command in view.top.uncertain:
         screen.say(f"may have happened all the same: {command}")
-    screen.say(f"task {row.id}" + (f" trace {detail.trace}" if detail.trace else ""))
+    screen.say(f"task {row.id}" + _trace(detail, " trace "))
 
 
 def _draw(screen: Screen, detail: TaskDetail, artifacts: list[Artifact], lines: list[Line], view: View) -> None:
@@ -137,12 +140,16 @@ def _draw(screen: Screen, detail: TaskDetail, artifacts: list[Artifact], lines: 
         console.print(_artifacts(artifacts))
     if lines:
         console.print(_costs(lines))
-    told = Text("\n  task   ", "dim").append(row.id, "cyan")
-    if detail.trace:
-        told.append("\n  trace  ", "dim").append(detail.trace, "cyan")
-    console.print(told)
+    told = Text("\n  task    ", "dim").append(row.id, "cyan")
+    if _trace(detail):
+        told.append("\n  trace   ", "dim").append(detail.trace, "cyan")
     if artifacts:
-        console.print(Text(f"  files  agenthost tasks artifacts {row.id} --out DIR", "dim"))
+        told.append(f"\n  files   agenthost tasks artifacts {row.id} --out DIR", "dim")
+    console.print(told.append(f"\n  replay  agenthost tasks replay {row.id}", "dim"))
+
+
+def _trace(detail: TaskDetail, before: str = "") -> str:
+    return before + detail.trace if detail.trace and detail.trace != detail.row.id else ""
 
 
 def _table(*columns: str) -> Table:
@@ -155,7 +162,7 @@ def _table(*columns: str) -> Table:
 def _artifacts(artifacts: list[Artifact]) -> Table:
     table = _table("\n  files", "\nsize")
     for artifact in artifacts[:30]:
-        table.add_row(Text(f"  {clean(artifact.path)}", "cyan"), size(artifact.size))
+        table.add_row(Text(f"  {clean(artifact.path)}", "cyan"), size(artifact.size) if artifact.size else "")
     if len(artifacts) > 30:
         table.add_row(f"  and {len(artifacts) - 30} more", "")
     return table

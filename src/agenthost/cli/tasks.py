@@ -79,7 +79,10 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         if args.word != "list":
             args.task = await host.api.find(args.task)
         if args.word != "follow":
-            return await verbs[args.word](args, host.api, screen)
+            code = await verbs[args.word](args, host.api, screen)
+            if host.own and args.word in ("reply", "approve", "deny", "cancel") and not code:
+                screen.hint(f"no host is running; it goes on with: agenthost tasks follow {args.task}")
+            return code
         code, view = await follow(host, screen, args.task)
         return await summarise(host.api, screen, view) if code is None else code
 
@@ -158,7 +161,10 @@ async def _artifacts(args: Namespace, api: HostApi, screen: Screen) -> int:
             if not screen.json:
                 screen.line(str(path))
     elif not screen.json:
-        screen.table(["file", "size", "digest"], [[each.path, size(each.size), each.digest] for each in artifacts])
+        screen.table(
+            ["file", "size", "digest"],
+            [[each.path, size(each.size) if each.size else "", each.digest] for each in artifacts],
+        )
     if screen.json:
         screen.object(artifacts)
     return 0

@@ -91,9 +91,6 @@ class Client(HostApi):
     async def secrets(self) -> list[str]:
         return list((await self._get(Names, "secrets")).names)
 
-    async def delete_secret(self, name: str) -> None:
-        await self._transport.call("DELETE", path_of("secrets", name))
-
     # --- files and manifests ---
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:

@@ -141,7 +141,8 @@ class HostApi(Protocol):
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         """Keep a file; BadInput where it is empty, too large, or not what its name says.
 
-        With a `media_type` it is kept as it is, also where it is empty: a workspace's file."""
+        With a `media_type` it is kept as it is, also where it is empty: a workspace's file.
+        """
         ...
 
     async def get_file(self, digest: str) -> bytes: ...
@@ -204,13 +205,12 @@ class HostApi(Protocol):
 
     async def models(self) -> list[ModelLine]: ...
 
-    async def set_secret(self, name: str, value: str) -> None: ...
+    async def set_secret(self, name: str, value: str) -> None:
+        """Keep a secret, encrypted; an empty value forgets it (NotFound where there is none)."""
+        ...
+
 
     async def secrets(self) -> list[str]: ...
-
-    async def delete_secret(self, name: str) -> None:
-        """Forget a secret. Raises NotFound."""
-        ...
 
     async def doctor(self) -> list[Finding]: ...
 

@@ -304,10 +304,6 @@ class MemoryHost(HostApi):
     async def secrets(self) -> list[str]:
         return sorted(self._secrets)
 
-    async def delete_secret(self, name: str) -> None:
-        if self._secrets.pop(name, None) is None:
-            raise NotFound(f"there is no secret '{name}'")
-
     async def doctor(self) -> list[Finding]:
         return [Finding("ok", "memory")]
 

@@ -34,10 +34,6 @@ class System:
         await self.api.set_secret(str(request.path_params["name"]), body.value)
         return Response(status_code=204)
 
-    async def delete_secret(self, request: Request) -> Response:
-        await self.api.delete_secret(str(request.path_params["name"]))
-        return Response(status_code=204)
-
 
 def routes(api: HostApi) -> list[BaseRoute]:
     """The routes of the host itself, below the API's root."""
@@ -48,5 +44,4 @@ def routes(api: HostApi) -> list[BaseRoute]:
         Route("/models", edge(system.models), methods=["GET"]),
         Route("/secrets", edge(system.secrets), methods=["GET"]),
         Route("/secrets/{name}", edge(system.set_secret), methods=["PUT"]),
-        Route("/secrets/{name}", edge(system.delete_secret), methods=["DELETE"]),
     ]

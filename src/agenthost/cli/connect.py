@@ -1,11 +1,10 @@
 """A host to talk to: the one that runs, or one in this process."""
 
-import importlib
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -73,8 +72,12 @@ class HomeDoor:
     def _socket(self) -> Path:
         return self.home / "host.sock"
 
-    async def _open(self, work: bool) -> Any:
-        return await importlib.import_module("agenthost.host.host").open_host(self._settings, work=work)
+    async def _open(self, work: bool) -> HostApi:
+        import structlog
+
+        from agenthost.host.host import open_host
+
+        return await open_host(self._settings, work=work, log=structlog.get_logger("agenthost"))
 
     async def _running(self) -> HostApi | None:
         named = bool(os.environ.get("AGENTHOST_URL", "").strip())

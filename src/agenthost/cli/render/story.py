@@ -96,7 +96,7 @@ class Story:
         look = self._view.look(task)
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("\n" + self._glyphs.dot + " ", "cyan")
-        text.append(clean(look.label), "bold")
+        text.append(clean(look.label).replace("·", self._glyphs.point), "bold")
         if look.attempt > 1:
             bound = f" of {look.most}" if look.most else ""
             text.append(f"  attempt {look.attempt}{bound}", "yellow")

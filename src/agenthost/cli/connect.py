@@ -73,11 +73,9 @@ class HomeDoor:
         return self.home / "host.sock"
 
     async def _open(self, work: bool) -> HostApi:
-        import structlog
-
         from agenthost.host.host import open_host
 
-        return await open_host(self._settings, work=work, log=structlog.get_logger("agenthost"))
+        return await open_host(self._settings, work=work)
 
     async def _running(self) -> HostApi | None:
         named = bool(os.environ.get("AGENTHOST_URL", "").strip())

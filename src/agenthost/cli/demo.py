@@ -37,9 +37,7 @@ class Choice(Struct, frozen=True):
 
 def parser(verb: str) -> Parser:
     """The picture, the model, and where the program goes."""
-    made = make(
-        verb, "demo\ndemo --file my-sketch.png\nAGENTHOST_MODEL=openai:gpt-5.5 agenthost demo".replace("agenthost ", "")
-    )
+    made = make(verb, "demo\ndemo --file my-sketch.png\nAGENTHOST_MODEL=openai:gpt-5.5 agenthost demo")
     made.add_argument("--file", metavar="F", default="", help="another picture than the example's")
     made.add_argument("--model", metavar="M", default="", help="the model to use, such as openai:gpt-5.5")
     made.add_argument("--out", metavar="DIR", default="", help="where the program is written (HOME/demo/TASK)")

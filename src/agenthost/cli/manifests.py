@@ -34,7 +34,7 @@ def parser(verb: str) -> Parser:
         return made
     made = make(verb, "delete agent coder")
     made.add_argument("kind", metavar="KIND", help="agent or workflow")
-    made.add_argument("name", metavar="NAME")
+    made.add_argument("name", metavar="NAME", help="which one")
     return made
 
 

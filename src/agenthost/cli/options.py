@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
 
 def make(verb: str, examples: str) -> Parser:
     """The parser of a verb, with examples under its help."""
-    lines = "\n".join(f"  agenthost {line}" for line in examples.strip().splitlines())
+    lines = _examples(examples)
     parser = Parser(
         prog=f"agenthost {verb}",
         description=VERBS[verb][1][:1].upper() + VERBS[verb][1][1:] + ".",
@@ -27,6 +27,12 @@ def make(verb: str, examples: str) -> Parser:
     )
     common(parser)
     return parser
+
+
+def _examples(text: str) -> str:
+    # An example that does more than name a verb (a pipe, a variable) is written out.
+    lines = text.strip().splitlines()
+    return "\n".join(f"  {line}" if "agenthost" in line else f"  agenthost {line}" for line in lines)
 
 
 def common(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +56,7 @@ class Words:
 
     def add(self, name: str, text: str, examples: str) -> Parser:
         """A word, its line of help and examples of its use."""
-        lines = "\n".join(f"  agenthost {line}" for line in examples.strip().splitlines())
+        lines = _examples(examples)
         parser = self._group.add_parser(
             name,
             help=text,

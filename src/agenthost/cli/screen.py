@@ -1,6 +1,5 @@
 """Where a verb writes: words for a person, JSON for a program, errors on stderr. One door to rich's Console."""
 
-import io
 import json
 import os
 import sys
@@ -20,9 +19,10 @@ class Screen:
 
     def __init__(self, json: bool = False) -> None:
         self.json = json
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # A terminal of another encoding shows a question mark, and nothing breaks.
-            sys.stdout.reconfigure(errors="replace")
+        # A terminal of another encoding shows a question mark, and nothing breaks.
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
         self.console = Console(highlight=False, soft_wrap=False)
         dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
         self.live = not json and self.console.is_terminal and not dumb

@@ -22,10 +22,10 @@ def parser(verb: str) -> Parser:
         "keep a secret; the value is asked for, or read from stdin",
         "secrets set OPENAI_API_KEY\nsecrets set OPENAI_API_KEY < key.txt",
     )
-    keep.add_argument("name", metavar="NAME")
+    keep.add_argument("name", metavar="NAME", help="such as OPENAI_API_KEY")
     group.add("list", "the names of what is kept, never the values", "secrets list")
     delete = group.add("delete", "forget a secret", "secrets delete OPENAI_API_KEY")
-    delete.add_argument("name", metavar="NAME")
+    delete.add_argument("name", metavar="NAME", help="such as OPENAI_API_KEY")
     return made
 
 

@@ -1,0 +1,142 @@
+"""`agenthost demo`: the main job on the example's sketch, with a real model where one is there, else a scripted one."""
+
+import os
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+import agenthost
+from agenthost.cli import folder, paths
+from agenthost.cli.connect import Door, Reached
+from agenthost.cli.follow import follow
+from agenthost.cli.manifests import problem_line, read_manifests
+from agenthost.cli.options import Parser, make
+from agenthost.cli.render.view import View
+from agenthost.cli.run import put
+from agenthost.cli.screen import Screen
+from agenthost.cli.summary import summarise
+from agenthost.core.api import HostApi, Order
+from agenthost.core.errors import BadInput, Unavailable
+
+NAME = "sketch-to-code"
+SCRIPTED = "scripted:sketch-to-code"
+SEEING = ("vision", "-vl", "vl:", "llava", "gemma3", "pixtral", "minicpm-v", "moondream")
+"""Parts of the names of local models that read pictures."""
+
+
+class Choice(Struct, frozen=True):
+    """Which model plays: `""` is what `default` means; why, for the person."""
+
+    model: str
+    why: str
+
+
+def parser(verb: str) -> Parser:
+    """The picture, the model, and where the program goes."""
+    made = make(verb, "demo\ndemo --file my-sketch.png\nAGENTHOST_MODEL=openai:gpt-5.5 agenthost demo")
+    made.add_argument("--file", metavar="F", default="", help="another picture than the example's")
+    made.add_argument("--model", metavar="M", default="", help="the model to use, such as openai:gpt-5.5")
+    made.add_argument("--out", metavar="DIR", default="", help="where the program is written (HOME/demo/TASK)")
+    return made
+
+
+async def run(args: Namespace, door: Door, screen: Screen) -> int:
+    """The exit code is the task's."""
+    example = examples() / NAME
+    async with door.host(work=True) as host:
+        choice = await choose(args.model, os.environ, await host.api.secrets(), screen)
+        _introduce(screen, choice)
+        await _apply(host.api, example)
+        sketch = await put(host.api, args.file or str(example / "sketch.png"))
+        inputs = {"sketch": sketch, "language": "python"}
+        row = await host.api.start(Order(NAME, inputs=inputs, model=choice.model, title=f"demo on {sketch.name}"))
+        return await _finish(host, door, screen, row.id, args.out)
+
+
+def examples() -> Path:
+    """The examples: beside the package's modules in a wheel, at the top of a checkout."""
+    package = Path(agenthost.__file__).parent
+    for place in (package / "examples", package.parents[1] / "examples"):
+        if (place / NAME).is_dir():
+            return place
+    raise Unavailable("the examples are not there; install AgentHost again, from a wheel or a whole checkout")
+
+
+async def choose(asked: str, environ: Mapping[str, str], secrets: list[str], screen: Screen) -> Choice:
+    """The model that was asked for or set, else one that runs here and is agreed to, else the scripted one."""
+    if asked:
+        return Choice(asked, "as you asked")
+    if environ.get("AGENTHOST_MODEL"):
+        return Choice("", f"AGENTHOST_MODEL is {environ['AGENTHOST_MODEL']}")
+    if environ.get("OPENAI_API_KEY") or "OPENAI_API_KEY" in secrets:
+        return Choice("", "OPENAI_API_KEY is set")
+    from agenthost.models import detect  # loads aiohttp, which nothing here needs until now
+
+    for found in await detect.find():
+        if not found.names:
+            continue
+        model = next((name for name in found.names if any(part in name for part in SEEING)), found.names[0])
+        if _agreed(screen, f"Found {found.provider} on this machine with {model}. Use it? [y/N] "):
+            return Choice(model, f"it runs on this machine, at {found.base_url}")
+        screen.say(
+            f"Found {found.provider} on this machine. To use it: AGENTHOST_MODEL={shlex.quote(model)} agenthost demo"
+        )
+    return Choice(SCRIPTED, "")
+
+
+def _agreed(screen: Screen, question: str) -> bool:
+    if not screen.asks:
+        return False
+    screen.console.print(question, end="", style="bold", markup=False)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _introduce(screen: Screen, choice: Choice) -> None:
+    screen.say("A sketch goes in, a checked program comes out.", "bold")
+    if choice.model != SCRIPTED:
+        screen.say(f"The model: {choice.model or 'default'} ({choice.why}).")
+        return
+    screen.say("No model is connected, so a *scripted* model plays: fixed replies, written by us.")
+    screen.say("Real are the sandbox, the failure, the repair and the check.")
+    screen.say(
+        "To connect a real one: OPENAI_API_KEY=... agenthost demo, or AGENTHOST_MODEL=ollama:NAME agenthost demo"
+    )
+
+
+async def _apply(api: HostApi, example: Path) -> None:
+    texts = read_manifests([str(example)])
+    texts = {name: text for name, text in texts.items() if "apiVersion" in text}
+    _, problems = await api.apply(texts)
+    if problems:
+        raise BadInput("the example can't be applied: " + "; ".join(map(problem_line, problems)))
+
+
+async def _finish(host: Reached, door: Door, screen: Screen, task: str, out: str) -> int:
+    code, view = await follow(host, screen, task)
+    if code is not None:
+        return code
+    code = await summarise(host.api, screen, view)
+    place = Path(out) if out else door.home / "demo" / task
+    written = await folder.write_out(host.api, place, await host.api.artifacts(task))
+    trace = place.parent / f"{task}.zip"
+    paths.write(str(trace), await host.api.export(task))
+    _closing(screen, view, place, written, trace, code)
+    return code
+
+
+def _closing(screen: Screen, view: View, place: Path, written: list[Path], trace: Path, code: int) -> None:
+    program = next((path for path in written if path.name == "main.py"), None) or next(
+        (path for path in written if path.suffix == ".py"), None
+    )
+    if screen.json:
+        screen.object({"task": view.root, "kind": "demo", "program": str(program or ""), "trace": str(trace)})
+        return
+    if program is not None:
+        told = "The program" if code == 0 else "As far as it came"
+        screen.say(f"{told}: {program}")
+        screen.say(f"Run it: cd {shlex.quote(str(place))} && python3 {program.relative_to(place)}", "bold")
+    screen.say(f"What happened, event by event: {trace}")

@@ -1,0 +1,239 @@
+"""For a terminal: what happened, as it scrolls by. Each moment becomes a rich renderable."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.syntax import Syntax
+from rich.text import Text
+
+from agenthost.cli.render import plain
+from agenthost.cli.render.moments import (
+    Asks,
+    Began,
+    Called,
+    Ended,
+    Failed,
+    Heard,
+    Moment,
+    Note,
+    Ran,
+    Retried,
+    Said,
+    Told,
+    WentBack,
+    Wrote,
+)
+from agenthost.cli.render.view import View
+from agenthost.cli.render.words import arguments, bounded, clean, duration, one_line, plural, size
+
+CODE_LINES = 40
+TEXT_LINES = 14
+OUTPUT_LINES = 12
+WIDEST = 120
+"""Nothing is drawn wider: long lines are hard to read."""
+
+
+class Glyphs:
+    """The signs, and their plain twins where the terminal can't show them."""
+
+    def __init__(self, console: Console) -> None:
+        fancy = console.encoding.lower().startswith("utf")
+        self.dot, self.bar, self.done, self.failed, self.back, self.tool, self.ask, self.skip, self.told = (
+            ("●", "│", "✓", "✗", "↩", "→", "?", "…", "←") if fancy else ("*", "|", "+", "x", "<", ">", "?", "...", "<")
+        )
+        self.point = "·" if fancy else "-"
+        self.spinner = "dots" if fancy else "line"
+
+
+class Barred:
+    """A renderable behind a bar on its left, so that what belongs together is seen together."""
+
+    def __init__(self, inner: RenderableType, bar: str, style: str = "dim") -> None:
+        self._inner = inner
+        self._bar = bar
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(options.max_width, WIDEST) - 4
+        style = console.get_style(self._style)
+        for line in console.render_lines(self._inner, options.update(width=max(width, 20)), pad=False):
+            yield Segment(f"  {self._bar} ", style)
+            yield from line
+            yield Segment.line()
+
+
+def cut(line: str, width: int) -> str:
+    """A line of at most `width` cells, with an ellipsis where it was longer."""
+    return line if cell_len(line) <= width else set_cell_size(line, width - 1) + "…"
+
+
+class Story:
+    """Tells moments to a console of a width; remembers only whom it told of last, to name each once."""
+
+    def __init__(self, view: View, console: Console) -> None:
+        self._view = view
+        self._console = console
+        self._glyphs = Glyphs(console)
+        self._last = ""
+        self.width = min(console.width, WIDEST)
+
+    def tell(self, moment: Moment) -> RenderableType | None:
+        """What to print for a moment; None where there is nothing to show."""
+        pieces = list(self._pieces(moment))
+        if not pieces:
+            return None
+        if self._last != moment.task and not isinstance(moment, WentBack):
+            pieces.insert(0, self._header(moment.task))
+            self._last = moment.task
+        return Group(*pieces)
+
+    def _header(self, task: str) -> RenderableType:
+        look = self._view.look(task)
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append("\n" + self._glyphs.dot + " ", "cyan")
+        text.append(clean(look.label).replace("·", self._glyphs.point), "bold")
+        if look.attempt > 1:
+            bound = f" of {look.most}" if look.most else ""
+            text.append(f"  attempt {look.attempt}{bound}", "yellow")
+        return text
+
+    def _pieces(self, moment: Moment) -> Iterator[RenderableType]:
+        match moment:
+            case Began():
+                yield from self._began(moment)
+            case Said():
+                yield from self._said(moment)
+            case Called():
+                yield from self._called(moment)
+            case Wrote():
+                yield from self._wrote(moment)
+            case Ran():
+                yield from self._ran(moment)
+            case WentBack():
+                self._last = ""
+                yield Text(f"\n{self._glyphs.back} goes back to {moment.role} ({plain.attempt(moment)})", "bold yellow")
+            case Ended():
+                yield from self._ended(moment)
+            case _:
+                yield from self._short(moment)
+
+    def _short(self, moment: Moment) -> Iterator[RenderableType]:
+        glyphs = self._glyphs
+        match moment:
+            case Retried():
+                after = f" in {duration(moment.delay)}" if moment.delay else ""
+                told = f"{moment.what} failed for now; attempt {moment.attempt}{after}: {moment.failure.message}"
+                yield self._line(glyphs.back, told, "yellow")
+            case Failed():
+                yield self._line(glyphs.failed, f"{moment.what} failed", "red")
+                yield self._block(moment.failure.message, TEXT_LINES, "red")
+            case Asks():
+                yield Text(f"  {glyphs.ask} ", "bold yellow").append(clean(moment.ask.question), "bold")
+            case Heard():
+                yield self._line(glyphs.tool, f"{moment.by}: {moment.text}", "cyan")
+            case Told():
+                yield self._line(glyphs.tool, f"{moment.sender}: {moment.text}", "cyan")
+            case Note():
+                yield self._line(glyphs.point, moment.text, "dim")
+            case _:
+                return
+
+    def _line(self, sign: str, text: str, style: str) -> Text:
+        return Text(f"  {sign} {one_line(text, self.width - 4)}", style)
+
+    def _block(self, text: str, most: int, style: str, tail: bool = False, wrap: bool = True) -> RenderableType:
+        lines, left = bounded(text, most, tail)
+        body = Text("\n".join(lines if wrap else [cut(line, self.width - 4) for line in lines]), style)
+        more = Text(f"{self._glyphs.skip} {plural(left, 'more line')}" + (" before" if tail else ""), "dim italic")
+        pieces = ([more, body] if tail else [body, more]) if left else [body]
+        return Barred(Group(*pieces), self._glyphs.bar)
+
+    def _began(self, moment: Began) -> Iterator[RenderableType]:
+        for file in moment.files:
+            name = file.name or file.digest[:19]
+            yield self._line(self._glyphs.tool, f"{name}  {file.media_type}, {size(file.size)}", "dim")
+        if not moment.text.strip():
+            return
+        if moment.task == self._view.root:
+            yield self._block(moment.text, 6, "dim")
+        else:
+            yield self._line(self._glyphs.told, moment.text, "dim italic")
+
+    def _said(self, moment: Said) -> Iterator[RenderableType]:
+        if moment.text.strip():
+            fields = _fields(moment.text)
+            yield Barred(fields, self._glyphs.bar) if fields else self._block(moment.text, TEXT_LINES, "default")
+        point = f" {self._glyphs.point} "
+        told = point.join([moment.model, duration(moment.seconds), plain.spent(moment)])
+        if moment.stop in ("length", "refusal"):
+            told += "  (cut at the longest answer allowed)" if moment.stop == "length" else "  (refused)"
+        yield self._line(self._glyphs.point, told, "dim")
+
+    def _called(self, moment: Called) -> Iterator[RenderableType]:
+        style = "red" if moment.error else "cyan"
+        head = Text(f"  {self._glyphs.failed if moment.error else self._glyphs.tool} ", style)
+        head.append(clean(moment.tool), style)
+        head.append("  " + arguments(moment.arguments, max(self.width - len(moment.tool) - 7, 10)), "dim")
+        yield head
+        if moment.text.strip():
+            yield self._block(moment.text, 8 if moment.error else 4, "red" if moment.error else "dim", wrap=False)
+
+    def _wrote(self, moment: Wrote) -> Iterator[RenderableType]:
+        lines, left = bounded(moment.content, CODE_LINES)
+        head = Text(f"  {self._glyphs.tool} wrote ", "cyan").append(clean(moment.path), "bold cyan")
+        yield head.append(f"  {plural(len(lines) + left, 'line')}", "dim")
+        code = "\n".join(cut(line, self.width - 4) for line in lines)
+        lexer = Syntax.guess_lexer(moment.path, code)
+        pieces: list[RenderableType] = [Syntax(code, lexer, theme="ansi_dark", background_color="default")]
+        if left:
+            pieces.append(Text(f"{self._glyphs.skip} {plural(left, 'more line')}", "dim italic"))
+        yield Barred(Group(*pieces), self._glyphs.bar)
+
+    def _ran(self, moment: Ran) -> Iterator[RenderableType]:
+        result = moment.result
+        bad = result.exit_code != 0
+        head = Text("  ").append(f"{moment.step}  " if moment.step else "", "bold")
+        yield head.append(f"$ {one_line(moment.command, self.width - 8 - len(moment.step))}", "bold magenta")
+        if result.stdout.strip():
+            yield self._block(result.stdout, OUTPUT_LINES, "default", tail=bad, wrap=False)
+        if result.stderr.strip():
+            yield self._block(result.stderr, OUTPUT_LINES, "red" if bad else "dim", tail=True, wrap=False)
+        told = f"exit {result.exit_code}  {duration(result.duration)}"
+        told += f"  ended by the {result.limit} limit" if result.limit else ""
+        told += f"  {size(result.cut)} of output left out" if result.cut else ""
+        yield self._line(self._glyphs.failed if bad else self._glyphs.done, told, "red" if bad else "green")
+
+    def _ended(self, moment: Ended) -> Iterator[RenderableType]:
+        look = self._view.look(moment.task)
+        if moment.task == self._view.root:
+            return
+        good = look.outcome == "done"
+        sign, style = (self._glyphs.done, "green") if good else (self._glyphs.failed, "red")
+        took = f" in {duration(look.ended - look.began)}" if look.began else ""
+        because = f": {look.reason}" if look.reason else ""
+        yield self._line(sign, f"{look.outcome}{took}{because}", style)
+
+
+def _fields(text: str) -> RenderableType | None:
+    """A structured answer as its fields, where the words are one JSON object."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return None
+    body = Text()
+    for key, item in value.items():
+        shown = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, indent=1)
+        lines, left = bounded(shown, TEXT_LINES)
+        style = Style(color={True: "green", False: "red"}[item], bold=True) if isinstance(item, bool) else "default"
+        body.append(clean(key), "cyan").append("  ")
+        body.append("\n  ".join(lines) + (f"\n  … {plural(left, 'more line')}" if left else ""), style)
+        body.append("\n")
+    body.rstrip()
+    return body

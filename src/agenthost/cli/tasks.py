@@ -1,0 +1,235 @@
+"""`agenthost tasks ...`: see, follow, answer, cancel, replay tasks. A task is named by its id, its beginning, or `last`."""
+
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+
+from agenthost.cli import folder, options, paths
+from agenthost.cli.asking import decision
+from agenthost.cli.connect import Door
+from agenthost.cli.follow import follow, read_view
+from agenthost.cli.options import Parser
+from agenthost.cli.render import plain
+from agenthost.cli.render.view import View
+from agenthost.cli.render.words import count, duration, money, one_line, size
+from agenthost.cli.run import offer
+from agenthost.cli.screen import Screen
+from agenthost.cli.summary import part_text, summarise
+from agenthost.core.api import HostApi, OpenQuestion
+from agenthost.core.errors import BadInput
+from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
+from agenthost.core.ports import Filter
+from agenthost.core.tasks import TaskRow
+
+
+def parser(verb: str) -> Parser:
+    """A word for each thing that can be done with a task."""
+    made = options.make(verb, "tasks list\ntasks follow last\ntasks reply last yes")
+    group = options.Words(made)
+    listing = group.add("list", "the newest tasks", "tasks list\ntasks list --state working --state failed")
+    listing.add_argument("--state", action="append", choices=list(LIFECYCLE), default=[], help="only in this state")
+    listing.add_argument("--all", action="store_true", help="child tasks too")
+    listing.add_argument("--limit", type=int, default=20, help="how many (20)")
+    listing.add_argument("--names", action="store_true", help="ids only, for completion")
+    _task(group, "show", "a task, what is below it, what it waits for", "tasks show last")
+    _task(group, "follow", "what happens, until it ends", "tasks follow last")
+    files = _task(group, "artifacts", "the files it produced", "tasks artifacts last --out ./result")
+    files.add_argument("--out", metavar="DIR", help="write them into this folder")
+    files.add_argument("--apply", metavar="DIR", help="show the difference to this folder, and apply it")
+    files.add_argument("--yes", action="store_true", help="apply without asking")
+    cancel = _task(group, "cancel", "stop it for good", "tasks cancel last --reason 'wrong file'")
+    cancel.add_argument("--reason", default="", help="why; it is kept with the task")
+    reply = _task(group, "reply", "answer its question", 'tasks reply last "use SQLite"')
+    reply.add_argument("text", metavar="TEXT", help="the answer")
+    _question(reply)
+    _question(_task(group, "approve", "agree to what it asks", "tasks approve last"))
+    _question(_task(group, "deny", "refuse what it asks", "tasks deny last"))
+    _task(group, "replay", "decide its journal again and compare; nothing is performed", "tasks replay last")
+    export = _task(group, "export", "everything about it as one zip file", "tasks export last --out task.zip")
+    export.add_argument("--out", metavar="FILE", help="where to write (TASK.zip)")
+    return made
+
+
+def _task(group: options.Words, name: str, text: str, examples: str) -> Parser:
+    made = group.add(name, text, examples)
+    made.add_argument("task", metavar="TASK", help="its id, the beginning of it, or `last`")
+    return made
+
+
+def _question(parser: Parser) -> None:
+    parser.add_argument("--question", default="", metavar="ID", help="which question, where several are open")
+
+
+async def run(args: Namespace, door: Door, screen: Screen) -> int:
+    """Do what the word says."""
+    verbs: dict[str, Callable[[Namespace, HostApi, Screen], Awaitable[int]]] = {
+        "list": _list,
+        "show": _show,
+        "artifacts": _artifacts,
+        "cancel": _cancel,
+        "reply": _reply,
+        "approve": _decide,
+        "deny": _decide,
+        "replay": _replay,
+        "export": _export,
+    }
+    # What is answered or cancelled is carried out by the host that works on it; following works on it too.
+    async with door.host(work=args.word == "follow") as host:
+        if args.word != "list":
+            args.task = await host.api.find(args.task)
+        if args.word != "follow":
+            code = await verbs[args.word](args, host.api, screen)
+            if host.own and args.word in ("reply", "approve", "deny", "cancel") and not code:
+                screen.hint(f"no host is running; it goes on with: agenthost tasks follow {args.task}")
+            return code
+        code, view = await follow(host, screen, args.task)
+        return await summarise(host.api, screen, view) if code is None else code
+
+
+async def _list(args: Namespace, api: HostApi, screen: Screen) -> int:
+    states: list[State] = args.state
+    rows = await api.tasks(Filter(states=tuple(states), roots_only=not args.all, limit=args.limit))
+    if args.names:
+        for row in rows:
+            screen.line(row.id)
+    elif screen.json:
+        screen.object(rows)
+    elif not rows and screen.live:
+        screen.say("There are no tasks yet. Begin with: agenthost demo")
+    else:
+        columns = ["task", "state", "what", "since", "took", "title"]
+        screen.table(columns, [_row(row) for row in rows])
+    return 0
+
+
+def _row(row: TaskRow) -> list[str]:
+    since = datetime.fromtimestamp(row.created).strftime("%Y-%m-%d %H:%M")
+    took = duration(row.updated - row.created) if row.state in FINAL else ""
+    return [row.id, _state(row), row.name, since, took, one_line(row.reason or row.title, 60)]
+
+
+def _state(row: TaskRow) -> str:
+    return row.state + (f" ({row.hold})" if row.hold else "")
+
+
+async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
+    detail = await api.task(args.task)
+    if screen.json:
+        screen.object(detail)
+        return 0
+    row = detail.row
+    view = await read_view(api, args.task)
+    screen.say(f"{row.kind} {row.name}  {row.id}", "bold")
+    screen.say(f"state    {_state(row)}" + (f", {row.outcome}" if row.outcome else ""))
+    if row.reason:
+        screen.say(f"reason   {row.reason}")
+    screen.say(f"began    {datetime.fromtimestamp(row.created):%Y-%m-%d %H:%M:%S}")
+    if row.state in FINAL:
+        screen.say(f"took     {duration(row.updated - row.created)}")
+    spent = detail.spent
+    screen.say(f"spent    {spent.turns} model calls, {count(spent.tokens)} tokens, {money(spent.cost)}")
+    if detail.trace:
+        screen.say(f"trace    {detail.trace}")
+    for part in view.top.parts:
+        screen.say(f"output   {part_text(part)}")
+    if detail.children:
+        screen.say("")
+        screen.table(
+            ["task", "state", "who", "model", "took", "reason"],
+            [_child(view, child) for child in detail.children],
+        )
+    for question in detail.questions:
+        screen.say(f"\nasks ({question.task}/{question.ask.id}): {question.ask.question}", "bold yellow")
+        for number, option in enumerate(question.ask.options, 1):
+            screen.say(f"  {number}. {option}")
+    return 0
+
+
+def _child(view: View, row: TaskRow) -> list[str]:
+    look = view.look(row.id)
+    took = duration(row.updated - row.created)
+    return [row.id, _state(row), plain.who(look), look.model, took, one_line(row.reason, 60)]
+
+
+async def _artifacts(args: Namespace, api: HostApi, screen: Screen) -> int:
+    if args.apply:
+        return await offer(api, screen, await read_view(api, args.task), Path(args.apply), None, args.yes)
+    artifacts = await api.artifacts(args.task)
+    if args.out:
+        for path in await folder.write_out(api, Path(args.out), artifacts):
+            if not screen.json:
+                screen.line(str(path))
+    elif not screen.json:
+        screen.table(
+            ["file", "size", "digest"],
+            [[each.path, size(each.size) if each.size else "", each.digest] for each in artifacts],
+        )
+    if screen.json:
+        screen.object(artifacts)
+    return 0
+
+
+async def _cancel(args: Namespace, api: HostApi, screen: Screen) -> int:
+    row = (await api.task(args.task)).row
+    if row.state in FINAL:
+        raise BadInput(f"task {row.id} has ended already ({row.state}); there is nothing to cancel")
+    await api.cancel(args.task, reason=args.reason)
+    if screen.json:
+        screen.object({"task": args.task, "cancel": "asked"})
+    else:
+        screen.say(f"Cancel was asked for. See it end: agenthost tasks follow {args.task}")
+    return 0
+
+
+async def _reply(args: Namespace, api: HostApi, screen: Screen) -> int:
+    return _replied(screen, await api.reply(args.task, args.text, args.question), args.text)
+
+
+async def _decide(args: Namespace, api: HostApi, screen: Screen) -> int:
+    questions = (await api.task(args.task)).questions
+    question = _which(args.task, questions, args.question)
+    text = decision(question.ask, args.word == "approve")
+    return _replied(screen, await api.reply(args.task, text, f"{question.task}/{question.ask.id}"), text)
+
+
+def _which(task: str, questions: tuple[OpenQuestion, ...], wanted: str) -> OpenQuestion:
+    found = [question for question in questions if not wanted or f"{question.task}/{question.ask.id}" == wanted]
+    if not found:
+        raise BadInput(f"task {task} has no open question" + (f" '{wanted}'" if wanted else ""))
+    if len(found) > 1:
+        ids = ", ".join(f"{question.task}/{question.ask.id}" for question in found)
+        raise BadInput(f"task {task} has several open questions; name one with --question: {ids}")
+    return found[0]
+
+
+def _replied(screen: Screen, question: OpenQuestion, text: str) -> int:
+    if screen.json:
+        screen.object({"task": question.task, "question": question.ask.id, "answer": text})
+    else:
+        screen.say(f"Answered '{text}' to: {question.ask.question}")
+    return 0
+
+
+async def _replay(args: Namespace, api: HostApi, screen: Screen) -> int:
+    reports = await api.replay(args.task)
+    if screen.json:
+        screen.object(reports)
+    for report in [] if screen.json else reports:
+        told = f"{report.task}: {report.events} events, {report.commands} commands, "
+        if report.agrees:
+            screen.say(told + "the same")
+        else:
+            screen.say(told + f"differs at event {report.seq}: {report.difference}", "red")
+    return 0 if all(report.agrees for report in reports) else 1
+
+
+async def _export(args: Namespace, api: HostApi, screen: Screen) -> int:
+    target = args.out or f"{args.task}.zip"
+    content = await api.export(args.task)
+    paths.write(target, content)
+    if screen.json:
+        screen.object({"task": args.task, "file": target, "size": len(content)})
+    else:
+        screen.line(target)
+    return 0

@@ -1,0 +1,110 @@
+"""`agenthost up`: the host and its socket, in the foreground, until it is told to stop."""
+
+import asyncio
+import signal
+from argparse import Namespace
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+from agenthost.cli.connect import Door
+from agenthost.cli.follow import read_view
+from agenthost.cli.options import Parser, make
+from agenthost.cli.render import jsonl, plain
+from agenthost.cli.render.view import View
+from agenthost.cli.screen import Screen
+from agenthost.core.api import HostApi, LiveDelta
+from agenthost.core.errors import AgentHostError
+from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
+from agenthost.core.ports import Filter
+
+LOOK = 0.5
+"""Seconds between two looks for tasks that began."""
+NEWEST = 200
+UNFINISHED: tuple[State, ...] = tuple(state for state in LIFECYCLE if state not in FINAL)
+
+
+def parser(verb: str) -> Parser:
+    """Nothing but what every verb takes."""
+    made = make(verb, "up\nup --home ./data --log-format json --log-level info")
+    made.add_argument("--quiet", action="store_true", help="don't show what the tasks do")
+    return made
+
+
+async def run(args: Namespace, door: Door, screen: Screen) -> int:
+    """0 when it was stopped by SIGTERM or Ctrl-C."""
+    stop = asyncio.Event()
+    with _signals(stop):
+        async with door.serve() as host:
+            info = await host.api.info()
+            if screen.json:
+                screen.object({"kind": "up", **_info(info.home, info.pid, info.version)})
+            else:
+                screen.say(f"AgentHost {info.version} is up; its home is {info.home}.")
+                screen.say(
+                    "Work for it: agenthost run NAME, in another terminal. Ctrl-C stops it and keeps every task."
+                )
+            async with _watching(host.api, screen, args.quiet):
+                await stop.wait()
+            screen.say("Stopping; unfinished tasks go on with the next start.")
+    return 0
+
+
+def _info(home: str, pid: int, version: str) -> dict[str, str | int]:
+    return {"home": home, "pid": pid, "version": version}
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    caught = (signal.SIGINT, signal.SIGTERM)
+    for number in caught:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _watching(api: HostApi, screen: Screen, quiet: bool) -> AsyncGenerator[None]:
+    async with asyncio.TaskGroup() as outer:
+        watcher = None if quiet else outer.create_task(_watch_all(api, screen))
+        try:
+            yield
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+
+
+async def _watch_all(api: HostApi, screen: Screen) -> None:
+    # A group of its own: cancelling it cancels every follower in it.
+    async with asyncio.TaskGroup() as group:
+        await _watch(api, screen, group)
+
+
+async def _watch(api: HostApi, screen: Screen, group: asyncio.TaskGroup) -> None:
+    """Tell what the tasks at work do, a line an event. Of those that were there at the start, only what is new."""
+    following: dict[str, asyncio.Task[None]] = {}
+    first = True
+    while True:
+        for row in await api.tasks(Filter(states=UNFINISHED, roots_only=True, limit=NEWEST)):
+            if row.id not in following:
+                view = await read_view(api, row.id) if first else View(row.id)
+                following[row.id] = group.create_task(_tell(api, screen, view))
+        for task in [task for task, follower in following.items() if follower.done()]:
+            del following[task]
+        first = False
+        await asyncio.sleep(LOOK)
+
+
+async def _tell(api: HostApi, screen: Screen, view: View) -> None:
+    try:
+        async for item in api.follow(view.root, view.seen):
+            moments = view.take(item)
+            if screen.json and not isinstance(item, LiveDelta):
+                screen.line(jsonl.line(item))
+            for moment in [] if screen.json else moments:
+                screen.line(plain.line(view, moment))
+    except AgentHostError as error:
+        screen.say(f"{view.root}: {error.message}")

@@ -1,0 +1,171 @@
+"""One run's pid 1: builds the root, starts the run's first process, watches it, and says how it ended.
+
+Its end is the end of everything in its pid namespace: the kernel kills what is left.
+"""
+
+import array
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import time
+import traceback
+from typing import Any, NoReturn
+
+from agenthost.sandboxes.inside import cage, calls, linux, rooms, warm
+from agenthost.sandboxes.inside.watch import Watch
+
+# Longest message: argv and environment as the kernel allows them, and their JSON.
+_LONGEST = 64 * 1024 * 1024
+_FIRST_LOOK, _SLOWEST_LOOK = 0.03, 0.1
+
+
+def live(door: socket.socket, outer: tuple[int, int] | None, first: frozenset[str]) -> warm.Job:
+    """Be a run. `outer` is the user to map (None as root, who becomes the user that the request names).
+
+    Returns only in the run's first process, and there only where the interpreter that is here
+    shall run the program.
+    """
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        os.umask(0o022)
+        if outer is not None:
+            rooms.map_user(*outer)
+        rooms.loopback_up()
+        rooms.lay_out()
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # short of memory, the kernel ends this before anything of the host's
+        door.sendall(b"r")
+        request, files = _receive(door)
+        watch = _settle(request)
+        filter = calls.program(linux.MACHINE)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        pid = os.fork()
+    except BaseException:  # whatever it is, the host must hear of it
+        _end(door, {"error": traceback.format_exc()})
+    if pid == 0:
+        return _begin(door, request, files, filter, first)
+    _guard(door, pid, files, watch, request)
+
+
+def _receive(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The request: its length (8 bytes) with stdin, stdout and stderr, then JSON."""
+    files = array.array("i")
+    head, extra, _, _ = door.recvmsg(8, socket.CMSG_LEN(3 * files.itemsize))
+    if not head:
+        os._exit(0)  # never wanted
+    for _, _, data in extra:
+        files.frombytes(data[: len(data) - len(data) % files.itemsize])
+    (length,) = struct.unpack("=Q", head)
+    if length > _LONGEST or len(files) != 3:
+        raise ValueError("not a request")
+    body = bytearray()
+    while len(body) < length:
+        if not (piece := door.recv(min(length - len(body), 1 << 20))):
+            os._exit(0)
+        body += piece
+    return json.loads(body), list(files)
+
+
+def _settle(request: dict[str, Any]) -> Watch:
+    owner = request["owner"]
+    if owner is not None:
+        rooms.hand_over(f"{rooms.WORKSPACES}/{request['workspace']}", owner)
+    room = min(request["disk"], request["memory"])
+    rooms.move_in(request["workspace"], request["layer"], room, owner)
+    if owner is not None:
+        cage.become(owner)
+    return Watch(request["memory"], request["disk"], None if request["counted"] else request["processes"])
+
+
+def _begin(
+    door: socket.socket, request: dict[str, Any], files: list[int], filter: bytes, first: frozenset[str]
+) -> warm.Job:
+    """The run's first process: from here on it is somebody else's."""
+    try:
+        door.detach()
+        os.setsid()
+        for target, source in enumerate(files):
+            os.dup2(source, target)
+        linux.close_from(3)
+        linux.prctl(linux.PR_SET_DUMPABLE, 1)
+        cage.limits(
+            request["memory"], request["processes"], request["disk"], request["cpu_seconds"], request["counted"]
+        )
+        cage.pin(request["cpu"], request["turn"])
+        cage.lock(filter)
+        os.chdir("/workspace")
+        os.chdir(request["cwd"] or ".")
+    except OSError as problem:
+        _fail(126, f"sandbox: {problem}")
+    os.environ.clear()
+    os.environ.update(request["env"])
+    argv: list[str] = request["argv"]
+    if (job := warm.plan(argv, request["env"], first)) is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        return job
+    cage.plain_signals()
+    try:
+        os.execvp(argv[0], argv)
+    except FileNotFoundError:
+        _fail(127, f"sandbox: {argv[0]}: not found")
+    except (OSError, ValueError) as problem:
+        _fail(126, f"sandbox: {argv[0]}: {problem}")
+
+
+def _fail(code: int, text: str) -> NoReturn:
+    os.write(2, text.encode("utf-8", "replace") + b"\n")
+    os._exit(code)
+
+
+def _guard(door: socket.socket, pid: int, files: list[int], watch: Watch, request: dict[str, Any]) -> NoReturn:
+    """Wait for the first process to end or to go too far."""
+    try:
+        nothing = os.open("/dev/null", os.O_RDWR)
+        for number in (0, 1, 2, *files):
+            os.dup2(nothing, number)
+        pause = _FIRST_LOOK
+        while (code := _reap(pid)) is None:
+            if signal.sigtimedwait([signal.SIGCHLD], pause) is None:
+                began = time.monotonic()
+                if limit := watch.over():
+                    _end(door, {"limit": limit, "exit": 137})
+                # A look costs at most a tenth of the time between looks.
+                pause = min(max(pause * 1.3, 10 * (time.monotonic() - began)), max(_SLOWEST_LOOK, pause))
+        answer: dict[str, Any] = {"exit": code}
+        if watch.over_disk():
+            answer["limit"] = "disk"
+        elif code == 128 + signal.SIGXCPU or (code == 137 and _spent() >= request["cpu_seconds"]):
+            answer["limit"] = "time"
+        _end(door, answer)
+    except BaseException:  # whatever it is, the host must hear of it
+        _end(door, {"error": traceback.format_exc()})
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _reap(pid: int) -> int | None:
+    """Collect what has ended; the first process's code (the shell's manner), None while it runs."""
+    code = None
+    while True:
+        try:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return code
+        if ended == 0:
+            return code
+        if ended == pid:
+            code = os.waitstatus_to_exitcode(status)
+            code = 128 - code if code < 0 else code
+
+
+def _end(door: socket.socket, answer: dict[str, Any]) -> NoReturn:
+    try:
+        door.sendall(json.dumps(answer).encode())
+    finally:
+        os._exit(0)

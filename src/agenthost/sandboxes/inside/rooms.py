@@ -1,0 +1,89 @@
+"""A run's own root: the read-only skeleton, its workspace, its packages, an empty /tmp and a small /proc."""
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+
+from agenthost.sandboxes.inside import linux
+
+SKELETON, NEW = "/skel", "/new"
+WORKSPACES, LAYERS = "/host/workspaces", "/host/layers"
+PACKAGES = "/opt/agenthost/packages"
+UID = 1000
+
+# What shows the machine rather than the run; hidden where the kernel can't leave it out by itself.
+_MASKED = "sys bus irq fs acpi scsi asound driver tty sysvipc dynamic_debug pressure".split()
+_MASKED += "sysrq-trigger kcore keys key-users timer_list kallsyms kmsg kpagecount kpageflags cmdline config.gz".split()
+_MASKED += "interrupts iomem ioports modules mtrr sched_debug slabinfo softirqs swaps vmallocinfo diskstats".split()
+
+
+def map_user(outer_uid: int, outer_gid: int) -> None:
+    """Be user 1000 in the new user namespace, and nobody else."""
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{UID} {outer_uid} 1"),
+        ("gid_map", f"{UID} {outer_gid} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def loopback_up() -> None:
+    """A loopback of the run's own: a server under test can be reached, the host's can't."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # SIOCSIFFLAGS with IFF_UP | IFF_RUNNING (linux/sockios.h, net/if.h)
+        fcntl.ioctl(probe, 0x8914, struct.pack("16sH22x", b"lo", 0x41))
+
+
+def _proc() -> None:
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    try:
+        linux.mount("proc", f"{NEW}/proc", "proc", flags, "subset=pid")
+        return
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:
+            raise
+    linux.mount("proc", f"{NEW}/proc", "proc", flags)  # before Linux 5.8
+    for name in _MASKED:
+        path = f"{NEW}/proc/{name}"
+        if os.path.isdir(path):
+            linux.mount("tmpfs", path, "tmpfs", flags | linux.MS_RDONLY, "size=4k")
+        elif os.path.exists(path):
+            linux.mount("/dev/null", path, None, linux.MS_BIND)
+
+
+def lay_out() -> None:
+    """What doesn't depend on the run, so that it can be done before there is one."""
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount(SKELETON, NEW, None, linux.MS_BIND | linux.MS_REC)
+    _proc()
+
+
+def move_in(workspace: str, layer: str, size: int, owner: int | None) -> None:
+    """Add the run's own folders and leave everything else behind.
+
+    `size` bounds /tmp and /dev/shm together, in bytes; `owner` is who they belong to.
+    """
+    mine = "" if owner is None else f",uid={owner},gid={owner}"
+    inodes = max(size // 4096, 64)
+    options = f"size={size},nr_inodes={inodes},mode=1777{mine}"
+    linux.mount("tmpfs", f"{NEW}/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
+    os.mkdir(f"{NEW}/tmp/.shm", 0o700)
+    os.chmod(f"{NEW}/tmp/.shm", 0o1777)
+    if owner is not None:
+        os.chown(f"{NEW}/tmp/.shm", owner, owner)
+    linux.mount(f"{WORKSPACES}/{workspace}", f"{NEW}/workspace", None, linux.MS_BIND)
+    if layer:
+        linux.mount(f"{LAYERS}/{layer}", f"{NEW}{PACKAGES}", None, linux.MS_BIND)
+    linux.pivot_into(NEW)
+
+
+def hand_over(folder: str, owner: int) -> None:
+    """Give everything in `folder` to `owner`. Links are never followed, and set-id bits go with the change."""
+    os.chown(folder, owner, owner, follow_symlinks=False)
+    for _, folders, files, parent in os.fwalk(folder, follow_symlinks=False):
+        for name in (*folders, *files):
+            if os.stat(name, dir_fd=parent, follow_symlinks=False).st_uid != owner:
+                os.chown(name, owner, owner, dir_fd=parent, follow_symlinks=False)

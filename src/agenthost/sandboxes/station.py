@@ -1,0 +1,209 @@
+"""The host's side of the launcher: starts bwrap, knocks for runs, hears when they are gone."""
+
+import array
+import asyncio
+import json
+import os
+import socket
+import struct
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from agenthost.core.errors import Temporary
+
+# Runs whose namespaces are made before they are wanted.
+SPARE = 2
+_START_SECONDS = 20.0
+_STDERR = 8192
+
+
+class NotStarted(Exception):
+    """The launcher didn't come up; the text is what bwrap or Python said."""
+
+
+class Door:
+    """One run as the host sees it: its socket, and `gone`, done when nothing of it is left.
+
+    `gone` holds the wait status of the run's pid 1, -1 where there was none, None where the launcher died.
+    """
+
+    def __init__(self, station: "Station", number: str, side: socket.socket, gone: "asyncio.Future[int | None]") -> None:
+        self._station = station
+        self._number = number
+        self._side = side
+        self.gone = gone
+        self.why = ""
+
+    async def ask(self, request: dict[str, Any], files: Sequence[int]) -> None:
+        """Send the request with stdin, stdout and stderr."""
+        body = json.dumps(request).encode()
+        handles = array.array("i", files)
+        try:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)]
+            self._side.sendmsg([struct.pack("=Q", len(body))], rights)
+            await asyncio.get_running_loop().sock_sendall(self._side, body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it died; `gone` and the missing answer say so
+
+    def kill(self) -> None:
+        """End the run and everything it started, at once."""
+        self._station.send(f"kill {self._number}".encode())
+
+    def answer(self) -> dict[str, Any]:
+        """What the run's pid 1 said at its end; empty where it was killed."""
+        said = bytearray()
+        try:
+            while piece := self._side.recv(65536):
+                said += piece
+        except (BlockingIOError, ConnectionResetError):
+            pass
+        return json.loads(said[1:]) if len(said) > 1 else {}
+
+    def close(self) -> None:
+        self._side.close()
+
+
+class Station:
+    """One launcher. When it dies every run of it is gone, and `alive` is False."""
+
+    def __init__(self, process: Process, control: socket.socket) -> None:
+        self._process = process
+        self._control = control
+        self._doors: dict[str, Door] = {}
+        self._spare: deque[Door] = deque()
+        self._count = 0
+        self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.alive = True
+        asyncio.get_running_loop().add_reader(control, self._hear)
+
+    @classmethod
+    async def start(cls, command: Sequence[str], control: socket.socket, far: socket.socket) -> "Station":
+        """Start `command`, which holds the end `far` of the control socket. Raises NotStarted."""
+        control.setblocking(False)
+        try:
+            # pipes for all three, so that the interpreter inside sets its streams up as a run's will be
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, pass_fds=(far.fileno(),), env={}, cwd="/"
+            )
+        except OSError as problem:
+            control.close()
+            raise NotStarted(str(problem)) from problem
+        finally:
+            far.close()
+        station = cls(process, control)
+        try:
+            done, _ = await asyncio.wait([station._up], timeout=_START_SECONDS)
+        except BaseException:
+            await station.close()
+            raise
+        if not done or station._up.exception() is not None:
+            await station.close()
+            said = await process.stderr.read(_STDERR) if process.stderr else b""
+            raise NotStarted(said.decode("utf-8", "replace").strip() or "the launcher didn't answer")
+        return station
+
+    def take(self) -> Door:
+        """A run that waits for its request. Raises Temporary where the launcher is gone."""
+        door = None
+        while self._spare and door is None:
+            if (spare := self._spare.popleft()).gone.done():
+                spare.close()
+            else:
+                door = spare
+        door = door or self._knock()
+        while len(self._spare) < SPARE and self.alive:
+            self._spare.append(self._knock())
+        return door
+
+    def send(self, message: bytes) -> None:
+        if self.alive:
+            try:
+                self._control.send(message)
+            except OSError:
+                self._dead()
+
+    def _knock(self) -> Door:
+        if not self.alive:
+            raise Temporary("The sandbox's launcher ended; it is started again with the next run.", code="sandbox")
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        self._count += 1
+        number = str(self._count)
+        door = Door(self, number, near, asyncio.get_running_loop().create_future())
+        self._doors[number] = door
+        try:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [far.fileno()]))]
+            self._control.sendmsg([f"start {number}".encode()], rights)
+        except OSError:
+            self._dead()
+        finally:
+            far.close()
+        return door
+
+    def _hear(self) -> None:
+        try:
+            while message := self._control.recv(1024):
+                self._take_in(message.decode("utf-8", "replace"))
+            self._dead()
+        except BlockingIOError:
+            return
+        except OSError:
+            self._dead()
+
+    def _take_in(self, message: str) -> None:
+        if message == "up":
+            if not self._up.done():
+                self._up.set_result(None)
+            return
+        _, number, status, *why = message.split(" ", 3)
+        door = self._doors.pop(number)
+        door.why = "".join(why)
+        if not door.gone.done():
+            door.gone.set_result(int(status))
+
+    def _dead(self) -> None:
+        if not self.alive:
+            return
+        self.alive = False
+        asyncio.get_running_loop().remove_reader(self._control)
+        self._control.close()
+        if not self._up.done():
+            self._up.set_exception(NotStarted("the launcher ended"))
+            self._up.exception()  # seen: nobody may be waiting
+        for door in self._doors.values():
+            if not door.gone.done():
+                door.gone.set_result(None)
+        self._doors.clear()
+        while self._spare:
+            self._spare.popleft().close()
+
+    async def close(self) -> None:
+        """End the launcher and everything in it."""
+        self._dead()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        if self._process.returncode is None:
+            try:
+                self._process.kill()
+            except ProcessLookupError:
+                pass
+        await self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The pid of bwrap."""
+        return self._process.pid
+
+
+def sockets() -> tuple[socket.socket, socket.socket]:
+    """A control socket: the host's end, the launcher's end. Whole messages, with descriptors."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def pipe() -> tuple[int, int]:
+    """A pipe whose host end doesn't block: (read end, write end), the read end the host's."""
+    inner, outer = os.pipe()
+    os.set_blocking(inner, False)
+    return inner, outer

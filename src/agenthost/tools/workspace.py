@@ -95,7 +95,8 @@ def _tool(
     parameters: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         parameters["required"] = list(required)
-    return WorkspaceTool(ToolSpec(name, description, parameters, read_only=read_only, idempotent=True), function)
+    spec = ToolSpec(name, description, parameters, read_only=read_only, idempotent=True, workspace=True)
+    return WorkspaceTool(spec, function)
 
 
 async def _list_files(arguments: dict[str, Any], context: ToolContext) -> ToolResult:

@@ -1,5 +1,6 @@
 """`Client`: the use-cases of a host over HTTP."""
 
+import io
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -96,7 +97,7 @@ class Client(HostApi):
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         path = path_of("files") + "?" + urlencode({"name": name, "media_type": media_type})
         # The host refuses what is too large by its length, before a byte of it is sent.
-        body = await self._transport.call("POST", path, data=content, expect100=bool(content))
+        body = await self._transport.call("POST", path, data=io.BytesIO(content), expect100=bool(content))
         return self._read(body, FilePart)
 
     async def get_file(self, digest: str) -> bytes:

@@ -86,8 +86,15 @@ async def read_json(request: Request, type: type[T]) -> T:
 def query(request: Request, name: str, type: type[T], default: T) -> T:
     """A query parameter as a value. Raises BadInput that names it."""
     text = request.query_params.get(name)
-    if text is None:
-        return default
+    return default if text is None else _convert(name, text, type)
+
+
+def query_all(request: Request, name: str, type: Any) -> tuple[Any, ...]:
+    """Every value of a query parameter that may stand more than once. Raises BadInput that names it."""
+    return tuple(_convert(name, text, type) for text in request.query_params.getlist(name))
+
+
+def _convert(name: str, text: str, type: type[T]) -> T:
     try:
         return msgspec.convert(text, type, strict=False)
     except msgspec.ValidationError as error:

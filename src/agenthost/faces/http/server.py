@@ -14,15 +14,15 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.app import application
+from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.streams import ABORT, Closing, StreamSettings
 from agenthost.wire import sockets as local
-from agenthost.wire.problems import MEDIA_TYPE, encode_problem, problem_of
 
 _HEADERS = 1024 * 1024  # Last-Event-ID names every task of a tree
 
@@ -50,12 +50,15 @@ async def serve(api: HostApi, socket: Path, settings: ServeSettings | None = Non
     listener = await asyncio.to_thread(local.listen, socket)
     which = local.identity(socket)
     server = _Server(_config(application(api, closing, settings.streams), settings), settings.grace)
+    failure: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run_on(listener), name="http")
             await server.ready.wait()
             try:
                 yield
+            except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
+                failure = error
             finally:
                 # The file goes first: who comes now finds no host, not one that is on its way out.
                 local.remove(socket, which)
@@ -65,6 +68,8 @@ async def serve(api: HostApi, socket: Path, settings: ServeSettings | None = Non
     finally:
         listener.close()
         local.remove(socket, which)
+    if failure is not None:
+        raise failure
 
 
 def _config(app: Any, settings: ServeSettings) -> uvicorn.Config:
@@ -130,7 +135,7 @@ class _Server(uvicorn.Server):
 
 
 def _guarded(allowed: frozenset[int]) -> type[H11Protocol]:
-    """The protocol of a connection, for the users allowed; anybody else gets a word and is cut off."""
+    """The protocol of a connection, for the users allowed; anybody else is refused, whatever is asked."""
 
     class Guarded(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -138,8 +143,7 @@ def _guarded(allowed: frozenset[int]) -> type[H11Protocol]:
             connection = transport.get_extra_info("socket")
             user = local.peer_uid(connection) if connection is not None else None
             if user is not None and user not in allowed:
-                transport.write(_forbidden(user))
-                transport.close()
+                self.app = _forbidden(user)
                 return
             inner = self.app
 
@@ -152,9 +156,7 @@ def _guarded(allowed: frozenset[int]) -> type[H11Protocol]:
     return Guarded
 
 
-def _forbidden(user: int) -> bytes:
+def _forbidden(user: int) -> ASGIApp:
     error = AgentHostError(f"this host belongs to another user, and user id {user} is not served")
     error.code = "forbidden"
-    body = encode_problem(problem_of(error, 403))
-    head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return head.encode() + body
+    return problem(error, 403)

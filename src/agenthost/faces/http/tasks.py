@@ -11,7 +11,7 @@ from agenthost.core.api import HostApi, Order
 from agenthost.core.lifecycle import State
 from agenthost.core.parts import Message
 from agenthost.core.ports import Filter
-from agenthost.faces.http.bodies import answer, edge, query, read_json
+from agenthost.faces.http.bodies import answer, edge, query, query_all, read_json
 from agenthost.wire.bodies import CancelBody, Found, ReplyBody, TaskPage
 
 MOST_LISTED = 1000
@@ -35,7 +35,7 @@ class Tasks:
         limit = max(1, min(MOST_LISTED, query(request, "limit", int, 50)))
         wanted = Filter(
             namespace=query(request, "namespace", str, "default"),
-            states=msgspec.convert(tuple(request.query_params.getlist("state")), tuple[State, ...]),
+            states=query_all(request, "state", State),
             root=query(request, "root", str, ""),
             roots_only=query(request, "roots_only", bool, False),
             name=query(request, "name", str, ""),

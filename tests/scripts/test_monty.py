@@ -217,3 +217,18 @@ async def test_sets_come_out_in_one_order(scripts: MontyScripts) -> None:
 async def test_an_expression_may_call_the_script_s_functions(scripts: MontyScripts) -> None:
     answer = await scripts.evaluate(Evaluation({"v": "double(n)"}, {"n": 2}, "def double(x):\n    return x * 2"))
     assert answer == Value({"v": 4})
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [("range(3)", [0, 1, 2]), ("{'a': 1}.items()", [["a", 1]]), ("{'a': 1}.keys()", ["a"]), ("'range'", "range")],
+)
+async def test_what_is_a_list_in_all_but_type_comes_out_as_a_list(source: str, value: object) -> None:
+    scripts = MontyScripts()
+    try:
+        found = await scripts.evaluate(Evaluation({"it": source}, {}))
+    finally:
+        await scripts.close()
+
+    assert isinstance(found, Value)
+    assert found.values == {"it": value}

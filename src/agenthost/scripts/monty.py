@@ -21,7 +21,7 @@ from agenthost.core.events import ScriptRequest, Value
 from agenthost.core.ports import Evaluation
 from agenthost.scripts import calls
 from agenthost.scripts.rewrite import MISSING
-from agenthost.scripts.source import Fed
+from agenthost.scripts.source import LISTED, Fed
 from agenthost.scripts.values import plain
 
 # Monty hands these to us, and we refuse: a script that reads them could not be run again to the same end.
@@ -188,7 +188,7 @@ def _fed(evaluation: Evaluation) -> Fed:
             hint = nearest(evaluation.function, sorted(defined))
             raise Permanent(f"the script has no function '{evaluation.function}'. {hint}", code="script-error")
         named = ", ".join(f"{name}={_OWN}{name}" for name in evaluation.names)
-        fed.glue(f"{evaluation.function}({named})")
+        fed.glue(f"{LISTED}({evaluation.function}({named}))")
         return fed
     fed.glue("{")
     for name, source in evaluation.expressions.items():

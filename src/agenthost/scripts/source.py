@@ -19,6 +19,13 @@ class _Piece(Struct, frozen=True):
     rewritten: Rewritten
 
 
+LISTED = (
+    "(lambda value: list(value) if type(value).__name__ in "
+    "('range', 'dict_keys', 'dict_values', 'dict_items') else value)"
+)
+"""Makes a list of what is one in all but type; without it, Monty hands such a value out as its text."""
+
+
 class Fed:
     """A text to feed, built piece by piece."""
 
@@ -51,7 +58,7 @@ class Fed:
         source = source.strip()
         name = f"'{source}'"
         tree = _tree(source, name, expression=True)
-        self.glue("(")
+        self.glue(f"{LISTED}(")
         self._add(name, source, tree)
         # The line break ends a comment that the expression may end with.
         self.glue("\n)")

@@ -102,9 +102,19 @@ def test_ctrl_c_twice_cancels() -> None:
     terminal.until("coder")
     terminal.process.send_signal(signal.SIGINT)
     terminal.until("Ctrl-C again cancels it")
+    time.sleep(0.3)
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
     assert "cancelled: Ctrl-C twice" in terminal.shown
+
+
+def test_one_key_press_that_arrives_twice_is_one() -> None:
+    terminal = Terminal("endless")
+    terminal.until("coder")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert "cancelled:" not in terminal.shown
 
 
 def test_ctrl_c_with_a_running_host_stops_following_only() -> None:

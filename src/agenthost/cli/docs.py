@@ -64,8 +64,9 @@ def _parser(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def _words(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     for action in parser._actions:  # pyright: ignore[reportPrivateUsage]
-        if isinstance(action.choices, dict):
-            return cast("dict[str, argparse.ArgumentParser]", action.choices)
+        choices: object = action.choices
+        if isinstance(choices, dict):
+            return cast("dict[str, argparse.ArgumentParser]", choices)
     return {}
 
 

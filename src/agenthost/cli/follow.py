@@ -26,6 +26,8 @@ FRAME = 0.1
 """Seconds between two drawings of the live display."""
 SECOND_PRESS = 1.5
 """Seconds in which a second Ctrl-C cancels."""
+ECHO = 0.1
+"""Seconds in which another SIGINT is the same key press: the terminal and a parent process may both send it."""
 PAGE = 1000
 
 
@@ -292,13 +294,14 @@ class _Following:
         return 130
 
     async def _second_press(self) -> bool:
-        deadline = asyncio.get_running_loop().time() + SECOND_PRESS
+        began = asyncio.get_running_loop().time()
+        deadline = began + SECOND_PRESS
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             try:
                 heard = await asyncio.wait_for(self._queue.get(), left)
             except TimeoutError:
                 return False
-            if isinstance(heard, Pressed):
+            if isinstance(heard, Pressed) and asyncio.get_running_loop().time() - began > ECHO:
                 return True
             if isinstance(heard, Over):
                 return False

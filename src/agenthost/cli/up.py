@@ -14,13 +14,12 @@ from agenthost.cli.render.view import View
 from agenthost.cli.screen import Screen
 from agenthost.core.api import HostApi, LiveDelta
 from agenthost.core.errors import AgentHostError
-from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
+from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
 
 LOOK = 0.5
 """Seconds between two looks for tasks that began."""
 NEWEST = 200
-UNFINISHED: tuple[State, ...] = tuple(state for state in LIFECYCLE if state not in FINAL)
 
 
 def parser(verb: str) -> Parser:
@@ -85,15 +84,15 @@ async def _watch_all(api: HostApi, screen: Screen) -> None:
 
 async def _watch(api: HostApi, screen: Screen, group: asyncio.TaskGroup) -> None:
     """Tell what the tasks at work do, a line an event. Of those that were there at the start, only what is new."""
-    following: dict[str, asyncio.Task[None]] = {}
+    known: set[str] = set()
     first = True
     while True:
-        for row in await api.tasks(Filter(states=UNFINISHED, roots_only=True, limit=NEWEST)):
-            if row.id not in following:
+        rows = await api.tasks(Filter(roots_only=True, limit=NEWEST))
+        for row in rows:
+            if row.id not in known and not (first and row.state in FINAL):
                 view = await read_view(api, row.id) if first else View(row.id)
-                following[row.id] = group.create_task(_tell(api, screen, view))
-        for task in [task for task, follower in following.items() if follower.done()]:
-            del following[task]
+                group.create_task(_tell(api, screen, view))
+        known = {row.id for row in rows}
         first = False
         await asyncio.sleep(LOOK)
 

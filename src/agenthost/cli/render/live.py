@@ -1,5 +1,7 @@
 """For a terminal: what goes on now, a few lines below the story, drawn anew several times a second."""
 
+import textwrap
+
 from rich.console import Console, Group, RenderableType
 from rich.spinner import Spinner
 from rich.table import Table
@@ -40,15 +42,13 @@ class Frames:
         for look in active[:MOST_TASKS]:
             sign = Text(self._glyphs.ask, "bold yellow") if look.state == "asking" else self._spinner
             table.add_row(sign, self._name(look), Text(self._doing(look), "dim"), self._elapsed(look, now))
-        table.add_row("", *self._totals(now, len(active) - MOST_TASKS))
+        if len(self._view.tasks) > 1:
+            table.add_row("", *self._totals(now, len(active) - MOST_TASKS))
         return Group(*pieces, table)
 
     def _words(self, look: Look) -> RenderableType:
-        lines, _ = bounded(look.words[-4000:], 400, tail=True)
-        wrapped: list[str] = []
-        for line in lines[-STREAMED_LINES:]:
-            wide = self._width - 4
-            wrapped += [line[at : at + wide] for at in range(0, len(line), wide)] or [""]
+        lines, _ = bounded(look.words[-4000:], STREAMED_LINES, tail=True)
+        wrapped = [piece for line in lines for piece in textwrap.wrap(line, self._width - 4) or [""]]
         bar = f"  {self._glyphs.bar} "
         return Text("\n".join(bar + cut(line, self._width - 4) for line in wrapped[-STREAMED_LINES:]), "dim")
 
@@ -69,6 +69,8 @@ class Frames:
         else:
             words = one_line(describe(doing.command), self._width)
         more = f"  (+{len(opened) - 1})" if len(opened) > 1 else ""
+        if look.usage.total:
+            more += f"  {count(look.usage.total)} tokens"
         return words + (f"  attempt {doing.attempt}" if doing.attempt > 1 else "") + more
 
     def _elapsed(self, look: Look, now: float) -> Text:

@@ -23,16 +23,16 @@ from agenthost.core.api import HostApi, Order
 from agenthost.core.errors import BadInput, Unavailable
 
 NAME = "sketch-to-code"
-SCRIPTED = "scripted:sketch-to-code"
+PLAYBOOK = "playbook.yaml"
 SEEING = ("vision", "-vl", "vl:", "llava", "gemma3", "pixtral", "minicpm-v", "moondream")
 """Parts of the names of local models that read pictures."""
 
 
 class Choice(Struct, frozen=True):
-    """Which model plays: `""` is what `default` means; why, for the person."""
+    """Which model plays: `""` is what `default` means; why, for the person, empty for the scripted one."""
 
     model: str
-    why: str
+    why: str = ""
 
 
 def parser(verb: str) -> Parser:
@@ -49,6 +49,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     example = examples() / NAME
     async with door.host(work=True) as host:
         choice = await choose(args.model, os.environ, await host.api.secrets(), screen)
+        choice = choice or Choice(f"scripted:{example / PLAYBOOK}")
         _introduce(screen, choice)
         await _apply(host.api, example)
         sketch = await put(host.api, args.file or str(example / "sketch.png"))
@@ -66,8 +67,8 @@ def examples() -> Path:
     raise Unavailable("the examples are not there; install AgentHost again, from a wheel or a whole checkout")
 
 
-async def choose(asked: str, environ: Mapping[str, str], secrets: list[str], screen: Screen) -> Choice:
-    """The model that was asked for or set, else one that runs here and is agreed to, else the scripted one."""
+async def choose(asked: str, environ: Mapping[str, str], secrets: list[str], screen: Screen) -> Choice | None:
+    """The model that was asked for or set, else one that runs here and is agreed to, else None."""
     if asked:
         return Choice(asked, "as you asked")
     if environ.get("AGENTHOST_MODEL"):
@@ -85,7 +86,7 @@ async def choose(asked: str, environ: Mapping[str, str], secrets: list[str], scr
         screen.say(
             f"Found {found.provider} on this machine. To use it: AGENTHOST_MODEL={shlex.quote(model)} agenthost demo"
         )
-    return Choice(SCRIPTED, "")
+    return None
 
 
 def _agreed(screen: Screen, question: str) -> bool:
@@ -97,7 +98,7 @@ def _agreed(screen: Screen, question: str) -> bool:
 
 def _introduce(screen: Screen, choice: Choice) -> None:
     screen.say("A sketch goes in, a checked program comes out.", "bold")
-    if choice.model != SCRIPTED:
+    if choice.why:
         screen.say(f"The model: {choice.model or 'default'} ({choice.why}).")
         return
     screen.say("No model is connected, so a *scripted* model plays: fixed replies, written by us.")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from agenthost.cli.render.story import WIDEST, Barred, Glyphs
 from agenthost.cli.render.view import View
-from agenthost.cli.render.words import clean, count, duration, money, size
+from agenthost.cli.render.words import clean, count, duration, model_name, money, size
 from agenthost.cli.screen import Screen
 from agenthost.core.api import Artifact, HostApi, TaskDetail
 from agenthost.core.lifecycle import FINAL
@@ -45,7 +45,7 @@ def usage(entries: list[LedgerEntry]) -> list[Line]:
     """The ledger by agent and model. An attempt whose answer was never seen counts at its worst case."""
     lines: dict[tuple[str, str], Line] = {}
     for entry in entries:
-        line = lines.setdefault((entry.agent, entry.model), Line(entry.agent, entry.model))
+        line = lines.setdefault((entry.agent, entry.model), Line(entry.agent, model_name(entry.model)))
         spent = entry.spent if entry.settled and entry.spent is not None else entry.worst
         line.calls += 1
         line.tokens += spent.tokens

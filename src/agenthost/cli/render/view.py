@@ -27,7 +27,7 @@ from agenthost.cli.render.moments import (
     WentBack,
     Wrote,
 )
-from agenthost.cli.render.words import arguments, one_line
+from agenthost.cli.render.words import arguments, model_name, one_line
 from agenthost.core import events
 from agenthost.core.api import LiveDelta
 from agenthost.core.commands import Ask, CallModel, CallTool, Command, Evaluate, RunCommand, StartChild, Wait
@@ -211,7 +211,7 @@ class View:
         spec = event.spec
         look.kind, look.name, look.role = spec.kind, spec.name, spec.role.rpartition("/")[2]
         look.parent, look.began, look.workspace = spec.parent, at, spec.workspace
-        look.model = look.model or spec.model
+        look.model = look.model or model_name(spec.model)
         if spec.parent and spec.parent_command and not look.step:
             look.step = step_of(spec.parent_command)
         files = tuple(part for part in spec.message.parts if isinstance(part, FilePart))
@@ -229,7 +229,7 @@ class View:
             moments.append(Asks(task=look.id, at=at, ask=command))
         if isinstance(command, CallModel):
             look.words, look.thinking, look.calling = "", False, ""
-            look.model = command.model if not look.model or look.model == "default" else look.model
+            look.model = model_name(command.model) if look.model in ("", "default") else look.model
         return moments
 
     def _attempt(self, look: Look, command: StartChild | RunCommand | CallTool, at: float) -> list[Moment]:
@@ -298,7 +298,7 @@ class View:
 
     def _said(self, look: Look, command: CallModel, answer: ModelAnswer, seconds: float, at: float) -> Said:
         model = answer.model or command.model
-        look.model = model
+        look.model = model_name(model)
         look.turns += 1
         look.usage = Usage(look.usage.input + answer.usage.input, look.usage.output + answer.usage.output)
         prices = self._prices.get(model) or self._prices.get(command.model)
@@ -312,7 +312,7 @@ class View:
             task=look.id,
             at=at,
             text=answer.text,
-            model=model,
+            model=look.model,
             usage=answer.usage,
             seconds=seconds,
             cost=cost,
@@ -352,7 +352,7 @@ def describe(command: Command) -> str:
     """A command in a few words."""
     match command:
         case CallModel():
-            return f"the model {command.model}"
+            return f"the model {model_name(command.model)}"
         case CallTool():
             words = arguments(command.arguments, 60)
             return f"{command.tool} {words}".rstrip()

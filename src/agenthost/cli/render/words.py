@@ -80,3 +80,8 @@ def arguments(values: dict[str, Any], width: int) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         pieces.append(f"{key}={one_line(text, 40)}")
     return one_line("  ".join(pieces), width)
+
+
+def model_name(name: str) -> str:
+    """A model's name as it is shown: of a scripted one without the file that it plays."""
+    return "scripted" if name.startswith("scripted:") else name

@@ -156,9 +156,9 @@ class Host:
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         """Keep a file that somebody gave."""
-        facts = check_file(name, content, (), self.settings.files)
-        kept = await self._adapters.blobs.put(content)
-        return FilePart(kept, media_type or facts.media_type, len(content), name)
+        # A workspace's file comes with its type, and may be empty or not what its name says.
+        found = media_type or check_file(name, content, (), self.settings.files).media_type
+        return FilePart(await self._adapters.blobs.put(content), found, len(content), name)
 
     async def get_file(self, digest: str) -> bytes:
         """A file by content hash."""

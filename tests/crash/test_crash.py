@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.crash.server import Provider
 
 from agenthost.core.events import Answered, Asked, Claimed, Doubted, Recorded
 from agenthost.core.lifecycle import FINAL
@@ -26,6 +25,7 @@ from agenthost.core.models import ModelAnswer
 from agenthost.core.ports import Filter, LedgerEntry
 from agenthost.host.host import open_host
 from agenthost.host.settings import load
+from tests.crash.server import Provider
 
 ORDERS = 3
 HERE = Path(__file__).parent
@@ -48,15 +48,22 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def start_worker(home: Path) -> subprocess.Popen[bytes]:
-    log = open(home / "worker.log", "ab")
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.worker", str(home), str(ORDERS)],
-        cwd=HERE.parent.parent,
-        env=environment(home),
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    with (home / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.worker", str(home), str(ORDERS)],
+            cwd=HERE.parent.parent,
+            env=environment(home),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def await_start(home: Path, worker: subprocess.Popen[bytes]) -> None:
+    """Until the worker says that its host is open, or has ended."""
+    before = len(lines(home / "starts.jsonl"))
+    while len(lines(home / "starts.jsonl")) == before and worker.poll() is None:
+        time.sleep(0.005)
 
 
 def kill_at_random(home: Path, kills: int, draw: random.Random) -> int:
@@ -64,7 +71,10 @@ def kill_at_random(home: Path, kills: int, draw: random.Random) -> int:
     for count in range(kills):
         worker = start_worker(home)
         try:
-            worker.wait(timeout=draw.uniform(0.35, 1.3))
+            # Mostly while it works, now and then while it starts.
+            if draw.random() < 0.9:
+                await_start(home, worker)
+            worker.wait(timeout=draw.uniform(0.02, 0.9))
         except subprocess.TimeoutExpired:
             os.kill(worker.pid, signal.SIGKILL)
             worker.wait()
@@ -202,7 +212,7 @@ def test_killed_at_any_moment_work_is_neither_lost_nor_done_twice(tmp_path: Path
         with Provider(HERE / "playbook.yaml", home / "provider", latency=15) as provider:
             (home / "agenthost.toml").write_text(
                 '[models]\ndefault = "fake:m"\n'
-                f'[models.providers.fake]\nbase-url = "{provider.url}"\n'
+                f'[models.providers.fake]\nbase-url = "{provider.url}"\nlabels = true\n'
                 "[tools]\n" + "".join(f'{name} = "tests.crash.tools:{name}"\n' for name in ("pay", "book", "look"))
             )
             kills += kill_at_random(home, min(25, crashes - kills), draw)

@@ -7,6 +7,7 @@ has seen stands in HOME/seen.jsonl, what it was asked and said in HOME/answers.j
 import asyncio
 import hashlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,10 +25,10 @@ class Note:
     """Appends lines to a file; a line is written whole or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "ab", buffering=0)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def __call__(self, value: object) -> None:
-        self._file.write(json.dumps(value).encode() + b"\n")
+        os.write(self._file, json.dumps(value).encode() + b"\n")
 
 
 async def follow(host: Host, task: str, seen: Note) -> None:
@@ -67,7 +68,8 @@ async def main(home: Path, orders: int) -> None:
         following = [group.create_task(follow(host, row.id, seen)) for row in rows]
         await asyncio.gather(*following)
         answering.cancel()
-    assert all((await host.task(row.id)).row.state in FINAL for row in rows)
+    ended = [(await host.task(row.id)).row.state for row in rows]
+    assert all(state in FINAL for state in ended), ended
     await host.close()
 
 

@@ -99,7 +99,7 @@ class Library:
 
     def tool_names(self) -> list[str]:
         """The names that a manifest may give as tools."""
-        return self._tools.names()
+        return [*self._tools.names(), "ask"]
 
     def kind(self, name: str, namespace: str = "default") -> str:
         """Whether a name is an agent's or a workflow's. Raises NotFound with the nearest known."""

@@ -93,7 +93,12 @@ def _devices(at: str) -> list[str]:
     arguments = ["--dir", f"{at}/dev"]
     for name in _DEVICES:
         arguments += ["--dev-bind", f"/dev/{name}", f"{at}/dev/{name}"]
-    links = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+    links = {
+        "fd": "/proc/self/fd",
+        "stdin": "/proc/self/fd/0",
+        "stdout": "/proc/self/fd/1",
+        "stderr": "/proc/self/fd/2",
+    }
     for name, target in {**links, "shm": "/tmp/.shm"}.items():
         arguments += ["--symlink", target, f"{at}/dev/{name}"]
     return arguments

@@ -55,7 +55,9 @@ def _copy_distribution(name: str, target: Path) -> None:
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as problem:
-        raise Unavailable(f"The sandbox's runtime needs {name}, and it isn't installed. Install agenthost again.") from problem
+        raise Unavailable(
+            f"The sandbox's runtime needs {name}, and it isn't installed. Install agenthost again."
+        ) from problem
     for file in distribution.files or ():
         if ".." in file.parts or file.suffix == ".pyc":
             continue

@@ -111,7 +111,7 @@ def command(bwrap: str, places: Places, control: int, root: bool) -> list[str]:
             arguments += ["--cap-add", f"CAP_{name}"]
     else:
         arguments += ["--unshare-user"]
-    arguments += [*_system("", places), *_devices(""), "--proc", "/proc", "--dir", "/tmp", "--dir", NEW]
+    arguments += [*_system("", places), *_devices(""), "--proc", "/proc", "--dir", "/tmp", "--dir", NEW, "--dir", PACKAGES]
     inside = Path(__file__).parent / "inside"
     arguments += ["--ro-bind", str(inside), f"{LIBRARY}/agenthost/sandboxes/inside"]
     arguments += ["--tmpfs", SKELETON, *_system(SKELETON, places), *_devices(SKELETON)]

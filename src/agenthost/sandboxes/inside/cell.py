@@ -31,15 +31,16 @@ def live(door: socket.socket, outer: tuple[int, int] | None, first: frozenset[st
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         os.umask(0o022)
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         if outer is not None:
-            rooms.map_user(*outer)
+            rooms.map_user(proc, *outer)
         rooms.loopback_up()
         rooms.lay_out()
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # short of memory, the kernel ends this before anything of the host's
         door.sendall(b"r")
         request, files = _receive(door)
-        watch = _settle(request)
+        watch = _settle(request, proc)
         filter = calls.program(linux.MACHINE)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         pid = os.fork()
@@ -69,14 +70,15 @@ def _receive(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(body), list(files)
 
 
-def _settle(request: dict[str, Any]) -> Watch:
+def _settle(request: dict[str, Any], proc: int) -> Watch:
     owner = request["owner"]
     if owner is not None:
         rooms.hand_over(f"{rooms.WORKSPACES}/{request['workspace']}", owner)
     room = min(request["disk"], request["memory"])
     rooms.move_in(request["workspace"], request["layer"], room, owner)
     if owner is not None:
-        cage.become(owner)
+        cage.become(owner, proc)
+    os.close(proc)
     return Watch(request["memory"], request["disk"], None if request["counted"] else request["processes"])
 
 

@@ -19,15 +19,16 @@ _MASKED += "sysrq-trigger kcore keys key-users timer_list kallsyms kmsg kpagecou
 _MASKED += "interrupts iomem ioports modules mtrr sched_debug slabinfo softirqs swaps vmallocinfo diskstats".split()
 
 
-def map_user(outer_uid: int, outer_gid: int) -> None:
-    """Be user 1000 in the new user namespace, and nobody else."""
+def map_user(proc: int, outer_uid: int, outer_gid: int) -> None:
+    """Be user 1000 in the new user namespace, and nobody else. `proc` is an open /proc that can be written."""
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{UID} {outer_uid} 1"),
         ("gid_map", f"{UID} {outer_gid} 1"),
     ):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        file = os.open(f"self/{name}", os.O_WRONLY, dir_fd=proc)
+        os.write(file, text.encode())
+        os.close(file)
 
 
 def loopback_up() -> None:
@@ -38,7 +39,8 @@ def loopback_up() -> None:
 
 
 def _proc() -> None:
-    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    """Read-only: a run that writes oom_score_adj would have the kernel end the host's processes first."""
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY
     try:
         linux.mount("proc", f"{NEW}/proc", "proc", flags, "subset=pid")
         return
@@ -49,7 +51,7 @@ def _proc() -> None:
     for name in _MASKED:
         path = f"{NEW}/proc/{name}"
         if os.path.isdir(path):
-            linux.mount("tmpfs", path, "tmpfs", flags | linux.MS_RDONLY, "size=4k")
+            linux.mount("tmpfs", path, "tmpfs", flags, "size=4k")
         elif os.path.exists(path):
             linux.mount("/dev/null", path, None, linux.MS_BIND)
 

@@ -71,6 +71,7 @@ def _become_fresh(words: Sequence[str], argv: list[str], path: str, first: froze
     main.__dict__.update({"__annotations__": {}, "__builtins__": sys.modules["builtins"]})
     main.__loader__ = sys.modules["_frozen_importlib"].BuiltinImporter
     sys.modules["__main__"] = main
+    sys.executable = f"/opt/agenthost/bin/{os.path.basename(words[0])}"
     sys.argv[:] = argv
     sys.orig_argv[:] = list(words)
     sys.path[:] = [path, *(entry for entry in sys.path[1:])]

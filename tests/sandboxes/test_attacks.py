@@ -44,7 +44,9 @@ async def test_the_hosts_loopback_is_not_reachable(sandbox: Bubblewrap, workspac
         with socket.create_connection(("127.0.0.1", port)):  # it can be reached from here
             pass
         said = await attempt(
-            sandbox, workspace, f"import socket\ntry: socket.create_connection(('127.0.0.1', {port}), 3)\nexcept OSError as e: print(type(e).__name__)"
+            sandbox,
+            workspace,
+            f"import socket\ntry: socket.create_connection(('127.0.0.1', {port}), 3)\nexcept OSError as e: print(type(e).__name__)",
         )
     assert said == "ConnectionRefusedError"
 
@@ -121,13 +123,27 @@ async def test_the_hosts_environment_is_not_there(
     try:
         if not (await sandbox.available()).available:
             pytest.skip("no sandbox here")
-        outcome = await shell(sandbox, workspace, "env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'")
+        outcome = await shell(
+            sandbox, workspace, "env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'"
+        )
     finally:
         await sandbox.close()
     assert b"PATH=" in outcome.stdout
     assert b"very-secret" not in outcome.stdout
     names = set(re.findall(rb"^([A-Z_]+)=", outcome.stdout, re.M))
-    assert names <= {b"PATH", b"HOME", b"LANG", b"TMPDIR", b"PYTHONDONTWRITEBYTECODE", b"PYTEST_ADDOPTS", b"PWD", b"OLDPWD", b"SHLVL", b"_", b"LC_CTYPE"}
+    assert names <= {
+        b"PATH",
+        b"HOME",
+        b"LANG",
+        b"TMPDIR",
+        b"PYTHONDONTWRITEBYTECODE",
+        b"PYTEST_ADDOPTS",
+        b"PWD",
+        b"OLDPWD",
+        b"SHLVL",
+        b"_",
+        b"LC_CTYPE",
+    }
 
 
 async def test_proc_shows_the_run_alone(sandbox: Bubblewrap, workspace: Path) -> None:
@@ -163,13 +179,24 @@ print('alive')
 
 async def test_only_harmless_devices_are_there(sandbox: Bubblewrap, workspace: Path) -> None:
     outcome = await shell(sandbox, workspace, "ls /dev; mknod /tmp/d b 8 0 2>/dev/null && echo made")
-    assert outcome.stdout.decode().split() == ["fd", "full", "null", "random", "shm", "stderr", "stdin", "stdout", "urandom", "zero"]
+    assert outcome.stdout.decode().split() == [
+        "fd",
+        "full",
+        "null",
+        "random",
+        "shm",
+        "stderr",
+        "stdin",
+        "stdout",
+        "urandom",
+        "zero",
+    ]
 
 
 async def test_the_hosts_python_packages_are_not_there(sandbox: Bubblewrap, workspace: Path) -> None:
     code = "import importlib.util as u; print([n for n in ('agenthost', 'aiohttp', 'msgspec', 'pip', 'numpy') if u.find_spec(n)])"
     assert await attempt(sandbox, workspace, code) == "[]"
-    assert (await shell(sandbox, workspace, f"exec python -c \"{code}\"")).stdout == b"[]\n"
+    assert (await shell(sandbox, workspace, f'exec python -c "{code}"')).stdout == b"[]\n"
 
 
 # --- writing ----------------------------------------------------------------------------------
@@ -208,7 +235,11 @@ async def test_links_left_in_the_workspace_do_not_lead_the_next_run_out(
     outside.mkdir()
     (outside / "file").write_text("mine")
     before = outside.stat()
-    await shell(sandbox, workspace, f"ln -s {outside} way; ln -s {outside}/file f; ln -s / root; ln -s /etc/passwd p; ln /etc/passwd hard")
+    await shell(
+        sandbox,
+        workspace,
+        f"ln -s {outside} way; ln -s {outside}/file f; ln -s / root; ln -s /etc/passwd p; ln /etc/passwd hard",
+    )
     outcome = await shell(sandbox, workspace, "cat way/file f; echo x > f; echo y > way/new; ls hard")
     assert b"mine" not in outcome.stdout
     assert (outside / "file").read_text() == "mine"
@@ -219,7 +250,9 @@ async def test_links_left_in_the_workspace_do_not_lead_the_next_run_out(
 
 
 async def test_set_id_files_can_not_be_made(sandbox: Bubblewrap, workspace: Path) -> None:
-    code = CALL + """
+    code = (
+        CALL
+        + """
 open('f', 'w').close()
 path = os.fsencode('/workspace/f')
 print(call(90, 53, *((path, 0o4755) if X86 else (-100, path, 0o4755))), call(268, 53, -100, path, 0o2755))
@@ -228,6 +261,7 @@ print(call(257, 56, -100, b'/workspace/g', os.O_CREAT | os.O_WRONLY, 0o4755), ca
 print(call(437, 437, -100, b'/workspace/h', 0, 24), call(452, 452, -100, path, 0o4755, 0))
 print(call(268, 53, -100, path, 0o755))
 """
+    )
     assert (await attempt(sandbox, workspace, code)).split() == ["EPERM"] * 5 + ["ENOSYS"] * 2 + ["done"]
     assert not [path for path in workspace.iterdir() if path.stat().st_mode & 0o6000]
 
@@ -266,11 +300,14 @@ async def test_dangerous_system_calls_are_refused_by_the_filter(sandbox: Bubblew
 
 
 async def test_no_namespace_can_be_made_by_clone_either(sandbox: Bubblewrap, workspace: Path) -> None:
-    code = CALL + """
+    code = (
+        CALL
+        + """
 for flag in (0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
     print(call(56, 220, flag | 17, 0, 0, 0, 0))
 print(call(135, 92, 0x0040000), call(135, 92, 0xffffffff))
 """
+    )
     assert (await attempt(sandbox, workspace, code)).split() == ["EPERM"] * 8 + ["done"]
 
 
@@ -381,7 +418,9 @@ async def test_deleted_files_that_are_still_open_count(sandbox: Bubblewrap, work
 
 
 async def test_folders_that_are_shut_or_too_deep_hide_nothing(sandbox: Bubblewrap, workspace: Path) -> None:
-    shut = "import os\nos.mkdir('d')\nfor n in range(12): open(f'd/{n}', 'wb').write(b'x' * 1_000_000)\nos.chmod('d', 0)"
+    shut = (
+        "import os\nos.mkdir('d')\nfor n in range(12): open(f'd/{n}', 'wb').write(b'x' * 1_000_000)\nos.chmod('d', 0)"
+    )
     assert (await ended_by(sandbox, workspace, shut, SandboxPolicy(timeout=20, disk=8 * MIB))).limit == "disk"
     await shell(sandbox, workspace, "chmod 700 d && rm -rf d")
     deep = "import os\nfor n in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)\nopen('big', 'wb').write(b'x' * 1_000_000)"

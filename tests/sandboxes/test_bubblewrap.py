@@ -96,7 +96,9 @@ async def test_closing_ends_the_launcher_and_what_runs_in_it(sandbox: Bubblewrap
         await python(sandbox, workspace, "print(1)")
 
 
-async def test_the_sandbox_ends_with_its_host(cache: Path, workspaces: Path, workspace: Path, sandbox: Bubblewrap) -> None:
+async def test_the_sandbox_ends_with_its_host(
+    cache: Path, workspaces: Path, workspace: Path, sandbox: Bubblewrap
+) -> None:
     code = f"""
 import asyncio
 from pathlib import Path
@@ -178,7 +180,12 @@ def as_user(code: str, *before: str) -> str:
                 command[len(before)] = _system_python()
             os.chown(base, 65534, 65534)
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
-        env = {"PATH": "/usr/bin:/bin", "HOME": str(base), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(base),
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, cwd="/")
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -211,7 +218,7 @@ def test_an_ordinary_user_has_the_same_sandbox() -> None:
 def test_where_namespaces_are_forbidden_it_refuses_and_names_the_fix() -> None:
     if shutil.which("unshare") is None or (os.geteuid() == 0 and shutil.which("setpriv") is None):
         pytest.skip("unshare or setpriv is missing")
-    forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all \"$@\""
+    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
     probe = subprocess.run(["unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces"], check=False)
     if probe.returncode:
         pytest.skip("user namespaces are forbidden here anyway")
@@ -222,10 +229,19 @@ def test_where_namespaces_are_forbidden_it_refuses_and_names_the_fix() -> None:
 
 
 async def test_a_policy_that_makes_no_sense_is_refused(sandbox: Bubblewrap, workspace: Path) -> None:
-    for policy in (SandboxPolicy(network="all"), SandboxPolicy(memory=1), SandboxPolicy(timeout=0), SandboxPolicy(processes=0)):
+    for policy in (
+        SandboxPolicy(network="all"),
+        SandboxPolicy(memory=1),
+        SandboxPolicy(timeout=0),
+        SandboxPolicy(processes=0),
+    ):
         with pytest.raises(BadInput):
             await sandbox.run(SandboxRun(("true",), str(workspace), policy))
-    for run in (SandboxRun((), str(workspace)), SandboxRun(("a\0b",), str(workspace)), SandboxRun(("true",), str(workspace), env=(("A=B", ""),))):
+    for run in (
+        SandboxRun((), str(workspace)),
+        SandboxRun(("a\0b",), str(workspace)),
+        SandboxRun(("true",), str(workspace), env=(("A=B", ""),)),
+    ):
         with pytest.raises(BadInput):
             await sandbox.run(run)
     with pytest.raises(BadInput, match="Make it first"):

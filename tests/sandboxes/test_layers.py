@@ -39,12 +39,18 @@ def cache(tmp_path: Path) -> Path:
 
 async def test_packages_are_there_as_module_and_command(sandbox: Bubblewrap, workspace: Path, index: Path) -> None:
     policy = SandboxPolicy(timeout=30, packages=("greeting>=1",))
-    for argv in (("python", "-c", "import greeting; greeting.main()"), ("sh", "-c", "greet"), ("sh", "-c", "exec python -c 'import greeting; greeting.main()'")):
+    for argv in (
+        ("python", "-c", "import greeting; greeting.main()"),
+        ("sh", "-c", "greet"),
+        ("sh", "-c", "exec python -c 'import greeting; greeting.main()'"),
+    ):
         outcome = await sandbox.run(SandboxRun(argv, str(workspace), policy))
         assert outcome.stdout == b"hello from a wheel\n", outcome
     without = await sandbox.run(SandboxRun(("python", "-c", "import greeting"), str(workspace)))
     assert b"ModuleNotFoundError" in without.stderr
-    write = await sandbox.run(SandboxRun(("sh", "-c", "echo x > /opt/agenthost/packages/greeting.py"), str(workspace), policy))
+    write = await sandbox.run(
+        SandboxRun(("sh", "-c", "echo x > /opt/agenthost/packages/greeting.py"), str(workspace), policy)
+    )
     assert write.exit_code != 0
 
 
@@ -72,7 +78,10 @@ async def test_a_source_package_is_not_built_on_the_host(sandbox: Bubblewrap, in
     import tarfile
 
     ran = tmp_path / "ran"
-    files = {"setup.py": f"open({str(ran)!r}, 'w')\nimport setuptools; setuptools.setup(name='evil', version='1.0')", "PKG-INFO": META.format(name="evil")}
+    files = {
+        "setup.py": f"open({str(ran)!r}, 'w')\nimport setuptools; setuptools.setup(name='evil', version='1.0')",
+        "PKG-INFO": META.format(name="evil"),
+    }
     with tarfile.open(index / "evil-1.0.tar.gz", "w:gz") as archive:
         for name, text in files.items():
             entry = tarfile.TarInfo(f"evil-1.0/{name}")

@@ -65,7 +65,10 @@ class Bubblewrap:
             for argv in (("python", "-c", "print(1)"), ("sh", "-c", "exec python -c 'print(1)'")):
                 outcome = await self.run(SandboxRun(argv, str(probe), SandboxPolicy(timeout=20)))
                 if outcome.stdout != b"1\n":
-                    said = outcome.stderr.decode("utf-8", "replace")[-400:] or f"exit code {outcome.exit_code} {outcome.limit}"
+                    said = (
+                        outcome.stderr.decode("utf-8", "replace")[-400:]
+                        or f"exit code {outcome.exit_code} {outcome.limit}"
+                    )
                     return Availability(False, f"{' '.join(argv)} fails in the sandbox: {said}", "see docs/sandbox.md")
         except Temporary as problem:
             return await asyncio.to_thread(diagnose.after, problem.message)

@@ -20,7 +20,9 @@ def _no(detail: str, fix: str) -> Availability:
 def before(bwrap: str) -> Availability | None:
     """What is missing for certain, or None."""
     if sys.platform != "linux":
-        return _no(f"bubblewrap runs on Linux only, and this is {sys.platform}", "run AgentHost in a Linux machine or WSL 2")
+        return _no(
+            f"bubblewrap runs on Linux only, and this is {sys.platform}", "run AgentHost in a Linux machine or WSL 2"
+        )
     if platform.machine() not in ("x86_64", "aarch64"):
         return _no(f"there is no system call filter for {platform.machine()}", "run AgentHost on x86_64 or aarch64")
     if shutil.which(bwrap) is None:
@@ -44,7 +46,10 @@ def after(said: str) -> Availability:
     )
     for name, bad, good in settings:
         if _read(f"/proc/sys/{name}") == bad:
-            return _no(f"this system forbids user namespaces ({name.replace('/', '.')} is {bad}): {said}", f"sudo sysctl -w {good}")
+            return _no(
+                f"this system forbids user namespaces ({name.replace('/', '.')} is {bad}): {said}",
+                f"sudo sysctl -w {good}",
+            )
     if _in_container():
         return _no(f"this container forbids namespaces: {said}", f"start the container with {_CONTAINER}")
     return _no(f"bubblewrap can't start: {said}", "see docs/sandbox.md, 'When it does not start'")

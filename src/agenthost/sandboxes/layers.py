@@ -26,9 +26,13 @@ def normal(packages: Sequence[str]) -> tuple[str, ...]:
         try:
             requirement = Requirement(package)
         except InvalidRequirement as problem:
-            raise BadInput(f"'{package}' is no Python requirement. Write a name and versions: requests>=2.32,<3.") from problem
+            raise BadInput(
+                f"'{package}' is no Python requirement. Write a name and versions: requests>=2.32,<3."
+            ) from problem
         if requirement.url is not None:
-            raise BadInput(f"'{package}' names an address. Packages come from the configured index: write {requirement.name}.")
+            raise BadInput(
+                f"'{package}' names an address. Packages come from the configured index: write {requirement.name}."
+            )
         found.add(str(requirement))
     return tuple(sorted(found))
 
@@ -91,7 +95,9 @@ class Layers:
         if process.returncode:
             last = "\n".join(said.decode("utf-8", "replace").strip().splitlines()[-8:])
             names = ", ".join(wanted)
-            raise Permanent(f"The packages {names} can't be installed for the sandbox. uv says:\n{last}", code="packages")
+            raise Permanent(
+                f"The packages {names} can't be installed for the sandbox. uv says:\n{last}", code="packages"
+            )
 
 
 def _uv() -> str:
@@ -105,4 +111,6 @@ def _uv() -> str:
     try:
         return uv.find_uv_bin()
     except FileNotFoundError as problem:
-        raise Unavailable(f"uv is damaged ({problem}). Run: {sys.executable} -m pip install --force-reinstall uv") from problem
+        raise Unavailable(
+            f"uv is damaged ({problem}). Run: {sys.executable} -m pip install --force-reinstall uv"
+        ) from problem

@@ -11,8 +11,10 @@ from agenthost.sandboxes.inside.rooms import LAYERS, NEW, PACKAGES, SKELETON, WO
 HOME = "/opt/agenthost"
 LIBRARY = f"{HOME}/launcher"
 # For the layout of a run's root the launcher needs these, of the real root where it has them.
-CAPABILITIES = ("SYS_ADMIN", "SYS_PTRACE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "FOWNER", "KILL", "NET_ADMIN")
-CAPABILITIES += ("DAC_OVERRIDE", "DAC_READ_SEARCH")
+CAPABILITIES = (
+    "SYS_ADMIN", "SYS_PTRACE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "FOWNER", "KILL", "NET_ADMIN",
+    "DAC_OVERRIDE", "DAC_READ_SEARCH",
+)  # fmt: skip
 START = (
     f"import sys; first = frozenset(sys.modules); sys.path.insert(0, {LIBRARY!r}); "
     "from agenthost.sandboxes.inside.launcher import main; main(first)()"
@@ -93,7 +95,12 @@ def _devices(at: str) -> list[str]:
     arguments = ["--dir", f"{at}/dev"]
     for name in _DEVICES:
         arguments += ["--dev-bind", f"/dev/{name}", f"{at}/dev/{name}"]
-    links = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+    links = {
+        "fd": "/proc/self/fd",
+        "stdin": "/proc/self/fd/0",
+        "stdout": "/proc/self/fd/1",
+        "stderr": "/proc/self/fd/2",
+    }
     for name, target in {**links, "shm": "/tmp/.shm"}.items():
         arguments += ["--symlink", target, f"{at}/dev/{name}"]
     return arguments
@@ -111,7 +118,18 @@ def command(bwrap: str, places: Places, control: int, root: bool) -> list[str]:
             arguments += ["--cap-add", f"CAP_{name}"]
     else:
         arguments += ["--unshare-user"]
-    arguments += [*_system("", places), *_devices(""), "--proc", "/proc", "--dir", "/tmp", "--dir", NEW, "--dir", PACKAGES]
+    arguments += [
+        *_system("", places),
+        *_devices(""),
+        "--proc",
+        "/proc",
+        "--dir",
+        "/tmp",
+        "--dir",
+        NEW,
+        "--dir",
+        PACKAGES,
+    ]
     inside = Path(__file__).parent / "inside"
     arguments += ["--ro-bind", str(inside), f"{LIBRARY}/agenthost/sandboxes/inside"]
     arguments += ["--tmpfs", SKELETON, *_system(SKELETON, places), *_devices(SKELETON)]

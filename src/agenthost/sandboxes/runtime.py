@@ -4,6 +4,7 @@ import asyncio
 import compileall
 import hashlib
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -55,7 +56,9 @@ def _copy_distribution(name: str, target: Path) -> None:
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as problem:
-        raise Unavailable(f"The sandbox's runtime needs {name}, and it isn't installed. Install agenthost again.") from problem
+        raise Unavailable(
+            f"The sandbox's runtime needs {name}, and it isn't installed. Install agenthost again."
+        ) from problem
     for file in distribution.files or ():
         if ".." in file.parts or file.suffix == ".pyc":
             continue
@@ -84,8 +87,7 @@ def _assemble(folder: Path, python: Path) -> None:
 
 
 def _places(cache: Path, workspaces: Path) -> Places:
-    import json
-
+    cache = cache.resolve()
     python = interpreter()
     answer = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, check=True)
     prefix, site = json.loads(answer.stdout)
@@ -110,4 +112,4 @@ def _places(cache: Path, workspaces: Path) -> Places:
 
 async def places(cache: Path, workspaces: Path) -> Places:
     """The folders that the sandbox is made from; the runtime is assembled where it isn't there yet."""
-    return await asyncio.to_thread(_places, cache.resolve(), workspaces)
+    return await asyncio.to_thread(_places, cache, workspaces)

@@ -30,7 +30,9 @@ class Door:
     `gone` holds the wait status of the run's pid 1, -1 where there was none, None where the launcher died.
     """
 
-    def __init__(self, station: "Station", number: str, side: socket.socket, gone: "asyncio.Future[int | None]") -> None:
+    def __init__(
+        self, station: "Station", number: str, side: socket.socket, gone: "asyncio.Future[int | None]"
+    ) -> None:
         self._station = station
         self._number = number
         self._side = side

@@ -44,7 +44,7 @@ def live(door: socket.socket, outer: tuple[int, int] | None, first: frozenset[st
         filter = calls.program(linux.MACHINE)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         pid = os.fork()
-    except BaseException:  # whatever it is, the host must hear of it
+    except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
         _end(door, {"error": traceback.format_exc()})
     if pid == 0:
         return _begin(door, request, files, filter, first)
@@ -142,7 +142,7 @@ def _guard(door: socket.socket, pid: int, files: list[int], watch: Watch, reques
         elif code == 128 + signal.SIGXCPU or (code == 137 and _spent() >= request["cpu_seconds"]):
             answer["limit"] = "time"
         _end(door, answer)
-    except BaseException:  # whatever it is, the host must hear of it
+    except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
         _end(door, {"error": traceback.format_exc()})
 
 

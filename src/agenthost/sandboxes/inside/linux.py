@@ -80,7 +80,9 @@ def prctl(option: int, first: int = 0, second: int = 0) -> None:
 
 def close_from(first: int) -> None:
     """Close every descriptor from `first` on."""
-    done = LIBC.syscall(ctypes.c_long(_CLOSE_RANGE), ctypes.c_ulong(first), ctypes.c_ulong(0xFFFFFFFF), ctypes.c_long(0))
+    done = LIBC.syscall(
+        ctypes.c_long(_CLOSE_RANGE), ctypes.c_ulong(first), ctypes.c_ulong(0xFFFFFFFF), ctypes.c_long(0)
+    )
     if done < 0:
         if ctypes.get_errno() != errno.ENOSYS:
             raise OSError(ctypes.get_errno(), "close_range")

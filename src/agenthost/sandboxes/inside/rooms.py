@@ -14,9 +14,12 @@ PACKAGES = "/opt/agenthost/packages"
 UID = 1000
 
 # What shows the machine rather than the run; hidden where the kernel can't leave it out by itself.
-_MASKED = "sys bus irq fs acpi scsi asound driver tty sysvipc dynamic_debug pressure".split()
-_MASKED += "sysrq-trigger kcore keys key-users timer_list kallsyms kmsg kpagecount kpageflags cmdline config.gz".split()
-_MASKED += "interrupts iomem ioports modules mtrr sched_debug slabinfo softirqs swaps vmallocinfo diskstats".split()
+_MASKED = (
+    "sys", "bus", "irq", "fs", "acpi", "scsi", "asound", "driver", "tty", "sysvipc", "dynamic_debug",
+    "pressure", "sysrq-trigger", "kcore", "keys", "key-users", "timer_list", "kallsyms", "kmsg", "kpagecount",
+    "kpageflags", "cmdline", "config.gz", "interrupts", "iomem", "ioports", "modules", "mtrr", "sched_debug",
+    "slabinfo", "softirqs", "swaps", "vmallocinfo", "diskstats",
+)  # fmt: skip
 
 
 def map_user(proc: int, outer_uid: int, outer_gid: int) -> None:

@@ -20,11 +20,11 @@ Job = Callable[[], None]
 
 def plain(argv: Sequence[str]) -> Sequence[str]:
     """A shell line that only names a Python command, as that command; anything else as it is."""
-    if len(argv) == 3 and argv[0] in ("sh", "/bin/sh", "bash", "/bin/bash") and argv[1] == "-c":
-        if _PLAIN_LINE.fullmatch(argv[2]):
-            words = argv[2].split(" ")
-            if words[0] in NAMES:
-                return [word for word in words if word]
+    shell = len(argv) == 3 and argv[0] in ("sh", "/bin/sh", "bash", "/bin/bash") and argv[1] == "-c"
+    if shell and _PLAIN_LINE.fullmatch(argv[2]):
+        words = argv[2].split()
+        if words[0] in NAMES:
+            return words
     return argv
 
 
@@ -115,7 +115,7 @@ class _Program:
             self._run()
         except SystemExit:
             raise
-        except BaseException as problem:  # the program's own, told as the interpreter tells it
+        except BaseException as problem:  # noqa: BLE001 - the program's own, told as the interpreter tells it
             _report(problem, self._name, self._source)
             if isinstance(problem, KeyboardInterrupt):
                 _interrupted()

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from agenthost.core.sandboxes import SandboxRun
 from agenthost.sandboxes.bubblewrap import Bubblewrap
-from agenthost.sandboxes.outer import interpreter
 
 ROUNDS, WARM_UP, AT_ONCE, SECONDS = 100, 10, 8, 3.0
 
@@ -59,7 +58,7 @@ async def main() -> None:
         said = await sandbox.available()
         if not said.available:
             sys.exit(f"not measured: {said.detail}; {said.fix}")
-        python = str(interpreter())
+        python = sys.executable
         times: dict[str, list[float]] = {}
         for number in range(ROUNDS + WARM_UP):
             measured = {

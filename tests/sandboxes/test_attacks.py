@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agenthost.core.errors import Temporary
 from agenthost.core.sandboxes import MIB, SandboxOutcome, SandboxPolicy
 from agenthost.sandboxes.bubblewrap import Bubblewrap
 from agenthost.testing.sandboxes import python, shell
@@ -482,3 +483,27 @@ async def test_as_root_code_runs_as_a_user_of_its_own(sandbox: Bubblewrap, works
     outcome = await shell(sandbox, workspace, "cat ours && echo more >> ours && rm made")
     assert outcome.exit_code == 0, outcome
     assert (workspace / "ours").read_text() == "from the hostmore\n"
+
+
+async def test_a_link_put_in_a_workspaces_place_leads_nowhere(
+    sandbox: Bubblewrap, workspaces: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that shares the parent of another's workspace exchanges it just after the host looked."""
+    other = workspaces / "other"
+    other.mkdir()
+    (other / "theirs").write_text("x")
+    inner = workspace / "inner"
+    inner.mkdir()
+    look = sandbox._look
+
+    def then_exchange(folder: str) -> dict[str, object]:
+        seen = look(folder)
+        inner.rmdir()
+        inner.symlink_to("../other")
+        return seen
+
+    monkeypatch.setattr(sandbox, "_look", then_exchange)
+    with pytest.raises(Temporary, match="exchanged"):
+        await shell(sandbox, inner, "ls; touch in")
+    assert [path.name for path in other.iterdir()] == ["theirs"]
+    assert (other / "theirs").stat().st_uid == os.getuid()

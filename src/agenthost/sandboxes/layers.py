@@ -56,18 +56,18 @@ class Layers:
     async def have(self, packages: Sequence[str], tell: Callable[[str], None]) -> str:
         """Install what isn't there; the layer's key. Raises BadInput, Unavailable and Permanent (`packages`)."""
         key = layer_key(packages)
-        if not key or self._there(key):
+        if not key or await self._there(key):
             return key
         async with self._locks.setdefault(key, asyncio.Lock()):
-            if not self._there(key):
+            if not await self._there(key):
                 wanted = normal(packages)
                 tell("installing " + ", ".join(wanted))
                 await self._install(key, wanted)
                 tell("installed " + ", ".join(wanted))
         return key
 
-    def _there(self, key: str) -> bool:
-        return (self._folder / key).is_dir()
+    async def _there(self, key: str) -> bool:
+        return await asyncio.to_thread((self._folder / key).is_dir)
 
     async def _install(self, key: str, wanted: Sequence[str]) -> None:
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)

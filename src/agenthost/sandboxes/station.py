@@ -115,10 +115,12 @@ class Station:
                 spare.close()
             else:
                 door = spare
-        door = door or self._knock()
+        return door or self._knock()
+
+    def refill(self) -> None:
+        """Have spare runs made ready: after a request is on its way, so that it needn't wait for them."""
         while len(self._spare) < SPARE and self.alive:
             self._spare.append(self._knock())
-        return door
 
     def send(self, message: bytes) -> None:
         if self.alive:

@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import Any, NoReturn
 
-from agenthost.sandboxes.inside import cage, calls, linux, rooms, warm
+from agenthost.sandboxes.inside import cage, linux, rooms, warm
 from agenthost.sandboxes.inside.watch import Watch
 
 # Longest message: argv and environment as the kernel allows them, and their JSON.
@@ -22,7 +22,7 @@ _LONGEST = 64 * 1024 * 1024
 _FIRST_LOOK, _SLOWEST_LOOK = 0.03, 0.1
 
 
-def live(door: socket.socket, outer: tuple[int, int] | None, first: frozenset[str]) -> warm.Job:
+def live(door: socket.socket, outer: tuple[int, int] | None, filter: bytes, first: frozenset[str]) -> warm.Job:
     """Be a run. `outer` is the user to map (None as root, who becomes the user that the request names).
 
     Returns only in the run's first process, and there only where the interpreter that is here
@@ -41,7 +41,6 @@ def live(door: socket.socket, outer: tuple[int, int] | None, first: frozenset[st
         door.sendall(b"r")
         request, files = _receive(door)
         watch = _settle(request, proc)
-        filter = calls.program(linux.MACHINE)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         pid = os.fork()
     except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
@@ -72,11 +71,10 @@ def _receive(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 def _settle(request: dict[str, Any], proc: int) -> Watch:
     owner = request["owner"]
-    if owner is not None:
-        rooms.hand_over(f"{rooms.WORKSPACES}/{request['workspace']}", owner)
     room = min(request["disk"], request["memory"])
-    rooms.move_in(request["workspace"], request["layer"], room, owner)
+    rooms.move_in(request["workspace"], request["inode"], request["layer"], room, owner)
     if owner is not None:
+        rooms.hand_over("/workspace", owner)
         cage.become(owner, proc)
     os.close(proc)
     return Watch(request["memory"], request["disk"], None if request["counted"] else request["processes"])

@@ -66,10 +66,11 @@ def lay_out() -> None:
     _proc()
 
 
-def move_in(workspace: str, layer: str, size: int, owner: int | None) -> None:
+def move_in(workspace: str, inode: int, layer: str, size: int, owner: int | None) -> None:
     """Add the run's own folders and leave everything else behind.
 
     `size` bounds /tmp and /dev/shm together, in bytes; `owner` is who they belong to.
+    `inode` is the workspace's as the host saw it: a link put in its way meanwhile leads nowhere.
     """
     mine = "" if owner is None else f",uid={owner},gid={owner}"
     inodes = max(size // 4096, 64)
@@ -80,6 +81,8 @@ def move_in(workspace: str, layer: str, size: int, owner: int | None) -> None:
     if owner is not None:
         os.chown(f"{NEW}/tmp/.shm", owner, owner)
     linux.mount(f"{WORKSPACES}/{workspace}", f"{NEW}/workspace", None, linux.MS_BIND)
+    if os.stat(f"{NEW}/workspace").st_ino != inode:
+        raise OSError("the workspace was exchanged for another folder")
     if layer:
         linux.mount(f"{LAYERS}/{layer}", f"{NEW}{PACKAGES}", None, linux.MS_BIND)
     linux.pivot_into(NEW)

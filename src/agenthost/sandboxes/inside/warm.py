@@ -14,6 +14,9 @@ NAMES = ("python", "python3", "/opt/agenthost/bin/python", "/opt/agenthost/bin/p
 # A shell line made of these words means itself: no expansion, no operator, no quoting.
 _PLAIN_LINE = re.compile(r"[A-Za-z0-9_./:,@%+=-]+(?: +[A-Za-z0-9_./:,@%+=-]+)*")
 _KEPT = ("PYTHONDONTWRITEBYTECODE",)
+# Read once, at a process's start: by the interpreter, by libc.
+_READ_AT_START = ("PYTHON", "LC_", "LD_", "TZ", "MALLOC_", "GLIBC_")
+_PATH = os.environ.get("PATH")
 
 Job = Callable[[], None]
 
@@ -36,7 +39,9 @@ def plan(argv: Sequence[str], env: Mapping[str, str], first: frozenset[str]) -> 
     words = plain(argv)
     if len(words) < 2 or words[0] not in NAMES:
         return None
-    if any(name.startswith(("PYTHON", "LC_", "LD_")) and name not in _KEPT for name in env) or env["LANG"] != "C.UTF-8":
+    if any(name.startswith(_READ_AT_START) and name not in _KEPT for name in env):
+        return None
+    if env["LANG"] != "C.UTF-8" or env["PATH"] != _PATH:
         return None
     option, rest = words[1], list(words[2:])
     if option == "-c" and rest:

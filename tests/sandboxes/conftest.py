@@ -1,11 +1,33 @@
-"""A real bubblewrap sandbox for each test. Where there can't be one, its own reason is the skip's."""
+"""A real bubblewrap sandbox for each test. Where bwrap alone can't start either, tests are skipped with the reason."""
 
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from agenthost.sandboxes.bubblewrap import Bubblewrap
+
+
+def bwrap_works() -> bool:
+    """Whether there can be a sandbox here: nested namespaces by bwrap and util-linux alone."""
+    if shutil.which("bwrap") is None:
+        return False
+    probe = [
+        "bwrap",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--unshare-pid",
+        "--unshare-net",
+        "true",
+    ]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +55,7 @@ async def sandbox(cache: Path, workspaces: Path) -> AsyncIterator[Bubblewrap]:
     said = await sandbox.available()
     if not said.available:
         await sandbox.close()
+        assert not bwrap_works(), f"bwrap works here and the sandbox doesn't: {said.detail}"
         pytest.skip(f"no sandbox here: {said.detail}; {said.fix}")
     yield sandbox
     await sandbox.close()

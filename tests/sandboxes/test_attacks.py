@@ -12,7 +12,7 @@ import pytest
 from agenthost.core.errors import Temporary
 from agenthost.core.sandboxes import MIB, SandboxOutcome, SandboxPolicy
 from agenthost.sandboxes.bubblewrap import Bubblewrap
-from agenthost.testing.sandboxes import python, shell
+from agenthost.testing.sandboxes import begun, python, shell
 
 POLICY = SandboxPolicy(timeout=30)
 
@@ -507,3 +507,40 @@ async def test_a_link_put_in_a_workspaces_place_leads_nowhere(
         await shell(sandbox, inner, "ls; touch in")
     assert [path.name for path in other.iterdir()] == ["theirs"]
     assert (other / "theirs").stat().st_uid == os.getuid()
+
+
+async def test_a_run_can_not_reach_the_network_of_another_run(
+    sandbox: Bubblewrap, workspaces: Path, workspace: Path
+) -> None:
+    other = workspaces / "other"
+    other.mkdir()
+    serve = """
+import socket, time
+server = socket.create_server(('127.0.0.1', 8001))
+named = socket.socket(socket.AF_UNIX); named.bind('\\0neighbour'); named.listen()
+open('ready', 'w').close(); time.sleep(20)
+"""
+    serving = asyncio.get_running_loop().create_task(python(sandbox, other, serve))
+    try:
+        await begun(other / "ready")
+        reach = """
+import socket
+for family, address in ((socket.AF_INET, ('127.0.0.1', 8001)), (socket.AF_UNIX, '\\0neighbour')):
+    try: socket.socket(family).connect(address); print('reached')
+    except OSError as e: print(type(e).__name__)
+"""
+        assert (await attempt(sandbox, workspace, reach)).split() == ["ConnectionRefusedError"] * 2
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+async def test_every_mount_but_the_runs_own_is_read_only(sandbox: Bubblewrap, workspace: Path) -> None:
+    lines = (await attempt(sandbox, workspace, "print(open('/proc/self/mountinfo').read())")).splitlines()
+    mounts = {line.split()[4]: set(line.split()[5].split(",")) for line in lines}
+    assert {"/", "/usr", "/workspace", "/tmp", "/proc", "/etc"} <= set(mounts)
+    for place, flags in mounts.items():
+        assert "nosuid" in flags, place
+        if not place.startswith("/dev/"):
+            assert "nodev" in flags, place
+            assert ("rw" in flags) == (place in ("/workspace", "/tmp")), (place, flags)

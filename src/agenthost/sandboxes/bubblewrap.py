@@ -14,7 +14,7 @@ from agenthost.core.errors import BadInput, Temporary, Unavailable
 from agenthost.core.sandboxes import MIB, Availability, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.sandboxes import diagnose
 from agenthost.sandboxes.layers import Layers, normal
-from agenthost.sandboxes.outer import ENVIRONMENT, Places, command
+from agenthost.sandboxes.outer import ENVIRONMENT, command
 from agenthost.sandboxes.runtime import places
 from agenthost.sandboxes.station import NotStarted, Station, pipe, sockets
 from agenthost.sandboxes.streams import Collector, Feeder
@@ -39,7 +39,6 @@ class Bubblewrap:
         self._layers = Layers(cache / "layers")
         self._starting = asyncio.Lock()
         self._station: Station | None = None
-        self._places: Places | None = None
         self._root = os.geteuid() == 0
         self._turn = 0
         self._closed = False
@@ -120,11 +119,11 @@ class Bubblewrap:
     async def _start(self) -> Station:
         if (missing := await asyncio.to_thread(diagnose.before, self._bwrap)) is not None:
             raise NotStarted(missing.detail)
-        if self._places is None or not self._places.runtime.is_dir():
-            self._places = await places(self._cache, self._workspaces)
-        bwrap = shutil.which(self._bwrap) or self._bwrap
+        found = await places(self._cache, self._workspaces)
+        bwrap = await asyncio.to_thread(shutil.which, self._bwrap)
         near, far = sockets()
-        return await Station.start(command(bwrap, self._places, far.fileno(), self._root), near, far)
+        words = await asyncio.to_thread(command, bwrap or self._bwrap, found, far.fileno(), self._root)
+        return await Station.start(words, near, far)
 
     def _look(self, workspace: str) -> dict[str, Any]:
         """Of a request what the disk says: the workspace's place, its inode, and whose it shall be."""

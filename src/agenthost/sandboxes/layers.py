@@ -55,7 +55,7 @@ class Layers:
 
     async def have(self, packages: Sequence[str], tell: Callable[[str], None]) -> str:
         """Install what isn't there; the layer's key. Raises BadInput, Unavailable and Permanent (`packages`)."""
-        key = layer_key(packages)
+        key = await asyncio.to_thread(layer_key, packages) if packages else ""
         if not key or await self._there(key):
             return key
         async with self._locks.setdefault(key, asyncio.Lock()):

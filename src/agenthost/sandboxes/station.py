@@ -86,9 +86,17 @@ class Station:
         """Start `command`, which holds the end `far` of the control socket. Raises NotStarted."""
         control.setblocking(False)
         try:
+            # a session of its own: Ctrl-C in the host's terminal is the host's to handle;
             # pipes for all three, so that the interpreter inside sets its streams up as a run's will be
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, pass_fds=(far.fileno(),), env={}, cwd="/"
+                *command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                pass_fds=(far.fileno(),),
+                env={},
+                cwd="/",
+                start_new_session=True,
             )
         except OSError as problem:
             control.close()

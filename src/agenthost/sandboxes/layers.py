@@ -81,8 +81,7 @@ class Layers:
 
     async def _uv(self, target: Path, wanted: Sequence[str]) -> None:
         """Wheels only: what a source package does while it is built would be done on the host."""
-        command = [_uv(), "pip", "install", "--no-progress", "--only-binary", ":all:", "--link-mode", "copy"]
-        command += ["--compile-bytecode", "--python", str(interpreter()), "--target", str(target), "--", *wanted]
+        command = await asyncio.to_thread(_command, target, wanted)
         env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
         process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT, env=env)
         try:
@@ -98,6 +97,11 @@ class Layers:
             raise Permanent(
                 f"The packages {names} can't be installed for the sandbox. uv says:\n{last}", code="packages"
             )
+
+
+def _command(target: Path, wanted: Sequence[str]) -> list[str]:
+    command = [_uv(), "pip", "install", "--no-progress", "--only-binary", ":all:", "--link-mode", "copy"]
+    return [*command, "--compile-bytecode", "--python", str(interpreter()), "--target", str(target), "--", *wanted]
 
 
 def _uv() -> str:

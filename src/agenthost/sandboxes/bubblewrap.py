@@ -14,9 +14,9 @@ from agenthost.core.errors import BadInput, Temporary, Unavailable
 from agenthost.core.sandboxes import MIB, Availability, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.sandboxes import diagnose
 from agenthost.sandboxes.layers import Layers, normal
-from agenthost.sandboxes.outer import ENVIRONMENT, Places, command
+from agenthost.sandboxes.outer import ENVIRONMENT, command
 from agenthost.sandboxes.runtime import places
-from agenthost.sandboxes.station import Door, NotStarted, Station, pipe, sockets
+from agenthost.sandboxes.station import NotStarted, Station, pipe, sockets
 from agenthost.sandboxes.streams import Collector, Feeder
 
 # As root, a workspace's code runs as a user of its own out of this range, far above accounts and containers.
@@ -39,7 +39,6 @@ class Bubblewrap:
         self._layers = Layers(cache / "layers")
         self._starting = asyncio.Lock()
         self._station: Station | None = None
-        self._places: Places | None = None
         self._root = os.geteuid() == 0
         self._turn = 0
         self._closed = False
@@ -83,18 +82,17 @@ class Bubblewrap:
     async def run(self, run: SandboxRun) -> SandboxOutcome:
         """Run to the end. Raises Unavailable, BadInput (a request that can't be run), and Temporary
         (`sandbox`: the launcher died under it)."""
-        workspace = await asyncio.to_thread(self._relative, run.workspace)
         _check(run)
+        seen = await asyncio.to_thread(self._look, run.workspace)
         try:
             station = await self._launcher()
         except NotStarted as problem:
             told = await asyncio.to_thread(self._why, str(problem))
             raise Unavailable(f"There is no sandbox here: {told.detail}. To mend it: {told.fix}") from problem
         layer = await self._layers.have(run.policy.packages, lambda _: None)
-        owner = await asyncio.to_thread(self._owner, run.workspace) if self._root else None
         self._turn += 1
-        request = _request(run, workspace, layer, owner, self._turn)
-        return await _Visit(station.take(), run).outcome(request)
+        request = _request(run, layer, self._turn, self._root) | seen
+        return await _Visit(station, run).outcome(request)
 
     async def close(self) -> None:
         """End the launcher and every run."""
@@ -121,11 +119,17 @@ class Bubblewrap:
     async def _start(self) -> Station:
         if (missing := await asyncio.to_thread(diagnose.before, self._bwrap)) is not None:
             raise NotStarted(missing.detail)
-        if self._places is None or not self._places.runtime.is_dir():
-            self._places = await places(self._cache, self._workspaces)
-        bwrap = shutil.which(self._bwrap) or self._bwrap
+        found = await places(self._cache, self._workspaces)
+        bwrap = await asyncio.to_thread(shutil.which, self._bwrap)
         near, far = sockets()
-        return await Station.start(command(bwrap, self._places, far.fileno(), self._root), near, far)
+        words = await asyncio.to_thread(command, bwrap or self._bwrap, found, far.fileno(), self._root)
+        return await Station.start(words, near, far)
+
+    def _look(self, workspace: str) -> dict[str, Any]:
+        """Of a request what the disk says: the workspace's place, its inode, and whose it shall be."""
+        place = self._relative(workspace)
+        inode = os.lstat(self._workspaces / place).st_ino
+        return {"workspace": place, "inode": inode, "owner": _owner(inode) if self._root else None}
 
     def _relative(self, workspace: str) -> str:
         """The workspace's place under the workspaces, links resolved."""
@@ -137,14 +141,15 @@ class Bubblewrap:
             raise BadInput(f"The workspace {workspace} is no folder. Make it first.")
         return str(folder.relative_to(root))
 
-    def _owner(self, workspace: str) -> int:
-        """The user that a workspace's code runs as: the same each time, so that files needn't change hands."""
-        wanted = _FIRST_USER + os.stat(workspace).st_ino % _USERS
-        for line in Path("/proc/self/uid_map").read_text().splitlines():
-            inside, _, count = (int(word) for word in line.split())
-            if inside <= wanted < inside + count:
-                return wanted
-        return _NOBODY
+
+def _owner(inode: int) -> int:
+    """The user that a workspace's code runs as: the same each time, so that files needn't change hands."""
+    wanted = _FIRST_USER + inode % _USERS
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        inside, _, count = (int(word) for word in line.split())
+        if inside <= wanted < inside + count:
+            return wanted
+    return _NOBODY
 
 
 def _check(run: SandboxRun) -> None:
@@ -166,7 +171,7 @@ def _check(run: SandboxRun) -> None:
     normal(policy.packages)
 
 
-def _request(run: SandboxRun, workspace: str, layer: str, owner: int | None, turn: int) -> dict[str, Any]:
+def _request(run: SandboxRun, layer: str, turn: int, root: bool) -> dict[str, Any]:
     policy = run.policy
     release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
     env = {**ENVIRONMENT, "PYTEST_ADDOPTS": "-p no:cacheprovider", **dict(run.env)}
@@ -174,9 +179,7 @@ def _request(run: SandboxRun, workspace: str, layer: str, owner: int | None, tur
         "argv": run.argv,
         "env": env,
         "cwd": run.cwd,
-        "workspace": workspace,
         "layer": layer,
-        "owner": owner,
         "turn": turn,
         "memory": policy.memory,
         "disk": policy.disk,
@@ -184,15 +187,16 @@ def _request(run: SandboxRun, workspace: str, layer: str, owner: int | None, tur
         "cpu": policy.cpu,
         "cpu_seconds": math.ceil(policy.timeout * math.ceil(policy.cpu)) + 1,
         # Since Linux 5.14 processes are counted per user namespace; before, a user's are counted everywhere.
-        "counted": owner is not None or release >= (5, 14),
+        "counted": root or release >= (5, 14),
     }
 
 
 class _Visit:
     """One run from its request to its outcome."""
 
-    def __init__(self, door: Door, run: SandboxRun) -> None:
-        self._door = door
+    def __init__(self, station: Station, run: SandboxRun) -> None:
+        self._station = station
+        self._door = station.take()
         self._run = run
         self._limit = ""
 
@@ -214,6 +218,7 @@ class _Visit:
             finally:
                 for end in (in_far, out_far, err_far):
                     os.close(end)
+            self._station.refill()
             await self._gone(began)
             duration = time.monotonic() - began
             (stdout, cut_out), (stderr, cut_err) = (stream.finish() for stream in streams)
@@ -252,7 +257,10 @@ class _Visit:
         answer = self._door.answer()
         status = self._door.gone.result()
         if "error" in answer:
-            raise Temporary(f"The sandbox could not be made for this run: {answer['error']}", code="sandbox")
+            trace: str = answer["error"].strip()
+            raise Temporary(
+                f"The sandbox could not be made for this run: {trace.splitlines()[-1]}", code="sandbox", trace=trace
+            )
         limit: str = answer.get("limit") or self._limit
         code: int = answer.get("exit", _KILLED)
         if not answer and not limit:

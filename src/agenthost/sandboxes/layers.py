@@ -55,19 +55,19 @@ class Layers:
 
     async def have(self, packages: Sequence[str], tell: Callable[[str], None]) -> str:
         """Install what isn't there; the layer's key. Raises BadInput, Unavailable and Permanent (`packages`)."""
-        key = layer_key(packages)
-        if not key or self._there(key):
+        key = await asyncio.to_thread(layer_key, packages) if packages else ""
+        if not key or await self._there(key):
             return key
         async with self._locks.setdefault(key, asyncio.Lock()):
-            if not self._there(key):
+            if not await self._there(key):
                 wanted = normal(packages)
                 tell("installing " + ", ".join(wanted))
                 await self._install(key, wanted)
                 tell("installed " + ", ".join(wanted))
         return key
 
-    def _there(self, key: str) -> bool:
-        return (self._folder / key).is_dir()
+    async def _there(self, key: str) -> bool:
+        return await asyncio.to_thread((self._folder / key).is_dir)
 
     async def _install(self, key: str, wanted: Sequence[str]) -> None:
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
@@ -81,8 +81,7 @@ class Layers:
 
     async def _uv(self, target: Path, wanted: Sequence[str]) -> None:
         """Wheels only: what a source package does while it is built would be done on the host."""
-        command = [_uv(), "pip", "install", "--no-progress", "--only-binary", ":all:", "--link-mode", "copy"]
-        command += ["--compile-bytecode", "--python", str(interpreter()), "--target", str(target), "--", *wanted]
+        command = await asyncio.to_thread(_command, target, wanted)
         env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
         process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT, env=env)
         try:
@@ -98,6 +97,11 @@ class Layers:
             raise Permanent(
                 f"The packages {names} can't be installed for the sandbox. uv says:\n{last}", code="packages"
             )
+
+
+def _command(target: Path, wanted: Sequence[str]) -> list[str]:
+    command = [_uv(), "pip", "install", "--no-progress", "--only-binary", ":all:", "--link-mode", "copy"]
+    return [*command, "--compile-bytecode", "--python", str(interpreter()), "--target", str(target), "--", *wanted]
 
 
 def _uv() -> str:

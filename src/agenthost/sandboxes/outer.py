@@ -11,8 +11,10 @@ from agenthost.sandboxes.inside.rooms import LAYERS, NEW, PACKAGES, SKELETON, WO
 HOME = "/opt/agenthost"
 LIBRARY = f"{HOME}/launcher"
 # For the layout of a run's root the launcher needs these, of the real root where it has them.
-CAPABILITIES = ("SYS_ADMIN", "SYS_PTRACE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "FOWNER", "KILL", "NET_ADMIN")
-CAPABILITIES += ("DAC_OVERRIDE", "DAC_READ_SEARCH")
+CAPABILITIES = (
+    "SYS_ADMIN", "SYS_PTRACE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "FOWNER", "KILL", "NET_ADMIN",
+    "DAC_OVERRIDE", "DAC_READ_SEARCH",
+)  # fmt: skip
 START = (
     f"import sys; first = frozenset(sys.modules); sys.path.insert(0, {LIBRARY!r}); "
     "from agenthost.sandboxes.inside.launcher import main; main(first)()"
@@ -116,7 +118,18 @@ def command(bwrap: str, places: Places, control: int, root: bool) -> list[str]:
             arguments += ["--cap-add", f"CAP_{name}"]
     else:
         arguments += ["--unshare-user"]
-    arguments += [*_system("", places), *_devices(""), "--proc", "/proc", "--dir", "/tmp", "--dir", NEW]
+    arguments += [
+        *_system("", places),
+        *_devices(""),
+        "--proc",
+        "/proc",
+        "--dir",
+        "/tmp",
+        "--dir",
+        NEW,
+        "--dir",
+        PACKAGES,
+    ]
     inside = Path(__file__).parent / "inside"
     arguments += ["--ro-bind", str(inside), f"{LIBRARY}/agenthost/sandboxes/inside"]
     arguments += ["--tmpfs", SKELETON, *_system(SKELETON, places), *_devices(SKELETON)]

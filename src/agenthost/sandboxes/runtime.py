@@ -4,6 +4,7 @@ import asyncio
 import compileall
 import hashlib
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -17,10 +18,10 @@ from agenthost.sandboxes.outer import HOME, Places, interpreter, keeps_local
 LAYOUT = 1
 DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 _ASK = "import json, site, sys; print(json.dumps([sys.base_prefix, site.getsitepackages()]))"
-_PYTEST = f"""#!{HOME}/bin/python
+_COMMAND = f"""#!{HOME}/bin/python
 import sys
-from pytest import console_main
-sys.exit(console_main())
+from {{module}} import {{attr}}
+sys.exit({{attr}}())
 """
 _ETC = {
     "passwd": "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nsandbox:x:1000:1000:sandbox:/tmp:/bin/sh\n",
@@ -71,7 +72,8 @@ def _assemble(folder: Path, python: Path) -> None:
         (folder / name).mkdir()
     for name in ("python", "python3"):
         (folder / "bin" / name).symlink_to(python)
-    (folder / "bin" / "pytest").write_text(_PYTEST)
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="pytest")
+    (folder / "bin" / "pytest").write_text(_COMMAND.format(module=entry.module, attr=entry.attr))
     (folder / "bin" / "pytest").chmod(0o755)
     # Ours stand after the run's own packages, so that a run may bring another pytest.
     (folder / "site" / "agenthost.pth").write_text(f"{PACKAGES}\n{HOME}/python\n")
@@ -85,8 +87,7 @@ def _assemble(folder: Path, python: Path) -> None:
 
 
 def _places(cache: Path, workspaces: Path) -> Places:
-    import json
-
+    cache = cache.resolve()
     python = interpreter()
     answer = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, check=True)
     prefix, site = json.loads(answer.stdout)
@@ -111,4 +112,4 @@ def _places(cache: Path, workspaces: Path) -> Places:
 
 async def places(cache: Path, workspaces: Path) -> Places:
     """The folders that the sandbox is made from; the runtime is assembled where it isn't there yet."""
-    return await asyncio.to_thread(_places, cache.resolve(), workspaces)
+    return await asyncio.to_thread(_places, cache, workspaces)

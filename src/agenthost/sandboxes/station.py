@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import struct
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +16,7 @@ from agenthost.core.errors import Temporary
 # Runs whose namespaces are made before they are wanted.
 SPARE = 2
 _START_SECONDS = 20.0
+_END_SECONDS = 3.0
 _STDERR = 8192
 
 
@@ -85,9 +86,17 @@ class Station:
         """Start `command`, which holds the end `far` of the control socket. Raises NotStarted."""
         control.setblocking(False)
         try:
+            # a session of its own: Ctrl-C in the host's terminal is the host's to handle;
             # pipes for all three, so that the interpreter inside sets its streams up as a run's will be
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, pass_fds=(far.fileno(),), env={}, cwd="/"
+                *command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                pass_fds=(far.fileno(),),
+                env={},
+                cwd="/",
+                start_new_session=True,
             )
         except OSError as problem:
             control.close()
@@ -114,10 +123,12 @@ class Station:
                 spare.close()
             else:
                 door = spare
-        door = door or self._knock()
+        return door or self._knock()
+
+    def refill(self) -> None:
+        """Have spare runs made ready: after a request is on its way, so that it needn't wait for them."""
         while len(self._spare) < SPARE and self.alive:
             self._spare.append(self._knock())
-        return door
 
     def send(self, message: bytes) -> None:
         if self.alive:
@@ -186,12 +197,12 @@ class Station:
         self._dead()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        if self._process.returncode is None:
-            try:
-                self._process.kill()
-            except ProcessLookupError:
-                pass
-        await self._process.wait()
+        try:
+            # It ends by itself when the control socket is closed.
+            await asyncio.wait_for(self._process.wait(), _END_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
 
     @property
     def pid(self) -> int:

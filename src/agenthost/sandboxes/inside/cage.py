@@ -13,7 +13,7 @@ DATA_ROOM = 256 * 1024 * 1024
 NOFILE = 1024
 
 
-def become(owner: int) -> None:
+def become(owner: int, proc: int) -> None:
     """Root's way to a user of the run's own: drop groups and ids, then a user namespace of its own."""
     os.setgroups([])
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
@@ -22,7 +22,7 @@ def become(owner: int) -> None:
     linux.raise_capabilities()  # some systems let only a capable process make user namespaces
     linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else /proc/self/uid_map belongs to root
     linux.unshare(linux.CLONE_NEWUSER)
-    rooms.map_user(owner, owner)
+    rooms.map_user(proc, owner, owner)
 
 
 def _limit(kind: int, value: int) -> None:

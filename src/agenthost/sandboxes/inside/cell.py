@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import Any, NoReturn
 
-from agenthost.sandboxes.inside import cage, calls, linux, rooms, warm
+from agenthost.sandboxes.inside import cage, linux, rooms, warm
 from agenthost.sandboxes.inside.watch import Watch
 
 # Longest message: argv and environment as the kernel allows them, and their JSON.
@@ -22,7 +22,7 @@ _LONGEST = 64 * 1024 * 1024
 _FIRST_LOOK, _SLOWEST_LOOK = 0.03, 0.1
 
 
-def live(door: socket.socket, outer: tuple[int, int] | None, first: frozenset[str]) -> warm.Job:
+def live(door: socket.socket, outer: tuple[int, int] | None, filter: bytes, first: frozenset[str]) -> warm.Job:
     """Be a run. `outer` is the user to map (None as root, who becomes the user that the request names).
 
     Returns only in the run's first process, and there only where the interpreter that is here
@@ -31,19 +31,19 @@ def live(door: socket.socket, outer: tuple[int, int] | None, first: frozenset[st
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         os.umask(0o022)
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         if outer is not None:
-            rooms.map_user(*outer)
+            rooms.map_user(proc, *outer)
         rooms.loopback_up()
         rooms.lay_out()
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # short of memory, the kernel ends this before anything of the host's
         door.sendall(b"r")
         request, files = _receive(door)
-        watch = _settle(request)
-        filter = calls.program(linux.MACHINE)
+        watch = _settle(request, proc)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         pid = os.fork()
-    except BaseException:  # whatever it is, the host must hear of it
+    except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
         _end(door, {"error": traceback.format_exc()})
     if pid == 0:
         return _begin(door, request, files, filter, first)
@@ -69,14 +69,14 @@ def _receive(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(body), list(files)
 
 
-def _settle(request: dict[str, Any]) -> Watch:
+def _settle(request: dict[str, Any], proc: int) -> Watch:
     owner = request["owner"]
-    if owner is not None:
-        rooms.hand_over(f"{rooms.WORKSPACES}/{request['workspace']}", owner)
     room = min(request["disk"], request["memory"])
-    rooms.move_in(request["workspace"], request["layer"], room, owner)
+    rooms.move_in(request["workspace"], request["inode"], request["layer"], room, owner)
     if owner is not None:
-        cage.become(owner)
+        rooms.hand_over("/workspace", owner)
+        cage.become(owner, proc)
+    os.close(proc)
     return Watch(request["memory"], request["disk"], None if request["counted"] else request["processes"])
 
 
@@ -140,7 +140,7 @@ def _guard(door: socket.socket, pid: int, files: list[int], watch: Watch, reques
         elif code == 128 + signal.SIGXCPU or (code == 137 and _spent() >= request["cpu_seconds"]):
             answer["limit"] = "time"
         _end(door, answer)
-    except BaseException:  # whatever it is, the host must hear of it
+    except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
         _end(door, {"error": traceback.format_exc()})
 
 

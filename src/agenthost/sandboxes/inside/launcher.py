@@ -5,13 +5,15 @@ passes on unread, so that nothing of one run is in the memory that the next is f
 """
 
 import array
+import ctypes
+import gc
 import os
 import select
 import signal
 import socket
 import sys
 
-from agenthost.sandboxes.inside import cell, linux, warm
+from agenthost.sandboxes.inside import calls, cell, linux, warm
 
 
 class _Launcher:
@@ -19,6 +21,7 @@ class _Launcher:
         self._control = control
         self._outer = outer
         self._first = first
+        self._filter = calls.program(linux.MACHINE)
         self._flags = linux.OWN | (0 if outer is None else linux.CLONE_NEWUSER)
         self._runs: dict[str, tuple[int, int]] = {}  # id: (pid, pidfd)
         self._watched: dict[int, str] = {}
@@ -61,7 +64,7 @@ class _Launcher:
             self._control.detach()
             os.dup2(door, 3)
             linux.close_from(4)
-            return cell.live(socket.socket(fileno=3), self._outer, self._first)
+            return cell.live(socket.socket(fileno=3), self._outer, self._filter, self._first)
         os.close(door)
         watcher = os.pidfd_open(pid)
         self._runs[run] = (pid, watcher)
@@ -79,10 +82,25 @@ class _Launcher:
         self._control.send(f"gone {run} {status}".encode())
 
 
+def _keep_for_good(first: frozenset[str]) -> None:
+    """Give what the launcher loaded a reference that nobody drops, and take it out of collections.
+
+    A run forgets these modules; were they freed there, or looked through at its end, each of their
+    pages would be copied first, which is most of what a short run would cost.
+    """
+    for name, module in sys.modules.items():
+        if name not in first:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module.__dict__))
+    gc.collect()
+    gc.freeze()
+
+
 def main(first: frozenset[str]) -> warm.Job:
     """`first` are the modules that the interpreter had loaded by itself. argv: control descriptor, root or user."""
     del sys.path[0]
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     control = socket.socket(fileno=int(sys.argv[1]))
+    _keep_for_good(first)
     outer = None if sys.argv[2] == "root" else (os.getuid(), os.getgid())
     return _Launcher(control, outer, first).wait()

@@ -11,6 +11,7 @@ import struct
 
 # PyDLL keeps the interpreter's lock during a call: a clone must come back holding it.
 LIBC = ctypes.PyDLL(None, use_errno=True)
+LIBC.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 MACHINE = os.uname().machine
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
@@ -74,8 +75,7 @@ def pivot_into(folder: str) -> None:
 
 
 def prctl(option: int, first: int = 0, second: int = 0) -> None:
-    numbers = [ctypes.c_ulong(n) for n in (first, second, 0, 0)]
-    _checked(LIBC.prctl(option, *numbers), f"prctl {option}")
+    _checked(LIBC.prctl(option, first, second, 0, 0), "prctl")
 
 
 def close_from(first: int) -> None:

@@ -14,44 +14,24 @@ PACKAGES = "/opt/agenthost/packages"
 UID = 1000
 
 # What shows the machine rather than the run; hidden where the kernel can't leave it out by itself.
-_MASKED = ["sys", "bus", "irq", "fs", "acpi", "scsi", "asound", "driver", "tty", "sysvipc", "dynamic_debug", "pressure"]
-_MASKED += [
-    "sysrq-trigger",
-    "kcore",
-    "keys",
-    "key-users",
-    "timer_list",
-    "kallsyms",
-    "kmsg",
-    "kpagecount",
-    "kpageflags",
-    "cmdline",
-    "config.gz",
-]
-_MASKED += [
-    "interrupts",
-    "iomem",
-    "ioports",
-    "modules",
-    "mtrr",
-    "sched_debug",
-    "slabinfo",
-    "softirqs",
-    "swaps",
-    "vmallocinfo",
-    "diskstats",
-]
+_MASKED = (
+    "sys", "bus", "irq", "fs", "acpi", "scsi", "asound", "driver", "tty", "sysvipc", "dynamic_debug",
+    "pressure", "sysrq-trigger", "kcore", "keys", "key-users", "timer_list", "kallsyms", "kmsg", "kpagecount",
+    "kpageflags", "cmdline", "config.gz", "interrupts", "iomem", "ioports", "modules", "mtrr", "sched_debug",
+    "slabinfo", "softirqs", "swaps", "vmallocinfo", "diskstats",
+)  # fmt: skip
 
 
-def map_user(outer_uid: int, outer_gid: int) -> None:
-    """Be user 1000 in the new user namespace, and nobody else."""
+def map_user(proc: int, outer_uid: int, outer_gid: int) -> None:
+    """Be user 1000 in the new user namespace, and nobody else. `proc` is an open /proc that can be written."""
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{UID} {outer_uid} 1"),
         ("gid_map", f"{UID} {outer_gid} 1"),
     ):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        file = os.open(f"self/{name}", os.O_WRONLY, dir_fd=proc)
+        os.write(file, text.encode())
+        os.close(file)
 
 
 def loopback_up() -> None:
@@ -62,7 +42,8 @@ def loopback_up() -> None:
 
 
 def _proc() -> None:
-    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    """Read-only: a run that writes oom_score_adj would have the kernel end the host's processes first."""
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY
     try:
         linux.mount("proc", f"{NEW}/proc", "proc", flags, "subset=pid")
         return
@@ -73,7 +54,7 @@ def _proc() -> None:
     for name in _MASKED:
         path = f"{NEW}/proc/{name}"
         if os.path.isdir(path):
-            linux.mount("tmpfs", path, "tmpfs", flags | linux.MS_RDONLY, "size=4k")
+            linux.mount("tmpfs", path, "tmpfs", flags, "size=4k")
         elif os.path.exists(path):
             linux.mount("/dev/null", path, None, linux.MS_BIND)
 
@@ -85,10 +66,11 @@ def lay_out() -> None:
     _proc()
 
 
-def move_in(workspace: str, layer: str, size: int, owner: int | None) -> None:
+def move_in(workspace: str, inode: int, layer: str, size: int, owner: int | None) -> None:
     """Add the run's own folders and leave everything else behind.
 
     `size` bounds /tmp and /dev/shm together, in bytes; `owner` is who they belong to.
+    `inode` is the workspace's as the host saw it: a link put in its way meanwhile leads nowhere.
     """
     mine = "" if owner is None else f",uid={owner},gid={owner}"
     inodes = max(size // 4096, 64)
@@ -99,6 +81,8 @@ def move_in(workspace: str, layer: str, size: int, owner: int | None) -> None:
     if owner is not None:
         os.chown(f"{NEW}/tmp/.shm", owner, owner)
     linux.mount(f"{WORKSPACES}/{workspace}", f"{NEW}/workspace", None, linux.MS_BIND)
+    if os.stat(f"{NEW}/workspace").st_ino != inode:
+        raise OSError("the workspace was exchanged for another folder")
     if layer:
         linux.mount(f"{LAYERS}/{layer}", f"{NEW}{PACKAGES}", None, linux.MS_BIND)
     linux.pivot_into(NEW)

@@ -14,17 +14,20 @@ NAMES = ("python", "python3", "/opt/agenthost/bin/python", "/opt/agenthost/bin/p
 # A shell line made of these words means itself: no expansion, no operator, no quoting.
 _PLAIN_LINE = re.compile(r"[A-Za-z0-9_./:,@%+=-]+(?: +[A-Za-z0-9_./:,@%+=-]+)*")
 _KEPT = ("PYTHONDONTWRITEBYTECODE",)
+# Read once, at a process's start: by the interpreter, by libc.
+_READ_AT_START = ("PYTHON", "LC_", "LD_", "TZ", "MALLOC_", "GLIBC_")
+_PATH = os.environ.get("PATH")
 
 Job = Callable[[], None]
 
 
 def plain(argv: Sequence[str]) -> Sequence[str]:
     """A shell line that only names a Python command, as that command; anything else as it is."""
-    if len(argv) == 3 and argv[0] in ("sh", "/bin/sh", "bash", "/bin/bash") and argv[1] == "-c":
-        if _PLAIN_LINE.fullmatch(argv[2]):
-            words = argv[2].split(" ")
-            if words[0] in NAMES:
-                return [word for word in words if word]
+    shell = len(argv) == 3 and argv[0] in ("sh", "/bin/sh", "bash", "/bin/bash") and argv[1] == "-c"
+    if shell and _PLAIN_LINE.fullmatch(argv[2]):
+        words = argv[2].split()
+        if words[0] in NAMES:
+            return words
     return argv
 
 
@@ -36,7 +39,9 @@ def plan(argv: Sequence[str], env: Mapping[str, str], first: frozenset[str]) -> 
     words = plain(argv)
     if len(words) < 2 or words[0] not in NAMES:
         return None
-    if any(name.startswith(("PYTHON", "LC_", "LD_")) and name not in _KEPT for name in env) or env["LANG"] != "C.UTF-8":
+    if any(name.startswith(_READ_AT_START) and name not in _KEPT for name in env):
+        return None
+    if env["LANG"] != "C.UTF-8" or env["PATH"] != _PATH:
         return None
     option, rest = words[1], list(words[2:])
     if option == "-c" and rest:
@@ -71,6 +76,7 @@ def _become_fresh(words: Sequence[str], argv: list[str], path: str, first: froze
     main.__dict__.update({"__annotations__": {}, "__builtins__": sys.modules["builtins"]})
     main.__loader__ = sys.modules["_frozen_importlib"].BuiltinImporter
     sys.modules["__main__"] = main
+    sys.executable = f"/opt/agenthost/bin/{os.path.basename(words[0])}"
     sys.argv[:] = argv
     sys.orig_argv[:] = list(words)
     sys.path[:] = [path, *(entry for entry in sys.path[1:])]
@@ -114,7 +120,7 @@ class _Program:
             self._run()
         except SystemExit:
             raise
-        except BaseException as problem:  # the program's own, told as the interpreter tells it
+        except BaseException as problem:  # noqa: BLE001 - the program's own, told as the interpreter tells it
             _report(problem, self._name, self._source)
             if isinstance(problem, KeyboardInterrupt):
                 _interrupted()

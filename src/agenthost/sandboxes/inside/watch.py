@@ -92,11 +92,13 @@ class Watch:
         sizes = [_statm(pid) for pid in pids]
         if sum(size for size, _ in sizes) + scratch <= self.memory:
             return 0  # even everything that is mapped fits
+        total = sum(_anonymous(pid) for pid in pids) + scratch
+        if total > self.memory:
+            return total
         found: dict[tuple[str, str], int] = {}
         for pid in pids:
             _deleted_maps(pid, found)
-        hidden = sum(size for (device, _), size in found.items() if device != self._device_name)
-        return sum(_anonymous(pid) for pid in pids) + hidden + scratch
+        return total + sum(size for (device, _), size in found.items() if device != self._device_name)
 
     def _disk(self, pids: list[str], scratch: int) -> bool:
         most = self.disk - scratch

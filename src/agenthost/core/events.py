@@ -24,6 +24,7 @@ class RunResult(Struct, frozen=True, tag="run-result", omit_defaults=True):
 
     `exit_code` is the shell's (128 + signal where one ended it). `cut` counts the bytes of output
     that were dropped. `limit` names the limit that ended it: `time`, `memory`, `output`, `disk`.
+    `dropped` are links and devices that it made, which a workspace doesn't keep.
     """
 
     exit_code: int
@@ -33,6 +34,7 @@ class RunResult(Struct, frozen=True, tag="run-result", omit_defaults=True):
     limit: str = ""
     cut: int = 0
     changes: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
+    dropped: tuple[str, ...] = ()
 
 
 class Value(Struct, frozen=True, tag="value"):

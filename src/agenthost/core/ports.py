@@ -284,7 +284,13 @@ class Workspace(Protocol):
 
     async def changes(self) -> dict[str, str | None]:
         """What differs from what was last committed or restored: path to digest of the content
-        (kept as a blob by now), None where removed. Links and devices are removed, not kept."""
+        (kept as a blob by now), None where removed. Links and devices are removed, not kept. Raises
+        BadInput where the folder holds more than its limits; restore it then."""
+        ...
+
+    @property
+    def dropped(self) -> Sequence[str]:
+        """What `changes` removed since the last commit because it is no ordinary file, for people to read."""
         ...
 
     def committed(self, changes: Mapping[str, str | None]) -> None:

@@ -9,24 +9,27 @@ from msgspec import Struct
 from agenthost.core.errors import AgentHostError, LostLease, NewerVersion, Temporary
 from agenthost.core.events import Created, Recorded
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import InboxItem
+from agenthost.core.ports import InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
-from agenthost.engine import children
 from agenthost.engine.owner import Owner
 from agenthost.engine.parts import EngineSettings, Parts
-from agenthost.engine.services import Services
+from agenthost.engine.services import Fresh, Services
 from agenthost.engine.slots import Slots
 from agenthost.engine.supervisor import Supervisor
 
 PAGE = 1000
 """Events read at once when a task is restored."""
 
+LAPSED = 100
+"""Tasks of engines that are gone, taken over at one heartbeat."""
+
 
 class Work(Struct):
-    """A task that this engine works on: its owner once it has one, and whether something came meanwhile."""
+    """A task that this engine works on: by whom, its owner once it has one, and whether something came."""
 
+    poked: asyncio.Event
+    worker: asyncio.Task[None] | None = None
     owner: Owner | None = None
-    poked: asyncio.Event = asyncio.Event()
 
 
 class Engine:
@@ -37,9 +40,10 @@ class Engine:
         self._settings = settings
         self._work: dict[str, Work] = {}
         self._supervisor = Supervisor(self._report)
-        self.services = Services(parts, settings, owner, self._supervisor, self.submit)
+        self.services = Services(parts, settings, owner, self._supervisor, self._submit)
         self.slots = Slots(self._most)
         self._closing = False
+        self._until = 0.0
 
     # --- start and end ----------------------------------------------------------------------------
 
@@ -50,15 +54,14 @@ class Engine:
         """
         now = self._parts.clock()
         owner = self.services.owner
-        await self._parts.store.heartbeat(owner, now + self._settings.lease)
+        await self._prolong(now)
         if alone:
             await self._parts.store.retire(owner, now)
-        count = 0
-        for row in await self._parts.store.claimable(owner, now, 1_000_000):
+        rows = await self._parts.store.claimable(owner, now, 1_000_000)
+        for row in rows:
             self.submit(row.id)
-            count += 1
         self._supervisor.start("heartbeat", self._beat())
-        return count
+        return len(rows)
 
     async def close(self) -> None:
         """Stop working. What runs is in the journal and goes on at the next start."""
@@ -70,13 +73,32 @@ class Engine:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._settings.heartbeat)
+            now = self._parts.clock()
+            late = now >= self._until
             try:
-                await self._parts.store.heartbeat(self.services.owner, self._parts.clock() + self._settings.lease)
+                await self._prolong(now)
+                if late:
+                    await self._drop_lost()
+                for row in await self._parts.store.claimable(self.services.owner, now, LAPSED):
+                    if row.owner:
+                        self.submit(row.id)
             except Temporary as error:
                 self._parts.log.warning("heartbeat failed", error=error.message)
 
+    async def _prolong(self, now: float) -> None:
+        await self._parts.store.heartbeat(self.services.owner, now + self._settings.lease)
+        self._until = now + self._settings.lease
+
+    async def _drop_lost(self) -> None:
+        """The lease was over for a while: stop what somebody else has taken over meanwhile."""
+        for task, work in list(self._work.items()):
+            row = await self._parts.store.task(task)
+            if work.owner is not None and work.worker is not None and row is not None and row.epoch != work.owner.epoch:
+                self._parts.log.warning("lease lost", task=task, error="it has another owner by now")
+                work.worker.cancel()
+
     def _report(self, name: str, error: BaseException) -> None:
-        self._parts.log.error("fault", what=name, error=repr(error), exc_info=error)
+        self.services.fault(name, error)
 
     def _most(self, key: str) -> int:
         if not key:
@@ -89,24 +111,11 @@ class Engine:
     async def create(self, spec: TaskSpec, files: Mapping[str, str] | None = None) -> bool:
         """Make a root task and work on it; False where it is there already. `files`: what its
         workspace begins with, path to digest."""
-        at = self._parts.clock()
-        new = await children.new_task(spec, self.services.codec, at, self.services.owner)
-        made = await self._parts.store.create(new, files=files or {})
-        if made:
-            created = Recorded(spec.id, 1, at, Created(spec))
-            self.services.committed([created], (), spec.name)
-            self._start(spec.id, (new.row, created))
-        return made
+        return await self.services.create(spec, files=files)
 
     def submit(self, task: str) -> None:
         """Have a task worked on; where it is being worked on, it looks into its inbox."""
-        work = self._work.get(task)
-        if work is not None:
-            work.poked.set()
-            if work.owner is not None:
-                work.owner.poke()
-        elif not self._closing:
-            self._start(task, None)
+        self._submit(task, None)
 
     async def put(self, item: InboxItem) -> bool:
         """Put something into a task's inbox and have it seen; False where it came before or the task has ended."""
@@ -119,40 +128,46 @@ class Engine:
         """The tasks that are being worked on."""
         return sorted(self._work)
 
-    def _start(self, task: str, fresh: tuple[TaskRow, Recorded] | None) -> None:
-        self._work[task] = Work(poked=asyncio.Event())
-        self._supervisor.start(task, self._guarded(task, fresh))
+    def _submit(self, task: str, fresh: Fresh | None) -> None:
+        work = self._work.get(task)
+        if work is not None:
+            work.poked.set()
+            if work.owner is not None:
+                work.owner.poke()
+        elif not self._closing:
+            work = self._work[task] = Work(asyncio.Event())
+            work.worker = self._supervisor.start(task, self._guarded(task, work, fresh))
 
-    async def _guarded(self, task: str, fresh: tuple[TaskRow, Recorded] | None) -> None:
+    async def _guarded(self, task: str, work: Work, fresh: Fresh | None) -> None:
         """The fence around a task's worker: what fails here holds this task and no other."""
         try:
             while True:
                 try:
-                    await self._work_on(task, fresh)
+                    await self._work_on(task, work, fresh)
                     return
                 except Temporary as error:
-                    self._parts.log.warning("store failed, again soon", task=task, error=error.message)
-                    fresh = None
+                    self._parts.log.warning("failed, again soon", task=task, error=error.message)
+                    fresh, work.owner = None, None
                     await asyncio.sleep(error.delay or self._settings.store_delay)
         except LostLease as error:
-            self._parts.log.warning("lease lost", task=task, error=error.message)
+            self._parts.log.info("not the owner", task=task, error=error.message)
         except NewerVersion as error:
             await self._dead_letter(task, error.message)
         except Exception as error:  # noqa: BLE001 - a task's worker is one of the three fences
             self.services.fault(task, error)
             await self._dead_letter(task, f"{type(error).__name__}: {error}")
         finally:
-            self._work.pop(task, None)
+            del self._work[task]
             self.services.ended(task)
 
     async def _dead_letter(self, task: str, reason: str) -> None:
         self._parts.log.error("task held", task=task, reason=reason)
         try:
-            await self._parts.store.hold(task, "dead-letter", reason)
+            await self.services.steady(lambda: self._parts.store.hold(task, "dead-letter", reason))
         except AgentHostError as error:
             self._parts.log.error("hold failed", task=task, error=error.message)
 
-    async def _work_on(self, task: str, fresh: tuple[TaskRow, Recorded] | None) -> None:
+    async def _work_on(self, task: str, work: Work, fresh: Fresh | None) -> None:
         store = self._parts.store
         if fresh is None:
             row = await store.task(task)
@@ -160,6 +175,7 @@ class Engine:
                 return
             first = await store.events(task, 0, 1)
             created = await self.services.codec.decode(task, first[0])
+            work.poked.set()
         else:
             row, created = fresh
         assert isinstance(created.event, Created)
@@ -168,41 +184,45 @@ class Engine:
         turn = self.slots.ask(key) if key is not None else None
         try:
             if turn is not None and not turn.done():
-                await self._wait_for_slot(task, turn)
-            await self._own(row, spec, created, fresh is not None)
+                await self._wait_for_slot(task, work, turn)
+            await self._own(work, row, created, fresh is None)
         finally:
             if turn is not None and key is not None:
                 self.slots.give_back(key, turn)
 
-    async def _wait_for_slot(self, task: str, turn: asyncio.Future[None]) -> None:
+    async def _wait_for_slot(self, task: str, work: Work, turn: asyncio.Future[None]) -> None:
         """Wait for a slot, or for a cancel, which needs none."""
-        poked = self._work[task].poked
         while not turn.done():
-            poked.clear()
-            if any(item.kind == "cancel" for item in await self._parts.store.inbox(task)):
-                return
-            waiting = self._supervisor.start(f"{task} waits for a slot", poked.wait())
+            if work.poked.is_set():
+                work.poked.clear()
+                if any(item.kind == "cancel" for item in await self._parts.store.inbox(task)):
+                    break
+                continue
+            waiting = self._supervisor.start(f"{task} waits for a slot", work.poked.wait())
             try:
                 await asyncio.wait({turn, waiting}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
+        # What was seen here is still in the inbox, for the owner.
+        work.poked.set()
 
-    async def _own(self, row: TaskRow, spec: TaskSpec, created: Recorded, fresh: bool) -> None:
+    async def _own(self, work: Work, row: TaskRow, created: Recorded, restored: bool) -> None:
+        assert isinstance(created.event, Created)
+        spec = created.event.spec
         program = await self._parts.programs.program(spec)
         state = program.apply(program.initial(spec), created)
-        if not fresh:
+        if restored:
             row = await self._parts.store.claim(row.id, self.services.owner, self._parts.clock())
             state = await self._restore(program, state, row.id)
-            if row.state in FINAL:
-                return
-        owner = Owner(self.services, row, state, program)
-        work = self._work[row.id]
-        work.owner = owner
-        if not fresh or work.poked.is_set():
+            # Whoever had the task before may have changed its files elsewhere.
+            self.services.files.dirty(spec.workspace)
+        owner = work.owner = Owner(self.services, row, state, program)
+        if work.poked.is_set():
             owner.poke()
-        await owner.run(restored=not fresh)
+        await owner.run(restored)
+        await self.services.release(spec)
 
-    async def _restore(self, program: Any, state: Any, task: str) -> Any:
+    async def _restore(self, program: Program[Any], state: Any, task: str) -> Any:
         """Bring a program's state up to the end of the journal, by `apply` alone."""
         after = 1
         while True:

@@ -49,7 +49,7 @@ class Files:
         desk.clean = True
 
     def dirty(self, id: str) -> None:
-        """The committed files changed without the folder: it is restored before the next use."""
+        """The committed files changed, or may have, without the folder: it is restored before the next use."""
         desk = self._desks.get(id)
         if desk is not None:
             desk.stale = True
@@ -61,15 +61,18 @@ class Files:
             del self._desks[id]
             await self._workspaces.discard(id)
 
-    async def merge(self, base: str, theirs: str, ours: str) -> tuple[dict[str, str | None], tuple[str, ...]]:
-        """What a copy changed (`theirs`, since `base`) as changes to `ours`, and the paths that both changed."""
+    async def merge(
+        self, base: str, theirs: str, ours: str, pending: Mapping[str, str | None]
+    ) -> tuple[dict[str, str | None], tuple[str, ...]]:
+        """What a copy changed (`theirs`, since `base`) as changes to `ours` with `pending`, and the paths that
+        both changed, each in another way."""
         before, after, now = await asyncio.gather(
             self._store.files(base), self._store.files(theirs), self._store.files(ours)
         )
         changes: dict[str, str | None] = {}
         conflicts: list[str] = []
         for path in sorted(before.keys() | after.keys()):
-            old, new, current = before.get(path), after.get(path), now.get(path)
+            old, new, current = before.get(path), after.get(path), pending.get(path, now.get(path))
             if new in (old, current):
                 continue
             if current == old:

@@ -23,7 +23,9 @@ class EngineSettings(Struct, frozen=True):
 
     `lease` is how long an owner is believed after its last heartbeat. `attempts` are those at one
     model before the next fallback; `backoff` doubles from the first to `backoff_most`, with full
-    jitter. `tasks` bounds how many root tasks run at once; the rest waits in the database.
+    jitter, and a provider that wants a wait above `delay_most` is given up for now. A store that fails
+    for a time is asked again after `store_delay`, doubling to `store_delay_most`. `grace` is how long
+    something that was told to stop may take until nobody waits for it. `tasks` bounds how many root tasks run at once; the rest waits in the database.
     """
 
     lease: float = 30.0
@@ -34,7 +36,8 @@ class EngineSettings(Struct, frozen=True):
     delay_most: float = 300.0
     tasks: int = 1000
     store_delay: float = 1.0
-    log_steps: bool = True
+    store_delay_most: float = 30.0
+    grace: float = 30.0
 
 
 class Parts(Struct, frozen=True):

@@ -5,10 +5,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from agenthost.core.budgets import Spend
 from agenthost.core.commands import CallModel, CallTool, Command, Evaluate, RunCommand
-from agenthost.core.errors import AgentHostError, Failure, Temporary
+from agenthost.core.errors import AgentHostError, BadInput, Failure, Temporary
 from agenthost.core.events import Answered, Retried, RunResult
 from agenthost.core.models import Delta, ModelRequest
+from agenthost.core.parts import TextPart
 from agenthost.core.ports import Blobs, Evaluation, Settlement, Workspace
 from agenthost.core.sandboxes import SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.core.tasks import TaskSpec
@@ -19,6 +21,14 @@ from agenthost.engine.files import Desk, Files
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.retry import delay
+
+_WRONG_EVERYWHERE = frozenset({"bad-request", "context-too-long", "scripted-unreadable"})
+"""Codes of failures for which no other model is tried."""
+
+_FREE = frozenset(
+    {"auth", "bad-input", "bad-request", "context-too-long", "not-found", "scripted-unreadable", "unavailable"}
+)
+"""Codes of permanent failures with which a provider, or the way to it, refuses before it does any work."""
 
 
 class Task(Protocol):
@@ -35,8 +45,9 @@ class Task(Protocol):
         """The number of the attempt that is reserved for a model call, from 1."""
         ...
 
-    async def commit(self, outcome: Outcome) -> None:
-        """Hand over an outcome and wait until it is in the journal."""
+    async def commit(self, outcome: Outcome) -> bool:
+        """Hand over an outcome and wait until it is in the journal: whether the command was still open for
+        it. After False nothing more is done for the command."""
         ...
 
 
@@ -85,9 +96,9 @@ class Performer:
                 await self._run(task, command)
             elif isinstance(command, Evaluate):
                 answer = await self._parts.scripts.evaluate(task.evaluation(command))
-                await task.commit(Outcome((Answered(command.id, answer),)))
+                await task.commit(Outcome(command.id, (Answered(command.id, answer),)))
         except AgentHostError as error:
-            await task.commit(Outcome((Answered(command.id, failure=error.failure()),)))
+            await task.commit(Outcome(command.id, (Answered(command.id, failure=error.failure()),)))
 
     # --- models ---------------------------------------------------------------------------------
 
@@ -95,34 +106,37 @@ class Performer:
         request = task.request(command)
         names = (command.model, *command.fallbacks)
         attempt = task.attempt(command.id)
-        tried = 0
-        index = 0
+        tried = index = 0
         while True:
-            name = names[index]
             tried += 1
             try:
-                settle, answered = await self._attempt(task, command, request, name, attempt)
-                await task.commit(Outcome((answered,), settle=settle))
+                settle, answered = await self._attempt(task, command, request, names[index], attempt)
+                await task.commit(Outcome(command.id, (answered,), settle=settle))
                 return
-            except Temporary as error:
-                last = tried >= self._settings.attempts
-                failure = error.failure()
-                wait = 0.0 if last else delay(error, tried, self._settings, self._parts.random)
-                spent = error.sent
             except AgentHostError as error:
+                failure, free, wait = error.failure(), _is_free(error), self._wait(error, tried)
                 # Another model may well do what this one can't; but a request that is wrong is wrong everywhere.
-                if error.code in ("bad-request", "context-too-long", "scripted-unreadable"):
-                    raise
-                last, failure, wait, spent = True, error.failure(), 0.0, False
-            if last:
-                index += 1
-                tried = 0
-            if index >= len(names):
-                await task.commit(Outcome((Answered(command.id, failure=_given_up(failure, names)),)))
+                over = error.code in _WRONG_EVERYWHERE or (wait is None and index + 1 == len(names))
+            settle = _nothing_spent(command, attempt, names[index]) if free else ()
+            if over:
+                answered = Answered(command.id, failure=_given_up(failure, names[: index + 1]))
+                await task.commit(Outcome(command.id, (answered,), settle=settle))
                 return
-            attempt = await self._again(task, command, attempt, names[index], failure, wait, spent or last)
-            if self._bus.followed(task.spec.id):
-                self._bus.delta(task.spec.id, command.id, attempt, Delta(reset=True))
+            if wait is None:
+                index, tried = index + 1, 0
+            again = attempt if free and wait is not None else attempt + 1
+            if not await self._again(task, command, again, names[index], failure, wait or 0.0, attempt, settle):
+                return
+            attempt = again
+
+    def _wait(self, error: AgentHostError, tried: int) -> float | None:
+        """Seconds until this model is called again, None where it isn't."""
+        settings = self._settings
+        if not isinstance(error, Temporary) or tried >= settings.attempts:
+            return None
+        if error.delay is not None and error.delay > settings.delay_most:
+            return None
+        return delay(error, tried, settings, self._parts.random)
 
     async def _attempt(
         self, task: Task, command: CallModel, request: ModelRequest, name: str, attempt: int
@@ -139,19 +153,28 @@ class Performer:
         return await self._accounts.settle(command, attempt, name, answer), Answered(command.id, answer)
 
     async def _again(
-        self, task: Task, command: CallModel, attempt: int, name: str, failure: Failure, wait: float, spent: bool
-    ) -> int:
-        """Journal that the call is made again, and wait. An attempt that the provider may charge for
-        stays in the ledger at its worst case, so the next one is reserved anew."""
-        if spent:
-            attempt += 1
+        self,
+        task: Task,
+        command: CallModel,
+        attempt: int,
+        name: str,
+        failure: Failure,
+        wait: float,
+        before: int,
+        settle: tuple[Settlement, ...],
+    ) -> bool:
+        """Journal that the call is made again, and wait; whether it is to be. Where the attempt before may
+        be charged for, or was for another model, the next one is reserved anew."""
+        outcome = Outcome(command.id, (Retried(command.id, attempt, failure, round(wait, 6)),))
+        if attempt != before:
             entry = await self._accounts.reserve(task.spec, command, attempt, name, self._parts.clock())
-            await task.commit(Outcome((Retried(command.id, attempt, failure, wait),), reserve=(entry,)))
-        else:
-            await task.commit(Outcome((Retried(command.id, attempt, failure, wait),)))
+            outcome.reserve, outcome.settle = (entry,), settle
+        if not await task.commit(outcome):
+            return False
+        self._bus.delta(task.spec.id, command.id, attempt, Delta(reset=True))
         if wait:
             await asyncio.sleep(wait)
-        return attempt
+        return True
 
     # --- tools and commands ---------------------------------------------------------------------
 
@@ -161,15 +184,14 @@ class Performer:
         if not tool.spec.workspace:
             context = Context(task.spec, key, None, self._parts.blobs, self)
             result = await tool.call(command.arguments, context)
-            await task.commit(Outcome((Answered(command.id, result),)))
+            await task.commit(Outcome(command.id, (Answered(command.id, result),)))
             return
         async with self._files.use(task.spec.workspace) as desk:
             context = Context(task.spec, key, desk, self._parts.blobs, self)
             result = await tool.call(command.arguments, context)
-            changes = await desk.workspace.changes() if not tool.spec.read_only else {}
-            answer = msgspec.structs.replace(result, changes=changes)
-            await task.commit(Outcome((Answered(command.id, answer),), files=changes))
-            self._files.kept(desk, changes)
+            if not tool.spec.read_only:
+                result = await _with_changes(desk.workspace, result)
+            await self._keep(task, desk, command, result)
 
     async def _run(self, task: Task, command: RunCommand) -> None:
         async with self._files.use(task.spec.workspace) as desk:
@@ -184,9 +206,15 @@ class Performer:
                 limit=outcome.limit,
                 cut=outcome.cut,
                 changes=changes,
+                dropped=tuple(desk.workspace.dropped),
             )
-            await task.commit(Outcome((Answered(command.id, result),), files=changes))
-            self._files.kept(desk, changes)
+            await self._keep(task, desk, command, result)
+
+    async def _keep(self, task: Task, desk: Desk, command: Command, result: ToolResult | RunResult) -> None:
+        """Commit a result with what it changed; where nobody waits for it any more, the folder is restored."""
+        kept = await task.commit(Outcome(command.id, (Answered(command.id, result),), files=result.changes))
+        if kept and not (isinstance(result, ToolResult) and result.error):
+            self._files.kept(desk, result.changes)
 
     async def _policy(self, spec: TaskSpec, command: RunCommand) -> SandboxPolicy:
         override: dict[str, Any] = dict(command.policy)
@@ -219,8 +247,11 @@ class Performer:
             return await tool.check(key_of(spec, command), command.arguments)
         except KeyError:
             return False
-        except AgentHostError:
-            return None
+        except AgentHostError as error:
+            self._parts.log.warning("check failed", task=spec.id, tool=command.tool, error=error.message)
+        except Exception as error:
+            self._parts.log.error("fault", what=f"check of {command.tool}", error=repr(error), exc_info=error)
+        return None
 
 
 def key_of(spec: TaskSpec, command: Command) -> str:
@@ -231,3 +262,25 @@ def key_of(spec: TaskSpec, command: Command) -> str:
 def _given_up(failure: Failure, names: tuple[str, ...]) -> Failure:
     tried = f" (tried: {', '.join(names)})" if len(names) > 1 else ""
     return Failure(failure.code, failure.message + tried, failure.temporary, failure.delay, failure.details)
+
+
+def _is_free(error: AgentHostError) -> bool:
+    """Whether the provider surely did no work that it may charge for."""
+    return not error.sent if isinstance(error, Temporary) else error.code in _FREE
+
+
+def _nothing_spent(command: CallModel, attempt: int, model: str) -> tuple[Settlement, ...]:
+    return (Settlement(command.id, attempt, Spend(), model),)
+
+
+async def _with_changes(workspace: Workspace, result: ToolResult) -> ToolResult:
+    """A result with what the call did to the files. Where they can't be kept, it says so: they are restored."""
+    try:
+        changes = await workspace.changes()
+    except BadInput as error:
+        note = f"[The files can't be kept and were put back as they were before: {error.message}]"
+        return msgspec.structs.replace(result, parts=(*result.parts, TextPart(note)), error=True, changes={})
+    dropped = ", ".join(workspace.dropped)
+    note = f"[Not kept, because a workspace holds ordinary files and folders only: {dropped}]"
+    parts = (*result.parts, TextPart(note)) if dropped else result.parts
+    return msgspec.structs.replace(result, parts=parts, changes=changes)

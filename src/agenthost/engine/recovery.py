@@ -25,19 +25,17 @@ async def recover(services: Services, state: BaseState) -> tuple[list[Outcome], 
     """What is to be journalled before a restored task goes on, and the commands to perform again."""
     outcomes: list[Outcome] = []
     again: list[Command] = []
-    for entry in list(state.open.values()):
+    for entry in state.open.values():
         command = entry.command
         if isinstance(command, CallModel):
             outcomes.append(await _model_call(services, state, command, entry.attempt + 1))
             again.append(command)
-        elif command.repeatable or entry.doubted:
-            if not entry.doubted:
-                again.append(command)
-        else:
+        elif command.repeatable:
+            again.append(command)
+        elif not entry.doubted:
             outcome = await _in_flight(services, state, entry)
-            if outcome is not None:
-                outcomes.append(outcome)
-            if outcome is None or isinstance(outcome.events[0], Retried):
+            outcomes.append(outcome)
+            if isinstance(outcome.events[0], Retried):
                 again.append(command)
     return outcomes, again
 
@@ -47,17 +45,17 @@ async def _model_call(services: Services, state: BaseState, command: CallModel, 
     try:
         entry = await services.accounts.reserve(state.spec, command, attempt, command.model, services.parts.clock())
     except AgentHostError as error:
-        return Outcome((retried, Answered(command.id, failure=error.failure())))
-    return Outcome((retried,), reserve=(entry,))
+        return Outcome(command.id, (retried, Answered(command.id, failure=error.failure())))
+    return Outcome(command.id, (retried,), reserve=(entry,))
 
 
-async def _in_flight(services: Services, state: BaseState, entry: Open) -> Outcome | None:
+async def _in_flight(services: Services, state: BaseState, entry: Open) -> Outcome:
     command = entry.command
     found: ToolResult | bool | None = None
     if isinstance(command, CallTool):
         found = await services.performer.check(state.spec, command)
     if isinstance(found, ToolResult):
-        return Outcome((Answered(command.id, found),))
+        return Outcome(command.id, (Answered(command.id, found),))
     if found is False:
-        return Outcome((Retried(command.id, entry.attempt + 1, OWNER_LOST),))
-    return Outcome((Doubted(command.id),))
+        return Outcome(command.id, (Retried(command.id, entry.attempt + 1, OWNER_LOST),))
+    return Outcome(command.id, (Doubted(command.id),))

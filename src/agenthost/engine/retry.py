@@ -15,5 +15,5 @@ def delay(error: Temporary, attempt: int, settings: EngineSettings, random: Call
     bound = min(settings.backoff_most, settings.backoff * 2 ** (attempt - 1))
     wanted = random() * bound
     if error.delay is not None:
-        return min(settings.delay_most, error.delay + wanted * 0.1)
+        return error.delay + wanted * 0.1
     return wanted

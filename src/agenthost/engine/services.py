@@ -1,17 +1,19 @@
 """What owners share: the ports, the ledger, followers, and the ways from one task to another."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from agenthost.core.budgets import Limits
 from agenthost.core.commands import StartChild
-from agenthost.core.events import ChildResult, Recorded
+from agenthost.core.errors import AgentHostError, NotFound, Temporary
+from agenthost.core.events import ChildResult, Created, Recorded
 from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Append, InboxItem
-from agenthost.core.tasks import Scope, TaskSpec
+from agenthost.core.tasks import Scope, TaskRow, TaskSpec
 from agenthost.engine import children
 from agenthost.engine.accounts import Accounts
 from agenthost.engine.bus import Bus
@@ -21,7 +23,11 @@ from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.performer import Performer
 from agenthost.engine.supervisor import Supervisor
 
-Submit = Callable[[str], None]
+Submit = Callable[[str, "Fresh | None"], None]
+Fresh = tuple[TaskRow, Recorded]
+"""A task that was made just now: its row and its first event."""
+
+T = TypeVar("T")
 
 
 class Services:
@@ -42,10 +48,40 @@ class Services:
         self.performer = Performer(parts, settings, self.files, self.accounts, self.bus)
         self._ends: dict[str, list[asyncio.Future[None]]] = {}
 
+    # --- the store --------------------------------------------------------------------------------
+
+    async def steady(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call the store until it answers: a full disk delays a task and loses nothing."""
+        wait = self.settings.store_delay
+        while True:
+            try:
+                return await call()
+            except Temporary as error:
+                self.parts.log.warning("store failed, again soon", error=error.message, code=error.code)
+                await asyncio.sleep(error.delay or wait)
+                wait = min(wait * 2, self.settings.store_delay_most)
+
     async def append(self, append: Append, events: Sequence[Recorded]) -> None:
         """Commit a step with its events."""
-        stored = [await self.codec.encode(recorded.seq, recorded.at, recorded.event) for recorded in events]
-        await self.parts.store.append(msgspec.structs.replace(append, events=tuple(stored)))
+
+        async def commit() -> None:
+            stored = [await self.codec.encode(recorded.seq, recorded.at, recorded.event) for recorded in events]
+            await self.parts.store.append(msgspec.structs.replace(append, events=tuple(stored)))
+
+        await self.steady(commit)
+
+    async def create(
+        self, spec: TaskSpec, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+    ) -> bool:
+        """Make a task that this engine owns, and have it worked on; False where it is there already."""
+        at = self.parts.clock()
+        new = await children.new_task(spec, self.codec, at, self.owner)
+        made = await self.parts.store.create(new, copies, files or {})
+        created = Recorded(spec.id, 1, at, Created(spec))
+        if made:
+            self.committed([created], (), spec.name)
+        self.submit(spec.id, (new.row, created) if made else None)
+        return made
 
     def committed(self, events: Sequence[Recorded], sent: Sequence[InboxItem], name: str) -> None:
         """Events are in the journal: show them, and wake whoever got mail."""
@@ -54,7 +90,7 @@ class Services:
             for recorded in events:
                 self.parts.committed(recorded, name)
         for item in sent:
-            self.submit(item.task)
+            self.submit(item.task, None)
 
     def fault(self, what: str, error: BaseException) -> None:
         """Something failed that has no name: it is in the log with where it came from."""
@@ -66,28 +102,42 @@ class Services:
         """Make a child (once, however often it is asked for) and have it worked on."""
         source = Scope(child_id(parent.id, command.id), _NO_LIMITS, f"{parent.namespace}/{command.kind}/{command.name}")
         spec = children.child_spec(parent, command, self.parts.programs.limits(source))
-        new = await children.new_task(spec, self.codec, self.parts.clock())
-        await self.parts.store.create(new, children.copies(parent, spec))
-        self.submit(spec.id)
+        copies = children.copies(parent, spec)
+        await self.steady(lambda: self.create(spec, copies))
 
-    async def cancel_child(self, parent: TaskSpec, command: StartChild, reason: str) -> None:
-        """Ask a child to end; its report comes as that of any other end."""
+    async def cancel_child(self, parent: TaskSpec, command: StartChild, reason: str) -> bool:
+        """Ask a child to end; its report comes as that of any other end. False where there is no such child."""
         child = child_id(parent.id, command.id)
         body = children.item_body(by=f"task:{parent.id}", reason=reason)
-        await self.parts.store.put(InboxItem(child, "cancel:parent", "cancel", body, self.parts.clock()))
-        self.submit(child)
+        item = InboxItem(child, "cancel:parent", "cancel", body, self.parts.clock())
+        try:
+            await self.steady(lambda: self.parts.store.put(item))
+        except NotFound:
+            return False
+        self.submit(child, None)
+        return True
 
-    async def end_child(self, parent: TaskSpec, command: StartChild, reason: str) -> None:
-        """End a child and wait until it has ended."""
-        child = child_id(parent.id, command.id)
+    async def end_children(self, parent: TaskSpec, commands: Sequence[StartChild], reason: str) -> None:
+        """End children, all at once, and wait until they have ended. One that is held ends no other."""
+        asked = [child_id(parent.id, command.id) for command in commands]
+        waiting = {child: self._end_of(child) for child in asked}
+        # Writes go in order: where the making of a child was cut off, it is there by now or never will be.
+        for command in commands:
+            await self.cancel_child(parent, command, reason)
+        for child, ended in waiting.items():
+            while not ended.done() and await self._goes_on(child):
+                # Another engine that works on it can't tell this one: then it is looked up now and then.
+                await asyncio.wait([ended], timeout=self.settings.heartbeat)
+            ended.cancel()
+
+    def _end_of(self, task: str) -> asyncio.Future[None]:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ends.setdefault(child, []).append(ended)
-        row = await self.parts.store.task(child)
-        if row is None or row.state in FINAL or row.hold:
-            self._ends.pop(child, None)
-            return
-        await self.cancel_child(parent, command, reason)
-        await ended
+        self._ends.setdefault(task, []).append(ended)
+        return ended
+
+    async def _goes_on(self, task: str) -> bool:
+        row = await self.steady(lambda: self.parts.store.task(task))
+        return row is not None and row.state not in FINAL and not row.hold
 
     def ended(self, task: str) -> None:
         """A task is no longer worked on: those who wait for its end go on."""
@@ -95,11 +145,21 @@ class Services:
             if not waiting.done():
                 waiting.set_result(None)
 
-    async def merge(self, parent: TaskSpec, result: ChildResult) -> ChildResult:
-        """Merge what a child changed in its copy of the files into its parent's."""
-        changes, conflicts = await self.files.merge(f"{result.task}@base", result.task, parent.workspace)
-        self.files.dirty(parent.workspace)
+    async def merge(self, parent: TaskSpec, result: ChildResult, pending: Mapping[str, str | None]) -> ChildResult:
+        """Merge what a child changed in its copy of the files into its parent's, on which `pending` is
+        about to be committed. The parent's folder is out of date (`files.dirty`) once the merge is committed."""
+        changes, conflicts = await self.steady(
+            lambda: self.files.merge(f"{result.task}@base", result.task, parent.workspace, pending)
+        )
         return msgspec.structs.replace(result, changes=changes, conflicts=conflicts)
+
+    async def release(self, spec: TaskSpec) -> None:
+        """A task has ended: the folder of files that were its own is let go; the files stay in the store."""
+        if not spec.parent or spec.workspace_base:
+            try:
+                await self.files.forget(spec.workspace)
+            except AgentHostError as error:
+                self.parts.log.warning("a workspace's folder stays", task=spec.id, error=error.message)
 
 
 _NO_LIMITS = Limits()

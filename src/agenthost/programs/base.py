@@ -25,6 +25,7 @@ from agenthost.core.events import (
     Answered,
     Asked,
     CancelAsked,
+    ChildResult,
     Claimed,
     Created,
     Doubted,
@@ -33,11 +34,12 @@ from agenthost.core.events import (
     Recorded,
     Reply,
     Retried,
+    RunResult,
     Started,
 )
 from agenthost.core.parts import Message
 from agenthost.core.tasks import TaskSpec
-from agenthost.core.tools import text_result
+from agenthost.core.tools import ToolResult, text_result
 
 DOUBT_OPTIONS = ("it happened", "run it again", "give up")
 
@@ -54,7 +56,10 @@ class Open(Struct):
 
 
 class BaseState(Struct, kw_only=True):
-    """The part of a state that the engine and every program share."""
+    """The part of a state that the engine and every program share.
+
+    `changed` is what the task did to its files so far, path to content digest, None where removed.
+    """
 
     spec: TaskSpec
     created_at: float = 0.0
@@ -67,6 +72,7 @@ class BaseState(Struct, kw_only=True):
     received: list[Message] = msgspec.field(default_factory=list[Message])
     cancel: CancelAsked | None = None
     finished: Finished | None = None
+    changed: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
 
 
 class Delivery(Struct, frozen=True):
@@ -140,6 +146,8 @@ def _answered(state: BaseState, seq: int, event: Answered) -> Delivery | None:
     if entry is None:
         return None
     command = entry.command
+    if isinstance(event.answer, RunResult | ToolResult | ChildResult):
+        state.changed.update(event.answer.changes)
     if isinstance(command, Ask) and command.kind == "doubt":
         return _doubt_settled(state, seq, command, event)
     original = state.again_of.pop(command.id, command.id)

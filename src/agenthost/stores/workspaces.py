@@ -70,7 +70,7 @@ class FolderWorkspaces:
 class FolderWorkspace:
     """The port Workspace on one folder. The folder is there once `restore`, or anything else, was called.
 
-    `dropped` says what the last `changes` removed because it is no ordinary file, for people to read.
+    `dropped` says what was removed since the last commit because it is no ordinary file, for people to read.
     """
 
     def __init__(self, root: Path, name: str, blobs: Blobs, limits: WorkspaceLimits, pool: ThreadPoolExecutor) -> None:
@@ -98,6 +98,7 @@ class FolderWorkspace:
                 contents = await _all([self._blobs.get(wanted[path]) for path in batch])
                 await self._threaded(lambda paths=batch, contents=contents: self._write_all(paths, contents))
             self._committed = wanted
+            self.dropped = ()
 
     def _write_all(self, paths: list[str], contents: list[bytes]) -> None:
         for path, content in zip(paths, contents, strict=True):
@@ -107,7 +108,8 @@ class FolderWorkspace:
         """What differs from what was last committed or restored. Raises BadInput where the workspace holds more
         than its limits: too many files, a file that is too large, or too much in all."""
         async with self._lock:
-            found, self.dropped = await self._threaded(self._tree.scan)
+            found, dropped = await self._threaded(self._tree.scan)
+            self.dropped = (*self.dropped, *dropped)
             digests = {path: entry.digest for path, entry in found.items() if entry.digest}
             unknown = [path for path, entry in found.items() if not entry.digest]
             for batch in _batches(unknown, lambda path: found[path].size):
@@ -132,6 +134,7 @@ class FolderWorkspace:
 
     def committed(self, changes: Mapping[str, str | None]) -> None:
         """Take changes as committed, so that `changes` counts from here."""
+        self.dropped = ()
         for path, digest in changes.items():
             if digest is None:
                 self._committed.pop(path, None)

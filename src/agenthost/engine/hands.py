@@ -1,0 +1,101 @@
+"""What one task has going on: performances under the supervisor, and timers."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from agenthost.core.commands import Ask, Command, StartChild, Stop, Wait
+from agenthost.core.errors import AgentHostError, Failure
+from agenthost.core.events import Answer, Answered, Nothing, Reply
+from agenthost.engine.outcome import Outcome
+from agenthost.engine.performer import Task
+from agenthost.engine.services import Services
+from agenthost.programs.base import Open
+
+
+class Hands:
+    """Performs the commands of one task. What comes of them goes to `tell`."""
+
+    def __init__(self, services: Services, task: Task, tell: Callable[[Outcome], None]) -> None:
+        self._services = services
+        self._task = task
+        self._tell = tell
+        self._going: dict[str, asyncio.Task[None]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def begin(self, command: Command, opened: Mapping[str, Open]) -> None:
+        """Begin to perform an open command. Times count from when it was asked for."""
+        if isinstance(command, Wait):
+            self._later(command.id, command.until, Nothing())
+        elif isinstance(command, Ask):
+            if command.expires is not None:
+                until = opened[command.id].at + command.expires
+                self._later(command.id, until, Reply(command.default, "host"))
+        elif isinstance(command, Stop):
+            entry = opened.get(command.target)
+            self._start(command.id, self._stop(command, entry.command if entry is not None else None))
+        elif isinstance(command, StartChild):
+            self._start(command.id, self._services.start_child(self._task.spec, command))
+        else:
+            self._start(command.id, self._services.performer.perform(self._task, command))
+
+    def settle(self, opened: Mapping[str, Open]) -> None:
+        """Let go of the timers of what is no longer open."""
+        for id in [id for id in self._timers if id not in opened]:
+            self._timers.pop(id).cancel()
+
+    async def rest(self) -> None:
+        """Stop everything, and wait until it has stopped."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        await self._ended(list(self._going))
+
+    async def _ended(self, ids: list[str]) -> None:
+        going = [self._going[id] for id in ids if id in self._going]
+        for performance in going:
+            performance.cancel()
+        if going:
+            _, left = await asyncio.wait(going, timeout=self._services.settings.grace)
+            for performance in left:
+                self._services.parts.log.warning("doesn't stop", what=performance.get_name())
+
+    def _start(self, id: str, work: Coroutine[Any, Any, None]) -> None:
+        name = f"{self._task.spec.id}/{id}"
+        performance = self._services.supervisor.start(name, self._fenced(id, name, work))
+        self._going[id] = performance
+        performance.add_done_callback(lambda _: self._going.pop(id, None))
+
+    async def _fenced(self, id: str, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """The fence around performing: a fault in a tool or an adapter is that command's failure, not the task's."""
+        try:
+            await work
+        except AgentHostError as error:
+            self._tell(Outcome(id, (Answered(id, failure=error.failure()),)))
+        except Exception as error:  # noqa: BLE001 - a plugin call's fence
+            self._services.fault(name, error)
+            told = f"{type(error).__name__}: {error} (a fault of the host or a plugin, see its log)"
+            self._tell(Outcome(id, (Answered(id, failure=Failure("fault", told)),)))
+
+    def _later(self, id: str, until: float, answer: Answer) -> None:
+        def fire() -> None:
+            self._timers.pop(id, None)
+            self._tell(Outcome(id, (Answered(id, answer),)))
+
+        seconds = max(0.0, until - self._services.parts.clock())
+        self._timers[id] = asyncio.get_running_loop().call_later(seconds, fire)
+
+    async def _stop(self, command: Stop, target: Command | None) -> None:
+        """Stop a command; the answer `stopped` comes once it has stopped. A child is asked to end and reports itself."""
+        if isinstance(target, StartChild):
+            starting = self._going.get(target.id)
+            if starting is not None:
+                await asyncio.wait([starting])
+            await self._services.cancel_child(self._task.spec, target, "stopped by its parent")
+        elif target is not None:
+            if (timer := self._timers.pop(target.id, None)) is not None:
+                timer.cancel()
+            await self._ended([target.id])
+            told = "it was stopped" if target.repeatable else "it was stopped; it may have happened all the same"
+            self._tell(Outcome(target.id, (Answered(target.id, failure=Failure("stopped", told)),)))
+        self._tell(Outcome(command.id, (Answered(command.id, Nothing()),)))

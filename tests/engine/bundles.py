@@ -1,0 +1,113 @@
+"""Bundles, tools and ways to run them, for tests of the engine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from agenthost.core.commands import Verdict
+from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
+from agenthost.core.events import Finished
+from agenthost.core.lifecycle import FINAL
+from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.workflow import Workflow
+from agenthost.core.models import ModelRequest
+from agenthost.core.tools import ToolSpec
+from agenthost.engine.engine import Engine
+from agenthost.stores.memory import MemoryStore
+from agenthost.testing.world import World, says
+
+SPECS = {
+    "look": ToolSpec("look", "", read_only=True),
+    "put": ToolSpec("put", "", idempotent=True),
+    "send": ToolSpec("send", ""),
+    "pay": ToolSpec("pay", ""),
+    "write": ToolSpec("write", "", idempotent=True, workspace=True),
+    "mail": ToolSpec("mail", "", approval=True),
+}
+
+
+def pinned(spec: ToolSpec) -> PinnedTool:
+    return PinnedTool(
+        name=spec.name,
+        description=spec.description,
+        read_only=spec.read_only,
+        idempotent=spec.idempotent,
+        approval=spec.approval,
+        workspace=spec.workspace,
+    )
+
+
+def agent(name: str, **spec: Any) -> PinnedAgent:
+    """A pinned agent with all of SPECS and, by name, the tools that `spec` says."""
+    tools = tuple(spec.pop("tools", SPECS))
+    manifest = Agent.model_validate({"metadata": {"name": name}, "spec": {"tools": tools, "model": "m", **spec}})
+    entries = {tool: (pinned(SPECS[tool]),) for tool in tools if tool in SPECS}
+    model = PinnedModel(name="m", window=100_000, max_output=1000)
+    return PinnedAgent(manifest=manifest, tools=entries, model=model)
+
+
+def bundle(*agents: PinnedAgent, flows: dict[str, dict[str, Any]] | None = None) -> Bundle:
+    """A bundle of agents and, by name, the specs of workflows."""
+    made = {
+        name: Workflow.model_validate({"metadata": {"name": name}, "spec": spec})
+        for name, spec in (flows or {}).items()
+    }
+    return Bundle(
+        agents={one.manifest.metadata.name: one for one in agents or (agent("a"),)},
+        workflows=made,
+        tools={name: pinned(spec) for name, spec in SPECS.items()},
+    )
+
+
+def turns(request: ModelRequest) -> int:
+    """How many answers the model has given in this exchange."""
+    return sum(1 for turn in request.turns if turn.role == "assistant")
+
+
+def plan(*answers: Any, last: str = "done") -> Callable[[ModelRequest], Any]:
+    """A model that answers by turn: an answer, or what raises; then `last`."""
+
+    def play(request: ModelRequest) -> Any:
+        at = turns(request)
+        answer = answers[at] if at < len(answers) else says(last)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(request) if callable(answer) else answer
+
+    return play
+
+
+async def ended(world: World, *tasks: str, store: MemoryStore | None = None) -> dict[str, Finished]:
+    """Wait until tasks have ended; how."""
+    while True:
+        found = {recorded.task: recorded.event for recorded in world.recorded if isinstance(recorded.event, Finished)}
+        if all(task in found for task in tasks):
+            return found
+        await asyncio.sleep(0.01)
+
+
+async def until(condition: Callable[[], Any]) -> Any:
+    """Wait until something is true; what it was."""
+    while True:
+        value = condition()
+        if isinstance(value, Awaitable):
+            value = await value
+        if value:
+            return value
+        await asyncio.sleep(0.01)
+
+
+async def world_of(*agents: PinnedAgent, flows: dict[str, dict[str, Any]] | None = None) -> World:
+    """A world on a store in memory, open."""
+    store = MemoryStore()
+    await store.open()
+    return World(bundle(*agents, flows=flows), store)
+
+
+async def verdict(world: World, engine: Engine, task: str) -> Verdict:
+    """Wait for a task's end and for its worker's; the verdict."""
+    found = await ended(world, task)
+    await until(lambda: task not in engine.working())
+    row = await world.store.task(task)
+    assert row is not None and row.state in FINAL
+    return found[task].verdict

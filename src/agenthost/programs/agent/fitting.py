@@ -18,6 +18,9 @@ KEEP = 6
 MAX_SQUEEZES = 3
 """How often in a row the exchange is made smaller because the provider says that it is too long."""
 
+SMALLER = 0.65
+"""What part of a request that was too long the next one may be."""
+
 MAX_POOR = 2
 """How many summaries may come to nothing before the task ends."""
 
@@ -26,7 +29,8 @@ LEAST_SUMMARY = 256
 
 def fixed(state: AgentState, d: Definition) -> int:
     """Tokens of what every request carries: instructions and tools."""
-    return d.toolbox(state.stage).tokens + text_tokens(state.extra_instructions)
+    extra = text_tokens(state.extra_instructions) if state.extra_instructions else 0
+    return d.toolbox(state.stage).tokens + extra
 
 
 def room(state: AgentState, d: Definition) -> int:
@@ -82,10 +86,10 @@ def model_call(state: AgentState, d: Definition, id: str, view: View, worst: int
     return CallModel(id, d.model_name(state.spec), view, purpose, most, worst, d.spec.fallbacks)
 
 
-def squeeze(state: AgentState, d: Definition) -> bool:
-    """The provider says that the request was too long: whether another try with a smaller one is left."""
+def squeeze(state: AgentState, d: Definition, refused: CallModel) -> bool:
+    """The provider says that a request was too long: whether another try with a smaller one is left."""
     state.squeezes += 1
-    state.ceiling = int(min(room(state, d), measured(state, fixed(state, d))) * 0.7)
+    state.ceiling = int(min(room(state, d), refused.worst) * SMALLER)
     return state.squeezes <= MAX_SQUEEZES
 
 
@@ -151,7 +155,7 @@ def summed_up(state: AgentState, d: Definition, delivery: Delivery, command: Cal
     """Take a summary: it stands for the turns that it covers from now on."""
     answer, failure = delivery.answer, delivery.failure
     if failure is not None:
-        if failure.code == "context-too-long" and squeeze(state, d):
+        if failure.code == "context-too-long" and squeeze(state, d, command):
             fit(state, d)
         else:
             failed(state, failure, "the older part of the exchange could not be summed up: ")

@@ -126,7 +126,7 @@ class AgentProgram:
         elif state.phase == "script":
             script.taken(state, delivery)
         elif isinstance(command, CallModel) and command.purpose == "turn":
-            turns.answered(state, d, delivery)
+            turns.answered(state, d, delivery, command)
         elif isinstance(command, CallModel):
             fitting.summed_up(state, d, delivery, command)
         elif isinstance(command, RunCommand):

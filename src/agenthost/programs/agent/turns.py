@@ -2,6 +2,7 @@
 
 import msgspec
 
+from agenthost.core.commands import CallModel
 from agenthost.core.errors import Failure
 from agenthost.core.models import ModelAnswer, Turn
 from agenthost.core.parts import TextPart
@@ -19,11 +20,11 @@ MAX_CUTS = 3
 UNUSABLE = Failure("bad-answer", "the model's call was answered with something that is no answer of a model")
 
 
-def answered(state: AgentState, d: Definition, delivery: Delivery) -> None:
+def answered(state: AgentState, d: Definition, delivery: Delivery, command: CallModel) -> None:
     """Take the answer, or the failure, of a turn of the model."""
     answer = delivery.answer
     if not isinstance(answer, ModelAnswer):
-        _failed(state, d, delivery.failure or UNUSABLE)
+        _failed(state, d, command, delivery.failure or UNUSABLE)
         return
     state.squeezes = 0
     state.last_seq = delivery.seq
@@ -47,8 +48,8 @@ def answered(state: AgentState, d: Definition, delivery: Delivery) -> None:
         closing.quiet(state, d)
 
 
-def _failed(state: AgentState, d: Definition, failure: Failure) -> None:
-    if failure.code == "context-too-long" and squeeze(state, d):
+def _failed(state: AgentState, d: Definition, command: CallModel, failure: Failure) -> None:
+    if failure.code == "context-too-long" and squeeze(state, d, command):
         fit(state, d)
     else:
         failed(state, failure)

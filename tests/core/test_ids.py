@@ -5,6 +5,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agenthost.core.definitions import Bundle
 from agenthost.core.ids import child_id, digest, root_id, task_id
 from agenthost.core.parts import text_message
 from agenthost.core.tasks import TaskSpec
@@ -39,3 +40,9 @@ def test_a_child_s_id_follows_from_its_parent_and_the_command() -> None:
 def test_a_digest_names_the_hash_and_the_content() -> None:
     assert digest(b"x") == "sha256:" + hashlib.sha256(b"x").hexdigest()
     assert digest(b"x") != digest(b"y")
+
+
+def test_a_bundle_is_kept_under_the_hash_of_its_content() -> None:
+    name, body = Bundle().encode()
+    assert name == digest(body)
+    assert Bundle.model_validate_json(body) == Bundle()

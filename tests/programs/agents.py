@@ -17,6 +17,7 @@ TOOLS = (
     PinnedTool(name="look", description="Look.", read_only=True),
     PinnedTool(name="send", description="Send.", parameters=TEXT),
     PinnedTool(name="pay", description="Pay.", parameters=TEXT, approval=True),
+    PinnedTool(name="finish", description="A tool that happens to be called so.", read_only=True),
     PinnedTool(name="write_file", description="Write.", idempotent=True, workspace=True),
 )
 ALL = ["look", "send", "pay", "write_file", "ask", "delegate:helper", "delegate:coder"]

@@ -109,6 +109,13 @@ def test_finish_ends_after_the_calls_beside_it() -> None:
     assert verdict(book)[0] == "partly"
 
 
+def test_a_tool_that_happens_to_be_called_finish_is_a_tool_like_any_other() -> None:
+    book = play(tools=["finish"])
+    assert book.answer("m1", calls(("finish", "{}"))) == ["m1-0"]
+    assert book.answer("m1-0", text_result("x")) == ["m2"]
+    assert last(book, "m2") == "x"
+
+
 @pytest.mark.parametrize("arguments", ['{"outcome": "great", "summary": "x"}', '{"outcome": "done"}', "{}", "nonsense"])
 def test_a_wrong_call_of_finish_ends_nothing(arguments: str) -> None:
     book = play(completion={"rule": "agent"})
@@ -214,7 +221,7 @@ def test_checks_that_go_on_failing_end_the_task_and_say_what_was_tried() -> None
     for round in (1, 2, 3):
         book.answer(f"m{round}", says(f"done {round}"))
         book.ran(f"c{round}-0", 1, stderr=f"no {round}")
-    reason = "sent back 2 times, and still: The check `a` failed: the command exited with 1: no 3."
+    reason = "sent back 2 times, and still: `a`: the command exited with 1: no 3"
     assert verdict(book) == ("unachievable", "checks-failed", reason)
     assert output(book) == "done 3"
     book = play(**checks("a", maxRounds=1))

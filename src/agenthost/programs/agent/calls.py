@@ -79,11 +79,12 @@ def wish(state: AgentState, d: Definition, pending: Pending, arguments: dict[str
         pending.result = _wrong(f"There is no tool '{name}'. {nearest(name, sorted(box.tools))}")
         return
     problem = d.argument_problem(state.stage, name, arguments)
-    if problem is None and name == words.FINISH_NAME:
+    finishes = tool is box.finish
+    if problem is None and finishes:
         problem = closing.finish_problem(d, arguments)
     if problem is not None:
         pending.result = _wrong(f"The arguments of {name} don't fit: {problem}. Call it again.")
-    elif name == words.FINISH_NAME:
+    elif finishes:
         pending.result = text_result(words.NOTED)
     elif name in box.agents:
         _delegate(state, pending, box.agents[name], str(arguments["task"]), alone)
@@ -141,7 +142,7 @@ def next_turn(state: AgentState, d: Definition) -> None:
     """Once every call has its result, the model sees them, unless it has called `finish`."""
     if any(pending.result is None for pending in state.pending):
         return
-    finish = _finish(state)
+    finish = _finish(state, d)
     if finish is not None and state.waiting:
         finish.result = _wrong(words.NOT_FINISHED)
         finish = None
@@ -159,8 +160,10 @@ def next_turn(state: AgentState, d: Definition) -> None:
     closing.finish_called(state, arguments)
 
 
-def _finish(state: AgentState) -> Pending | None:
+def _finish(state: AgentState, d: Definition) -> Pending | None:
     """The call of `finish` that was taken, if any."""
+    if d.toolbox(state.stage).finish is None:
+        return None
     for pending in state.pending:
         if pending.call.name == words.FINISH_NAME and pending.result is not None and not pending.result.error:
             return pending

@@ -119,6 +119,7 @@ def _begin_checks(state: AgentState, d: Definition) -> None:
     state.phase = "checks"
     state.check = 0
     state.check_failures = []
+    state.check_reasons = []
     state.evidence = []
     state.want(completion.check_command(state, d.spec.completion.checks[0]))
 
@@ -136,8 +137,10 @@ def checked(state: AgentState, d: Definition, delivery: Delivery) -> None:
         why = unmet(result, check.expect)
         if why:
             state.check_failures.append(completion.feedback(check, why, result))
+            state.check_reasons.append(f"`{clip(check.run)}`: {why}")
     else:
         state.check_failures.append(f"What came of the check `{check.run}` is not known. It is run again.")
+        state.check_reasons.append(f"`{clip(check.run)}`: what came of it is not known")
     state.check += 1
     if state.check < len(checks):
         state.want(completion.check_command(state, checks[state.check]))
@@ -156,8 +159,7 @@ def _round_over(state: AgentState, d: Definition) -> None:
         state.end("done", reason, evidence=evidence, parts=state.output)
     elif state.rounds > d.spec.completion.maxRounds:
         times = "once" if state.rounds == 2 else f"{state.rounds - 1} times"
-        failures = "; ".join(clip(failure.partition("\n")[0]) for failure in state.check_failures)
-        reason = f"sent back {times}, and still: {failures}"
+        reason = f"sent back {times}, and still: {'; '.join(state.check_reasons)}"
         state.end("unachievable", reason, "checks-failed", evidence, state.output)
     else:
         tell(state, d, "\n\n".join(state.check_failures) + "\n\nMend this, then answer again.")

@@ -17,7 +17,7 @@ from agenthost.programs.agent.context import text_tokens
 class Toolbox(Struct, frozen=True):
     """The tools of one stage by name, what the model is told first, and what both take of its window.
 
-    `agents` says which agent each delegating tool gives work to.
+    `agents` says which agent each delegating tool gives work to; `finish` is the tool that ends the work, if any.
     """
 
     tools: dict[str, PinnedTool]
@@ -25,6 +25,7 @@ class Toolbox(Struct, frozen=True):
     specs: tuple[ToolSpec, ...]
     instructions: str
     tokens: int
+    finish: PinnedTool | None
 
 
 class Definition:
@@ -86,12 +87,13 @@ class Definition:
                 agents[tool.name] = agent
             else:
                 tools.update({tool.name: tool for tool in self._pinned.tools.get(entry, ())})
-        if self.spec.completion.rule == "agent":
-            tools[words.FINISH_NAME] = words.finish_tool(self.spec)
+        finish = words.finish_tool(self.spec) if self.spec.completion.rule == "agent" else None
+        if finish is not None:
+            tools[finish.name] = finish
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in tools.values())
         pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
         tokens = text_tokens(instructions) + sum(
             text_tokens(tool.name + tool.description + str(tool.parameters)) for tool in specs
         )
-        return Toolbox(tools, agents, specs, instructions, tokens)
+        return Toolbox(tools, agents, specs, instructions, tokens, finish)

@@ -25,6 +25,7 @@ MAX_POOR = 2
 """How many summaries may come to nothing before the task ends."""
 
 LEAST_SUMMARY = 256
+MOST_SUMMARY = 8_192
 
 
 def fixed(state: AgentState, d: Definition) -> int:
@@ -116,7 +117,7 @@ def _text_size(turn: Turn, state: AgentState) -> int:
 
 
 def _summary_output(d: Definition) -> int:
-    return min(d.max_output, max(LEAST_SUMMARY, d.model.window // 16))
+    return min(d.model.max_output, MOST_SUMMARY, max(LEAST_SUMMARY, d.model.window // 16))
 
 
 def _opening(state: AgentState, d: Definition) -> tuple[Part, ...]:

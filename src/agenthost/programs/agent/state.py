@@ -79,6 +79,7 @@ class AgentState(BaseState, kw_only=True):
     rounds: int = 0
     check: int = 0
     check_failures: list[str] = msgspec.field(default_factory=list[str])
+    check_reasons: list[str] = msgspec.field(default_factory=list[str])
     evidence: list[int] = msgspec.field(default_factory=list[int])
     output: tuple[Part, ...] = ()
 

@@ -30,14 +30,12 @@ from agenthost.core.events import (
     Created,
     Doubted,
     Finished,
-    Received,
     Recorded,
     Reply,
     Retried,
     RunResult,
     Started,
 )
-from agenthost.core.parts import Message
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolResult, text_result
 
@@ -69,7 +67,6 @@ class BaseState(Struct, kw_only=True):
     open: dict[str, Open] = msgspec.field(default_factory=dict[str, Open])
     again: dict[str, Command] = msgspec.field(default_factory=dict[str, Command])
     again_of: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    received: list[Message] = msgspec.field(default_factory=list[Message])
     cancel: CancelAsked | None = None
     finished: Finished | None = None
     changed: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
@@ -121,16 +118,10 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     if isinstance(event, Asked):
         state.open[event.command.id] = Open(event.command, recorded.seq, recorded.at)
         state.again.pop(event.command.id, None)
-    elif isinstance(event, Started):
-        state.open[event.command].started = True
-    elif isinstance(event, Retried):
-        state.open[event.command].attempt = event.attempt
-    elif isinstance(event, Doubted):
-        state.open[event.command].doubted = True
+    elif isinstance(event, Started | Retried | Doubted):
+        _progress(state, event)
     elif isinstance(event, Claimed):
         state.epoch = event.epoch
-    elif isinstance(event, Received):
-        state.received.append(event.message)
     elif isinstance(event, CancelAsked):
         state.cancel = event
     elif isinstance(event, Finished):
@@ -139,6 +130,18 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     elif isinstance(event, Created):
         state.created_at = recorded.at
     return None
+
+
+def _progress(state: BaseState, event: Started | Retried | Doubted) -> None:
+    entry = state.open.get(event.command)
+    if entry is None:
+        return
+    if isinstance(event, Retried):
+        entry.attempt = event.attempt
+    elif isinstance(event, Started):
+        entry.started = True
+    else:
+        entry.doubted = True
 
 
 def _answered(state: BaseState, seq: int, event: Answered) -> Delivery | None:

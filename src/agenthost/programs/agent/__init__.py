@@ -1,8 +1,9 @@
 """The agent's mind: a model, its tools, its stages and script, and the rule that says when it is done.
 
-`state` holds what is remembered, `context` fits the exchange to the model's window, `calls` turns a
-model's wishes into commands, `completion` judges whether the work is done, `script` lets the
-manifest's own functions take part, `program` joins them.
+`program` routes events: `turns` takes the model's answers, `calls` its wishes for tools, `closing` judges
+quiet answers and the work (`completion`), `steps` goes towards the next turn and `fitting` makes it fit the
+window (`context`), `script` lets the manifest's functions take part. `definition` is what is pinned,
+`words` what the model is told, `structured` reads its JSON. Each works on `state` alone.
 """
 
 from agenthost.programs.agent.program import AgentProgram

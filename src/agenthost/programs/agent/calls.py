@@ -1,17 +1,24 @@
-"""A model's wishes become commands, and their answers become tool turns, in the order of the calls."""
+"""Wishes for tools become commands, and their answers become tool turns, in the order of the calls.
+
+A wish is the model's, or the script's: both go the same way, past the same checks and approvals.
+"""
 
 from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallTool, Command, StartChild
-from agenthost.core.definitions import PinnedTool
-from agenthost.core.errors import Failure, nearest
+from agenthost.core.commands import Ask, CallTool, StartChild
+from agenthost.core.errors import nearest
 from agenthost.core.events import Answer, ChildResult, Reply
-from agenthost.core.models import Turn
-from agenthost.core.parts import DataPart, TextPart, text_of
+from agenthost.core.models import ModelAnswer, Turn
+from agenthost.core.parts import DataPart, Part, TextPart
 from agenthost.core.tools import ToolCall, ToolResult, text_result
+from agenthost.programs.agent import closing, context, structured, words
+from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState, Pending
+from agenthost.programs.agent.steps import to_turn
+from agenthost.programs.answers import approval, approved
+from agenthost.programs.base import Delivery
 
 MAX_DEPTH = 8
 """How deep delegation may go: an agent that delegates to one that delegates, and so on."""
@@ -19,155 +26,185 @@ MAX_DEPTH = 8
 MAX_SAME = 2
 """How often one agent may stand in the line from the root to a task."""
 
-DELEGATE = "delegate_to_"
-APPROVE = ("approve", "deny")
+MAX_CALLS = 64
+"""How many calls of one answer are made."""
+
+MAX_WRONG = 5
+"""How many turns in a row may consist of nothing but calls that can't be made."""
 
 
-def parse_arguments(call: ToolCall) -> dict[str, Any] | str:
-    """The call's arguments, or what to tell the model where they can't be read."""
-    text = call.arguments.strip() or "{}"
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        return f"The arguments of {call.name} are not valid JSON ({error}). Call it again with one JSON object."
-    if not isinstance(value, dict):
-        return f"The arguments of {call.name} must be one JSON object, not a {type(value).__name__}. Call it again."
-    return {str(key): item for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def plan(state: AgentState, calls: tuple[ToolCall, ...], tools: dict[str, PinnedTool]) -> None:
-    """Set `state.pending` from the model's calls: for each a command, or a result at once where it is wrong."""
-    delegations = sum(1 for call in calls if call.name.startswith(DELEGATE))
-    state.pending = []
+def named(calls: tuple[ToolCall, ...], turn: int) -> tuple[ToolCall, ...]:
+    """The calls, each with an id of its own: some servers give none, or one twice."""
+    seen: set[str] = set()
+    result: list[ToolCall] = []
     for index, call in enumerate(calls):
-        pending = Pending(call)
-        name = f"m{state.model_calls}-{index}"
-        arguments = parse_arguments(call)
-        tool = tools.get(call.name)
-        if tool is None:
-            known = nearest(call.name, sorted(tools))
-            pending.result = text_result(f"There is no tool '{call.name}'. {known}", error=True)
+        id = call.id if call.id and call.id not in seen else f"call-{turn}-{index}"
+        seen.add(id)
+        result.append(msgspec.structs.replace(call, id=id))
+    return tuple(result)
+
+
+def plan(state: AgentState, d: Definition, answer: ModelAnswer, calls: tuple[ToolCall, ...]) -> None:
+    """Wish for what the model calls; a call that can't be made has its result at once."""
+    state.phase = "calls"
+    state.pending = [Pending(call, f"m{state.model_calls}-{index}") for index, call in enumerate(calls)]
+    alone = _alone(state, d, calls)
+    for index, pending in enumerate(state.pending):
+        arguments = structured.read_arguments(pending.call.name, pending.call.arguments, answer.stop == "length")
+        if index >= MAX_CALLS:
+            pending.result = _wrong(f"Not called: {MAX_CALLS} calls in one answer are the most. Call it again.")
         elif isinstance(arguments, str):
-            pending.result = text_result(arguments, error=True)
-        elif call.name == "finish":
-            pending.result = text_result("Noted.")
-        elif call.name.startswith(DELEGATE):
-            _delegate(state, pending, name, arguments, alone=delegations == 1)
-        elif call.name == "ask_person":
-            pending.next = _ask_person(name, arguments)
-        elif tool.approval:
-            pending.next = approval(name, call.name, arguments)
+            pending.result = _wrong(arguments)
         else:
-            pending.next = tool_command(name, call, arguments, tool)
-        state.pending.append(pending)
-
-
-def tool_command(name: str, call: ToolCall, arguments: dict[str, Any], tool: PinnedTool) -> CallTool:
-    """The command that calls a tool."""
-    return CallTool(name, call.name, arguments, call.id, tool.read_only or tool.idempotent)
-
-
-def approval(name: str, tool: str, arguments: dict[str, Any]) -> Ask:
-    """The question that comes before a call that needs a person's approval: exactly what will be done."""
-    shown = msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode()
-    return Ask(f"{name}-ok", "approval", f"May the tool '{tool}' be called with these arguments?\n{shown}", APPROVE)
-
-
-def _ask_person(name: str, arguments: dict[str, Any]) -> Command:
-    options = arguments.get("options")
-    words = tuple(str(option) for option in options) if isinstance(options, list) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return Ask(name, "input", str(arguments.get("question", "")) or "The agent asks for your input.", words)
-
-
-def _delegate(state: AgentState, pending: Pending, name: str, arguments: dict[str, Any], alone: bool) -> None:
-    agent = pending.call.name[len(DELEGATE) :].replace("_", "-")
-    line = (*state.spec.chain, f"agent/{state.spec.name}")
-    if len(line) >= MAX_DEPTH:
-        pending.result = text_result(
-            f"Not delegated: {MAX_DEPTH} agents deep is the limit. Do the work yourself or say what is missing.", True
-        )
-    elif line.count(f"agent/{agent}") >= MAX_SAME:
-        pending.result = text_result(
-            f"Not delegated: '{agent}' already stands {MAX_SAME} times in this line of work, which would go round "
-            "in circles. Do the work yourself or say what is missing.",
-            True,
-        )
-    else:
-        prompt = TextPart(str(arguments.get("task", "")))
-        pending.next = StartChild(name, "agent", agent, (prompt,), workspace="shared" if alone else "copy")
-
-
-def take(
-    state: AgentState, command: Command, answer: Answer | None, failure: Failure | None, tools: dict[str, PinnedTool]
-) -> None:
-    """Take the answer of a command that a call led to."""
-    pending = _pending_of(state, command.id)
-    if pending is None:
+            wish(state, d, pending, arguments, alone)
+    if any(pending.result is None or not pending.result.error for pending in state.pending):
+        state.wrong = 0
+        next_turn(state, d)
         return
-    if failure is not None:
-        pending.result = text_result(f"{failure.message} [{failure.code}]", error=True)
-    elif isinstance(command, Ask) and command.kind == "approval" and isinstance(answer, Reply):
-        if answer.text.strip().lower() in ("approve", "yes", "y", "ok"):
-            arguments = parse_arguments(pending.call)
-            assert isinstance(arguments, dict)
-            pending.next = tool_command(
-                command.id.removesuffix("-ok"), pending.call, arguments, tools[pending.call.name]
-            )
-        else:
-            pending.result = text_result(f"A person did not allow this call. They said: {answer.text}", error=True)
+    state.wrong += 1
+    if state.wrong >= MAX_WRONG:
+        last = state.pending[-1].result
+        reason = f"{MAX_WRONG} turns in a row had nothing but tool calls that can't be made; the last: {last.text if last else ''}"
+        state.end("blocked", reason, "bad-calls", parts=(TextPart(state.last_text),) if state.last_text else ())
     else:
-        pending.result = _as_result(answer)
-    if pending.result is not None:
-        state.tool_calls += 1
-        state.written.update(pending.result.changes)
+        next_turn(state, d)
 
 
-def _pending_of(state: AgentState, command: str) -> Pending | None:
-    stem = command.removesuffix("-ok").partition("~")[0]
-    prefix, _, index = stem.rpartition("-")
-    if prefix != f"m{state.model_calls}" or not index.isdigit() or int(index) >= len(state.pending):
+def wish(state: AgentState, d: Definition, pending: Pending, arguments: dict[str, Any], alone: bool) -> None:
+    """Wish for one call: want its command, or the question before it, or give its result at once."""
+    box = d.toolbox(state.stage)
+    name = pending.call.name
+    tool = box.tools.get(name)
+    if tool is None:
+        pending.result = _wrong(f"There is no tool '{name}'. {nearest(name, sorted(box.tools))}")
+        return
+    problem = d.argument_problem(state.stage, name, arguments)
+    finishes = tool is box.finish
+    if problem is None and finishes:
+        problem = closing.finish_problem(d, arguments)
+    if problem is not None:
+        pending.result = _wrong(f"The arguments of {name} don't fit: {problem}. Call it again.")
+    elif finishes:
+        pending.result = text_result(words.NOTED)
+    elif name in box.agents:
+        _delegate(state, pending, box.agents[name], str(arguments["task"]), alone)
+    elif tool is words.ASK_PERSON:
+        options = tuple(str(option) for option in arguments.get("options", ()))
+        pending.command = Ask(pending.id, "input", arguments["question"], options)
+    else:
+        pending.command = CallTool(pending.id, name, arguments, pending.call.id, tool.read_only or tool.idempotent)
+    if pending.command is not None:
+        state.want(approval(pending.id, name, arguments) if tool.approval else pending.command)
+
+
+def _alone(state: AgentState, d: Definition, calls: tuple[ToolCall, ...]) -> bool:
+    """Whether a delegation may work in the task's own files: nothing else of this turn writes there meanwhile."""
+    box = d.toolbox(state.stage)
+    tools = [box.tools[call.name] for call in calls if call.name in box.tools]
+    return sum(1 for tool in tools if tool.name in box.agents or (tool.workspace and not tool.read_only)) <= 1
+
+
+def _delegate(state: AgentState, pending: Pending, agent: str, task: str, alone: bool) -> None:
+    line = (*state.spec.chain, f"agent/{state.spec.name}")
+    mend = "Do the work yourself or say what is missing."
+    if len(line) >= MAX_DEPTH:
+        pending.result = _wrong(f"Not delegated: {MAX_DEPTH} levels deep is the limit. {mend}")
+    elif line.count(f"agent/{agent}") >= MAX_SAME:
+        why = f"'{agent}' already stands {MAX_SAME} times in this line of work, which would go round in circles"
+        pending.result = _wrong(f"Not delegated: {why}. {mend}")
+    else:
+        place = "shared" if alone else "copy"
+        pending.command = StartChild(pending.id, "agent", agent, (TextPart(task),), workspace=place)
+
+
+def take(state: AgentState, delivery: Delivery) -> Pending | None:
+    """Take the answer of a command that a wish led to; the wish, once it has its result."""
+    pending = next((p for p in state.pending if delivery.id in (p.id, f"{p.id}-ok") and p.result is None), None)
+    if pending is None:
         return None
-    return state.pending[int(index)]
+    command, failure = pending.command, delivery.failure
+    if failure is not None:
+        pending.result = _wrong(f"{failure.message} [{failure.code}]")
+    elif delivery.id != pending.id and command is not None:
+        if approved(delivery.answer):
+            state.want(command)
+            return None
+        words_of = delivery.answer.text if isinstance(delivery.answer, Reply) else ""
+        pending.result = _wrong(f"A person did not allow this call. They said: {words_of}")
+    else:
+        pending.result = _result(delivery.answer)
+    state.tool_calls += 1
+    state.written.update(pending.result.changes)
+    return pending
 
 
-def _as_result(answer: Answer | None) -> ToolResult:
+def next_turn(state: AgentState, d: Definition) -> None:
+    """Once every call has its result, the model sees them, unless it has called `finish`."""
+    if any(pending.result is None for pending in state.pending):
+        return
+    finish = _finish(state, d)
+    if finish is not None and state.waiting:
+        finish.result = _wrong(words.NOT_FINISHED)
+        finish = None
+    for pending in state.pending:
+        assert pending.result is not None
+        parts = shown_parts(pending.result, d)
+        turn = Turn("tool", parts, call_id=pending.call.id, name=pending.call.name, error=pending.result.error)
+        context.add(state, turn, d.model)
+    state.pending = []
+    if finish is None:
+        to_turn(state, d)
+        return
+    arguments = structured.read_arguments(finish.call.name, finish.call.arguments)
+    assert isinstance(arguments, dict)
+    closing.finish_called(state, arguments)
+
+
+def _finish(state: AgentState, d: Definition) -> Pending | None:
+    """The call of `finish` that was taken, if any."""
+    if d.toolbox(state.stage).finish is None:
+        return None
+    for pending in state.pending:
+        if pending.call.name == words.FINISH_NAME and pending.result is not None and not pending.result.error:
+            return pending
+    return None
+
+
+def shown_parts(result: ToolResult, d: Definition) -> tuple[Part, ...]:
+    """A result as the model is shown it: data as JSON text, pictures only where it can see them."""
+    parts: list[Part] = []
+    for part in result.parts:
+        if isinstance(part, DataPart):
+            parts.append(TextPart(msgspec.json.encode(part.data).decode()))
+        elif context.is_picture(part) and not d.model.images:
+            parts.append(TextPart("[a picture, which this model can't be shown]"))
+        else:
+            parts.append(part)
+    return tuple(parts) or (TextPart("(no output)"),)
+
+
+def _result(answer: Answer | None) -> ToolResult:
     if isinstance(answer, ToolResult):
         return answer
     if isinstance(answer, Reply):
         return text_result(answer.text)
     if isinstance(answer, ChildResult):
         return _child_result(answer)
-    return text_result("done")
+    return text_result("It was answered with something that can't be used.", error=True)
 
 
 def _child_result(child: ChildResult) -> ToolResult:
-    parts = child.parts
+    told: list[Part] = []
     if child.verdict.outcome != "done":
-        told = f"It ended without being done ({child.verdict.outcome}): {child.verdict.reason}"
-        parts = (TextPart(told), *parts)
+        told.append(TextPart(f"It ended without being done ({child.verdict.outcome}): {child.verdict.reason}"))
     if child.conflicts:
-        told = "These files were changed by others too and were left as they were: " + ", ".join(child.conflicts)
-        parts = (TextPart(told), *parts)
-    if not parts:
-        parts = (TextPart("It is done; nothing more was said."),)
-    return ToolResult(parts, child.verdict.outcome != "done" or bool(child.conflicts), child.changes)
+        paths = ", ".join(child.conflicts)
+        told.append(TextPart(f"These files were changed by others too and were left as they were: {paths}"))
+    parts = (*told, *child.parts) or (TextPart(words.NOTHING_SAID),)
+    conflicted = set(child.conflicts)
+    changes = {path: digest for path, digest in child.changes.items() if path not in conflicted}
+    return ToolResult(parts, bool(told), changes)
 
 
-def result_turns(state: AgentState) -> list[Turn]:
-    """The tool turns of all pending calls, in call order, once each has its result."""
-    turns: list[Turn] = []
-    for pending in state.pending:
-        result = pending.result
-        assert result is not None
-        parts = result.parts if text_of(result.parts) or not _only_data(result) else _data_as_text(result)
-        turns.append(Turn("tool", parts, call_id=pending.call.id, name=pending.call.name, error=result.error))
-    return turns
-
-
-def _only_data(result: ToolResult) -> bool:
-    return all(isinstance(part, DataPart) for part in result.parts)
-
-
-def _data_as_text(result: ToolResult) -> tuple[TextPart, ...]:
-    texts = (msgspec.json.encode(part.data).decode() for part in result.parts if isinstance(part, DataPart))
-    return tuple(TextPart(text) for text in texts)
+def _wrong(text: str) -> ToolResult:
+    return text_result(text, error=True)

@@ -1,17 +1,14 @@
-"""Fits the exchange to the model's window: old tool results are shown short first, then the oldest
-turns are summed up by the model. Nothing is ever cut without saying so."""
+"""The exchange with the model: what it takes of the window, and what is shown of it. Nothing is ever
+cut without saying so, to the model in the text and to people in the View of the journalled call."""
 
 from agenthost.core.commands import View
 from agenthost.core.definitions import PinnedModel
-from agenthost.core.models import Turn
-from agenthost.core.parts import DataPart, FilePart, TextPart
+from agenthost.core.models import ModelAnswer, Turn
+from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.programs.agent.state import AgentState
 
 SHORT = 600
 """Characters that are left of a tool result that is shown short: its head and its tail."""
-
-KEEP = 6
-"""Turns at the end that are never shown short nor summed up, while they fit."""
 
 BYTES_PER_TOKEN = 3
 """English takes about 4 bytes a token and most other scripts 3: estimates are meant to be high."""
@@ -21,7 +18,7 @@ TURN_OVERHEAD = 8
 
 def text_tokens(text: str) -> int:
     """An estimate, from above, of the tokens of `text`."""
-    size = len(text) if text.isascii() else len(text.encode())
+    size = len(text) if text.isascii() else len(text.encode(errors="replace"))
     return size // BYTES_PER_TOKEN + 1
 
 
@@ -32,7 +29,7 @@ def turn_tokens(turn: Turn, model: PinnedModel) -> int:
         if isinstance(part, TextPart):
             total += text_tokens(part.text)
         elif isinstance(part, FilePart):
-            total += model.image_tokens if part.media_type.startswith("image/") else part.size // BYTES_PER_TOKEN + 1
+            total += model.image_tokens if is_picture(part) else part.size // BYTES_PER_TOKEN + 1
         else:
             total += text_tokens(str(part.data))
     for call in turn.calls:
@@ -40,15 +37,26 @@ def turn_tokens(turn: Turn, model: PinnedModel) -> int:
     return total
 
 
+def is_picture(part: Part) -> bool:
+    """Whether a part is a picture."""
+    return isinstance(part, FilePart) and part.media_type.startswith("image/")
+
+
 def shorten(turn: Turn) -> Turn:
-    """A tool result in its short form: head, tail, and how much is left out."""
-    text = turn.text
-    if turn.role != "tool" or len(text) <= SHORT + 80:
+    """A tool result in its short form: head, tail, and how much is left out. Other turns as they are."""
+    if turn.role != "tool":
         return turn
-    half = SHORT // 2
-    left_out = len(text) - SHORT
-    short = f"{text[:half]}\n[... {left_out} characters of this older result are left out ...]\n{text[-half:]}"
-    return Turn("tool", (TextPart(short),), call_id=turn.call_id, name=turn.name, error=turn.error)
+    text = turn.text
+    files = sum(1 for part in turn.parts if isinstance(part, FilePart))
+    if len(text) <= SHORT + 80 and not files:
+        return turn
+    if len(text) > SHORT + 80:
+        half = SHORT // 2
+        told = f"\n[... {len(text) - SHORT} characters of this older result are left out; ask for a part of it if you need it ...]\n"
+        text = text[:half] + told + text[-half:]
+    if files:
+        text += f"\n[{files} file(s) of this older result are left out]"
+    return Turn("tool", (TextPart(text),), call_id=turn.call_id, name=turn.name, error=turn.error)
 
 
 def add(state: AgentState, turn: Turn, model: PinnedModel) -> None:
@@ -57,49 +65,61 @@ def add(state: AgentState, turn: Turn, model: PinnedModel) -> None:
     state.turns.append(turn)
     state.sizes.append(size)
     state.context += size
+    state.fresh += size
 
 
-def room(model: PinnedModel, fixed: int, max_output: int) -> int:
-    """Tokens that the turns may take: the window less the answer, the instructions and tools, and a tenth."""
-    return int((model.window - min(max_output, model.window // 2) - fixed) * 0.9)
+def hear(state: AgentState, message: Message, model: PinnedModel) -> None:
+    """A message becomes a turn of the exchange."""
+    if not model.images:
+        pictures = (part for part in message.parts if isinstance(part, FilePart) and is_picture(part))
+        for part in pictures:
+            state.picture = state.picture or part.name or part.media_type
+    state.opened = state.opened or message == state.spec.message
+    add(state, Turn("user", message.parts), model)
 
 
-def measured(state: AgentState) -> int:
-    """The tokens of the exchange as the model will probably count them."""
-    return int((state.context + text_tokens(state.summary)) * state.ratio)
+def measured(state: AgentState, fixed: int) -> int:
+    """The tokens of the next request as the provider will probably count them; `fixed` are those of the
+    instructions and tools. What it has counted before is scaled by its count; what is new is estimated from above."""
+    known = state.context - state.fresh + state.head_size + fixed
+    return int(known * state.ratio + state.fresh * max(1.0, state.ratio))
 
 
-def shorten_old(state: AgentState, model: PinnedModel, wanted: int) -> None:
-    """Show old tool results short, oldest first, until the exchange takes `wanted` tokens or only
-    the newest turns are left. Where it stops is in the View of the next call, so it is journalled."""
-    last = state.base + len(state.turns) - KEEP
-    state.shortened = max(state.shortened, state.base)
-    while state.shortened < last and measured(state) > wanted:
+def calibrate(state: AgentState, answer: ModelAnswer, fixed: int) -> None:
+    """Learn from the provider's count of the request that was just answered."""
+    estimated = state.context + state.head_size + fixed
+    if answer.usage.input > 0:
+        state.ratio = min(4.0, max(0.25, answer.usage.input / estimated))
+        state.fresh = 0
+        state.counted = state.base + len(state.turns)
+
+
+def shorten_old(state: AgentState, model: PinnedModel, fixed: int, wanted: int, keep: int) -> None:
+    """Show old tool results short, oldest first, until the request takes `wanted` tokens or only the
+    `keep` newest turns are left. Where it stops is in the View of the next call, so it is journalled."""
+    last = state.base + len(state.turns) - keep
+    while state.shortened < last and measured(state, fixed) > wanted:
         index = state.shortened - state.base
-        size = turn_tokens(shorten(state.turns[index]), model)
-        state.context -= state.sizes[index] - size
-        state.sizes[index] = size
+        saved = state.sizes[index] - turn_tokens(shorten(state.turns[index]), model)
+        state.sizes[index] -= saved
+        state.context -= saved
+        if state.shortened >= state.counted:
+            state.fresh -= saved
         state.shortened += 1
 
 
-def summary_cut(state: AgentState) -> int:
-    """The turn before which everything is to be summed up: about the older two thirds. It never parts
-    a call from its results. `state.base` where there is nothing to sum up."""
-    count = len(state.turns)
-    index = min(count - 2, max(1, count * 2 // 3))
-    while index > 0 and state.turns[index].role == "tool":
-        index -= 1
-    return state.base + max(0, index)
-
-
-def drop_before(state: AgentState, cut: int) -> None:
-    """Forget the turns before `cut`; the summary stands for them."""
+def drop_before(state: AgentState, cut: int, head: Turn, model: PinnedModel) -> None:
+    """Forget the turns before `cut`; `head` stands for them."""
     count = cut - state.base
+    state.fresh -= sum(state.sizes[max(0, state.counted - state.base) : count])
     state.context -= sum(state.sizes[:count])
     del state.turns[:count]
     del state.sizes[:count]
     state.base = cut
     state.shortened = max(state.shortened, cut)
+    state.counted = max(state.counted, cut)
+    state.head = head
+    state.head_size = turn_tokens(head, model)
 
 
 def shown(state: AgentState, view: View) -> tuple[Turn, ...]:
@@ -108,22 +128,21 @@ def shown(state: AgentState, view: View) -> tuple[Turn, ...]:
     short = view.shortened - view.start
     if short > 0:
         turns = [shorten(turn) for turn in turns[:short]] + turns[short:]
-    if state.summary and view.start == state.base:
-        told = "What happened before, summed up because the conversation became too long:\n" + state.summary
-        return (Turn("user", (TextPart(told),)), *turns)
-    return tuple(turns)
+    return (state.head, *turns) if state.head is not None else tuple(turns)
 
 
-def as_text(turns: tuple[Turn, ...]) -> str:
-    """An exchange as plain text, for the model that sums it up."""
-    lines: list[str] = []
-    for turn in turns:
-        words = turn.text or " ".join(
-            f"[file {part.name or part.media_type}]" if isinstance(part, FilePart) else str(part.data)
-            for part in turn.parts
-            if isinstance(part, FilePart | DataPart)
-        )
-        who = f"result of {turn.name}" if turn.role == "tool" else turn.role
-        lines.append(f"[{who}] {words}")
-        lines.extend(f"[{who} calls {call.name}] {call.arguments}" for call in turn.calls)
+def as_text(turn: Turn) -> str:
+    """A turn as plain text, for the model that sums the exchange up."""
+    words = [_words(part) for part in turn.parts]
+    who = f"result of {turn.name}" if turn.role == "tool" else turn.role
+    lines = [f"[{who}] " + "\n".join(words)] if words else []
+    lines += [f"[{who} calls {call.name}] {call.arguments}" for call in turn.calls]
     return "\n".join(lines)
+
+
+def _words(part: Part) -> str:
+    if isinstance(part, TextPart):
+        return part.text
+    if isinstance(part, DataPart):
+        return str(part.data)
+    return f"[the file {part.name or part.media_type}, not shown here]"

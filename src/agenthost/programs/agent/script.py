@@ -1,39 +1,34 @@
 """The functions of a manifest's script take part: `instructions(task)`, `stage(task)`, `on_message(message)`.
 
-Scripts are resumed by running them again against the answers that are journalled so far.
+Scripts are resumed by running them again against the answers that are journalled so far, so every
+request of `on_message` to the host is an event, and so is its answer.
 """
 
-import ast
 from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallModel, CallTool, Command, Evaluate, View
-from agenthost.core.definitions import PinnedTool
-from agenthost.core.errors import Failure, nearest
-from agenthost.core.events import Answer, Reply, ScriptRequest
-from agenthost.core.models import ModelAnswer
-from agenthost.core.parts import DataPart, Message, TextPart
+from agenthost.core.commands import Ask, CallModel, Evaluate, View
+from agenthost.core.errors import Failure
+from agenthost.core.events import Reply, ScriptRequest, Value
+from agenthost.core.models import ModelAnswer, ModelRequest, Turn
+from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.ports import Evaluation
-from agenthost.core.tools import ToolResult
-from agenthost.programs.agent.state import AgentState
+from agenthost.core.tools import ToolCall
+from agenthost.programs.agent import calls, closing, context, steps, structured
+from agenthost.programs.agent.completion import failed
+from agenthost.programs.agent.definition import Definition
+from agenthost.programs.agent.fitting import model_call
+from agenthost.programs.agent.state import AgentState, Pending
+from agenthost.programs.base import Delivery
 
 MAX_REQUESTS = 200
 """How many requests to the host one call of `on_message` may make."""
 
 
-def functions(source: str) -> frozenset[str]:
-    """The names of the functions that a script defines; none where it can't be read."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return frozenset()
-    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-
-
 def message_value(message: Message) -> dict[str, Any]:
     """A message as scripts see it."""
-    files = [msgspec.to_builtins(part) for part in message.parts if not isinstance(part, TextPart | DataPart)]
+    files = [msgspec.to_builtins(part) for part in message.parts if isinstance(part, FilePart)]
     text = "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
     data = [part.data for part in message.parts if isinstance(part, DataPart)]
     return {"sender": message.sender, "text": text, "files": files, "data": data}
@@ -46,6 +41,7 @@ def task_value(state: AgentState) -> dict[str, Any]:
         "title": state.spec.title,
         "agent": state.spec.name,
         "stage": state.stage,
+        "stage_turns": state.stage_turns,
         "turns": state.model_calls,
         "calls": state.tool_calls,
         "text": state.last_text,
@@ -54,54 +50,190 @@ def task_value(state: AgentState) -> dict[str, Any]:
     }
 
 
-def evaluation(state: AgentState, command: Evaluate, source: str) -> Evaluation:
+def evaluation(state: AgentState, d: Definition, command: Evaluate) -> Evaluation:
     """Everything that an Evaluate of this agent needs."""
+    if command.function == "on_message":
+        assert state.script_message is not None
+        names = {"message": message_value(state.script_message)}
+        answers = tuple(state.script_answers)
+        return Evaluation({}, names, d.spec.script, command.function, answers)
     task = task_value(state)
-    if not command.function:
-        names = {key: task[key] for key in ("turns", "calls", "text", "files", "stage")} | {
-            "task": task,
-            "stage_turns": state.stage_turns,
-        }
-        return Evaluation(command.expressions, names)
-    names = {"message": message_value(state.spec.message)} if command.function == "on_message" else {"task": task}
-    answers = tuple(state.script_answers) if command.function == "on_message" else ()
-    return Evaluation({}, names, source, command.function, answers)
+    if command.function:
+        return Evaluation({}, {"task": task}, d.spec.script, command.function)
+    keys = ("turns", "calls", "text", "files", "stage", "stage_turns")
+    return Evaluation(command.expressions, {key: task[key] for key in keys} | {"task": task})
 
 
-def ask_for(state: AgentState, request: ScriptRequest, model: CallModel, tools: dict[str, PinnedTool]) -> Command | str:
-    """The command that a script's request stands for, or what is wrong with the request."""
-    name = f"x{len(state.script_answers) + 1}"
-    wanted = request.arguments
-    if request.function == "call_model":
-        state.script_prompt = str(wanted.get("prompt", ""))
-        schema = wanted.get("schema")
-        state.script_schema = dict(schema) if isinstance(schema, dict) else None  # pyright: ignore[reportUnknownArgumentType]
-        return msgspec.structs.replace(model, id=name, purpose="script", view=View(0, 0))
-    if request.function == "ask":
-        options = wanted.get("options")
-        words = tuple(str(item) for item in options) if isinstance(options, list | tuple) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return Ask(name, "input", str(wanted.get("question", "")), words)
-    if request.function == "make_artifact":
-        called, arguments = "write_file", {"path": wanted.get("name", ""), "content": wanted.get("text", "")}
-    elif request.function == "call_tool":
-        called = str(wanted.get("name", ""))
-        arguments = {key: value for key, value in wanted.items() if key != "name"}
+def request(state: AgentState, d: Definition, command: CallModel, metadata: dict[str, str]) -> ModelRequest:
+    """The request of a script's `call_model`."""
+    schema, prompt = state.script_schema, state.script_prompt
+    if schema is not None and not d.model.structured:
+        told = msgspec.json.encode(schema).decode()
+        prompt += "\n\nAnswer with one JSON value and nothing else, valid for this JSON Schema: " + told
+        schema = None
+    return ModelRequest(
+        command.model,
+        d.spec.instructions,
+        (Turn("user", (TextPart(prompt),)),),
+        output_schema=schema,
+        max_output=command.max_output,
+        temperature=d.spec.temperature,
+        key=command.id,
+        metadata=metadata,
+    )
+
+
+# --- on_message ------------------------------------------------------------------------------------
+
+
+def start(state: AgentState, message: Message) -> None:
+    """Let `on_message` answer a message."""
+    state.phase = "script"
+    state.script_message = message
+    state.script_answers = []
+    _run(state)
+
+
+def _run(state: AgentState) -> None:
+    id = f"e{state.evaluations + 1}"
+    state.want(Evaluate(id, function="on_message", step=len(state.script_answers)))
+
+
+def evaluated(state: AgentState, d: Definition, delivery: Delivery, command: Evaluate) -> None:
+    """Take what an Evaluate came to."""
+    answer = delivery.answer
+    if delivery.failure is not None:
+        failed(state, delivery.failure, "the agent's script: " if command.function else "the stage's `when`: ")
+    elif isinstance(answer, ScriptRequest) and command.function == "on_message":
+        _asked(state, d, answer)
+    elif not isinstance(answer, Value):
+        failed(state, Failure("script-error", f"{command.function} can't ask the host; on_message can"))
+    elif command.function == "on_message":
+        _ended(state, d, answer.values.get("result"), delivery.seq)
     else:
-        return f"a script can't call '{request.function}'; it may call call_model, call_tool, ask and make_artifact"
-    tool = tools.get(called)
-    if tool is None:
-        return f"there is no tool '{called}' for this agent. {nearest(called, sorted(tools))}"
-    return CallTool(name, called, arguments, name, tool.read_only or tool.idempotent)
+        _prepared(state, d, command, answer.values)
 
 
-def answer_value(answer: Answer | None, failure: Failure | None) -> dict[str, Any]:
-    """An answer as it is handed back to the script: a value, or an error that is raised in it."""
-    if failure is not None:
-        return {"error": failure.message}
-    if isinstance(answer, ModelAnswer):
+def _asked(state: AgentState, d: Definition, asked: ScriptRequest) -> None:
+    if len(state.script_answers) >= MAX_REQUESTS:
+        state.end("blocked", f"the script's on_message made more than {MAX_REQUESTS} requests", "script-error")
+        return
+    state.script_requests += 1
+    id, wanted = f"x{state.script_requests}", asked.arguments
+    if asked.function == "call_model":
+        schema = wanted.get("schema")
+        state.script_prompt = str(wanted["prompt"])
+        state.script_schema = schema if isinstance(schema, dict) else None  # pyright: ignore[reportUnknownMemberType]
+        worst = context.text_tokens(d.spec.instructions) + context.text_tokens(str(wanted)) + 100
+        state.want(model_call(state, d, id, View(0, 0), worst, "script"))
+    elif asked.function == "ask":
+        options = tuple(str(option) for option in wanted.get("options") or ())
+        state.want(Ask(id, "input", str(wanted["question"]), options))
+    elif asked.function == "make_artifact":
+        _wish(state, d, id, "write_file", {"path": wanted["name"], "content": wanted["text"]})
+    elif asked.function == "call_tool":
+        _wish(state, d, id, str(wanted["name"]), wanted.get("arguments") or {})
+    else:
+        # `log`: the journalled request is the log line.
+        _resume(state, {"value": None})
+
+
+def _wish(state: AgentState, d: Definition, id: str, name: str, arguments: dict[str, Any]) -> None:
+    pending = Pending(ToolCall(id, name, ""), id)
+    box = d.toolbox(state.stage)
+    if box.finish is not None and name == box.finish.name:
+        _resume(state, {"error": "a script ends by returning its answer; it does not call finish"})
+        return
+    state.pending = [pending]
+    calls.wish(state, d, pending, arguments, alone=True)
+    if pending.result is not None:
+        _resume(state, {"error": pending.result.text})
+
+
+def taken(state: AgentState, delivery: Delivery) -> None:
+    """Take the answer of what a script asked for."""
+    answer, failure = delivery.answer, delivery.failure
+    if state.pending:
+        pending = calls.take(state, delivery)
+        if pending is not None and pending.result is not None:
+            _resume(state, {"error" if pending.result.error else "value": pending.result.text})
+    elif failure is not None and failure.code == "budget":
+        failed(state, failure)
+    elif failure is not None:
+        _resume(state, {"error": f"{failure.message} [{failure.code}]"})
+    elif isinstance(answer, ModelAnswer):
+        _resume(state, _model_value(state, answer))
+    else:
+        _resume(state, {"value": answer.text if isinstance(answer, Reply) else None})
+
+
+def _model_value(state: AgentState, answer: ModelAnswer) -> dict[str, Any]:
+    """What `call_model` returns: the words, or the value where a schema was given."""
+    if answer.stop == "refusal":
+        return {"error": f"the model refused: {answer.text}"}
+    if answer.stop == "length":
+        return {"error": "the model's answer was cut at its limit; give the agent more maxOutputTokens"}
+    if state.script_schema is None:
         return {"value": answer.text}
-    if isinstance(answer, Reply):
-        return {"value": answer.text}
-    if isinstance(answer, ToolResult):
-        return {"error": answer.text} if answer.error else {"value": answer.text}
-    return {"value": None}
+    value, problem = structured.read(state.script_schema, answer.text)
+    return (
+        {"value": value} if problem is None else {"error": f"the model's answer is not what was asked for: {problem}"}
+    )
+
+
+def _resume(state: AgentState, answer: dict[str, Any]) -> None:
+    state.pending = []
+    state.script_answers.append(answer)
+    _run(state)
+
+
+def _ended(state: AgentState, d: Definition, value: Any, seq: int) -> None:
+    """`on_message` has returned: its answer, or None where the model is to answer."""
+    message = state.script_message
+    assert message is not None
+    if value is None:
+        state.script_message = None
+        context.hear(state, message, d.model)
+        steps.to_turn(state, d)
+        return
+    state.script_parts = (*state.script_parts, *_parts(value))
+    if state.waiting:
+        start(state, state.waiting.pop(0))
+    else:
+        state.end("done", "the agent's script answered", evidence=(seq,), parts=state.script_parts)
+
+
+def _parts(value: Any) -> tuple[Part, ...]:
+    return (TextPart(value),) if isinstance(value, str) else (DataPart(value),)
+
+
+# --- stage, instructions, when ---------------------------------------------------------------------
+
+
+def _prepared(state: AgentState, d: Definition, command: Evaluate, values: dict[str, Any]) -> None:
+    before = state.stage
+    name = command.function or "when"
+    state.prepared = (*state.prepared, name)
+    if name == "instructions":
+        state.extra_instructions = str(values.get("result") or "")
+    elif name == "stage":
+        chosen = values.get("result")
+        if chosen is not None and d.stage(str(chosen)) is None:
+            known = ", ".join(stage.id for stage in d.spec.stages)
+            failed(state, Failure("script-error", f"the script's stage(task) gave '{chosen}'; the stages are: {known}"))
+            return
+        _enter(state, str(chosen) if chosen is not None else before)
+    elif values.get("when"):
+        _enter(state, d.after(before))
+    if not state.closing:
+        steps.prepare(state, d)
+    elif state.stage != before:
+        closing.moved(state, d)
+    else:
+        closing.conclude(state, d)
+
+
+def _enter(state: AgentState, stage: str) -> None:
+    if stage != state.stage:
+        state.stage = stage
+        state.stage_turns = 0

@@ -1,6 +1,5 @@
 """What came of a command, as expressions see it, and whether the step's run counts as passed."""
 
-import re
 from typing import Any, cast
 
 import msgspec
@@ -11,10 +10,8 @@ from agenthost.core.events import Answer, ChildResult, RunResult
 from agenthost.core.manifests.common import Expect
 from agenthost.core.parts import DataPart, FilePart, Part, TextPart, text_of
 from agenthost.core.tools import ToolResult
+from agenthost.programs.answers import clip, unmet
 from agenthost.programs.workflow.state import Outcome
-
-SHOWN = 300
-"""Characters of a reason or of an error's last line that are kept."""
 
 EXPECT = Expect.model_validate({})
 """What a command must show where its step says nothing: exit code 0."""
@@ -86,12 +83,6 @@ def combined(results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def clip(text: str) -> str:
-    """The beginning of a text, where it is long."""
-    text = text.strip()
-    return text if len(text) <= SHOWN else text[:SHOWN].rstrip() + " ..."
-
-
 def as_parts(value: Any) -> tuple[Part, ...]:
     """A value as what comes out of a task: words, files, or data."""
     if isinstance(value, str):
@@ -150,21 +141,7 @@ def _file(part: FilePart) -> dict[str, Any]:
 def _run(run: RunResult, expect: Expect) -> Taken:
     shown = _shown((TextPart(run.stdout),), run.changes)
     shown |= {"exit_code": run.exit_code, "stdout": run.stdout, "stderr": run.stderr}
-    return Taken(shown, _unmet(run, expect), changes=run.changes)
-
-
-def _unmet(run: RunResult, expect: Expect) -> str:
-    if run.limit == "time":
-        return f"the command timed out after {run.duration:.3g} s"
-    if run.limit:
-        return f"the command was ended by the sandbox's limit on {run.limit}"
-    if expect.exitCode is not None and run.exit_code != expect.exitCode:
-        last = run.stderr.strip().rpartition("\n")[2]
-        return f"the command exited with {run.exit_code}" + (f": {clip(last)}" if last else "")
-    for name, pattern, text in (("stdout", expect.stdout, run.stdout), ("stderr", expect.stderr, run.stderr)):
-        if pattern is not None and re.search(pattern, text) is None:
-            return f"the command's {name} has nothing that matches {pattern!r}"
-    return ""
+    return Taken(shown, unmet(run, expect), changes=run.changes)
 
 
 def _child(child: ChildResult, verdict: str) -> Taken:

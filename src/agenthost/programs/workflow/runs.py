@@ -7,11 +7,12 @@ import msgspec
 from agenthost.core.commands import CallTool, RunCommand, Stop, Wait
 from agenthost.core.events import Reply
 from agenthost.core.manifests.workflow import Step
+from agenthost.programs.answers import approval, approved, clip
 from agenthost.programs.base import Delivery
 from agenthost.programs.workflow.plan import Plan
-from agenthost.programs.workflow.results import EXPECT, NOT_RUN, Taken, clip, said, take
+from agenthost.programs.workflow.results import EXPECT, NOT_RUN, Taken, said, take
 from agenthost.programs.workflow.state import Item, Route, What, WorkflowState
-from agenthost.programs.workflow.steps import YES, base_id, command_of, question
+from agenthost.programs.workflow.steps import base_id, command_of
 from agenthost.programs.workflow.values import Wrong, answered, ask
 
 
@@ -58,12 +59,12 @@ class Runs:
     def _perform(self, route: Route) -> None:
         command = self._item(route).command
         if isinstance(command, CallTool) and self._plan.bundle.tools[command.tool].approval:
-            self._state.want(question(self._base(route), command), _for(route, "approval"))
+            self._state.want(approval(self._base(route), command.tool, command.arguments), _for(route, "approval"))
         else:
             self._act(route)
 
     def _approved(self, route: Route, delivery: Delivery) -> None:
-        if isinstance(delivery.answer, Reply) and delivery.answer.text.strip().lower() in YES:
+        if approved(delivery.answer):
             self._act(route)
             return
         told = delivery.failure.message if delivery.failure else ""

@@ -5,16 +5,13 @@ from typing import Any, cast
 import msgspec
 
 from agenthost.core import templates
-from agenthost.core.commands import Ask, CallTool, Command, RunCommand, StartChild
+from agenthost.core.commands import CallTool, Command, RunCommand, StartChild
 from agenthost.core.media import named_type
 from agenthost.core.parts import FilePart, Part, TextPart
 from agenthost.programs.workflow.plan import Plan, StepPlan
 from agenthost.programs.workflow.results import as_files
 from agenthost.programs.workflow.state import StepState, WorkflowState
 from agenthost.programs.workflow.values import Wrong
-
-APPROVE = ("approve", "deny")
-YES = ("approve", "yes", "y", "ok")
 
 MAX_ITEMS = 10_000
 """The most items of one `foreach`."""
@@ -81,11 +78,3 @@ def _files(state: WorkflowState, value: Any) -> tuple[FilePart, ...] | Wrong:
             return Wrong("`files` must give files, such as input.sketch or steps.ID.files")
         found += parts
     return tuple(found)
-
-
-def question(base: str, call: CallTool) -> Ask:
-    """The question before a tool that needs a person's approval: exactly what will be done."""
-    shown = msgspec.json.format(msgspec.json.encode(call.arguments), indent=2).decode()
-    return Ask(
-        f"{base}-ok", "approval", f"May the tool '{call.tool}' be called with these arguments?\n{shown}", APPROVE
-    )

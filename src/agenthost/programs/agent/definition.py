@@ -1,0 +1,99 @@
+"""What is pinned for one agent, ready for use. All of it follows from the bundle, so that keeping it
+changes no decision."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from agenthost.core import expressions
+from agenthost.core.definitions import Bundle, PinnedTool
+from agenthost.core.manifests.agent import Stage
+from agenthost.core.tasks import TaskSpec
+from agenthost.core.tools import ToolSpec
+from agenthost.programs.agent import structured, words
+from agenthost.programs.agent.context import text_tokens
+
+
+class Toolbox(Struct, frozen=True):
+    """The tools of one stage by name, what the model is told first, and what both take of its window.
+
+    `agents` says which agent each delegating tool gives work to; `finish` is the tool that ends the work, if any.
+    """
+
+    tools: dict[str, PinnedTool]
+    agents: dict[str, str]
+    specs: tuple[ToolSpec, ...]
+    instructions: str
+    tokens: int
+    finish: PinnedTool | None
+
+
+class Definition:
+    """An agent's manifest and model, its toolboxes by stage, and its script's functions."""
+
+    def __init__(self, bundle: Bundle, name: str) -> None:
+        pinned = bundle.agents[name]
+        self._bundle = bundle
+        self._pinned = pinned
+        self._boxes: dict[str, Toolbox] = {}
+        self._validators: dict[tuple[str, str], structured.Validator] = {}
+        self.name = name
+        self.spec = pinned.manifest.spec
+        self.model = pinned.model
+        self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
+        self.max_output = min(self.spec.maxOutputTokens, self.model.max_output, self.model.window // 2)
+
+    def model_name(self, task: TaskSpec) -> str:
+        """The model that is called for a task."""
+        return task.model if self.spec.model == "default" and task.model else self.spec.model
+
+    def stage(self, id: str) -> Stage | None:
+        """A stage by its id."""
+        return next((stage for stage in self.spec.stages if stage.id == id), None)
+
+    def after(self, id: str) -> str:
+        """The stage that comes after one; itself where it is the last."""
+        ids = [stage.id for stage in self.spec.stages]
+        found = self.stage(id)
+        if found is None or found.next in ids:
+            return found.next if found else id
+        return ids[min(ids.index(id) + 1, len(ids) - 1)]
+
+    def toolbox(self, stage: str) -> Toolbox:
+        """The tools and instructions of a stage."""
+        if stage not in self._boxes:
+            self._boxes[stage] = self._make(self.stage(stage))
+        return self._boxes[stage]
+
+    def argument_problem(self, stage: str, tool: str, arguments: dict[str, Any]) -> str | None:
+        """Why arguments don't fit the parameters of a tool of a stage."""
+        checker = self._validators.get((stage, tool))
+        if checker is None:
+            checker = structured.validator(self.toolbox(stage).tools[tool].parameters or {"type": "object"})
+            self._validators[stage, tool] = checker
+        return structured.problem(checker, arguments)
+
+    def _make(self, stage: Stage | None) -> Toolbox:
+        tools: dict[str, PinnedTool] = {}
+        agents: dict[str, str] = {}
+        for entry in self.spec.tools if stage is None or stage.tools is None else stage.tools:
+            if entry == "ask":
+                tools[words.ASK_PERSON.name] = words.ASK_PERSON
+            elif entry.startswith("delegate:"):
+                agent = entry.removeprefix("delegate:")
+                pinned = self._bundle.agents.get(agent)
+                tool = words.delegate_tool(agent, pinned.manifest.spec.description if pinned else "")
+                tools[tool.name] = tool
+                agents[tool.name] = agent
+            else:
+                tools.update({tool.name: tool for tool in self._pinned.tools.get(entry, ())})
+        finish = words.finish_tool(self.spec) if self.spec.completion.rule == "agent" else None
+        if finish is not None:
+            tools[finish.name] = finish
+        specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in tools.values())
+        pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
+        instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
+        tokens = text_tokens(instructions) + sum(
+            text_tokens(tool.name + tool.description + str(tool.parameters)) for tool in specs
+        )
+        return Toolbox(tools, agents, specs, instructions, tokens, finish)

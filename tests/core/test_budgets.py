@@ -1,0 +1,75 @@
+"""Budgets: sums, prices, and when a call is refused and with what words."""
+
+import pytest
+
+from agenthost.core.budgets import Limits, Spend, cost_of, refusal
+from agenthost.core.models import ModelCard, Usage
+
+
+def test_spends_add_up_by_kind() -> None:
+    assert Spend(1, 20, 0.5) + Spend(2, 5, 0.25) == Spend(3, 25, 0.75)
+    assert Spend(1) + Spend(tokens=2) + Spend(cost=3.0) == Spend(1, 2, 3.0)
+    assert Spend() == Spend(0, 0, 0.0)
+
+
+def card(**prices: float | None) -> ModelCard:
+    return ModelCard("m", **prices)
+
+
+def test_cost_counts_input_output_and_what_was_cached_by_their_prices() -> None:
+    usage = Usage(input=1_000_000, output=500_000, cached=400_000)
+    assert cost_of(card(input_price=10.0, output_price=30.0, cached_price=1.0), usage) == pytest.approx(6 + 0.4 + 15)
+    assert cost_of(card(input_price=10.0, output_price=30.0), usage) == pytest.approx(10 + 15)
+    assert cost_of(card(input_price=10.0, output_price=30.0, cached_price=0.0), usage) == pytest.approx(6 + 15)
+    assert cost_of(card(input_price=0.0, output_price=0.0), usage) == 0.0
+    assert cost_of(card(input_price=1.0, output_price=2.0), Usage(1, 1)) == pytest.approx(3e-6)
+
+
+@pytest.mark.parametrize("prices", [{}, {"input_price": 1.0}, {"output_price": 1.0}, {"cached_price": 1.0}])
+def test_a_cost_with_an_unknown_price_is_unknown(prices: dict[str, float]) -> None:
+    assert cost_of(card(**prices), Usage(1, 1)) is None
+
+
+def test_without_limits_nothing_is_refused() -> None:
+    assert refusal(Limits(), Spend(10**9, 10**12, 1e9), Spend(1, 1, 1.0)) is None
+    assert refusal(Limits(duration=0.001), Spend(1, 1, 1.0), Spend(1, 1, 1.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "spent", "worst", "refused"),
+    [
+        (Limits(turns=3), Spend(2), Spend(1), None),
+        (Limits(turns=3), Spend(3), Spend(0, 5), None),
+        (Limits(turns=3), Spend(3), Spend(1), "the budget of 3 model turns is used up"),
+        (Limits(turns=0), Spend(), Spend(1), "the budget of 0 model turns is used up"),
+        (Limits(tokens=1000), Spend(0, 600), Spend(1, 400), None),
+        (
+            Limits(tokens=10_000),
+            Spend(0, 6_000),
+            Spend(1, 4_001),
+            "the next call may need 4,001 tokens and 6,000 of 10,000 are spent or reserved",
+        ),
+        (Limits(tokens=0), Spend(), Spend(0, 1), "the next call may need 1 tokens and 0 of 0 are spent or reserved"),
+        (Limits(cost=2.0), Spend(cost=1.5), Spend(1, 1, 0.5), None),
+        (
+            Limits(cost=2.0),
+            Spend(cost=1.5),
+            Spend(1, 1, 0.50001),
+            "the next call may cost 0.5000 USD and 1.5000 of 2.00 USD are spent or reserved",
+        ),
+        (Limits(cost=0.0), Spend(), Spend(1, 1, 0.01), "the next call may cost 0.0100 USD and 0.0000 of 0.00 USD are"),
+        (Limits(1, 1, 1.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), "the budget of 1 model turns is used up"),
+        (Limits(2, 1, 1.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), "the next call may need 1 tokens and 1 of 1"),
+        (Limits(2, 2, 1.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), "the next call may cost 1.0000 USD and 1.0000 of 1.00"),
+        (Limits(2, 2, 2.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), None),
+    ],
+)
+def test_a_call_is_refused_where_its_worst_case_has_no_room(
+    limits: Limits, spent: Spend, worst: Spend, refused: str | None
+) -> None:
+    found = refusal(limits, spent, worst)
+    if refused is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.startswith(refused)

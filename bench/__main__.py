@@ -58,13 +58,19 @@ class _Pythons:
             return reason
 
 
+def _console() -> Console:
+    """As wide as the table needs where nobody's window says how wide it is."""
+    console = Console()
+    return console if console.is_terminal else Console(width=132)
+
+
 def main() -> int:
     """Measure; exit code 0 also where a peer could not be had, which the report says."""
     arguments = _arguments()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     scale = TINY if arguments.tiny else QUICK if arguments.quick else FULL
     subjects = tuple(subject for subject in SUBJECTS if not (subject.peer and arguments.no_peers))
-    console, progress = Console(), Console(stderr=True)
+    console, progress = _console(), Console(stderr=True)
     results = Results()
     began = time.monotonic()
     model = FakeModel()

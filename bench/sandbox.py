@@ -40,9 +40,7 @@ async def _measure(setting: Setting) -> None:
         if not found.available:
             raise NotMeasured(f"{found.detail}. {found.fix}")
         await _sandboxed(sandbox, workspace)
-        pairs: list[tuple[float, float]] = []
-        for _ in range(setting.scale.launches * 4):
-            pairs.append((await _sandboxed(sandbox, workspace), _plain()))
+        pairs = [(await _sandboxed(sandbox, workspace), _plain()) for _ in range(setting.scale.launches * 4)]
         ours, theirs = [one for one, _ in pairs], [other for _, other in pairs]
         setting.results.add(SUITE, PLAIN, "run", median(theirs), "ms")
         setting.results.add(SUITE, SUBJECT, "run", median(ours), "ms")

@@ -6,12 +6,11 @@ from typing import Any
 from bench.processes import NotMeasured, Worker
 from bench.records import median, pairwise
 from bench.setting import FLOOR, LANGGRAPH, OURS, Setting, Subject
+from bench.worker import MODEL_CALLS
 
 SUITE = "runs"
 CASES = ((64, 0), (1, 0), (64, 200), (1, 200))
 """(concurrent, the model's latency in ms), the one that matters most first."""
-
-MODEL_CALLS = 2
 
 Seen = dict[str, list[dict[str, Any]]]
 

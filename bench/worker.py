@@ -16,6 +16,9 @@ from typing import Any, Protocol
 
 from bench.loops import run
 
+MODEL_CALLS = 2
+"""Of a run; one after the other."""
+
 
 class Subject(Protocol):
     """What is measured. A run is two model calls and one tool call."""
@@ -47,24 +50,35 @@ def _cpu() -> float:
 
 
 async def load(subject: Subject, concurrent: int, seconds: float, latency: int) -> dict[str, float]:
-    """Keep so many runs going for so long, and let them end; what came of it."""
+    """Keep so many runs going for so long, and let them end; what came of it.
+
+    Where the model takes time, the callers begin spread over the time of one run and not all at one
+    instant, and the rate is the sum of theirs: neither beginning nor end counts as idle.
+    """
     began, cpu = time.perf_counter(), _cpu()
     until = began + seconds
     times: list[float] = []
+    rates: list[float] = []
 
-    async def caller() -> None:
-        while (start := time.perf_counter()) < until:
-            said = await subject.run(latency, len(times))
+    async def caller(number: int) -> None:
+        if latency:
+            await asyncio.sleep(MODEL_CALLS * latency / 1000 * number / concurrent)
+        own: list[float] = []
+        first = time.perf_counter()
+        while (start := time.perf_counter()) < until or not own:
+            said = await subject.run(latency, number)
             if not said.rstrip().endswith("is 5 ."):
                 raise RuntimeError(f"a run ended with the wrong answer: {said!r}")
-            times.append(time.perf_counter() - start)
+            own.append(time.perf_counter() - start)
+        times.extend(own)
+        rates.append(len(own) / (time.perf_counter() - first))
 
-    await asyncio.gather(*(caller() for _ in range(concurrent)))
+    await asyncio.gather(*(caller(number) for number in range(concurrent)))
     elapsed = time.perf_counter() - began
     times.sort()
     return {
         "runs": len(times),
-        "rate": len(times) / elapsed,
+        "rate": sum(rates) if latency else len(times) / elapsed,
         "cpu_ms": (_cpu() - cpu) / len(times) * 1000,
         "median_ms": times[len(times) // 2] * 1000,
         "rss_mb": peak_memory(),

@@ -1,10 +1,12 @@
 """The manifests of a host: applied, listed, looked up live by the engine, and pinned for a task."""
 
 from collections.abc import Mapping
+from operator import is_
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
@@ -14,14 +16,17 @@ from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.load import Manifest, validate
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.core.models import ModelCard
-from agenthost.core.ports import Models, Program, Store, Tool, Tools
+from agenthost.core.ports import Models, Program, Store, Tools
 from agenthost.core.sandboxes import SandboxPolicy
 from agenthost.core.tasks import Scope, TaskSpec
+from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import AgentProgram
 from agenthost.programs.workflow import WorkflowProgram
 
 REMEMBERED = 256
 """Bundles that are kept in memory; the rest is read from the store when a task needs it."""
+
+_DELEGATE = "delegate:"
 
 _KINDS: dict[str, type[Agent] | type[Workflow]] = {"agent": Agent, "workflow": Workflow}
 
@@ -41,6 +46,7 @@ class Library:
         self._live: dict[tuple[str, str, str], Manifest] = {}
         self._programs: dict[str, dict[str, Program[Any]]] = {}
         self._bundles: dict[str, Bundle] = {}
+        self._pinned: dict[tuple[str, str, str, str], tuple[_Reached, str]] = {}
 
     async def open(self, namespace: str = "default") -> None:
         """Read the manifests that are kept."""
@@ -154,40 +160,46 @@ class Library:
 
     async def pin(self, kind: str, name: str, model: str, namespace: str = "default") -> str:
         """Keep everything that a task of this agent or workflow can reach as one bundle; its content hash."""
-        agents: dict[str, PinnedAgent] = {}
-        workflows: dict[str, Workflow] = {}
-        tools: dict[str, PinnedTool] = {}
-        waiting = [(kind, name)]
-        while waiting:
-            of, called = waiting.pop()
-            if called in (agents if of == "agent" else workflows):
-                continue
-            manifest = self._find(of, called, namespace)
-            waiting += _references(manifest)
-            if isinstance(manifest, Agent):
-                agents[called] = await self._pin_agent(manifest, model)
-            else:
-                workflows[called] = manifest
-                named = [step.tool for step in manifest.spec.steps if step.tool]
-                tools |= {tool: _pinned(self._tools.tool(tool)) for tool in named}
-        bundle = Bundle(agents=agents, workflows=workflows, tools=tools)
+        reached = await self._reach(kind, name, model, namespace)
+        key = (kind, name, model, namespace)
+        known = self._pinned.get(key)
+        if known is not None and known[0].same(reached):
+            return known[1]
+        bundle = reached.bundle()
         digest, body = bundle.encode()
         if digest not in self._bundles:
             await self._store.put_definition(digest, body)
             self._remember(digest, bundle)
+        if len(self._pinned) >= REMEMBERED:
+            self._pinned.clear()
+        self._pinned[key] = (reached, digest)
         return digest
 
-    async def _pin_agent(self, agent: Agent, model: str) -> PinnedAgent:
-        spec = agent.spec
-        named = model if spec.model == "default" and model else spec.model
-        card = (await self._models.model(named)).card
-        entries = set(spec.tools).union(*(stage.tools or () for stage in spec.stages))
-        tools = {
-            entry: tuple(_pinned(tool) for tool in self._tools.expand(entry))
-            for entry in sorted(entries)
-            if entry != "ask" and not entry.startswith("delegate:")
-        }
-        return PinnedAgent(manifest=agent, tools=tools, model=_pinned_model(card))
+    async def _reach(self, kind: str, name: str, model: str, namespace: str) -> "_Reached":
+        """All that a manifest can reach, as it is now. Raises NotFound and Unavailable."""
+        manifests: dict[tuple[str, str], Manifest] = {}
+        cards: dict[str, ModelCard] = {}
+        specs: dict[tuple[str, str], tuple[ToolSpec, ...]] = {}
+        waiting = [(kind, name)]
+        while waiting:
+            of, called = waiting.pop()
+            if (of, called) in manifests:
+                continue
+            manifest = manifests[of, called] = self._find(of, called, namespace)
+            waiting += _references(manifest)
+            if isinstance(manifest, Agent):
+                cards[called] = await self._card(manifest, model)
+                for entry in sorted(_entries(manifest)):
+                    if entry != "ask" and not entry.startswith(_DELEGATE):
+                        specs[called, entry] = tuple(tool.spec for tool in self._tools.expand(entry))
+            else:
+                named = [step.tool for step in manifest.spec.steps if step.tool]
+                specs |= {("", tool): (self._tools.tool(tool).spec,) for tool in named}
+        return _Reached(manifests, cards, specs)
+
+    async def _card(self, agent: Agent, model: str) -> ModelCard:
+        named = model if agent.spec.model == "default" and model else agent.spec.model
+        return (await self._models.model(named)).card
 
     # --- what the engine asks (core.ports.Programs) -----------------------------------------------
 
@@ -241,18 +253,60 @@ class Library:
         return found.spec.budget.limits() if found is not None else scope.limits
 
 
+class _Reached(Struct):
+    """What a task would be started with: manifests, each agent's model card, the specs of each entry of its tools
+    (of a workflow's steps under the agent `""`)."""
+
+    manifests: dict[tuple[str, str], Manifest]
+    cards: dict[str, ModelCard]
+    specs: dict[tuple[str, str], tuple[ToolSpec, ...]]
+
+    def same(self, other: "_Reached") -> bool:
+        """Whether both are made of the very same things. To look is much cheaper than to hash them again."""
+        return all(
+            ours.keys() == theirs.keys() and all(map(is_, ours.values(), theirs.values()))
+            for ours, theirs in ((self.manifests, other.manifests), (self.cards, other.cards))
+        ) and (
+            self.specs.keys() == other.specs.keys()
+            and all(
+                len(ours) == len(theirs) and all(map(is_, ours, theirs))
+                for ours, theirs in zip(self.specs.values(), other.specs.values(), strict=True)
+            )
+        )
+
+    def bundle(self) -> Bundle:
+        """It all, pinned."""
+        agents: dict[str, PinnedAgent] = {}
+        workflows: dict[str, Workflow] = {}
+        for (_, name), manifest in self.manifests.items():
+            if isinstance(manifest, Agent):
+                own = {entry: specs for (agent, entry), specs in self.specs.items() if agent == name}
+                tools = {entry: tuple(map(_pinned, specs)) for entry, specs in own.items()}
+                agents[name] = PinnedAgent(manifest=manifest, tools=tools, model=_pinned_model(self.cards[name]))
+            else:
+                workflows[name] = manifest
+        steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
+        return Bundle(agents=agents, workflows=workflows, tools=steps)
+
+
+def _entries(agent: Agent) -> set[str]:
+    return set(agent.spec.tools).union(*(stage.tools or () for stage in agent.spec.stages))
+
+
 def _references(manifest: Manifest) -> list[tuple[str, str]]:
     """What a manifest names: agents and workflows."""
     if isinstance(manifest, Agent):
-        entries = set(manifest.spec.tools).union(*(stage.tools or () for stage in manifest.spec.stages))
-        prefix = "delegate:"
-        return [("agent", entry.removeprefix(prefix)) for entry in sorted(entries) if entry.startswith(prefix)]
+        return [
+            ("agent", entry.removeprefix(_DELEGATE))
+            for entry in sorted(_entries(manifest))
+            if entry.startswith(_DELEGATE)
+        ]
     roles = [("agent", role.agent) for role in manifest.spec.roles.values()]
     return roles + [("workflow", step.workflow) for step in manifest.spec.steps if step.workflow]
 
 
-def _pinned(tool: Tool) -> PinnedTool:
-    return PinnedTool.model_validate(msgspec.to_builtins(tool.spec))
+def _pinned(spec: ToolSpec) -> PinnedTool:
+    return PinnedTool.model_validate(msgspec.to_builtins(spec))
 
 
 def _pinned_model(card: ModelCard) -> PinnedModel:

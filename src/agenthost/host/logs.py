@@ -8,6 +8,7 @@ from agenthost.core.events import Asked, Finished, Recorded, kind_of
 from agenthost.engine.parts import Log
 
 _NAME = "agenthost"
+_standard = logging.getLogger(_NAME)
 
 
 def logger() -> Log:
@@ -17,7 +18,7 @@ def logger() -> Log:
 
 def event_line(log: Log, recorded: Recorded, agent: str) -> None:
     """One line for a committed event: its kind, task and agent; never its contents, which may be private."""
-    if not logging.getLogger(_NAME).isEnabledFor(logging.INFO):
+    if not _standard.isEnabledFor(logging.INFO):
         return
     event = recorded.event
     values: dict[str, str | int] = {"task": recorded.task, "agent": agent, "seq": recorded.seq}

@@ -42,7 +42,8 @@ def tasks(connection: sqlite3.Connection, statements: Statements, wanted: Filter
 
 def listing(wanted: Filter) -> tuple[str, list[Any]]:
     """The statement of a listing, and its values."""
-    conditions = ["namespace = ?"]
+    # The plus keeps the planner off the index by time where a tree is wanted: it would walk every task there is.
+    conditions = ["+namespace = ?" if wanted.root else "namespace = ?"]
     values: list[Any] = [wanted.namespace]
     if wanted.states:
         conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")

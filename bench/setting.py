@@ -1,0 +1,93 @@
+"""What every suite gets: the results to fill, how much to measure, where, and which subjects there are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.processes import FakeModel, Worker
+from bench.records import Results
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured. `seconds` is the load of one repetition."""
+
+    repetitions: int = 5
+    seconds: float = 1.5
+    launches: int = 15
+    rounds: int = 1300
+    tasks: int = 100_000
+    patient: bool = True
+
+
+FULL = Scale()
+QUICK = Scale(repetitions=2, seconds=0.7, launches=5, rounds=1300, tasks=10_000, patient=False)
+TINY = Scale(repetitions=1, seconds=0.05, launches=1, rounds=30, tasks=50, patient=False)
+
+OURS = "agenthost"
+LIMIT = "bare loop"
+FLOOR = "bare loop + journal"
+LANGGRAPH = "langgraph + SQLite"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that is measured: its name for people, where its code is, and what it keeps."""
+
+    name: str
+    place: str
+    keeps: str
+    imports: str
+    peer: bool = False
+
+
+SUBJECTS = (
+    Subject(LIMIT, "bench.subjects.bare:Bare", "nothing", "aiohttp"),
+    Subject(FLOOR, "bench.subjects.bare:Journalled", "five rows a run", "aiohttp, sqlite3"),
+    Subject(OURS, "bench.subjects.ours:Subject", "every event", "agenthost.host.host, bench.subjects.ours"),
+    Subject(
+        LANGGRAPH,
+        "bench.subjects.peer_langgraph:Subject",
+        "every step",
+        "langgraph.graph, langgraph.checkpoint.sqlite.aio, langchain_openai",
+        peer=True,
+    ),
+    Subject(
+        "agno + SQLite",
+        "bench.subjects.peer_agno:Subject",
+        "a row at the end",
+        "agno.agent, agno.models.openai, agno.db.sqlite",
+        peer=True,
+    ),
+    Subject(
+        "pydantic-ai",
+        "bench.subjects.peer_pydantic_ai:Subject",
+        "nothing",
+        "pydantic_ai, pydantic_ai.models.openai",
+        peer=True,
+    ),
+)
+
+
+@dataclass
+class Setting:
+    """The frame of one run of the benchmark."""
+
+    scale: Scale
+    results: Results
+    folder: Path
+    model: FakeModel
+    subjects: tuple[Subject, ...]
+    python: Callable[[Subject], Path]
+    tell: Callable[[str], None]
+    _made: int = field(default=0)
+
+    def worker(self, subject: Subject, name: str = "") -> Worker:
+        """A process for a subject, ready. Raises NotMeasured."""
+        self._made += 1
+        place = self.folder / f"{self._made}-{name or subject.place.rpartition('.')[2].replace(':', '-').lower()}"
+        return Worker(subject.place, self.python(subject), self.model.urls, place)
+
+    def subject(self, name: str) -> Subject:
+        """A subject by name."""
+        return next(subject for subject in SUBJECTS if subject.name == name)

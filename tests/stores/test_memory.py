@@ -28,7 +28,7 @@ async def test_a_crash_at_a_commit_leaves_nothing_of_that_write() -> None:
         store.heartbeat("other", 9.0),
         store.retire("other", 9.0),
         store.put_definition("d", b""),
-        store.put_manifest("k", "n", "default", b"", 1.0),
+        store.put_manifests([("k", "n", "default", b"")], 1.0),
     ):
         with pytest.raises(Crash):
             await write

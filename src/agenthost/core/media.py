@@ -44,7 +44,7 @@ _OTHERS = (
 )
 
 
-class FileLimits(Struct, frozen=True):
+class FileLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """The most that a given file may be: bytes; for pictures also pixels in all and on one side."""
 
     size: int = 20 * 1024 * 1024

@@ -223,7 +223,7 @@ class Store(Protocol):
     async def tasks(self, wanted: Filter) -> list[TaskRow]: ...
 
     async def find(self, prefix: str) -> list[str]:
-        """Up to ten ids of tasks that begin with `prefix`."""
+        """Up to ten ids of tasks that begin with `prefix`; of children only where it has a dot."""
         ...
 
     async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
@@ -246,8 +246,8 @@ class Store(Protocol):
 
     async def definition(self, digest: str) -> bytes | None: ...
 
-    async def put_manifest(self, kind: str, name: str, namespace: str, body: bytes, now: float) -> None:
-        """Keep the newest manifest of a kind and name."""
+    async def put_manifests(self, manifests: Sequence[tuple[str, str, str, bytes]], now: float) -> None:
+        """Keep the newest manifests (kind, name, namespace, body): all of them or none."""
         ...
 
     async def manifests(self, kind: str, namespace: str) -> dict[str, bytes]: ...

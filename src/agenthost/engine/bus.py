@@ -28,6 +28,11 @@ class Follower:
         self.items.append(item)
         self._wake.set()
 
+    def miss(self) -> None:
+        """Have the journal read again."""
+        self.missed = True
+        self._wake.set()
+
     async def wait(self) -> None:
         """Until there is something (or something was missed)."""
         await self._wake.wait()
@@ -64,6 +69,11 @@ class Bus:
         if self._followers:
             for follower in self._followers.get(root_id(task), ()):
                 follower.put(LiveDelta(task, command, attempt, delta))
+
+    def look_again(self, task: str) -> None:
+        """Something changed that no event tells (a task was held): followers read the store again."""
+        for follower in self._followers.get(root_id(task), ()):
+            follower.miss()
 
     def followed(self, task: str) -> bool:
         """Whether anybody follows the task."""

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.budgets import Limits
-from agenthost.core.commands import StartChild
+from agenthost.core.commands import StartChild, Verdict
 from agenthost.core.events import ChildResult, Created, Finished
 from agenthost.core.ids import child_id
 from agenthost.core.parts import Message
@@ -82,6 +82,13 @@ def report(spec: TaskSpec, finished: Finished, changes: dict[str, str | None], a
     result = ChildResult(spec.id, finished.verdict, finished.parts, changes)
     body = msgspec.json.encode(ChildReport(spec.parent_command, result))
     return InboxItem(spec.parent, f"child:{spec.id}", "child", body, at)
+
+
+def report_of(row: TaskRow, verdict: Verdict, at: float) -> InboxItem:
+    """The report of a child whose journal can't be read, from its row alone."""
+    command = row.id.removeprefix(f"{row.parent}.")
+    body = msgspec.json.encode(ChildReport(command, ChildResult(row.id, verdict)))
+    return InboxItem(row.parent, f"child:{row.id}", "child", body, at)
 
 
 def read_report(body: bytes) -> ChildReport:

@@ -6,11 +6,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from agenthost.core.commands import Verdict
 from agenthost.core.errors import AgentHostError, LostLease, NewerVersion, Temporary
-from agenthost.core.events import Created, Recorded
+from agenthost.core.events import Claimed, Created, Finished, Recorded
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import InboxItem, Program
+from agenthost.core.ports import Append, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.engine import children
 from agenthost.engine.owner import Owner
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.services import Fresh, Services
@@ -68,7 +70,10 @@ class Engine:
         self._closing = True
         await self._supervisor.close()
         # A lease that is over now lets another host go on at once.
-        await self._parts.store.heartbeat(self.services.owner, self._parts.clock())
+        try:
+            await self._parts.store.heartbeat(self.services.owner, self._parts.clock())
+        except AgentHostError as error:
+            self._parts.log.warning("lease not ended", error=error.message)
 
     async def _beat(self) -> None:
         while True:
@@ -163,9 +168,30 @@ class Engine:
     async def _dead_letter(self, task: str, reason: str) -> None:
         self._parts.log.error("task held", task=task, reason=reason)
         try:
-            await self.services.steady(lambda: self._parts.store.hold(task, "dead-letter", reason))
+            if not await self._end_unread(task, reason):
+                await self.services.steady(lambda: self._parts.store.hold(task, "dead-letter", reason))
         except AgentHostError as error:
             self._parts.log.error("hold failed", task=task, error=error.message)
+        self.services.bus.look_again(task)
+
+    async def _end_unread(self, task: str, reason: str) -> bool:
+        """End a task that can't go on where somebody has cancelled it: that needs no program, and so it always works."""
+        store = self._parts.store
+        cancels = [item for item in await store.inbox(task) if item.kind == "cancel"]
+        if not cancels:
+            return False
+        now = self._parts.clock()
+        row = await store.claim(task, self.services.owner, now)
+        verdict = Verdict("canceled", f"cancelled while it was held: {reason}")
+        events = [
+            Recorded(task, row.seq + 1, now, Claimed(row.epoch, self.services.owner)),
+            Recorded(task, row.seq + 2, now, Finished(verdict)),
+        ]
+        send = [children.report_of(row, verdict, now)] if row.parent else []
+        append = Append(task, row.epoch, (), "canceled", now, "canceled", verdict.reason, send=tuple(send))
+        await self.services.append(append, events)
+        self.services.committed(events, send, row.name)
+        return True
 
     async def _work_on(self, task: str, work: Work, fresh: Fresh | None) -> None:
         store = self._parts.store

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from msgspec import Struct
@@ -29,9 +30,10 @@ class Adapters(Struct):
     closing: list[Close]
 
     async def close(self) -> None:
-        """Let go of everything, the last joined first."""
-        for close in reversed(self.closing):
-            await close()
+        """Let go of everything, the last joined first; what fails doesn't keep the rest."""
+        async with AsyncExitStack() as stack:
+            for close in self.closing:
+                stack.push_async_callback(close)
 
 
 async def join(settings: Settings) -> Adapters:

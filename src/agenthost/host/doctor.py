@@ -57,14 +57,15 @@ async def _sandbox(sandbox: Sandbox) -> Finding:
 def _model(settings: Settings, models: list[ModelLine]) -> Finding:
     usable = [model.name for model in models if model.usable]
     default = settings.models.default
-    if default and default in usable:
+    if default and {default, "default"} & {*usable}:
         return Finding("ok", "model", f"default is {default}")
-    if usable:
+    if usable and not default:
         return Finding("ok", "model", f"can be used: {', '.join(usable[:6])}")
+    why = next((f": {model.note}" for model in models if model.name == "default" and model.note), "")
     return Finding(
         "warn",
         "model",
-        f"the default model '{default}' can't be used" if default else "none is set",
+        f"the default model '{default}' can't be used{why}" if default else "none is set",
         "set OPENAI_API_KEY, or AGENTHOST_MODEL to one such as openai:gpt-5.5 or ollama:NAME",
     )
 

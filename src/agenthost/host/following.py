@@ -1,12 +1,16 @@
 """Following a task and everything below it: the journal first, then live, nothing missed, nothing twice."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
 
 from agenthost.core.api import LiveDelta
+from agenthost.core.errors import NotFound
 from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter, Store
+from agenthost.core.tasks import TaskRow
 from agenthost.engine.bus import Follower
 from agenthost.engine.engine import Engine
 
@@ -18,29 +22,81 @@ def within(task: str, id: str, tree: bool) -> bool:
     return id == task or (tree and id.startswith(task + "."))
 
 
+async def the_row(store: Store, task: str) -> TaskRow:
+    """A task's row. Raises NotFound."""
+    row = await store.task(task)
+    if row is None:
+        raise NotFound(f"there is no task '{task}'; `agenthost tasks list` shows those that there are")
+    return row
+
+
+async def tree_of(store: Store, task: str) -> list[TaskRow]:
+    """A task and all below it, the task first. Raises NotFound."""
+    row = await the_row(store, task)
+    found: list[TaskRow] = []
+    before = ""
+    while True:
+        page = await store.tasks(Filter(row.namespace, root=root_id(task), before=before, limit=PAGE))
+        found += [each for each in page if within(task, each.id, True)]
+        if len(page) < PAGE:
+            return sorted(found, key=lambda each: each.id)
+        before = page[-1].id
+
+
 async def follow(
-    engine: Engine, store: Store, task: str, after: dict[str, int] | None, tree: bool
+    engine: Engine,
+    store: Store,
+    task: str,
+    after: dict[str, int] | None,
+    tree: bool,
+    redact: Callable[[bytes], bytes] = lambda body: body,
 ) -> AsyncIterator[Recorded | LiveDelta]:
-    """Events and deltas of a task's tree until the task has ended."""
+    """Events and deltas of a task's tree until the task has ended, or nothing in it goes on because of a hold.
+
+    What comes live is shown as the journal has it: without secrets.
+    """
     seen = dict(after or {})
     follower = engine.services.bus.follow(task)
     try:
         while True:
-            async for recorded in _from_journal(engine, store, task, seen, tree):
+            for recorded in await _from_journal(engine, store, task, seen, tree):
                 yield recorded
-            row = await store.task(task)
-            if row is not None and (row.state in FINAL or row.hold) and row.seq <= seen.get(task, 0):
+            # Read after the journal: an end that is committed later comes to the follower.
+            rows = await tree_of(store, task) if tree else [await the_row(store, task)]
+            if rows[0].seq <= seen.get(task, 0) and _over(rows):
                 return
-            async for item in _live(follower, task, seen, tree):
-                yield item
+            held = any(row.hold for row in rows)
+            async for item in _live(follower, task, seen, tree, held):
+                yield without_secrets(item, redact)
                 if isinstance(item, Recorded) and item.task == task and isinstance(item.event, Finished):
                     return
     finally:
         engine.services.bus.leave(task, follower)
 
 
-async def _live(follower: Follower, task: str, seen: dict[str, int], tree: bool) -> AsyncIterator[Recorded | LiveDelta]:
-    """What comes, until something was missed or doesn't follow what was seen: then the journal is read."""
+def without_secrets(item: Recorded | LiveDelta, redact: Callable[[bytes], bytes]) -> Recorded | LiveDelta:
+    """An event or a delta with known secrets taken out; itself where there are none in it."""
+    body = msgspec.json.encode(item)
+    clean = redact(body)
+    return item if clean == body else msgspec.json.decode(clean, type=type(item))
+
+
+def _over(rows: list[TaskRow]) -> bool:
+    """Whether nothing more can happen: the task has ended, or all that could go on is held."""
+    if rows[0].state in FINAL or rows[0].hold:
+        return True
+    going = [row for row in rows if row.state not in FINAL]
+    parents = {row.parent for row in going}
+    return all(row.hold for row in going if row.id not in parents)
+
+
+async def _live(
+    follower: Follower, task: str, seen: dict[str, int], tree: bool, held: bool
+) -> AsyncIterator[Recorded | LiveDelta]:
+    """What comes, until something was missed or doesn't follow what was seen: then the journal is read.
+
+    `held`: something in the tree is held, so that each end may be the last thing that happens.
+    """
     while True:
         while follower.items:
             item = follower.items.popleft()
@@ -56,39 +112,28 @@ async def _live(follower: Follower, task: str, seen: dict[str, int], tree: bool)
                 return
             seen[item.task] = item.seq
             yield item
+            if held and isinstance(item.event, Finished):
+                return
         if follower.missed:
             follower.missed = False
             return
         await follower.wait()
 
 
-async def _from_journal(
-    engine: Engine, store: Store, task: str, seen: dict[str, int], tree: bool
-) -> AsyncIterator[Recorded]:
-    """The events of the tree that were not seen yet, in the order in which they happened."""
-    rows = await tree_of(store, task) if tree else [task]
-    pending: list[Recorded] = []
-    for id in rows:
+async def _from_journal(engine: Engine, store: Store, task: str, seen: dict[str, int], tree: bool) -> list[Recorded]:
+    """The events of the tree that were not seen yet, in the order in which they happened; they count as seen."""
+    found: list[tuple[float, Recorded]] = []
+    for id in [row.id for row in await tree_of(store, task)] if tree else [task]:
+        latest = 0.0
         while True:
             page = await store.events(id, seen.get(id, 0), PAGE)
-            pending += [await engine.services.codec.decode(id, stored) for stored in page]
+            for stored in page:
+                # A clock that was set back must not change the order within a journal.
+                latest = max(latest, stored.at)
+                found.append((latest, await engine.services.codec.decode(id, stored)))
             if page:
                 seen[id] = page[-1].seq
             if len(page) < PAGE:
                 break
-    pending.sort(key=lambda recorded: recorded.at)
-    for recorded in pending:
-        yield recorded
-
-
-async def tree_of(store: Store, task: str) -> list[str]:
-    """The ids of a task and all below it, the task first."""
-    found: list[str] = []
-    before = ""
-    while True:
-        page = await store.tasks(Filter(root=root_id(task), before=before, limit=500))
-        found += [row.id for row in page if within(task, row.id, True)]
-        if len(page) < 500:
-            break
-        before = page[-1].id
-    return sorted(found) if found else [task]
+    found.sort(key=lambda each: each[0])
+    return [recorded for _, recorded in found]

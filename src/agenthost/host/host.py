@@ -3,7 +3,6 @@
 This module alone names adapters, and imports one only when it is needed.
 """
 
-import asyncio
 import gc
 import os
 import secrets
@@ -28,7 +27,7 @@ from agenthost.core.api import (
     TaskDetail,
 )
 from agenthost.core.commands import Ask
-from agenthost.core.errors import AgentHostError, BadInput, NotFound
+from agenthost.core.errors import BadInput, NotFound, Unavailable
 from agenthost.core.events import Recorded
 from agenthost.core.ids import digest, root_id, task_id
 from agenthost.core.lifecycle import FINAL
@@ -45,16 +44,14 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
 from agenthost.host.adapters import Adapters, join
-from agenthost.host.library import Library, read_texts
+from agenthost.host.folder import ManifestFolder
+from agenthost.host.library import Library
 from agenthost.host.logs import event_line, logger
 from agenthost.host.settings import Settings
 
 COLLECT = (10_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
 live as long as it does; with the interpreter's own 700 the collector took 12 % of the CPU at 64 runs at once."""
-
-WATCH = 2.0
-"""Seconds between two looks at the folder of manifests."""
 
 
 class Host:
@@ -85,7 +82,7 @@ class Host:
             attempts=work.attempts, backoff=work.backoff, backoff_most=work.backoff_most, tasks=work.tasks
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
-        self._watched: dict[str, str] = {}
+        self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._working = False
 
     # --- start and end ----------------------------------------------------------------------------
@@ -94,8 +91,9 @@ class Host:
         """Get ready; with `work`, unfinished tasks go on and manifests in the home's folder are live."""
         await self._adapters.store.open()
         await self._load_secrets()
-        await self.library.open()
-        await self._take_folder()
+        for unread in await self.library.open():
+            self._log.error("manifest not read", problem=unread)
+        await self._folder.take()
         if work:
             await self._start_working()
 
@@ -104,12 +102,14 @@ class Host:
             self._working = True
             gc.set_threshold(*COLLECT)
             await self.engine.start(alone=True)
-            self.engine.services.supervisor.start("manifests folder", self._watch())
+            self.engine.services.supervisor.start("manifests folder", self._folder.watch())
 
     async def close(self) -> None:
         """Stop. What runs is in the journal and goes on at the next start."""
-        await self.engine.close()
-        await self._adapters.close()
+        try:
+            await self.engine.close()
+        finally:
+            await self._adapters.close()
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
@@ -133,27 +133,6 @@ class Host:
         }
         self._redactor = Redactor(known)
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH)
-            await self._take_folder()
-
-    async def _take_folder(self) -> None:
-        """Apply the manifests in the home's folder where they have changed; mistakes are logged, nothing is half applied."""
-        folder = self.settings.folder / "manifests"
-        texts = await asyncio.to_thread(read_texts, folder) if folder.is_dir() else {}
-        if texts == self._watched:
-            return
-        self._watched = texts
-        done, problems = await self.apply(texts)
-        for problem in problems:
-            self._log.error(
-                "manifest not applied", file=problem.file, line=problem.line, key=problem.key, problem=problem.message
-            )
-        for applied in done:
-            if applied.outcome != "unchanged":
-                self._log.info("manifest applied", kind=applied.kind, name=applied.name, outcome=applied.outcome)
-
     # --- what there is ----------------------------------------------------------------------------
 
     async def info(self) -> HostInfo:
@@ -174,16 +153,20 @@ class Host:
 
     async def start(self, order: Order) -> TaskRow:
         """Start work; with the same key, once."""
-        id = _id_for(order.key) if order.key else task_id(int(time.time() * 1000), secrets.randbits(35))
-        known = await self._adapters.store.task(id) if order.key else None
-        if known is not None:
-            return known
-        spec = await orders.specify(order, id, self.library)
-        await self._need_sandbox(order)
-        await self._start_working()
-        await self.engine.create(spec, order.workspace)
-        row = await self._adapters.store.task(id)
-        assert row is not None
+        order = msgspec.json.decode(self._redact(msgspec.json.encode(order)), type=Order)
+        id = _id_for(order) if order.key else task_id(int(time.time() * 1000), secrets.randbits(35))
+        row = await self._adapters.store.task(id) if order.key else None
+        if row is None:
+            given = orders.read(order, self.library)
+            await self._need_sandbox(order)
+            spec = await orders.specify(order, given, id, self.library)
+            await self._need_files(given.files)
+            await self._start_working()
+            made = await self.engine.create(spec, order.workspace)
+            row = await self._row(id)
+            if made:
+                return row
+        await self._need_same(order, row)
         return row
 
     async def _need_sandbox(self, order: Order) -> None:
@@ -191,17 +174,33 @@ class Host:
         if self.library.runs_code(order.name, order.namespace):
             found = await self._adapters.sandbox.available()
             if not found.available:
-                raise _unavailable(found.detail, found.fix)
+                raise Unavailable(f"code runs only in a sandbox, and there is none: {found.detail}. {found.fix}")
+
+    async def _need_files(self, files: tuple[FilePart, ...]) -> None:
+        """Refuse an order that names files which nobody has given."""
+        for named in {file.digest for file in files}:
+            await self._adapters.blobs.get(named)
+
+    async def _need_same(self, order: Order, row: TaskRow) -> None:
+        """A key stands for one work: refuse another one."""
+        spec = records.spec_of(await self.events(row.id, 0, 1))
+        if not orders.same(order, spec, self.library):
+            raise BadInput(
+                f"the key '{order.key}' stands for other work already (task {row.id}: {row.name}, {row.title}); "
+                "choose another key"
+            )
 
     def follow(
         self, task: str, after: dict[str, int] | None = None, tree: bool = True
     ) -> AsyncIterator[Recorded | LiveDelta]:
         """What has happened and happens, until the task has ended."""
-        return following.follow(self.engine, self._adapters.store, task, after, tree)
+        return following.follow(self.engine, self._adapters.store, task, after, tree, self._redact)
 
     async def find(self, prefix: str) -> str:
         """The one task whose id begins so; `last` is the newest root task."""
         store = self._adapters.store
+        if not prefix:
+            raise BadInput("name a task: its id, the beginning of it, or `last`; `agenthost tasks list` shows them")
         if prefix == "last":
             rows = await store.tasks(Filter(roots_only=True, limit=1))
             if not rows:
@@ -211,12 +210,11 @@ class Host:
         if row is not None:
             return row.id
         found = await store.find(prefix)
-        roots = sorted({root_id(id) for id in found}) if "." not in prefix else found
-        if not roots:
+        if not found:
             raise NotFound(f"there is no task '{prefix}'; `agenthost tasks list` shows those that there are")
-        if len(roots) > 1:
-            raise BadInput(f"several tasks begin with '{prefix}': {', '.join(roots)}; give more of the id")
-        return roots[0]
+        if len(found) > 1:
+            raise BadInput(f"several tasks begin with '{prefix}': {', '.join(found)}; give more of the id")
+        return found[0]
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
         """Tasks, newest first."""
@@ -224,21 +222,17 @@ class Host:
 
     async def task(self, task: str) -> TaskDetail:
         """A task with what is below it, its questions and what it has used."""
-        row = await self._row(task)
-        below = [await self._row(id) for id in await following.tree_of(self._adapters.store, task) if id != task]
+        row, *below = await following.tree_of(self._adapters.store, task)
         spent = await records.spent(self._adapters.store, task)
         return TaskDetail(row, tuple(below), tuple(await self._questions(row, below)), spent, row.root)
 
     async def _row(self, task: str) -> TaskRow:
-        row = await self._adapters.store.task(task)
-        if row is None:
-            raise NotFound(f"there is no task '{task}'; `agenthost tasks list` shows those that there are")
-        return row
+        return await following.the_row(self._adapters.store, task)
 
     async def _questions(self, row: TaskRow, below: list[TaskRow]) -> list[OpenQuestion]:
         found: list[OpenQuestion] = []
         for waiting in (row, *below):
-            if waiting.state in ("input-required", "auth-required"):
+            if waiting.state in ("input-required", "auth-required") and not waiting.hold:
                 opened = records.open_commands(await self.events_of(waiting.id))
                 found += (OpenQuestion(waiting.id, ask, at) for ask, at in opened if isinstance(ask, Ask))
         return found
@@ -278,25 +272,32 @@ class Host:
         text = _option(chosen.ask, text)
         body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
         if not await self._put(chosen.task, f"reply:{chosen.ask.id}", "reply", body):
-            raise BadInput("somebody else has answered this question already")
+            raise BadInput(f"the question was answered already: {chosen.ask.question}")
         return chosen
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
-        """Have a task, and everything below it, end."""
-        row = await self._row(task)
+        """Have a task, and everything below it, end. One that is held ends too, also where it can't be read."""
+        row, *below = await following.tree_of(self._adapters.store, task)
         if row.state in FINAL:
             raise BadInput(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
-        if row.hold:
-            await self._adapters.store.hold(task, "", "")
+        held = [each for each in (row, *below) if each.hold and each.state not in FINAL]
+        # A task that can't be read can't end those below it either.
+        targets = [row, *(each for each in below if each.state not in FINAL)] if row.hold else [row]
         body = msgspec.json.encode({"by": by, "reason": reason})
-        await self._put(task, f"cancel:{secrets.token_hex(4)}", "cancel", body)
+        for target in targets:
+            await self._put(target.id, f"cancel:{secrets.token_hex(8)}", "cancel", body)
+        for each in held:
+            await self._adapters.store.hold(each.id, "", "")
+            if self._working:
+                self.engine.submit(each.id)
 
     async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:
+        """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""
         row = await self._row(task)
         if row.state in FINAL:
             raise BadInput(f"the task '{task}' has ended ({row.state}); start a new one")
-        await self._start_working()
-        return await self.engine.put(InboxItem(task, id, kind, body, time.time()))
+        item = InboxItem(task, id, kind, self._redact(body), time.time())
+        return await (self.engine.put(item) if self._working else self._adapters.store.put(item))
 
     async def artifacts(self, task: str) -> list[Artifact]:
         """The files of a task's workspace."""
@@ -312,7 +313,8 @@ class Host:
 
     async def export(self, task: str) -> bytes:
         """A task with everything below it as one file."""
-        journals = {id: await self.events_of(id) for id in await following.tree_of(self._adapters.store, task)}
+        rows = await following.tree_of(self._adapters.store, task)
+        journals = {row.id: await self.events_of(row.id) for row in rows}
         bundles: dict[str, bytes] = {}
         for events in journals.values():
             name = records.spec_of(events).bundle
@@ -324,10 +326,14 @@ class Host:
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again."""
         reports: list[ReplayReport] = []
-        for id in await following.tree_of(self._adapters.store, task):
-            events = await self.events_of(id)
-            spec = records.spec_of(events)
-            reports.append(records.replay(await self.library.program(spec), spec, events))
+        for row in await following.tree_of(self._adapters.store, task):
+            events = await self.events_of(row.id)
+            wrong = records.gap(row, events)
+            if wrong is None:
+                spec = records.spec_of(events)
+                reports.append(records.replay(await self.library.program(spec), spec, events))
+            else:
+                reports.append(wrong)
         return reports
 
     # --- manifests, models, secrets ---------------------------------------------------------------
@@ -370,12 +376,6 @@ class Host:
         return await examine(self.settings, self._adapters.sandbox, self._adapters.store, await self.models())
 
 
-def _unavailable(detail: str, fix: str) -> AgentHostError:
-    from agenthost.core.errors import Unavailable
-
-    return Unavailable(f"code runs only in a sandbox, and there is none: {detail}. {fix}")
-
-
 def _option(ask: Ask, text: str) -> str:
     """An option by its number or in its own spelling, anything else as it is."""
     wanted = text.strip()
@@ -384,9 +384,9 @@ def _option(ask: Ask, text: str) -> str:
     return next((option for option in ask.options if option.lower() == wanted.lower()), text)
 
 
-def _id_for(key: str) -> str:
+def _id_for(order: Order) -> str:
     """A task id that follows from an idempotency key."""
-    hashed = int(digest(key.encode())[7:], 16)
+    hashed = int(digest(f"{order.namespace}\0{order.key}".encode())[7:], 16)
     return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
 
 
@@ -397,10 +397,14 @@ async def open_host(settings: Settings, work: bool = False, log: Log | None = No
     """
     log = log or logger()
     adapters = await join(settings)
-    host = Host(settings, adapters, log)
+    try:
+        host = Host(settings, adapters, log)
+    except BaseException:
+        await adapters.close()
+        raise
     try:
         await host.open(work)
     except BaseException:
-        await adapters.close()
+        await host.close()
         raise
     return host

@@ -1,17 +1,18 @@
 """The manifests of a host: applied, listed, looked up live by the engine, and pinned for a task."""
 
+import asyncio
 from collections.abc import Mapping
 from operator import is_
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from pydantic import ValidationError
 
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
-from agenthost.core.errors import BadInput, NotFound, nearest
+from agenthost.core.errors import BadInput, NewerVersion, NotFound, nearest
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.load import Manifest, validate
 from agenthost.core.manifests.workflow import Workflow
@@ -27,6 +28,11 @@ REMEMBERED = 256
 """Bundles that are kept in memory; the rest is read from the store when a task needs it."""
 
 _DELEGATE = "delegate:"
+NAMESPACE = "default"
+"""The namespace of a personal host."""
+
+_RUN = frozenset({"workspace", "run"})
+"""The entries that stand for a tool which runs code."""
 
 _KINDS: dict[str, type[Agent] | type[Workflow]] = {"agent": Agent, "workflow": Workflow}
 
@@ -47,12 +53,21 @@ class Library:
         self._programs: dict[str, dict[str, Program[Any]]] = {}
         self._bundles: dict[str, Bundle] = {}
         self._pinned: dict[tuple[str, str, str, str], tuple[_Reached, str]] = {}
+        self._changing = asyncio.Lock()
 
-    async def open(self, namespace: str = "default") -> None:
-        """Read the manifests that are kept."""
+    async def open(self) -> list[str]:
+        """Read the manifests that are kept; those that can't be read are left out, and a line says so for each."""
+        unread: list[str] = []
         for kind, model in _KINDS.items():
-            for name, body in (await self._store.manifests(kind, namespace)).items():
-                self._live[kind, namespace, name] = model.model_validate_json(body)
+            for name, body in (await self._store.manifests(kind, NAMESPACE)).items():
+                try:
+                    self._live[kind, NAMESPACE, name] = model.model_validate_json(body)
+                except ValidationError as error:
+                    unread.append(
+                        f"the {kind} '{name}' that is kept can't be read ({_first(error)}); it was probably written by a "
+                        "newer AgentHost: upgrade this one, or apply the manifest again"
+                    )
+        return unread
 
     # --- manifests --------------------------------------------------------------------------------
 
@@ -60,6 +75,12 @@ class Library:
         self, texts: Mapping[str, str], now: float, dry_run: bool = False
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take manifests: all of them or, where there is any problem, none."""
+        async with self._changing:
+            return await self._apply(texts, now, dry_run)
+
+    async def _apply(
+        self, texts: Mapping[str, str], now: float, dry_run: bool
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         manifests, problems = validate(texts, list(self._live.values()), self.tool_names())
         if problems:
             return [], [
@@ -67,15 +88,26 @@ class Library:
                 for problem in problems
             ]
         done: list[Applied] = []
+        new: dict[tuple[str, str, str], Manifest] = {}
         for manifest in manifests:
             key = (kind_of(manifest), manifest.metadata.namespace, manifest.metadata.name)
+            if key[1] != NAMESPACE:
+                raise BadInput(
+                    f"the {key[0]} '{key[2]}' has metadata.namespace '{key[1]}', and this host has only '{NAMESPACE}'; "
+                    "leave it out"
+                )
             before = self._live.get(key)
             outcome = "created" if before is None else "unchanged" if before == manifest else "changed"
             done.append(Applied(key[0], key[2], outcome))
-            if outcome != "unchanged" and not dry_run:
-                body = manifest.model_dump_json(by_alias=True, exclude_defaults=True).encode()
-                await self._store.put_manifest(key[0], key[2], key[1], body, now)
-                self._live[key] = manifest
+            if outcome != "unchanged":
+                new[key] = manifest
+        if new and not dry_run:
+            bodies = [
+                (kind, name, space, manifest.model_dump_json(by_alias=True, exclude_defaults=True).encode())
+                for (kind, space, name), manifest in new.items()
+            ]
+            await self._store.put_manifests(bodies, now)
+            self._live |= new
         return done, []
 
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
@@ -91,6 +123,10 @@ class Library:
     async def delete(self, kind: str, name: str, namespace: str = "default") -> None:
         """Remove a manifest; what runs goes on with what it began with. Refused where another one needs it."""
         self._check_kind(kind)
+        async with self._changing:
+            await self._delete(kind, name, namespace)
+
+    async def _delete(self, kind: str, name: str, namespace: str) -> None:
         self._find(kind, name, namespace)
         rest = [manifest for key, manifest in self._live.items() if key != (kind, namespace, name)]
         users = [
@@ -129,9 +165,9 @@ class Library:
                 continue
             seen.add(reference)
             if isinstance(found, Workflow):
-                if any(step.command for step in found.spec.steps):
+                if any(step.command or step.tool in _RUN for step in found.spec.steps):
                     return True
-            elif found.spec.completion.checks or {"workspace", "run"} & {
+            elif found.spec.completion.checks or _RUN & {
                 *found.spec.tools,
                 *(tool for stage in found.spec.stages for tool in stage.tools or ()),
             }:
@@ -210,7 +246,13 @@ class Library:
             body = await self._store.definition(digest)
             if body is None:
                 raise NotFound(f"the definitions {digest} that this task was started with are gone")
-            bundle = Bundle.model_validate_json(body)
+            try:
+                bundle = Bundle.model_validate_json(body)
+            except ValidationError as error:
+                raise NewerVersion(
+                    f"the definitions {digest} that this task was started with can't be read ({_first(error)}); they were "
+                    "probably written by a newer AgentHost: upgrade this one to go on with the task"
+                ) from error
             self._remember(digest, bundle)
         return bundle
 
@@ -293,6 +335,11 @@ def _entries(agent: Agent) -> set[str]:
     return set(agent.spec.tools).union(*(stage.tools or () for stage in agent.spec.stages))
 
 
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
+
+
 def _references(manifest: Manifest) -> list[tuple[str, str]]:
     """What a manifest names: agents and workflows."""
     if isinstance(manifest, Agent):
@@ -312,9 +359,3 @@ def _pinned(spec: ToolSpec) -> PinnedTool:
 def _pinned_model(card: ModelCard) -> PinnedModel:
     fields = msgspec.structs.asdict(card)
     return PinnedModel.model_validate({name: fields[name] for name in PinnedModel.model_fields})
-
-
-def read_texts(folder: Path) -> dict[str, str]:
-    """The YAML files right in a folder: path to text."""
-    files = sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
-    return {str(path): path.read_text(encoding="utf-8", errors="replace") for path in files}

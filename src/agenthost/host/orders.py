@@ -1,12 +1,13 @@
 """From an order to a task: everything is checked before anything is kept."""
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
+from msgspec import Struct
 
 from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
-from agenthost.core.errors import BadInput, nearest
+from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.manifests.workflow import InputSpec, Workflow
 from agenthost.core.parts import FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
@@ -23,35 +24,64 @@ _WORDS: dict[str, str] = {
 }
 
 
-async def specify(order: Order, task: str, library: Library) -> TaskSpec:
-    """The specification of the task that an order asks for. Raises BadInput, NotFound, Unavailable."""
-    kind = library.kind(order.name, order.namespace)
-    parts: list[Part] = [TextPart(order.text)] if order.text else []
-    inputs: dict[str, Any] = {}
-    if kind == "workflow":
+class Given(Struct, frozen=True):
+    """An order as it was understood: what kind of work, its inputs by name, its budget, all files it names."""
+
+    kind: Literal["agent", "workflow"]
+    inputs: dict[str, Any]
+    limits: Limits
+    files: tuple[FilePart, ...]
+
+
+def read(order: Order, library: Library) -> Given:
+    """What an order asks for. Raises BadInput and NotFound; nothing is kept."""
+    for path in order.workspace:
+        if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+            raise BadInput(f"the workspace can't have a file '{path}': give paths below it, such as src/main.py")
+    if library.kind(order.name, order.namespace) == "workflow":
         workflow = library.workflow(order.name, order.namespace)
         inputs = workflow_inputs(workflow, order)
-        limits = workflow.spec.budget.limits()
-    else:
-        if order.inputs:
-            raise BadInput(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
-        if not order.text and not order.files:
-            raise BadInput(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
-        limits = library.limits(Scope(task, Limits(), f"{order.namespace}/agent/{order.name}"))
-    parts += order.files
-    own = () if limits == Limits() else (Scope(task, limits, f"{order.namespace}/{kind}/{order.name}"),)
+        wanted = workflow.spec.input
+        files = [msgspec.convert(inputs[key], FilePart) for key in inputs if wanted[key].type == "file" and inputs[key]]
+        return Given("workflow", inputs, workflow.spec.budget.limits(), (*order.files, *files))
+    if order.inputs:
+        raise BadInput(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
+    if not order.text.strip() and not order.files:
+        raise BadInput(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
+    limits = library.limits(Scope("", Limits(), f"{order.namespace}/agent/{order.name}"))
+    return Given("agent", {}, limits, order.files)
+
+
+def _parts(order: Order) -> tuple[Part, ...]:
+    text: tuple[Part, ...] = (TextPart(order.text),) if order.text else ()
+    return (*text, *order.files)
+
+
+def same(order: Order, spec: TaskSpec, library: Library) -> bool:
+    """Whether a task is what an order asks for, as far as that can be told."""
+    if (order.name, order.model, _parts(order)) != (spec.name, spec.model, spec.message.parts):
+        return False
+    try:
+        return read(order, library).inputs == spec.inputs
+    except NotFound:
+        return True
+
+
+async def specify(order: Order, given: Given, task: str, library: Library) -> TaskSpec:
+    """The specification of the task that an order asks for; its definitions are pinned. Raises NotFound, Unavailable."""
+    source = f"{order.namespace}/{given.kind}/{order.name}"
     return TaskSpec(
         id=task,
-        kind="workflow" if kind == "workflow" else "agent",
+        kind=given.kind,
         name=order.name,
-        bundle=await library.pin(kind, order.name, order.model, order.namespace),
-        message=Message(order.person, tuple(parts)),
-        inputs=inputs,
+        bundle=await library.pin(given.kind, order.name, order.model, order.namespace),
+        message=Message(order.person, _parts(order)),
+        inputs=given.inputs,
         title=order.title or _title(order),
         namespace=order.namespace,
         person=order.person,
         workspace=task,
-        scopes=own,
+        scopes=() if given.limits == Limits() else (Scope(task, given.limits, source),),
         model=order.model,
     )
 
@@ -80,16 +110,19 @@ def workflow_inputs(workflow: Workflow, order: Order) -> dict[str, Any]:
             about = f" ({spec.description})" if spec.description else ""
             raise BadInput(f"the workflow '{name}' needs the input '{key}'{about}: give it with {how}")
     if files:
-        raise BadInput(f"the workflow '{name}' has no input for the file '{files[0].name}'")
+        takes = [key for key, spec in wanted.items() if spec.type == "file"]
+        most = f"it takes {len(takes)} ({', '.join(takes)})" if takes else "it takes none"
+        raise BadInput(f"the workflow '{name}' has no input for the file '{files[0].name}': {most}")
     return values
 
 
 def read_input(workflow: str, key: str, spec: InputSpec, value: Any) -> Any:
     """A value as its type wants it: a text as it comes from a command line is read as what it should be."""
     if spec.type == "file":
-        part = msgspec.convert(value, FilePart) if isinstance(value, dict) else value
-        if not isinstance(part, FilePart):
-            raise BadInput(f"the input '{key}' of '{workflow}' is a file; give its path")
+        try:
+            part = msgspec.convert(msgspec.to_builtins(value), FilePart)
+        except (msgspec.ValidationError, TypeError):
+            raise BadInput(f"the input '{key}' of '{workflow}' is a file; give its path") from None
         return _accepted(workflow, key, spec, part)
     wanted: tuple[type, ...] = {
         "string": (str,),

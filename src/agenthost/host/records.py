@@ -14,7 +14,7 @@ from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Started
 from agenthost.core.ids import root_id
 from agenthost.core.ports import Blobs, Program, Store
-from agenthost.core.tasks import TaskSpec
+from agenthost.core.tasks import TaskRow, TaskSpec
 
 
 def replay(program: Program[Any], spec: TaskSpec, events: Sequence[Recorded]) -> ReplayReport:
@@ -24,6 +24,7 @@ def replay(program: Program[Any], spec: TaskSpec, events: Sequence[Recorded]) ->
     the ones that were journalled, in order; `finished` must be what it wants at that point.
     """
     state = program.initial(spec)
+    finished = False
     waiting: list[Command | Finish] = []
     commands = 0
     asking = False
@@ -37,10 +38,36 @@ def replay(program: Program[Any], spec: TaskSpec, events: Sequence[Recorded]) ->
             if wanted is not None:
                 return ReplayReport(spec.id, len(events), commands, False, wanted, recorded.seq)
             commands += 1
+            finished = isinstance(event, Finished)
         elif not isinstance(event, Started):
+            if asking and waiting:
+                return _unasked(spec, events, commands, waiting, recorded.seq)
             asking = False
         state = program.apply(state, recorded)
+    if asking and waiting and not finished:
+        return _unasked(spec, events, commands, waiting, len(events))
     return ReplayReport(spec.id, len(events), commands, True)
+
+
+def gap(row: TaskRow, events: Sequence[Recorded]) -> ReplayReport | None:
+    """What is missing from a journal, or was added to it, told from its numbers; None where it is whole."""
+    for number, recorded in enumerate(events, 1):
+        if recorded.seq != number:
+            return ReplayReport(row.id, len(events), 0, False, f"the journal has no event {number}", number)
+    if not events or not isinstance(events[0].event, Created):
+        return ReplayReport(row.id, len(events), 0, False, "the journal doesn't begin with the task's making", 1)
+    # A step may have been committed between the reading of the row and that of the journal.
+    if len(events) < row.seq:
+        why = f"the task has {row.seq} events, and its journal only {len(events)}"
+        return ReplayReport(row.id, len(events), 0, False, why, len(events) + 1)
+    return None
+
+
+def _unasked(
+    spec: TaskSpec, events: Sequence[Recorded], commands: int, waiting: Sequence[Command | Finish], seq: int
+) -> ReplayReport:
+    why = f"the program asks also for {waiting[0]}, and the journal doesn't"
+    return ReplayReport(spec.id, len(events), commands, False, why, seq)
 
 
 def _take(waiting: list[Command | Finish], event: Asked | Finished) -> str | None:
@@ -51,6 +78,8 @@ def _take(waiting: list[Command | Finish], event: Asked | Finished) -> str | Non
             return "the journal says that the task ended; the program would go on"
         if finish.verdict != event.verdict:
             return f"the journal's verdict is {event.verdict}; the program's is {finish.verdict}"
+        if (finish.parts, finish.artifacts) != (event.parts, event.artifacts):
+            return "the journal's output is not the program's"
         return None
     if not waiting:
         return f"the journal has the command {event.command}; the program asks for nothing"

@@ -1,19 +1,24 @@
 """What a person sets: agenthost.toml under the home, and the environment above it."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 from platformdirs import user_data_path
 
-from agenthost.core.errors import BadInput
+from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
-from agenthost.models.settings import ModelSettings
+from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
 
 FILE = "agenthost.toml"
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -23,10 +28,10 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     the largest bound of the wait between them. `tasks`: root tasks that run at once; the rest waits.
     """
 
-    attempts: int = 6
-    backoff: float = 0.5
-    backoff_most: float = 30.0
-    tasks: int = 1000
+    attempts: Positive = 6
+    backoff: Seconds = 0.5
+    backoff_most: Seconds = 30.0
+    tasks: Positive = 1000
 
 
 class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -75,8 +80,42 @@ def _read(file: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} can't be read: {error}") from error
     try:
-        return msgspec.convert(tomllib.loads(text), Settings)
+        values = tomllib.loads(text)
+        if "home" in values:
+            raise BadInput(f"{file} can't say where the home is; set AGENTHOST_HOME, or give --home")
+        return msgspec.convert(values, Settings)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{file} is not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise BadInput(f"{file} has a setting that can't be used: {error}") from error
+        raise BadInput(f"{file} has a setting that can't be used: {_place(str(error))}") from error
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`(?: - at `\$\.?(.*)`)?")
+_WRONG = re.compile(r"(.+) - at `\$\.?(.*)`")
+
+
+def _place(message: str) -> str:
+    """msgspec's message as a person reads it: the key first, and the nearest known where it is unknown."""
+    if found := _UNKNOWN.fullmatch(message):
+        name, place = found[1], found[2] or ""
+        return f"[{place}] has no key '{name}'. {nearest(name, _keys(place))}" if place else _unknown(name)
+    found = _WRONG.fullmatch(message)
+    return f"{found[2]}: {found[1][:1].lower()}{found[1][1:]}" if found else message
+
+
+def _unknown(name: str) -> str:
+    return f"there is no table or key '{name}'. {nearest(name, _keys(''))}"
+
+
+def _keys(place: str) -> list[str]:
+    """The keys of the table at a place such as `work` or `models.providers[...]`."""
+    table: type[Struct] = {
+        "": Settings,
+        "work": WorkSettings,
+        "sandbox": SandboxSettings,
+        "files": FileLimits,
+        "models": ModelSettings,
+        "models.providers[...]": ProviderSettings,
+        "models.names[...]": NameSettings,
+    }.get(place, Settings)
+    return [field for field in table.__struct_encode_fields__ if field != "home"]

@@ -75,8 +75,8 @@ class HomeLock:
         who = f"process {pid}" if pid else "another process"
         end = f"end it (`kill {pid}`)" if pid else "end it"
         return HomeBusy(
-            f"another host ({who}) holds the home {self.home}; talk to it (`agenthost tasks list` does), "
-            f"{end}, or choose another home with AGENTHOST_HOME",
+            f"another host ({who}) holds the home {self.home}; wait until it has ended, {end}, or choose another "
+            "home with AGENTHOST_HOME. One that was started with `agenthost up` lets others work beside it",
             home=str(self.home),
             pid=pid,
         )

@@ -173,10 +173,11 @@ class MemoryStore:
         self._commit()
         tables.definitions.setdefault(digest, body)
 
-    async def put_manifest(self, kind: str, name: str, namespace: str, body: bytes, now: float) -> None:
+    async def put_manifests(self, manifests: Sequence[tuple[str, str, str, bytes]], now: float) -> None:
         tables = self._check()
         self._commit()
-        tables.manifests[namespace, kind, name] = body
+        for kind, name, namespace, body in manifests:
+            tables.manifests[namespace, kind, name] = body
 
     async def delete_manifest(self, kind: str, name: str, namespace: str) -> bool:
         tables = self._check()
@@ -209,7 +210,9 @@ class MemoryStore:
         return found[: wanted.limit]
 
     async def find(self, prefix: str) -> list[str]:
-        return sorted(id for id in self._check().tasks if id.startswith(prefix))[:10]
+        tasks = self._check().tasks
+        below = "." in prefix
+        return sorted(id for id, row in tasks.items() if id.startswith(prefix) and (below or not row.parent))[:10]
 
     async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
         found = self._check().events.get(task, [])

@@ -474,6 +474,14 @@ class StoreConformance:
             await store.create(new_task(f"n{number:02}"))
         assert await store.find("n") == [f"n{number:02}" for number in range(10)]
 
+    async def test_children_are_found_only_by_a_dot_so_that_they_hide_no_other_root(self, store: Store) -> None:
+        for id in ("aa", "ab"):
+            await store.create(new_task(id))
+        for number in range(20):
+            await store.create(new_task(f"aa.c{number:02}", parent="aa", root="aa"))
+        assert await store.find("a") == ["aa", "ab"]
+        assert await store.find("aa.c1") == [f"aa.c1{number}" for number in range(10)]
+
     # --- definitions and manifests
 
     async def test_definitions_are_kept_by_their_hash(self, store: Store) -> None:
@@ -483,17 +491,22 @@ class StoreConformance:
         assert await store.definition("sha256:2") is None
 
     async def test_the_newest_manifest_of_a_name_is_kept(self, store: Store) -> None:
-        await store.put_manifest("Agent", "b", "default", b"old", 1.0)
-        await store.put_manifest("Agent", "b", "default", b"new", 2.0)
-        await store.put_manifest("Agent", "a", "default", b"a", 3.0)
-        await store.put_manifest("Workflow", "b", "default", b"w", 3.0)
-        await store.put_manifest("Agent", "b", "other", b"o", 3.0)
+        await store.put_manifests([("Agent", "b", "default", b"old")], 1.0)
+        await store.put_manifests([("Agent", "b", "default", b"new")], 2.0)
+        await store.put_manifests([("Agent", "a", "default", b"a")], 3.0)
+        await store.put_manifests([("Workflow", "b", "default", b"w")], 3.0)
+        await store.put_manifests([("Agent", "b", "other", b"o")], 3.0)
         assert await store.manifests("Agent", "default") == {"a": b"a", "b": b"new"}
         assert list(await store.manifests("Agent", "default")) == ["a", "b"]
         assert await store.delete_manifest("Agent", "b", "default")
         assert not await store.delete_manifest("Agent", "b", "default")
         assert await store.manifests("Agent", "default") == {"a": b"a"}
         assert await store.manifests("Agent", "other") == {"b": b"o"}
+
+    async def test_several_manifests_are_kept_at_once(self, store: Store) -> None:
+        await store.put_manifests([("Agent", "a", "default", b"1"), ("Workflow", "w", "default", b"2")], 1.0)
+        assert await store.manifests("Agent", "default") == {"a": b"1"}
+        assert await store.manifests("Workflow", "default") == {"w": b"2"}
 
     # --- together
 

@@ -114,7 +114,7 @@ FROM tasks WHERE ended = 0 AND owner = ? AND hold = '' ORDER BY created, id LIMI
 SELECT task, id, kind, body, at FROM inbox WHERE task = ? AND body IS NOT NULL ORDER BY place
 
 -- name: find
-SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY id LIMIT 10
+SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || char(1114111) AND (parent = '' OR instr(?1, '.')) ORDER BY id LIMIT 10
 
 -- name: events
 SELECT seq, at, kind, version, body FROM events WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?

@@ -88,8 +88,8 @@ class SQLiteStore:
     async def put_definition(self, digest: str, body: bytes) -> None:
         await self._write(writes.put_definition, digest, body)
 
-    async def put_manifest(self, kind: str, name: str, namespace: str, body: bytes, now: float) -> None:
-        await self._write(writes.put_manifest, kind, name, namespace, body, now)
+    async def put_manifests(self, manifests: Sequence[tuple[str, str, str, bytes]], now: float) -> None:
+        await self._write(writes.put_manifests, manifests, now)
 
     async def delete_manifest(self, kind: str, name: str, namespace: str) -> bool:
         return await self._write(writes.delete_manifest, kind, name, namespace)

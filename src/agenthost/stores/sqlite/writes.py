@@ -82,17 +82,15 @@ def put_definition(connection: sqlite3.Connection, statements: Statements, diges
     connection.execute(statements["put_definition"], (digest, body))
 
 
-def put_manifest(
+def put_manifests(
     connection: sqlite3.Connection,
     statements: Statements,
-    kind: str,
-    name: str,
-    namespace: str,
-    body: bytes,
+    manifests: Sequence[tuple[str, str, str, bytes]],
     now: float,
 ) -> None:
-    """Keep the newest manifest of a kind and name."""
-    connection.execute(statements["put_manifest"], (kind, name, namespace, body, now))
+    """Keep the newest manifests: kind, name, namespace, body."""
+    for kind, name, namespace, body in manifests:
+        connection.execute(statements["put_manifest"], (kind, name, namespace, body, now))
 
 
 def delete_manifest(

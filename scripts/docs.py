@@ -6,9 +6,9 @@ from typing import Any
 
 from agenthost.core import expressions
 from agenthost.core.manifests.agent import Agent
-from agenthost.core.manifests.new import new
-from agenthost.core.manifests.schema import QUANTITY, for_editors
 from agenthost.core.manifests.workflow import Workflow
+from agenthost.manifests.new import new
+from agenthost.manifests.schema import QUANTITY, for_editors
 
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "manifests.md"
 

@@ -10,8 +10,8 @@ from workflows import CHECK_SCHEMA, bundle, play
 
 from agenthost.core.commands import Ask, CallTool, Command, Evaluate, RunCommand, StartChild, Stop, Wait
 from agenthost.core.events import Nothing, Value
-from agenthost.core.manifests.graph import problems
 from agenthost.core.tools import text_result
+from agenthost.manifests.graph import problems
 from agenthost.programs.workflow.plan import Plan
 from agenthost.programs.workflow.state import WorkflowState
 from agenthost.testing.playbook import Playbook

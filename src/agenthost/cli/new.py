@@ -6,7 +6,7 @@ from agenthost.cli import paths
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.screen import Screen
-from agenthost.core.manifests.new import new
+from agenthost.manifests.new import new
 
 
 def parser(verb: str) -> Parser:

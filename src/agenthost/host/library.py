@@ -14,13 +14,13 @@ from agenthost.core.budgets import Limits
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
 from agenthost.core.errors import BadInput, NewerVersion, NotFound, nearest
 from agenthost.core.manifests.agent import Agent
-from agenthost.core.manifests.load import Manifest, validate
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.core.models import ModelCard
 from agenthost.core.ports import Models, Program, Store, Tools
 from agenthost.core.sandboxes import SandboxPolicy
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.core.tools import ToolSpec
+from agenthost.manifests.load import Manifest, validate
 from agenthost.programs.agent import AgentProgram
 from agenthost.programs.workflow import WorkflowProgram
 

@@ -1,6 +1,4 @@
-"""What people write: YAML manifests, one kind per document, as pydantic models.
+"""What people write, as pydantic models: `common`, `agent` and `workflow` say what a manifest may hold.
 
-`common`, `agent` and `workflow` say what a manifest may hold; `load` reads YAML and reports
-mistakes with file, line and key; `graph` says whether a workflow can run. Nothing here does I/O:
-texts come in, models and problems go out.
+Reading them from YAML and saying what is wrong with them is the package `agenthost.manifests`.
 """

@@ -10,8 +10,8 @@ from agenthost.core import expressions, templates
 from agenthost.core.errors import nearest
 from agenthost.core.expressions import Path, dotted
 from agenthost.core.manifests.agent import Agent
-from agenthost.core.manifests.problems import Finding, Key
 from agenthost.core.manifests.workflow import Step, Workflow, needs_of
+from agenthost.manifests.problems import Finding, Key
 
 FIELDS: tuple[str, ...] = ("text", "data", "ok", "reason", "skipped", "files", "attempt")
 """What every finished step shows."""

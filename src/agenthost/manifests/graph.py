@@ -14,10 +14,10 @@ multiply; the product may be at most MAX_ROUNDS.
 from collections.abc import Collection, Mapping
 
 from agenthost.core.errors import nearest
-from agenthost.core.manifests import names
 from agenthost.core.manifests.agent import Agent
-from agenthost.core.manifests.problems import Finding, Key, is_name, unknown
 from agenthost.core.manifests.workflow import InputSpec, Step, Workflow, needs_of
+from agenthost.manifests import names
+from agenthost.manifests.problems import Finding, Key, is_name, unknown
 
 MAX_ROUNDS = 10_000
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agenthost.core.manifests.load import load, validate
-from agenthost.core.manifests.read import MAX_BYTES, read
+from agenthost.manifests.load import load, validate
+from agenthost.manifests.read import MAX_BYTES, read
 
 HEAD = "apiVersion: agenthost.dev/v1alpha1\nkind: Agent\nmetadata: {name: coder}\n"
 

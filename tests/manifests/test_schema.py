@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from agenthost.core.errors import BadInput
 from agenthost.core.manifests.agent import Agent
-from agenthost.core.manifests.load import KINDS, load, validate
-from agenthost.core.manifests.new import new
-from agenthost.core.manifests.schema import for_editors, structural
 from agenthost.core.manifests.workflow import Workflow
+from agenthost.manifests.load import KINDS, load, validate
+from agenthost.manifests.new import new
+from agenthost.manifests.schema import for_editors, structural
 
-ROOT = pathlib.Path(__file__).parents[3]
+ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
 
 INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]

@@ -1,7 +1,7 @@
 import pytest
 
-from agenthost.core.manifests.graph import find_cycle
-from agenthost.core.manifests.load import load, validate
+from agenthost.manifests.graph import find_cycle
+from agenthost.manifests.load import load, validate
 
 AGENTS = "\n---\n".join(
     f"apiVersion: agenthost.dev/v1alpha1\nkind: Agent\nmetadata: {{name: {name}}}" for name in ("reader", "coder")

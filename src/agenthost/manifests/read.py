@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from agenthost.core.manifests.problems import Finding, Key, Place, Problem, Source
+from agenthost.manifests.problems import Finding, Key, Place, Problem, Source
 
 MAX_BYTES = 512 * 1024
 MAX_VALUES = 20_000

@@ -14,12 +14,12 @@ from pydantic_core import ErrorDetails
 
 from agenthost.core.errors import nearest
 from agenthost.core.expressions import describe
-from agenthost.core.manifests import graph
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.common import API_VERSION
-from agenthost.core.manifests.problems import Finding, Key, Problem, Source
-from agenthost.core.manifests.read import Document, read
 from agenthost.core.manifests.workflow import Workflow
+from agenthost.manifests import graph
+from agenthost.manifests.problems import Finding, Key, Problem, Source
+from agenthost.manifests.read import Document, read
 
 Manifest = Agent | Workflow
 

@@ -1,0 +1,90 @@
+"""The measures of the house hold: sizes of modules and functions, no globals, few broad excepts."""
+
+import ast
+import io
+import statistics
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "agenthost"
+MODULES = sorted(SOURCE.rglob("*.py"))
+HEART = ("core", "programs", "engine")
+
+FENCES = {
+    "engine": "a task's worker, and a plugin call",
+    "tools": "a plugin is loaded",
+    "faces/http": "the HTTP edge",
+    "cli": "the command's own edge",
+    "sandboxes/inside": "what goes wrong in a sandbox is told to the host",
+}
+"""Where a broad `except` may stand, and why."""
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def code_lines(path: Path) -> int:
+    """Lines that hold code: no blanks, comments or docstrings."""
+    text = path.read_text()
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        for statement in getattr(node, "body", None) or [] if not isinstance(node, ast.Lambda | ast.IfExp) else []:
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                prose.update(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1))
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in layout:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines - prose)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_module_keeps_the_measures(path: Path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+
+    assert text.count("\n") <= 600
+    for function in functions(tree):
+        parameters = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+        own = [parameter for parameter in parameters if parameter.arg not in ("self", "cls")]
+        assert length(function) <= 100, function.name
+        assert len(own) <= 8, function.name
+    assert not [node.names for node in ast.walk(tree) if isinstance(node, ast.Global)]
+
+
+def test_functions_are_short_and_modules_small() -> None:
+    lengths = sorted(length(function) for path in MODULES for function in functions(ast.parse(path.read_text())))
+    sizes = [path.read_text().count("\n") for path in MODULES if path.name != "__init__.py"]
+
+    assert lengths[int(len(lengths) * 0.95)] <= 40
+    assert 60 <= statistics.median(sizes) <= 150
+
+
+def test_broad_excepts_stand_at_the_fences_only() -> None:
+    for path in MODULES:
+        where = str(path.relative_to(SOURCE))
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                names = (
+                    {found.id for found in ast.walk(node.type) if isinstance(found, ast.Name)}
+                    if node.type
+                    else {"Exception"}
+                )
+                raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+                if names & {"Exception", "BaseException"} and not raises:
+                    assert any(where.startswith(fence) for fence in FENCES), f"{where}:{node.lineno}"
+
+
+def test_the_heart_stays_small() -> None:
+    modules = [path for path in MODULES if path.relative_to(SOURCE).parts[0] in HEART]
+
+    assert sum(map(code_lines, modules)) <= 5_500

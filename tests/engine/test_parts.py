@@ -85,9 +85,9 @@ def test_big_events_are_blobs_and_secrets_are_taken_out_before() -> None:
     async def go() -> None:
         blobs = MemoryBlobs()
         codec = Codec(blobs, lambda body: body.replace(b"secret", b"[...]"))
-        small = await codec.encode(1, 0.0, Noted("a secret"))
+        (small,) = await codec.encode([Recorded("t", 1, 0.0, Noted("a secret"))])
         assert b"secret" not in small.body and not blobs.kept
-        big = await codec.encode(2, 0.0, Noted("secret " * BIG))
+        (big,) = await codec.encode([Recorded("t", 2, 0.0, Noted("secret " * BIG))])
         assert len(big.body) < 200 and len(blobs.kept) == 1
         assert b"secret" not in next(iter(blobs.kept.values()))
         assert (await codec.decode("t", big)).event == Noted("[...] " * BIG)

@@ -93,21 +93,19 @@ class Owner:
     # --- one step ---------------------------------------------------------------------------------
 
     async def _begin(self, restored: bool) -> None:
-        items = await self._mail()
+        items = await self._mail() if self._poked else []
         outcomes, resumed = await recover(self._services, self._state) if restored else ([], [])
         step = self._step()
         step.event(Claimed(self.epoch, self._services.owner))
         await self._go(step, outcomes, items, resumed)
 
     async def _turn(self) -> None:
-        items = await self._mail()
+        items = await self._mail() if self._poked else []
         outcomes, self._outcomes = self._outcomes, []
         if outcomes or items:
             await self._go(self._step(), outcomes, items, [])
 
     async def _mail(self) -> list[InboxItem]:
-        if not self._poked:
-            return []
         self._poked = False
         return await self._services.steady(lambda: self._services.parts.store.inbox(self.spec.id))
 

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agenthost.core.commands import Verdict
+from agenthost.core.commands import CallModel, Finish, Verdict
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
-from agenthost.core.events import Finished
+from agenthost.core.events import Finished, Value
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.core.models import ModelRequest
+from agenthost.core.ports import Evaluation
 from agenthost.core.tools import ToolSpec
 from agenthost.engine.engine import Engine
+from agenthost.programs.base import BaseState, awaits, shared_commands, track
 from agenthost.stores.memory import MemoryStore
-from agenthost.testing.world import World, says
+from agenthost.testing.world import PlayedScripts, World, says
 
 SPECS = {
     "look": ToolSpec("look", "", read_only=True),
@@ -59,6 +61,18 @@ def bundle(*agents: PinnedAgent, flows: dict[str, dict[str, Any]] | None = None)
     )
 
 
+class _Dots(dict[str, Any]):
+    def __getattr__(self, name: str) -> Any:
+        value = self[name]
+        return _Dots(value) if isinstance(value, dict) else value
+
+
+def evaluate(evaluation: Evaluation) -> Value:
+    """Evaluates expressions as Python."""
+    names = {name: _Dots(value) if isinstance(value, dict) else value for name, value in evaluation.names.items()}
+    return Value({name: eval(text, {"len": len}, names) for name, text in evaluation.expressions.items()})
+
+
 def turns(request: ModelRequest) -> int:
     """How many answers the model has given in this exchange."""
     return sum(1 for turn in request.turns if turn.role == "assistant")
@@ -101,7 +115,9 @@ async def world_of(*agents: PinnedAgent, flows: dict[str, dict[str, Any]] | None
     """A world on a store in memory, open."""
     store = MemoryStore()
     await store.open()
-    return World(bundle(*agents, flows=flows), store)
+    world = World(bundle(*agents, flows=flows), store)
+    world.scripts = PlayedScripts(evaluate)
+    return world
 
 
 async def verdict(world: World, engine: Engine, task: str) -> Verdict:
@@ -111,3 +127,47 @@ async def verdict(world: World, engine: Engine, task: str) -> Verdict:
     row = await world.store.task(task)
     assert row is not None and row.state in FINAL
     return found[task].verdict
+
+
+class Asking:
+    """A program that asks for commands at once, and ends when each has its answer (`failed`: the codes of failures)."""
+
+    def __init__(self, *commands: Any) -> None:
+        self._commands = {command.id: command for command in commands}
+        self.answers: dict[str, Any] = {}
+
+    def initial(self, spec: Any) -> BaseState:
+        return BaseState(spec=spec)
+
+    def apply(self, state: BaseState, recorded: Any) -> BaseState:
+        delivery = track(state, recorded)
+        if delivery is not None:
+            self.answers[delivery.id] = delivery.answer if delivery.failure is None else delivery.failure
+        return state
+
+    def decide(self, state: BaseState) -> list[Any]:
+        wanted = list(shared_commands(state))
+        if state.cancel is not None or state.finished is not None:
+            return wanted[:1] if state.finished is None else []
+        if set(self.answers) >= set(self._commands):
+            return [Finish(Verdict("done"))]
+        wanted += [
+            command for id, command in self._commands.items() if id not in self.answers and not awaits(state, id)
+        ]
+        return [command for command in wanted if command.id not in state.open]
+
+    def render(self, state: BaseState, command: CallModel) -> ModelRequest:
+        return ModelRequest(command.model, "", (), key=command.id)
+
+    def bind(self, state: BaseState, command: Any) -> Evaluation:
+        return Evaluation(command.expressions, {})
+
+
+def give(world: World, program: Any) -> Any:
+    """Have every task of a world run one program."""
+
+    async def program_of(spec: Any) -> Any:
+        return program
+
+    world.programs.program = program_of  # type: ignore[method-assign]
+    return program

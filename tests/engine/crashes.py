@@ -18,7 +18,7 @@ from agenthost.core.errors import Temporary
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Reply, decode_event
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import ModelAnswer, ModelRequest
-from agenthost.core.ports import Evaluation, InboxItem, Program
+from agenthost.core.ports import InboxItem, Program
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolResult, text_result
 from agenthost.engine.engine import Engine
@@ -119,7 +119,6 @@ class Mortal:
         world.models.players = {name: self._model(name) for name in self._players}
         world.tools = PlayedTools([PlayedTool(spec, self._tool(name), self._check) for name, spec in SPECS.items()])
         world.programs.program = self._program  # type: ignore[method-assign]
-        world.scripts._play = _evaluate  # pyright: ignore[reportPrivateUsage]
         shell = world.shell
         world.shell = lambda line, content: self._shell(shell, line, content)
 
@@ -316,19 +315,6 @@ class Mortal:
 
 def _base(key: str) -> str:
     return key.rpartition("/")[2].partition("~")[0]
-
-
-class _Dots(dict[str, Any]):
-    def __getattr__(self, name: str) -> Any:
-        value = self[name]
-        return _Dots(value) if isinstance(value, dict) else value
-
-
-def _evaluate(evaluation: Evaluation) -> Any:
-    from agenthost.core.events import Value
-
-    names = {name: _Dots(value) if isinstance(value, dict) else value for name, value in evaluation.names.items()}
-    return Value({name: eval(text, {"len": len}, names) for name, text in evaluation.expressions.items()})
 
 
 async def survive(make: Callable[[], Any], specs: list[TaskSpec], crashes: list[int]) -> Mortal:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from agenthost.core.budgets import Limits
 from agenthost.core.commands import StartChild, Verdict
-from agenthost.core.events import ChildResult, Created, Finished
+from agenthost.core.events import ChildResult, Finished, Recorded
 from agenthost.core.ids import child_id
 from agenthost.core.parts import Message
 from agenthost.core.ports import InboxItem, NewTask
@@ -49,25 +49,26 @@ def child_spec(parent: TaskSpec, command: StartChild, limits: Limits) -> TaskSpe
     )
 
 
-async def new_task(spec: TaskSpec, codec: Codec, at: float, owner: str = "") -> NewTask:
-    """The row and the first event of a task. With an owner it is owned, at epoch 1, from the start."""
+async def new_task(created: Recorded, spec: TaskSpec, codec: Codec, owner: str) -> NewTask:
+    """The row and the first event of a task that is owned, at epoch 1, from the start."""
     row = TaskRow(
         id=spec.id,
         kind=spec.kind,
         name=spec.name,
         state="submitted",
-        created=at,
-        updated=at,
+        created=created.at,
+        updated=created.at,
         namespace=spec.namespace,
         person=spec.person,
         parent=spec.parent,
         root=spec.root,
         title=spec.title,
         seq=1,
-        epoch=1 if owner else 0,
+        epoch=1,
         owner=owner,
     )
-    return NewTask(row, await codec.encode(1, at, Created(spec)))
+    (stored,) = await codec.encode([created])
+    return NewTask(row, stored)
 
 
 def copies(parent: TaskSpec, child: TaskSpec) -> tuple[tuple[str, str], ...]:

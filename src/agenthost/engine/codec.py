@@ -1,11 +1,11 @@
 """Events to and from what a store keeps: secrets taken out, big ones as blobs on disk first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from agenthost.core.errors import NewerVersion
-from agenthost.core.events import VERSION, Event, Recorded, decode_event, encode_event, kind_of
+from agenthost.core.events import VERSION, Recorded, decode_event, encode_event, kind_of
 from agenthost.core.ports import Blobs, StoredEvent
 
 BIG = 16 * 1024
@@ -21,12 +21,18 @@ class Codec:
         self._blobs = blobs
         self._redact = redact
 
-    async def encode(self, seq: int, at: float, event: Event) -> StoredEvent:
-        """The event as a store keeps it; a big body is on disk when this returns."""
-        body = self._redact(encode_event(event))
-        if len(body) > BIG:
-            body = _REFERENCE + (await self._blobs.put(body)).encode() + b'"}'
-        return StoredEvent(seq, at, kind_of(event), VERSION, body)
+    async def encode(self, events: Sequence[Recorded]) -> tuple[StoredEvent, ...]:
+        """Events as a store keeps them; big bodies are on disk when this returns."""
+        stored = [self._encode(recorded) for recorded in events]
+        return tuple([one if len(one.body) <= BIG else await self._shelve(one) for one in stored])
+
+    def _encode(self, recorded: Recorded) -> StoredEvent:
+        body = self._redact(encode_event(recorded.event))
+        return StoredEvent(recorded.seq, recorded.at, kind_of(recorded.event), VERSION, body)
+
+    async def _shelve(self, stored: StoredEvent) -> StoredEvent:
+        body = _REFERENCE + (await self._blobs.put(stored.body)).encode() + b'"}'
+        return msgspec.structs.replace(stored, body=body)
 
     async def decode(self, task: str, stored: StoredEvent) -> Recorded:
         """The event of what was kept. Raises NewerVersion, or what the blob store raises."""

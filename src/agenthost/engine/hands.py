@@ -41,15 +41,17 @@ class Hands:
 
     def settle(self, opened: Mapping[str, Open]) -> None:
         """Let go of the timers of what is no longer open."""
-        for id in [id for id in self._timers if id not in opened]:
-            self._timers.pop(id).cancel()
+        if self._timers:
+            for id in [id for id in self._timers if id not in opened]:
+                self._timers.pop(id).cancel()
 
     async def rest(self) -> None:
         """Stop everything, and wait until it has stopped."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        await self._ended(list(self._going))
+        if self._going:
+            await self._ended(list(self._going))
 
     async def _ended(self, ids: list[str]) -> None:
         going = [self._going[id] for id in ids if id in self._going]

@@ -34,7 +34,7 @@ class Owner:
         self._outcomes: list[Outcome] = []
         self._wake = asyncio.Event()
         self._poked = False
-        self._over = False
+        self._ending = False
 
     # --- what performers see (performer.Task) -----------------------------------------------------
 
@@ -51,8 +51,10 @@ class Owner:
         return self._state.open[command].attempt
 
     async def commit(self, outcome: Outcome) -> bool:
-        """Hand over an outcome; returns when it is in the journal: whether the command was still open for it."""
-        if self._over:
+        """Hand over an outcome; returns when it is in the journal: whether the command was still open for it.
+        What comes while the task is being ended is taken, and not waited for."""
+        if self._ending:
+            self._outcomes.append(outcome)
             return False
         outcome.committed = asyncio.get_running_loop().create_future()
         self._tell(outcome)
@@ -83,7 +85,7 @@ class Owner:
                 self._wake.clear()
                 await self._turn()
         finally:
-            self._over = True
+            self._ending = True
             await self._hands.rest()
             for outcome in self._outcomes:
                 outcome.tell(False)
@@ -91,21 +93,19 @@ class Owner:
     # --- one step ---------------------------------------------------------------------------------
 
     async def _begin(self, restored: bool) -> None:
-        items = await self._mail()
+        items = await self._mail() if self._poked else []
         outcomes, resumed = await recover(self._services, self._state) if restored else ([], [])
         step = self._step()
         step.event(Claimed(self.epoch, self._services.owner))
         await self._go(step, outcomes, items, resumed)
 
     async def _turn(self) -> None:
-        items = await self._mail()
+        items = await self._mail() if self._poked else []
         outcomes, self._outcomes = self._outcomes, []
         if outcomes or items:
             await self._go(self._step(), outcomes, items, [])
 
     async def _mail(self) -> list[InboxItem]:
-        if not self._poked:
-            return []
         self._poked = False
         return await self._services.steady(lambda: self._services.parts.store.inbox(self.spec.id))
 
@@ -188,7 +188,7 @@ class Owner:
     async def _finish(self, step: Step, finish: Finish) -> None:
         """End the task: performers first, then everything below it, then the journal. What they still
         brought is written down; what may have happened without an answer is named."""
-        self._over = True
+        self._ending = True
         await self._hands.rest()
         # Nothing that was reserved in this step has been called.
         step.refuse(None)

@@ -65,8 +65,8 @@ class Services:
         """Commit a step with its events."""
 
         async def commit() -> None:
-            stored = [await self.codec.encode(recorded.seq, recorded.at, recorded.event) for recorded in events]
-            await self.parts.store.append(msgspec.structs.replace(append, events=tuple(stored)))
+            stored = await self.codec.encode(events)
+            await self.parts.store.append(msgspec.structs.replace(append, events=stored))
 
         await self.steady(commit)
 
@@ -74,10 +74,9 @@ class Services:
         self, spec: TaskSpec, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
     ) -> bool:
         """Make a task that this engine owns, and have it worked on; False where it is there already."""
-        at = self.parts.clock()
-        new = await children.new_task(spec, self.codec, at, self.owner)
+        created = Recorded(spec.id, 1, self.parts.clock(), Created(spec))
+        new = await children.new_task(created, spec, self.codec, self.owner)
         made = await self.parts.store.create(new, copies, files or {})
-        created = Recorded(spec.id, 1, at, Created(spec))
         if made:
             self.committed([created], (), spec.name)
         self.submit(spec.id, (new.row, created) if made else None)

@@ -17,6 +17,11 @@ class Step:
     """Gathers events and what is committed with them. `apply` brings the program's state up to an
     event at once; it is shown to nobody before the commit."""
 
+    __slots__ = (
+        "_apply", "_reserve", "_seq", "_settle", "_task", "_told",
+        "asked", "events", "files", "merged", "now", "refused", "send", "taken",
+    )  # fmt: skip
+
     def __init__(self, task: str, seq: int, now: float, apply: Callable[[Recorded], None]) -> None:
         self._task = task
         self._seq = seq

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from agenthost.core.budgets import Spend, refusal
 from agenthost.core.errors import BudgetRefused, LostLease, NotFound
-from agenthost.core.ports import Append
+from agenthost.core.ports import Append, Settlement
 from agenthost.core.tasks import Scope
 
 Account = tuple[int, int, int]
@@ -84,6 +84,22 @@ def charge(
             turns, tokens, cost = after.get(task) or accounts.get(task, EMPTY)
             after[task] = (turns + weight[0], tokens + weight[1], cost + weight[2])
 
+    def settle(settlement: Settlement) -> None:
+        key = (batch.task, settlement.command, settlement.attempt)
+        attempt = reserved.get(key) or attempts.get(key)
+        if attempt is None or attempt.settled:
+            raise ValueError(
+                f"attempt {settlement.attempt} of command '{settlement.command}' is not open in the ledger"
+            )
+        reserved[key] = Attempt(attempt.worst, attempt.scopes, True)
+        spent, worst = weigh(settlement.spent), weigh(attempt.worst)
+        add(attempt.scopes, (spent[0] - worst[0], spent[1] - worst[1], spent[2] - worst[2]))
+
+    # What an attempt leaves unspent is there for the next one of the same step.
+    new = {(entry.command, entry.attempt) for entry in batch.reserve}
+    for settlement in batch.settle:
+        if (settlement.command, settlement.attempt) not in new:
+            settle(settlement)
     for entry in batch.reserve:
         key = (entry.task, entry.command, entry.attempt)
         if entry.task != batch.task:
@@ -101,15 +117,8 @@ def charge(
                 )
         add(entry.scopes, weigh(entry.worst))
     for settlement in batch.settle:
-        key = (batch.task, settlement.command, settlement.attempt)
-        attempt = reserved.get(key) or attempts.get(key)
-        if attempt is None or attempt.settled:
-            raise ValueError(
-                f"attempt {settlement.attempt} of command '{settlement.command}' is not open in the ledger"
-            )
-        reserved[key] = Attempt(attempt.worst, attempt.scopes, True)
-        spent, worst = weigh(settlement.spent), weigh(attempt.worst)
-        add(attempt.scopes, (spent[0] - worst[0], spent[1] - worst[1], spent[2] - worst[2]))
+        if (settlement.command, settlement.attempt) in new:
+            settle(settlement)
     return after
 
 

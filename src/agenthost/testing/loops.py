@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 class _Jumping(selectors.DefaultSelector):
     """Waits for nothing that the clock can bring: it moves the clock on instead. Threads get `patience`
-    seconds of real time to finish first."""
+    seconds of real time for each second to finish first (2 at most)."""
 
     def __init__(self, patience: float) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class _Jumping(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        ready = super().select(self._patience)
+        ready = super().select(min(2.0, self._patience * timeout))
         if not ready:
             self.now += timeout
         return ready
@@ -40,7 +40,7 @@ class FastLoop(asyncio.SelectorEventLoop):
 def fast(work: Coroutine[Any, Any, T], limit: float = 100_000.0, patience: float = 0.0) -> T:
     """Run `work` on a FastLoop of its own. Raises TimeoutError where it isn't done after `limit` seconds of that loop.
 
-    `patience`: seconds of real time that threads get before the clock jumps.
+    `patience`: seconds of real time that threads get for each second that the clock jumps.
     """
 
     async def bounded() -> T:

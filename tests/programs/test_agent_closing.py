@@ -329,3 +329,12 @@ def test_a_message_in_the_same_moment_as_passed_checks_takes_the_end_back() -> N
     state = book.program.apply(book.state, Recorded("t1", 9, 1.0, Answered("c1-0", RunResult(0))))
     state = book.program.apply(state, Recorded("t1", 10, 1.0, Received(text_message("person", "wait"))))
     assert [getattr(command, "id", "") for command in book.program.decide(state)] == ["m2"]
+
+
+def test_an_answer_that_can_be_used_starts_the_count_of_those_that_can_not_anew() -> None:
+    book = play(output=SCHEMA, **checks("a"))
+    for turn in range(1, 4):
+        book.answer(f"m{turn}", says("x"))
+    book.answer("m4", says('{"n": 1}'))
+    book.ran("c1-0", 1)
+    assert book.answer("m5", says("x")) == ["m6"]

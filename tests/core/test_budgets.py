@@ -1,5 +1,6 @@
 """Budgets: sums, prices, and when a call is refused and with what words."""
 
+import msgspec
 import pytest
 
 from agenthost.core.budgets import Limits, Spend, cost_of, refusal
@@ -22,12 +23,18 @@ def test_cost_counts_input_output_and_what_was_cached_by_their_prices() -> None:
     assert cost_of(card(input_price=10.0, output_price=30.0), usage) == pytest.approx(10 + 15)
     assert cost_of(card(input_price=10.0, output_price=30.0, cached_price=0.0), usage) == pytest.approx(6 + 15)
     assert cost_of(card(input_price=0.0, output_price=0.0), usage) == 0.0
-    assert cost_of(card(input_price=1.0, output_price=2.0), Usage(1, 1)) == pytest.approx(3e-6)
+    assert cost_of(card(input_price=1.0, output_price=2.0), Usage(1, 1)) == 3 / 1_000_000
 
 
 @pytest.mark.parametrize("prices", [{}, {"input_price": 1.0}, {"output_price": 1.0}, {"cached_price": 1.0}])
 def test_a_cost_with_an_unknown_price_is_unknown(prices: dict[str, float]) -> None:
     assert cost_of(card(**prices), Usage(1, 1)) is None
+
+
+def test_spends_and_limits_are_values_and_limit_nothing_unless_told() -> None:
+    assert Limits() == Limits(None, None, None, None)
+    assert len({Spend(1), Spend(1), Limits(1), Limits(1)}) == 2
+    assert msgspec.json.encode([Spend(), Limits()]) == b"[{},{}]"
 
 
 def test_without_limits_nothing_is_refused() -> None:

@@ -157,3 +157,38 @@ def test_a_wildcard_takes_any_of_its_kind() -> None:
     assert check_file("a", picture("WEBP"), ("image/*",)).media_type == "image/webp"
     assert check_file("a.md", b"# x", ("text/*", "application/pdf")).media_type == "text/markdown"
     assert refusal("a.md", b"# x", "application/pdf") == "a.md is text, which is not taken here; give application/pdf"
+
+
+def test_a_wave_file_and_a_heic_picture_are_known_by_their_headers() -> None:
+    assert media_type("a", b"RIFF\x00\x00\x00\x00WAVEfmt ") == "audio/wav"
+    assert media_type("a", b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic") == "image/heic"
+
+
+JPEG = b"\xff\xd8\xff"
+FRAME = b"\xc0\x00\x11\x08" + struct.pack(">HH", 5, 7) + b"\x03" + b"\x00" * 10
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (JPEG + FRAME, (7, 5)),
+        (b"\xff\xd8\xff\xff\xff" + FRAME, (7, 5)),
+        (b"\xff\xd8\xff\x01\xff\xd0\xff" + FRAME, (7, 5)),
+        (b"\xff\xd8\xff\xe0\x00\x04ab\xff" + FRAME, (7, 5)),
+        (b"\xff\xd8\xff\xd9", "its frame header is missing"),
+        (b"\xff\xd8\xff\xda", "its frame header is missing"),
+        (b"\xff\xd8\xff\xe0\x00\x02abcd", "a marker is missing in its header"),
+    ],
+)
+def test_a_jpeg_s_size_stands_behind_any_markers(content: bytes, wanted: tuple[int, int] | str) -> None:
+    if isinstance(wanted, tuple):
+        assert dimensions("a.jpg", content) == wanted
+        return
+    with pytest.raises(BadInput, match=wanted):
+        dimensions("a.jpg", content)
+
+
+@pytest.mark.parametrize("kind", [b"VP8L", b"VP8 ", b"VP8?"])
+def test_a_webp_without_its_inner_header_is_damaged(kind: bytes) -> None:
+    with pytest.raises(BadInput):
+        dimensions("a.webp", b"RIFF\x20\x00\x00\x00WEBP" + kind + b"\x00" * 20)

@@ -173,3 +173,20 @@ def test_any_value_of_any_key_is_taken_or_named(spec: dict[str, object]) -> None
     text = HEAD + "spec: " + json.dumps(spec)
     loaded, problems = load({"a.yaml": text})
     assert bool(loaded) != bool(problems)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said_of_it"),
+    [
+        ("{completion: {checks: [{run: ''}]}}", "must not be empty"),
+        (f"{{description: {'x' * 1025}}}", "must be at most 1024 characters long, found 1025"),
+        ("{output: 3}", "found the number 3"),
+        ("{stages: [{id: a, tols: []}]}", "tools"),
+        ("{completion: {checks: [{run: a, expect: {exitcode: 1}}]}}", "exitCode"),
+        ("{stages: [{id: a-b}]}", "underscore, beginning with a letter"),
+        ("{temperature: 9}", "found the number 9"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_with_what_is_right(spec: str, said_of_it: str) -> None:
+    text = f"apiVersion: agenthost.dev/v1alpha1\nkind: Agent\nmetadata: {{name: a}}\nspec: {spec}\n"
+    assert any(said_of_it in line for line in said(text)), said(text)

@@ -297,6 +297,19 @@ def test_a_message_during_the_checks_holds_the_end_up() -> None:
     assert output(book) == "that too"
 
 
+def test_a_message_during_the_last_checks_gives_the_agent_another_round() -> None:
+    book = play(**checks("a", maxRounds=1))
+    book.answer("m1", says("done"))
+    book.ran("c1-0", 1)
+    book.answer("m2", says("done"))
+    book.happened(Received(text_message("person", "use b")))
+    assert book.ran("c2-0", 1) == ["m3"]
+    assert [turn.text.partition(":")[0] for turn in request(book, "m3").turns[-2:]] == ["The check `a` failed", "use b"]
+    book.answer("m3", says("done"))
+    book.ran("c3-0", 1)
+    assert verdict(book)[:2] == ("unachievable", "checks-failed")
+
+
 def test_a_structured_answer_is_judged_before_the_checks_and_comes_out_after_them() -> None:
     book = play(output=SCHEMA, **checks("a"))
     book.answer("m1", says("x"))
@@ -316,3 +329,12 @@ def test_a_message_in_the_same_moment_as_passed_checks_takes_the_end_back() -> N
     state = book.program.apply(book.state, Recorded("t1", 9, 1.0, Answered("c1-0", RunResult(0))))
     state = book.program.apply(state, Recorded("t1", 10, 1.0, Received(text_message("person", "wait"))))
     assert [getattr(command, "id", "") for command in book.program.decide(state)] == ["m2"]
+
+
+def test_an_answer_that_can_be_used_starts_the_count_of_those_that_can_not_anew() -> None:
+    book = play(output=SCHEMA, **checks("a"))
+    for turn in range(1, 4):
+        book.answer(f"m{turn}", says("x"))
+    book.answer("m4", says('{"n": 1}'))
+    book.ran("c1-0", 1)
+    assert book.answer("m5", says("x")) == ["m6"]

@@ -390,6 +390,27 @@ def test_whatever_is_said_a_request_fits_and_nothing_is_parted_or_lost(data: st.
     assert msgspec.json.encode(book.replayed()) == msgspec.json.encode(book.state)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.floats(0.3, 2.0))
+def test_with_a_provider_that_counts_otherwise_no_request_is_too_long_for_it(
+    data: st.DataObject, factor: float
+) -> None:
+    window, max_output = 12_000, 1_000
+    book = play(tools=ALL, model={"window": window, "max_output": max_output})
+    for _ in range(30):
+        if book.finish is not None:
+            assert verdict(book)[1] == "context-too-long"
+            return
+        (id,) = book.open
+        count = int(tokens(request(book, id)) * factor)
+        assert count + command(book, id).max_output <= window
+        if id.startswith("s"):
+            book.answer(id, says("s" * data.draw(st.integers(1, 900)), tokens=count))
+            continue
+        for asked in book.answer(id, calls(*[("look", "")] * data.draw(st.integers(1, 3)), tokens=count)):
+            book.answer(asked, text_result("r" * data.draw(SIZES)))
+
+
 def drive(steps: int, counted: bool) -> list[tuple[int, int]]:
     """An agent that looks `steps` times; the size of its state and of its request, each time."""
     book = play(tools=ALL, model={"window": 6_000, "max_output": 400})

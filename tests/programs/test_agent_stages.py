@@ -428,3 +428,29 @@ def test_the_real_language_reads_what_conditions_and_instructions_see() -> None:
 
     asyncio.run(run())
     assert request(book, "m2").instructions == "Be good.\n\nIn b.\n\nthe title 1do it"
+
+
+def test_what_a_script_answered_is_not_told_to_the_model_by_a_summary() -> None:
+    book = play("for the script alone", script=MESSAGE, tools=ALL, model={"window": 4_000, "max_output": 400})
+    book.happened(Received(text_message("person", "for the model")))
+    book.answer("e1", Value({"result": "one"}))
+    (id,) = book.answer("e2", Value({"result": None}))
+    while id.startswith("m"):
+        book.answer(id, calls(("look", "")))
+        (id,) = book.answer(f"{id}-0", text_result("x" * 500))
+    (id,) = book.answer(id, says("short"))
+    shown = "".join(turn.text for turn in request(book, id).turns)
+    assert "for the script alone" not in shown
+    assert "short" in shown
+
+
+def test_an_answer_to_what_no_call_asked_for_changes_nothing() -> None:
+    from agenthost.core.events import Asked
+
+    book = play(tools=ALL)
+    book.answer("m1", calls(("look", "")))
+    before = len(book.state.pending)
+    stray = CallTool("zz", "look", {})
+    book.happened(Asked(stray))
+    assert book.happened(Answered("zz", text_result("x"))) == []
+    assert len(book.state.pending) == before

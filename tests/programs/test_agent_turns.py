@@ -58,8 +58,11 @@ def test_parallel_calls_reach_the_model_in_call_order_whatever_order_they_end_in
         ("tool", "k2", "third", False),
     ]
     assert book.state.tool_calls == 3
-    assert book.state.written == {"a.py": "sha256:a", "b": None}
-    book.answer("m2", says("ok"))
+    assert book.state.written == {"a.py": "sha256:a"}
+    book.answer("m2", calls(("look", "")))
+    book.answer("m2-0", ToolResult((), changes={"a.py": None, "c": "sha256:c"}))
+    assert book.state.written == {"c": "sha256:c"}
+    book.answer("m3", says("ok"))
     assert verdict(book)[0] == "done"
 
 

@@ -95,6 +95,15 @@ def test_events_bring_the_shared_part_up_to_date() -> None:
     assert (state.seq, state.now) == (10, 110.0)
 
 
+def test_before_the_first_event_nothing_has_happened() -> None:
+    state = fresh()
+    assert (state.created_at, state.now, state.seq, state.epoch) == (0.0, 0.0, 0, 0)
+    assert (state.open, state.again, state.again_of, state.cancel, state.finished) == ({}, {}, {}, None, None)
+    assert Open(SEND, 1) == Open(SEND, 1, 0.0, 1, False, False)
+    with pytest.raises(AttributeError):
+        Delivery("a", SEND, None, None, 1).seq = 2
+
+
 @pytest.mark.parametrize("event", [Started("z", "k"), Retried("z", 2, Failure("x", "y")), Doubted("z"), Answered("z")])
 def test_events_about_what_is_not_open_change_nothing(event: Event) -> None:
     state = fresh()

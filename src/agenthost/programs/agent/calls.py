@@ -134,7 +134,7 @@ def take(state: AgentState, delivery: Delivery) -> Pending | None:
     else:
         pending.result = _result(delivery.answer)
     state.tool_calls += 1
-    state.written.update(pending.result.changes)
+    state.wrote(pending.result.changes)
     return pending
 
 

@@ -133,7 +133,7 @@ def checked(state: AgentState, d: Definition, delivery: Delivery) -> None:
         return
     state.evidence.append(delivery.seq)
     if isinstance(result, RunResult):
-        state.written.update(result.changes)
+        state.wrote(result.changes)
         why = unmet(result, check.expect)
         if why:
             state.check_failures.append(completion.feedback(check, why, result))
@@ -157,7 +157,7 @@ def _round_over(state: AgentState, d: Definition) -> None:
             return
         reason = "the check passed" if count == 1 else f"all {count} checks passed"
         state.end("done", reason, evidence=evidence, parts=state.output)
-    elif state.rounds > d.spec.completion.maxRounds:
+    elif state.rounds > d.spec.completion.maxRounds and not state.waiting:
         times = "once" if state.rounds == 2 else f"{state.rounds - 1} times"
         reason = f"sent back {times}, and still: {'; '.join(state.check_reasons)}"
         state.end("unachievable", reason, "checks-failed", evidence, state.output)

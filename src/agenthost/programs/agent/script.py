@@ -45,7 +45,7 @@ def task_value(state: AgentState) -> dict[str, Any]:
         "turns": state.model_calls,
         "calls": state.tool_calls,
         "text": state.last_text,
-        "files": sorted(path for path, digest in state.written.items() if digest),
+        "files": sorted(state.written),
         "message": message_value(state.spec.message),
     }
 

@@ -66,7 +66,7 @@ class AgentState(BaseState, kw_only=True):
     partial: str = ""
     last_text: str = ""
     last_seq: int = 0
-    written: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
+    written: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     evaluations: int = 0
     stage: str = ""
@@ -93,6 +93,14 @@ class AgentState(BaseState, kw_only=True):
     def want(self, command: Command) -> None:
         """Ask for a command at the next decision."""
         self.wanted.append(command)
+
+    def wrote(self, changes: dict[str, str | None]) -> None:
+        """Files were written, or removed: what is gone is forgotten, so that this does not grow with history."""
+        for path, digest in changes.items():
+            if digest is None:
+                self.written.pop(path, None)
+            else:
+                self.written[path] = digest
 
     def replan(self) -> None:
         """Take back what is wanted and not asked for yet; waits stand."""

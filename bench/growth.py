@@ -15,7 +15,7 @@ PIECE = 120
 
 def measure(setting: Setting) -> None:
     """Fill in the suite."""
-    for what, metric in ((_steps, "time a round, late by early"), (_tasks, "runs, many tasks by none")):
+    for what, metric in ((_steps, "CPU a round, late by early"), (_tasks, "runs, many tasks by none")):
         try:
             what(setting)
         except NotMeasured as reason:
@@ -23,24 +23,36 @@ def measure(setting: Setting) -> None:
 
 
 def _steps(setting: Setting) -> None:
-    """One task with constant context (a small window, summed up again and again), from event 10 to 5,000."""
+    """Tasks with constant context (a small window, summed up again and again): the last rounds to event 5,000 of
+    a long one, and right after it, so that the machine is the same, the first ones of another."""
     rounds = setting.scale.rounds
-    setting.tell(f"one task of {rounds:,} rounds")
+    skipped = FIRST // EVENTS_A_ROUND
+    piece = min(PIECE, rounds // 2)
+    late: list[tuple[float, float]] = []
+    early: list[tuple[float, float]] = []
     worker = setting.worker(setting.subject(OURS), "long")
     try:
-        seen = worker.order(call="long", **{"with": {"rounds": rounds}})
+        for number in range(setting.scale.long_tasks):
+            setting.tell(f"a task of {rounds:,} rounds, {number + 1} of {setting.scale.long_tasks}")
+            long = worker.order(call="long", **{"with": {"rounds": rounds}})
+            last = next((at for at, event in enumerate(long["events"]) if event >= LAST), len(long["times_ms"]))
+            late.append(_medians(long, max(0, last - piece), last))
+            fresh = worker.order(call="long", **{"with": {"rounds": skipped + piece + 1}})
+            early.append(_medians(fresh, skipped, skipped + piece))
     finally:
         worker.close()
-    times, events = seen["times_ms"], seen["events"]
-    piece = min(PIECE, len(times) // 2)
-    early_at = FIRST // EVENTS_A_ROUND
-    late_at = max(piece, min(len(times) - piece, next((n for n, at in enumerate(events) if at >= LAST), len(times))))
-    early, late = times[early_at : early_at + piece], times[late_at - piece : late_at]
     add = setting.results.add
-    add(SUITE, OURS, "events of the long task", events[-1], "")
-    add(SUITE, OURS, f"time a round from event {FIRST}", median(early), "ms")
-    add(SUITE, OURS, f"time a round to event {LAST:,}", median(late), "ms")
-    add(SUITE, OURS, "time a round, late by early", median(late) / median(early), "x")
+    add(SUITE, OURS, "events of the long task", long["events"][-1], "")
+    for index, (what, unit) in enumerate((("time", "ms"), ("CPU", "ms"))):
+        before, after = [one[index] for one in early], [one[index] for one in late]
+        add(SUITE, OURS, f"{what} a round from event {FIRST}", median(before), unit)
+        add(SUITE, OURS, f"{what} a round to event {LAST:,}", median(after), unit)
+        add(SUITE, OURS, f"{what} a round, late by early", pairwise(after, before), "x")
+
+
+def _medians(seen: dict[str, list[float]], start: int, end: int) -> tuple[float, float]:
+    """The median time and CPU of some rounds."""
+    return median(seen["times_ms"][start:end]), median(seen["cpu_ms"][start:end])
 
 
 def _tasks(setting: Setting) -> None:

@@ -36,7 +36,7 @@ WANTED = (
     Wanted("% of the ideal at 64 with 200 ms", "runs", OURS, f"of the ideal, {_SLOW}", 95, True),
     Wanted("agenthost --help, times python -c pass", "start", OURS, "--help, times python -c pass", 6, False),
     Wanted("a sandboxed Python run, times a plain one", "sandbox", sandbox.SUBJECT, "run, times plain", 1.2, False),
-    Wanted("a step at event 5,000, times one at event 10", "growth", OURS, "time a round, late by early", 1.15, False),
+    Wanted("CPU of a step at event 5,000, times one at event 10", "growth", OURS, "CPU a round, late by early", 1.15, False),
     Wanted("runs/s beside many tasks, of those in an empty home", "growth", OURS, "runs, many tasks by none", 0.85, True),
 )  # fmt: skip
 
@@ -114,7 +114,10 @@ def _rest(results: Results, suite: str, title: str) -> Table:
 
 def _wanted(results: Results) -> Table:
     table = _table("Wanted", ["figure", "wanted", "measured", ""])
+    measured = {record.suite for record in results.records}
     for wanted in WANTED:
+        if wanted.suite not in measured:
+            continue
         value = results.value(wanted.suite, wanted.subject, wanted.metric)
         sign = "≥" if wanted.at_least else "≤"
         verdict = "[dim]-[/]" if value is None else "[green]yes[/]" if wanted.holds(value) else "[red]no[/]"

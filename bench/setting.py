@@ -16,13 +16,14 @@ class Scale:
     seconds: float = 1.5
     launches: int = 15
     rounds: int = 1300
+    long_tasks: int = 5
     tasks: int = 100_000
     patient: bool = True
 
 
 FULL = Scale()
-QUICK = Scale(repetitions=2, seconds=0.7, launches=5, rounds=1300, tasks=10_000, patient=False)
-TINY = Scale(repetitions=1, seconds=0.05, launches=1, rounds=30, tasks=50, patient=False)
+QUICK = Scale(repetitions=2, seconds=0.7, launches=5, rounds=1300, long_tasks=2, tasks=10_000, patient=False)
+TINY = Scale(repetitions=1, seconds=0.05, launches=1, rounds=30, long_tasks=1, tasks=50, patient=False)
 
 OURS = "agenthost"
 LIMIT = "bare loop"

@@ -14,17 +14,17 @@ _NUMBERS = {
 
 
 class Add:
-    """Adds two numbers. With `rounds` it notes when it is called, and says `done` at the last of them."""
+    """Adds two numbers. With `rounds` it notes the clock and the process's CPU at each call, and says `done` at the last of them."""
 
     def __init__(self) -> None:
         self.spec = ToolSpec("add", "Add two numbers.", _NUMBERS, idempotent=True)
         self.rounds = 0
-        self.times: list[float] = []
+        self.times: list[tuple[float, float]] = []
 
     async def call(self, arguments: dict[str, Any], context: Any) -> ToolResult:
         """The sum."""
         if self.rounds:
-            self.times.append(time.perf_counter())
+            self.times.append((time.perf_counter(), time.process_time()))
             if len(self.times) >= self.rounds:
                 return text_result("done")
         return text_result(str(arguments["a"] + arguments["b"]))

@@ -79,8 +79,8 @@ class Subject:
         return said
 
     async def long(self, rounds: int) -> dict[str, Any]:
-        """One task of so many rounds of a model call and a tool call; the time between two calls of the tool,
-        and how many events there were at each."""
+        """One task of so many rounds of a model call and a tool call; time and CPU between two calls
+        of the tool, and how many events there were at each."""
         assert self.host is not None
         ADD.rounds, ADD.times = rounds, []
         row = await self.host.start(Order("counter", "Go on adding until the tool says that it is done."))
@@ -91,8 +91,12 @@ class Subject:
                     events.append(item.seq)
                 if isinstance(item.event, Finished) and item.event.verdict.outcome != "done":
                     raise RuntimeError(f"the long task ended with {item.event.verdict}")
-        times = [(after - before) * 1000 for before, after in pairwise(ADD.times)]
-        return {"times_ms": times, "events": events}
+        steps = list(pairwise(ADD.times))
+        return {
+            "times_ms": [(after[0] - before[0]) * 1000 for before, after in steps],
+            "cpu_ms": [(after[1] - before[1]) * 1000 for before, after in steps],
+            "events": events,
+        }
 
     async def fill(self, count: int) -> dict[str, float]:
         """Put finished tasks with whole journals into the database, through the port; its size in MB.

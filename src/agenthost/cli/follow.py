@@ -101,15 +101,21 @@ async def follow(host: Reached, screen: Screen, task: str) -> tuple[int | None, 
 
 @asynccontextmanager
 async def _feeding(api: HostApi, task: str, queue: "asyncio.Queue[Heard]", ticking: bool) -> AsyncGenerator[None]:
+    failed: AgentHostError | None = None
     async with asyncio.TaskGroup() as group:
         feeders = [group.create_task(_feed(api, task, queue))]
         if ticking:
             feeders.append(group.create_task(_tick(queue)))
         try:
             yield
+        except AgentHostError as error:
+            # Out of the group it is itself; within, it would come out wrapped.
+            failed = error
         finally:
             for feeder in feeders:
                 feeder.cancel()
+    if failed is not None:
+        raise failed
 
 
 async def _feed(api: HostApi, task: str, queue: "asyncio.Queue[Heard]") -> None:

@@ -10,6 +10,12 @@ from agenthost.cli.verbs import GLOBALS, VERBS
 class Parser(argparse.ArgumentParser):
     """A parser whose mistakes are one line that names the way out."""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Parse; words and options may come in any order where no word has a parser of its own."""
+        if self._subparsers is None:
+            return self.parse_intermixed_args(args, namespace)
+        return super().parse_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         sys.stderr.write(f"{self.prog}: {message}\nSee `{self.prog} --help`.\n")
         raise SystemExit(2)

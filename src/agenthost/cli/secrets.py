@@ -10,7 +10,7 @@ from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.screen import Screen
 from agenthost.core.errors import BadInput
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def parser(verb: str) -> Parser:
@@ -41,7 +41,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
                 screen.line(name)
         return 0
     if not NAME.fullmatch(args.name):
-        raise BadInput(f"'{args.name}' is no name for a secret: letters, digits, _, - and ., such as OPENAI_API_KEY")
+        raise BadInput(f"'{args.name}' is no name for a secret: letters, digits, _ and -, such as OPENAI_API_KEY")
     value = _value(args.name) if args.word == "set" else ""
     async with door.host() as host:
         await host.api.set_secret(args.name, value)

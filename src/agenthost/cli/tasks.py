@@ -8,7 +8,7 @@ from pathlib import Path
 from agenthost.cli import folder, options, paths
 from agenthost.cli.asking import decision
 from agenthost.cli.connect import Door
-from agenthost.cli.follow import follow, read_view
+from agenthost.cli.follow import follow, make_view, read_view
 from agenthost.cli.options import Parser
 from agenthost.cli.render import plain
 from agenthost.cli.render.view import View
@@ -17,7 +17,7 @@ from agenthost.cli.run import offer
 from agenthost.cli.screen import Screen
 from agenthost.cli.summary import part_text, summarise
 from agenthost.core.api import HostApi, OpenQuestion
-from agenthost.core.errors import BadInput
+from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
@@ -119,11 +119,16 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
         screen.object(detail)
         return 0
     row = detail.row
-    view = await read_view(api, args.task)
+    try:
+        view, unread = await read_view(api, args.task), ""
+    except AgentHostError as error:
+        view, unread = await make_view(api, args.task), error.message
     screen.say(f"{row.kind} {row.name}  {row.id}", "bold")
     screen.say(f"state    {_state(row)}" + (f", {row.outcome}" if row.outcome else ""))
     if row.reason:
         screen.say(f"reason   {row.reason}")
+    elif unread:
+        screen.say(f"journal  {unread}")
     screen.say(f"began    {datetime.fromtimestamp(row.created):%Y-%m-%d %H:%M:%S}")
     if row.state in FINAL:
         screen.say(f"took     {duration(row.updated - row.created)}")

@@ -38,9 +38,15 @@ def refusal(limits: Limits, spent: Spend, worst: Spend) -> str | None:
     """Why `worst` may not be spent on top of `spent` (which includes what is reserved), or None."""
     after = spent + worst
     if limits.turns is not None and after.turns > limits.turns:
-        return f"the budget of {limits.turns} model turns is used up"
+        return f"the budget of {limits.turns} model turns is used up; raise budget.turns to go further"
     if limits.tokens is not None and after.tokens > limits.tokens:
-        return f"the next call may need {worst.tokens:,} tokens and {spent.tokens:,} of {limits.tokens:,} are spent or reserved"
+        return (
+            f"the next call may need {worst.tokens:,} tokens, and {spent.tokens:,} of the budget's {limits.tokens:,} are "
+            "spent or reserved; raise budget.tokens to go further"
+        )
     if limits.cost is not None and after.cost > limits.cost:
-        return f"the next call may cost {worst.cost:.4f} USD and {spent.cost:.4f} of {limits.cost:.2f} USD are spent or reserved"
+        return (
+            f"the next call may cost {worst.cost:.4f} USD, and {spent.cost:.4f} of the budget's {limits.cost:.2f} USD are "
+            "spent or reserved; raise budget.cost to go further"
+        )
     return None

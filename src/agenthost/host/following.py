@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from agenthost.core.api import LiveDelta
-from agenthost.core.errors import NotFound
+from agenthost.core.errors import AgentHostError, NotFound
 from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
@@ -57,13 +57,18 @@ async def follow(
     """
     seen = dict(after or {})
     follower = engine.services.bus.follow(task)
+    failed: AgentHostError | None = None
     try:
         while True:
-            for recorded in await _from_journal(engine, store, task, seen, tree):
+            events, unread = await _from_journal(engine, store, task, seen, tree)
+            for recorded in events:
                 yield recorded
+            failed = unread or failed
             # Read after the journal: an end that is committed later comes to the follower.
             rows = await tree_of(store, task) if tree else [await the_row(store, task)]
             if rows[0].seq <= seen.get(task, 0) and _over(rows):
+                if failed is not None:
+                    raise failed
                 return
             held = any(row.hold for row in rows)
             async for item in _live(follower, task, seen, tree, held):
@@ -120,20 +125,32 @@ async def _live(
         await follower.wait()
 
 
-async def _from_journal(engine: Engine, store: Store, task: str, seen: dict[str, int], tree: bool) -> list[Recorded]:
-    """The events of the tree that were not seen yet, in the order in which they happened; they count as seen."""
+async def _from_journal(
+    engine: Engine, store: Store, task: str, seen: dict[str, int], tree: bool
+) -> tuple[list[Recorded], AgentHostError | None]:
+    """The events of the tree that were not seen yet, in the order in which they happened; they count as seen.
+
+    Where a journal can't be read further, its rest counts as seen, and the second value says why.
+    """
+    failed: AgentHostError | None = None
     found: list[tuple[float, Recorded]] = []
     for id in [row.id for row in await tree_of(store, task)] if tree else [task]:
         latest = 0.0
+        unread = False
         while True:
             page = await store.events(id, seen.get(id, 0), PAGE)
             for stored in page:
                 # A clock that was set back must not change the order within a journal.
                 latest = max(latest, stored.at)
-                found.append((latest, await engine.services.codec.decode(id, stored)))
+                if unread:
+                    continue
+                try:
+                    found.append((latest, await engine.services.codec.decode(id, stored)))
+                except AgentHostError as error:
+                    failed, unread = error, True
             if page:
                 seen[id] = page[-1].seq
             if len(page) < PAGE:
                 break
     found.sort(key=lambda each: each[0])
-    return [recorded for _, recorded in found]
+    return [recorded for _, recorded in found], failed

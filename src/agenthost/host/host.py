@@ -27,10 +27,10 @@ from agenthost.core.api import (
     TaskDetail,
 )
 from agenthost.core.commands import Ask
-from agenthost.core.errors import BadInput, NotFound, Unavailable
+from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable
 from agenthost.core.events import Recorded
 from agenthost.core.ids import digest, root_id, task_id
-from agenthost.core.lifecycle import FINAL
+from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.media import check_file
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import (
@@ -52,6 +52,7 @@ from agenthost.host.settings import Settings
 COLLECT = (10_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
 live as long as it does; with the interpreter's own 700 the collector took 12 % of the CPU at 64 runs at once."""
+UNFINISHED: tuple[State, ...] = ("submitted", "working", "input-required", "auth-required")
 
 
 class Host:
@@ -101,13 +102,31 @@ class Host:
         if not self._working:
             self._working = True
             gc.set_threshold(*COLLECT)
+            await self._release_held()
             await self.engine.start(alone=True)
             self.engine.services.supervisor.start("manifests folder", self._folder.watch())
+
+    async def _release_held(self) -> None:
+        """Give every dead-lettered task that can be read (again) another try; the others stay as they are."""
+        before = ""
+        while rows := await self._adapters.store.tasks(Filter(states=UNFINISHED, before=before, limit=500)):
+            for row in rows:
+                if row.hold == "dead-letter" and await self._readable(row):
+                    await self._adapters.store.hold(row.id, "", "")
+            before = rows[-1].id
+
+    async def _readable(self, row: TaskRow) -> bool:
+        try:
+            await self.library.program(records.spec_of(await self.events_of(row.id)))
+        except AgentHostError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Stop. What runs is in the journal and goes on at the next start."""
         try:
-            await self.engine.close()
+            if self._working:
+                await self.engine.close()
         finally:
             await self._adapters.close()
 
@@ -174,7 +193,9 @@ class Host:
         if self.library.runs_code(order.name, order.namespace):
             found = await self._adapters.sandbox.available()
             if not found.available:
-                raise Unavailable(f"code runs only in a sandbox, and there is none: {found.detail}. {found.fix}")
+                raise Unavailable(
+                    f"code runs only in a sandbox, and there is none: {found.detail}. To mend it: {found.fix}"
+                )
 
     async def _need_files(self, files: tuple[FilePart, ...]) -> None:
         """Refuse an order that names files which nobody has given."""
@@ -230,11 +251,26 @@ class Host:
         return await following.the_row(self._adapters.store, task)
 
     async def _questions(self, row: TaskRow, below: list[TaskRow]) -> list[OpenQuestion]:
+        """Those that nobody has answered: an answer that waits in the inbox counts, and so does a cancel."""
         found: list[OpenQuestion] = []
+        cancelled: set[str] = set()
         for waiting in (row, *below):
-            if waiting.state in ("input-required", "auth-required") and not waiting.hold:
-                opened = records.open_commands(await self.events_of(waiting.id))
-                found += (OpenQuestion(waiting.id, ask, at) for ask, at in opened if isinstance(ask, Ask))
+            if waiting.state in FINAL or waiting.hold:
+                continue
+            items = await self._adapters.store.inbox(waiting.id)
+            if waiting.parent in cancelled or any(item.kind == "cancel" for item in items):
+                cancelled.add(waiting.id)
+            elif waiting.state in ("input-required", "auth-required"):
+                answered = {item.id for item in items}
+                try:
+                    opened = records.open_commands(await self.events_of(waiting.id))
+                except AgentHostError:
+                    continue  # a journal that can't be read stops its own task, and the owner says why
+                found += (
+                    OpenQuestion(waiting.id, ask, at)
+                    for ask, at in opened
+                    if isinstance(ask, Ask) and _reply_id(ask) not in answered
+                )
         return found
 
     async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
@@ -264,14 +300,17 @@ class Host:
             if not question or question in (open.ask.id, f"{open.task}/{open.ask.id}")
         ]
         if not asked:
-            raise BadInput(f"the task '{task}' has no open question{f' {question!r}' if question else ''}")
+            named = f" '{question}'" if question else ""
+            raise BadInput(
+                f"the task '{task}' has no open question{named}, or it was answered already; look: agenthost tasks show {task}"
+            )
         if len(asked) > 1:
             names = ", ".join(f"{open.task}/{open.ask.id}" for open in asked)
             raise BadInput(f"the task '{task}' has several open questions ({names}); say which with --question")
         chosen = asked[0]
         text = _option(chosen.ask, text)
         body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
-        if not await self._put(chosen.task, f"reply:{chosen.ask.id}", "reply", body):
+        if not await self._put(chosen.task, _reply_id(chosen.ask), "reply", body):
             raise BadInput(f"the question was answered already: {chosen.ask.question}")
         return chosen
 
@@ -374,6 +413,11 @@ class Host:
         from agenthost.host.doctor import examine
 
         return await examine(self.settings, self._adapters.sandbox, self._adapters.store, await self.models())
+
+
+def _reply_id(ask: Ask) -> str:
+    """Of the inbox item that answers a question: the same for everybody, so that the first answer counts."""
+    return f"reply:{ask.id}"
 
 
 def _option(ask: Ask, text: str) -> str:

@@ -90,7 +90,15 @@ def _read(file: Path) -> Settings:
         raise BadInput(f"{file} has a setting that can't be used: {_place(str(error))}") from error
 
 
-_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`(?: - at `\$\.?(.*)`)?")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`(?: - at `\$\.?(.*)`)?")
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
 _WRONG = re.compile(r"(.+) - at `\$\.?(.*)`")
 
 
@@ -99,6 +107,8 @@ def _place(message: str) -> str:
     if found := _UNKNOWN.fullmatch(message):
         name, place = found[1], found[2] or ""
         return f"[{place}] has no key '{name}'. {nearest(name, _keys(place))}" if place else _unknown(name)
+    for name, words in _WORDS.items():
+        message = message.replace(f"`{name}`", words)
     found = _WRONG.fullmatch(message)
     return f"{found[2]}: {found[1][:1].lower()}{found[1][1:]}" if found else message
 

@@ -31,7 +31,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "examples" / "sketch-to-code"
     place.mkdir(parents=True)
     (place / "workflow.yaml").write_text("apiVersion: agenthost.dev/v1alpha1\nkind: Workflow\n")
-    (place / "playbook.yaml").write_text("name: sketch-to-code\nrules: []\n")
+    (place / "demo.playbook").write_text("name: sketch-to-code\nrules: []\n")
     (place / "sketch.png").write_bytes(b"\x89PNG")
     monkeypatch.setattr(demo, "examples", lambda: place.parent)
     for name in ("AGENTHOST_MODEL", "OPENAI_API_KEY"):
@@ -44,7 +44,7 @@ async def test_without_a_model_it_says_plainly_that_a_scripted_one_plays(
 ) -> None:
     host = FakeHost(sketch_to_code())
     assert await run(host, "demo", "--out", str(tmp_path / "out")) == 0
-    assert host.orders[0].model == f"scripted:{example}/playbook.yaml"
+    assert host.orders[0].model == f"scripted:{example}/demo.playbook"
     assert host.orders[0].inputs["sketch"].name == "sketch.png"
     out = capsys.readouterr().out
     assert "*scripted* model plays: fixed replies, written by us" in out

@@ -23,7 +23,7 @@ from agenthost.core.api import HostApi, Order
 from agenthost.core.errors import BadInput, Unavailable
 
 NAME = "sketch-to-code"
-PLAYBOOK = "playbook.yaml"
+PLAYBOOK = "demo.playbook"
 SEEING = ("vision", "-vl", "vl:", "llava", "gemma3", "pixtral", "minicpm-v", "moondream")
 """Parts of the names of local models that read pictures."""
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from agenthost.core.api import LiveDelta
+from agenthost.core.errors import NotFound
 from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
@@ -21,7 +22,9 @@ def within(task: str, id: str, tree: bool) -> bool:
 async def follow(
     engine: Engine, store: Store, task: str, after: dict[str, int] | None, tree: bool
 ) -> AsyncIterator[Recorded | LiveDelta]:
-    """Events and deltas of a task's tree until the task has ended."""
+    """Events and deltas of a task's tree until the task has ended (or is held). Raises NotFound."""
+    if await store.task(task) is None:
+        raise NotFound(f"there is no task '{task}'; `agenthost tasks list` shows those that there are")
     seen = dict(after or {})
     follower = engine.services.bus.follow(task)
     try:
@@ -67,17 +70,21 @@ async def _from_journal(
 ) -> AsyncIterator[Recorded]:
     """The events of the tree that were not seen yet, in the order in which they happened."""
     rows = await tree_of(store, task) if tree else [task]
-    pending: list[Recorded] = []
+    pending: list[tuple[float, Recorded]] = []
     for id in rows:
+        at = 0.0
         while True:
             page = await store.events(id, seen.get(id, 0), PAGE)
-            pending += [await engine.services.codec.decode(id, stored) for stored in page]
+            for stored in page:
+                # A clock that was set back must not turn a journal's order around.
+                at = max(at, stored.at)
+                pending.append((at, await engine.services.codec.decode(id, stored)))
             if page:
                 seen[id] = page[-1].seq
             if len(page) < PAGE:
                 break
-    pending.sort(key=lambda recorded: recorded.at)
-    for recorded in pending:
+    pending.sort(key=lambda entry: entry[0])
+    for _, recorded in pending:
         yield recorded
 
 

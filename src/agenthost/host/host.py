@@ -347,6 +347,7 @@ class Host:
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         """Every attempt at a model call of a task and what is below it."""
+        await self._row(task)
         entries = await self._adapters.store.ledger(root_id(task))
         return [entry for entry in entries if following.within(task, entry.task, True)]
 

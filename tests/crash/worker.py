@@ -57,11 +57,11 @@ async def main(home: Path, orders: int) -> None:
     ready = Note(home / "starts.jsonl")
     unfinished = host.engine.working()
     await host.apply({"manifests.yaml": (Path(__file__).parent / "manifests.yaml").read_text()})
-    ready({"at": started, "open": time.time(), "unfinished": unfinished})
     rows = [
         await host.start(Order("office", inputs={"name": str(number)}, key=f"order-{number}"))
         for number in range(orders)
     ]
+    ready({"at": started, "open": time.time(), "unfinished": unfinished})
     seen = Note(home / "seen.jsonl")
     async with asyncio.TaskGroup() as group:
         answering = group.create_task(answer(host, [row.id for row in rows], Note(home / "answers.jsonl")))

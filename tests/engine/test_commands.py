@@ -9,7 +9,7 @@ from bundles import SPECS, Asking, ended, give, plan, until, verdict, world_of
 
 from agenthost.core.budgets import Limits
 from agenthost.core.commands import Ask, CallModel, CallTool, Evaluate, RunCommand, StartChild, Stop, View, Wait
-from agenthost.core.errors import AgentHostError, NotFound
+from agenthost.core.errors import AgentHostError, NotFound, Temporary
 from agenthost.core.events import Answered, Asked, Doubted, Noted, Reply, RunResult, Value
 from agenthost.core.models import ModelCard
 from agenthost.core.ports import InboxItem
@@ -402,6 +402,50 @@ def test_one_cut_off_while_a_result_waits_is_answered_once() -> None:
         await verdict(world, engine, "t1")
         answered = [event.command for event in world.events("t1") if isinstance(event, Answered)]
         assert sorted(answered) == sorted(f"x{n}" for n in range(50))
+        await engine.close()
+
+    fast(go())
+
+
+def test_a_call_that_waits_to_be_made_again_is_not_made_once_its_task_is_cancelled() -> None:
+    async def go() -> None:
+        world = await world_of()
+        calls: list[float] = []
+
+        async def play(request: Any) -> Any:
+            calls.append(world.clock())
+            # The failure and the cancel come into one step.
+            await engine.put(InboxItem("t1", "c", "cancel", b"{}", 0.0))
+            raise Temporary("busy")
+
+        world.models.players["m"] = play
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "a"))
+        assert (await verdict(world, engine, "t1")).outcome == "canceled"
+        await asyncio.sleep(100)
+        assert len(calls) == 1
+        await engine.close()
+
+    fast(go())
+
+
+def test_an_engine_that_closes_before_anything_began_leaves_nothing_unawaited() -> None:
+    async def go() -> None:
+        world = await world_of()
+        world.models.players["m"] = plan()
+        for turns_of_the_loop in range(12):
+            engine = world.engine(f"e{turns_of_the_loop}")
+            await engine.start(alone=True)
+            await engine.create(order(f"t{turns_of_the_loop}", "a"))
+            for _ in range(turns_of_the_loop):
+                await asyncio.sleep(0)
+            await engine.close()
+        engine = world.engine("last")
+        await engine.start(alone=True)
+        await until(lambda: not engine.working())
+        rows = [await world.store.task(f"t{number}") for number in range(12)]
+        assert all(row is not None and row.state == "completed" for row in rows)
         await engine.close()
 
     fast(go())

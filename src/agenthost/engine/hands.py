@@ -1,7 +1,7 @@
 """What one task has going on: performances under the supervisor, and timers."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from agenthost.core.commands import Ask, Command, StartChild, Stop, Wait
@@ -45,13 +45,14 @@ class Hands:
             for id in [id for id in self._timers if id not in opened]:
                 self._timers.pop(id).cancel()
 
-    async def rest(self) -> None:
-        """Stop everything, and wait until it has stopped."""
+    async def rest(self, spare: Collection[str] = ()) -> None:
+        """Stop everything and wait until it has stopped, but for what only waits for its answer's commit (`spare`)."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        if self._going:
-            await self._ended(list(self._going))
+        going = [id for id in self._going if id not in spare]
+        if going:
+            await self._ended(going)
 
     async def _ended(self, ids: list[str]) -> None:
         going = [self._going[id] for id in ids if id in self._going]
@@ -66,7 +67,12 @@ class Hands:
         name = f"{self._task.spec.id}/{id}"
         performance = self._services.supervisor.start(name, self._fenced(id, name, work))
         self._going[id] = performance
-        performance.add_done_callback(lambda _: self._going.pop(id, None))
+        performance.add_done_callback(lambda _: self._over(id, work))
+
+    def _over(self, id: str, work: Coroutine[Any, Any, None]) -> None:
+        self._going.pop(id, None)
+        # Work that was stopped before it began.
+        work.close()
 
     async def _fenced(self, id: str, name: str, work: Coroutine[Any, Any, None]) -> None:
         """The fence around performing: a fault in a tool or an adapter is that command's failure, not the task's."""
@@ -78,6 +84,8 @@ class Hands:
             self._services.fault(name, error)
             told = f"{type(error).__name__}: {error} (a fault of the host or a plugin, see its log)"
             self._tell(Outcome(id, (Answered(id, failure=Failure("fault", told)),)))
+        finally:
+            self._going.pop(id, None)
 
     def _later(self, id: str, until: float, answer: Answer) -> None:
         def fire() -> None:

@@ -86,6 +86,9 @@ class Owner:
                 await self._turn()
         finally:
             self._ending = True
+            if self.ended:
+                # Those whose answers ended it go on from their commit, and end by themselves.
+                await asyncio.sleep(0)
             await self._hands.rest()
             for outcome in self._outcomes:
                 outcome.tell(False)
@@ -189,7 +192,7 @@ class Owner:
         """End the task: performers first, then everything below it, then the journal. What they still
         brought is written down; what may have happened without an answer is named."""
         self._ending = True
-        await self._hands.rest()
+        await self._hands.rest(step.answers())
         # Nothing that was reserved in this step has been called.
         step.refuse(None)
         brought, self._outcomes = self._outcomes, []
@@ -198,7 +201,8 @@ class Owner:
                 step.add(outcome, self._state.open)
         opened = list(self._state.open.values())
         below = [entry.command for entry in opened if isinstance(entry.command, StartChild)]
-        await self._services.end_children(self.spec, below, finish.verdict.reason)
+        if below:
+            await self._services.end_children(self.spec, below, finish.verdict.reason)
         uncertain = tuple(entry.command.id for entry in opened if entry.started and not entry.command.repeatable)
         finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain)
         step.event(finished)

@@ -26,7 +26,16 @@ _WRONG_EVERYWHERE = frozenset({"bad-request", "context-too-long", "scripted-unre
 """Codes of failures for which no other model is tried."""
 
 _FREE = frozenset(
-    {"auth", "bad-input", "bad-request", "context-too-long", "not-found", "scripted-unreadable", "unavailable"}
+    {
+        "auth",
+        "bad-input",
+        "bad-request",
+        "context-too-long",
+        "not-found",
+        "scripted-no-reply",
+        "scripted-unreadable",
+        "unavailable",
+    }
 )
 """Codes of permanent failures with which a provider, or the way to it, refuses before it does any work."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from agenthost.core.commands import Ask, Command
-from agenthost.core.events import Event, Recorded
+from agenthost.core.events import Answered, Event, Recorded
 from agenthost.core.lifecycle import State, Trigger, next_state
 from agenthost.core.ports import Append, InboxItem, LedgerEntry, Settlement
 from agenthost.core.tasks import TaskSpec
@@ -55,6 +55,10 @@ class Step:
             for event in outcome.events:
                 self.event(event)
         self._told.append((outcome, taken))
+
+    def answers(self) -> set[str]:
+        """The commands that are answered in this step by who performed them."""
+        return {one.command for one, taken in self._told if taken and isinstance(one.events[-1], Answered)}
 
     def reserve(self, entry: LedgerEntry) -> None:
         """Reserve the worst case of a call that is about to be made."""

@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from agenthost.core.ports import Tool, ToolContext
+from agenthost.core.schemas import plainly_fits
 from agenthost.core.tools import ToolResult, ToolSpec, text_result
 
 _MOST = 3
@@ -30,6 +31,8 @@ class Arguments:
         """What is wrong with `arguments` and what to give, None where they fit."""
         if not isinstance(arguments, dict):
             return f"the arguments of {self._spec.name} must be a JSON object; {self._wanted()}"
+        if plainly_fits(self._spec.parameters or {"type": "object"}, arguments):
+            return None
         if self._validator is None:
             self._validator = _validator(self._spec.parameters)
         found = sorted(self._validator.iter_errors(arguments), key=lambda mistake: mistake.json_path)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from agenthost.core import expressions
 from agenthost.core.definitions import Bundle, PinnedTool
 from agenthost.core.manifests.agent import Stage
+from agenthost.core.schemas import plainly_fits
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import structured, words
@@ -67,9 +68,12 @@ class Definition:
 
     def argument_problem(self, stage: str, tool: str, arguments: dict[str, Any]) -> str | None:
         """Why arguments don't fit the parameters of a tool of a stage."""
+        parameters = self.toolbox(stage).tools[tool].parameters or {"type": "object"}
+        if plainly_fits(parameters, arguments):
+            return None
         checker = self._validators.get((stage, tool))
         if checker is None:
-            checker = structured.validator(self.toolbox(stage).tools[tool].parameters or {"type": "object"})
+            checker = structured.validator(parameters)
             self._validators[stage, tool] = checker
         return structured.problem(checker, arguments)
 

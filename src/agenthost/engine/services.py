@@ -66,7 +66,12 @@ class Services:
 
         async def commit() -> None:
             stored = [await self.codec.encode(recorded.seq, recorded.at, recorded.event) for recorded in events]
-            await self.parts.store.append(msgspec.structs.replace(append, events=tuple(stored)))
+            # What stands beside the events is as free of secrets as they are.
+            reason = self.parts.redact(append.reason.encode()).decode()
+            send = tuple(msgspec.structs.replace(item, body=self.parts.redact(item.body)) for item in append.send)
+            await self.parts.store.append(
+                msgspec.structs.replace(append, events=tuple(stored), reason=reason, send=send)
+            )
 
         await self.steady(commit)
 

@@ -56,7 +56,12 @@ def test_without_limits_nothing_is_refused() -> None:
             Spend(1, 4_001),
             "the next call may need 4,001 tokens, and 6,000 of the budget's 10,000 are spent or reserved",
         ),
-        (Limits(tokens=0), Spend(), Spend(0, 1), "the next call may need 1 tokens, and 0 of the budget's 0 are spent or reserved"),
+        (
+            Limits(tokens=0),
+            Spend(),
+            Spend(0, 1),
+            "the next call may need 1 tokens, and 0 of the budget's 0 are spent or reserved",
+        ),
         (Limits(cost=2.0), Spend(cost=1.5), Spend(1, 1, 0.5), None),
         (
             Limits(cost=2.0),
@@ -64,10 +69,25 @@ def test_without_limits_nothing_is_refused() -> None:
             Spend(1, 1, 0.50001),
             "the next call may cost 0.5000 USD, and 1.5000 of the budget's 2.00 USD are spent or reserved",
         ),
-        (Limits(cost=0.0), Spend(), Spend(1, 1, 0.01), "the next call may cost 0.0100 USD, and 0.0000 of the budget's 0.00 USD are"),
+        (
+            Limits(cost=0.0),
+            Spend(),
+            Spend(1, 1, 0.01),
+            "the next call may cost 0.0100 USD, and 0.0000 of the budget's 0.00 USD are",
+        ),
         (Limits(1, 1, 1.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), "the budget of 1 model turns is used up"),
-        (Limits(2, 1, 1.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), "the next call may need 1 tokens, and 1 of the budget's 1"),
-        (Limits(2, 2, 1.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), "the next call may cost 1.0000 USD, and 1.0000 of the budget's 1.00"),
+        (
+            Limits(2, 1, 1.0),
+            Spend(1, 1, 1.0),
+            Spend(1, 1, 1.0),
+            "the next call may need 1 tokens, and 1 of the budget's 1",
+        ),
+        (
+            Limits(2, 2, 1.0),
+            Spend(1, 1, 1.0),
+            Spend(1, 1, 1.0),
+            "the next call may cost 1.0000 USD, and 1.0000 of the budget's 1.00",
+        ),
         (Limits(2, 2, 2.0), Spend(1, 1, 1.0), Spend(1, 1, 1.0), None),
     ],
 )

@@ -40,7 +40,7 @@ spec:
     count: {type: integer, default: 1}
   roles: {reader: {agent: echo}}
   steps:
-    - {id: read, role: reader, prompt: "Read it in {{ input.language }}"}
+    - {id: read, role: reader, prompt: "Read it in {{ input.language }}", files: input.sketch}
 """
 
 CODER = """\

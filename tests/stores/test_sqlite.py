@@ -455,7 +455,15 @@ async def test_no_hot_query_scans(store: SQLiteStore) -> None:
         plans[f"listing {wanted}"] = [row[3] for row in database.execute("EXPLAIN QUERY PLAN " + sql, values)]
     database.close()
     # The lists of values that come with a statement are gone through; `owners` holds a row a host.
-    harmless = ("SCAN CONSTANT ROW", "SCAN moved", "SCAN done", "SCAN wanted", "SCAN owners", "ROWS", "INDEX tasks_open")
+    harmless = (
+        "SCAN CONSTANT ROW",
+        "SCAN moved",
+        "SCAN done",
+        "SCAN wanted",
+        "SCAN owners",
+        "ROWS",
+        "INDEX tasks_open",
+    )
     for name, plan in plans.items():
         if "root='t1'" in name:
             assert any("USING PRIMARY KEY (id>? AND id<?)" in line for line in plan), (name, plan)

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from agenthost.core.commands import Verdict
 from agenthost.core.errors import AgentHostError, LostLease, NewerVersion, Temporary
 from agenthost.core.events import Claimed, Created, Finished, Recorded
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import Append, InboxItem, Program
+from agenthost.core.ports import Append, Filter, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.engine import children
 from agenthost.engine.owner import Owner
@@ -174,6 +175,14 @@ class Engine:
             self._parts.log.error("hold failed", task=task, error=error.message)
         self.services.bus.look_again(task)
 
+    async def _cancel_below(self, row: TaskRow, cancel: InboxItem) -> None:
+        before = ""
+        while rows := await self._parts.store.tasks(Filter(row.namespace, root=row.root, before=before, limit=PAGE)):
+            for below in rows:
+                if below.id.startswith(f"{row.id}.") and below.state not in FINAL:
+                    await self.put(msgspec.structs.replace(cancel, task=below.id, id="cancel:parent"))
+            before = rows[-1].id
+
     async def _end_unread(self, task: str, reason: str) -> bool:
         """End a task that can't go on where somebody has cancelled it: that needs no program, and so it always works."""
         store = self._parts.store
@@ -182,6 +191,7 @@ class Engine:
             return False
         now = self._parts.clock()
         row = await store.claim(task, self.services.owner, now)
+        await self._cancel_below(row, cancels[0])
         verdict = Verdict("canceled", f"cancelled while it was held: {reason}")
         events = [
             Recorded(task, row.seq + 1, now, Claimed(row.epoch, self.services.owner)),

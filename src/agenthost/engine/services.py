@@ -66,7 +66,10 @@ class Services:
 
         async def commit() -> None:
             stored = await self.codec.encode(events)
-            await self.parts.store.append(msgspec.structs.replace(append, events=stored))
+            # What stands beside the events is as free of secrets as they are.
+            reason = self.parts.redact(append.reason.encode()).decode() if append.reason else ""
+            send = tuple(msgspec.structs.replace(item, body=self.parts.redact(item.body)) for item in append.send)
+            await self.parts.store.append(msgspec.structs.replace(append, events=stored, reason=reason, send=send))
 
         await self.steady(commit)
 

@@ -103,7 +103,7 @@ async def _live(
     `held`: something in the tree is held, so that each end may be the last thing that happens.
     """
     while True:
-        while follower.items:
+        while follower.items and not follower.missed:
             item = follower.items.popleft()
             if not within(task, item.task, tree):
                 continue
@@ -152,5 +152,6 @@ async def _from_journal(
                 seen[id] = page[-1].seq
             if len(page) < PAGE:
                 break
-    found.sort(key=lambda each: each[0])
+    # Whatever the clock did: a task's end comes after everything below it.
+    found.sort(key=lambda each: (each[1].task == task and isinstance(each[1].event, Finished), each[0]))
     return [recorded for _, recorded in found], failed

@@ -319,16 +319,13 @@ class Host:
         row, *below = await following.tree_of(self._adapters.store, task)
         if row.state in FINAL:
             raise BadInput(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
-        held = [each for each in (row, *below) if each.hold and each.state not in FINAL]
-        # A task that can't be read can't end those below it either.
-        targets = [row, *(each for each in below if each.state not in FINAL)] if row.hold else [row]
         body = msgspec.json.encode({"by": by, "reason": reason})
-        for target in targets:
-            await self._put(target.id, f"cancel:{secrets.token_hex(8)}", "cancel", body)
-        for each in held:
-            await self._adapters.store.hold(each.id, "", "")
-            if self._working:
-                self.engine.submit(each.id)
+        await self._put(task, f"cancel:{secrets.token_hex(8)}", "cancel", body)
+        for held in (row, *below):
+            if held.hold and held.state not in FINAL:
+                await self._adapters.store.hold(held.id, "", "")
+                if self._working:
+                    self.engine.submit(held.id)
 
     async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:
         """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""

@@ -1,0 +1,232 @@
+"""Following: from any point, with writers at work, nothing is missed and nothing comes twice."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from agenthost.core.api import LiveDelta, Order
+from agenthost.core.commands import Verdict
+from agenthost.core.events import Created, Event, Finished, Noted, Recorded
+from agenthost.core.models import Delta
+from agenthost.core.parts import text_message
+from agenthost.core.ports import Append, NewTask
+from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.engine import bus as bus_module
+from agenthost.engine.bus import Bus
+from agenthost.engine.codec import Codec
+from agenthost.engine.engine import Engine
+from agenthost.host.following import follow, tree_of
+from agenthost.stores.memory import MemoryStore
+from agenthost.stores.memory_blobs import MemoryBlobs
+from tests.host.conftest import ECHO, PAIR, PLAYS, Opens, followed
+
+
+class World:
+    """A store and a bus with one writer, as the engine's owners write: commit first, then tell."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.bus = Bus()
+        self.codec = Codec(MemoryBlobs(), lambda body: body)
+        self.engine = cast(Engine, SimpleNamespace(services=SimpleNamespace(bus=self.bus, codec=self.codec)))
+        self.seq: dict[str, int] = {}
+        self.at = 1000.0
+
+    async def create(self, task: str) -> None:
+        parent, _, command = task.rpartition(".")
+        spec = TaskSpec(
+            task, "agent", "a", "sha256:0", text_message("owner", "x"), parent=parent, parent_command=command
+        )
+        row = TaskRow(task, "agent", "a", "working", self.at, self.at, parent=parent, root=spec.root, seq=1, epoch=1)
+        event = Recorded(task, 1, self.at, Created(spec))
+        await self.store.create(NewTask(row, await self.codec.encode(1, self.at, event.event)))
+        self.seq[task] = 1
+        self.bus.committed([event])
+
+    async def add(self, task: str, *events: Event) -> None:
+        recorded = [Recorded(task, self.seq[task] + number, self.at, event) for number, event in enumerate(events, 1)]
+        stored = tuple([await self.codec.encode(each.seq, each.at, each.event) for each in recorded])
+        ended = isinstance(events[-1], Finished)
+        state = "completed" if ended else "working"
+        await self.store.append(Append(task, 1, stored, state, self.at, "done" if ended else ""))
+        self.seq[task] += len(events)
+        self.bus.committed(recorded)
+
+    async def finish(self, task: str) -> None:
+        await self.add(task, Finished(Verdict("done")))
+
+    async def all(self, root: str) -> list[tuple[str, int]]:
+        return [(row.id, seq) for row in await tree_of(self.store, root) for seq in range(1, self.seq[row.id] + 1)]
+
+
+async def write(world: World, chance: random.Random, steps: int) -> None:
+    """A tree at work: notes, children that appear and end, a clock that goes back now and then."""
+    alive = ["r"]
+    for step in range(steps):
+        world.at += chance.choice([1.0, 0.0, -5.0])
+        task = chance.choice(alive)
+        what = chance.random()
+        if what < 0.2 and len(alive) < 5:
+            alive.append(f"{task}.c{step}")
+            await world.create(alive[-1])
+        elif what < 0.3 and task != "r" and not any(each.startswith(task + ".") for each in alive):
+            alive.remove(task)
+            await world.finish(task)
+        else:
+            await world.add(task, *(Noted(f"{step}") for _ in range(chance.randint(1, 4))))
+        if chance.random() < 0.3:
+            world.bus.delta(task, "m1", 1, Delta(text="x"))
+        await asyncio.sleep(0)
+    for task in sorted(alive, key=len, reverse=True):
+        await world.finish(task)
+
+
+async def slow(world: World, chance: random.Random, after: dict[str, int], got: list[Recorded]) -> None:
+    async for item in follow(world.engine, world.store, "r", after, True):
+        if isinstance(item, Recorded):
+            got.append(item)
+        for _ in range(chance.randint(0, 3)):
+            await asyncio.sleep(0)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=some.integers(0, 2**32), waiting=some.sampled_from([2, 7, 4096]), head=some.integers(0, 20))
+def test_every_follower_sees_every_event_once_and_in_order(
+    seed: int, waiting: int, head: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Followers from the start, from a point on, and one that stopped and came again, some of them too slow."""
+    monkeypatch.setattr(bus_module, "MOST_WAITING", waiting)
+
+    async def run() -> None:
+        chance = random.Random(seed)
+        world = World()
+        await world.store.open()
+        await world.create("r")
+        await write_head(world, head)
+        point = {"r": chance.randint(0, world.seq["r"])}
+        whole: list[Recorded] = []
+        later: list[Recorded] = []
+        again: list[Recorded] = []
+
+        async def comes_again() -> None:
+            seen: dict[str, int] = {}
+            while True:
+                async for item in follow(world.engine, world.store, "r", seen, True):
+                    if isinstance(item, Recorded):
+                        again.append(item)
+                        seen[item.task] = item.seq
+                        if item.task == "r" and isinstance(item.event, Finished):
+                            return
+                        if chance.random() < 0.2:
+                            break
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(slow(world, random.Random(seed + 1), {}, whole))
+            group.create_task(slow(world, random.Random(seed + 2), point, later))
+            group.create_task(comes_again())
+            group.create_task(write(world, chance, 40))
+        everything = await world.all("r")
+        for got, begun in ((whole, {}), (later, point), (again, dict[str, int]())):
+            places = [(item.task, item.seq) for item in got]
+            assert sorted(places) == sorted(place for place in everything if place[1] > begun.get(place[0], 0))
+            for task in world.seq:
+                numbers = [seq for each, seq in places if each == task]
+                assert numbers == sorted(numbers)
+        assert not world.bus.followed("r")
+        await world.store.close()
+
+    asyncio.run(run())
+
+
+async def write_head(world: World, count: int) -> None:
+    for number in range(count):
+        await world.add("r", Noted(str(number)))
+
+
+@pytest.fixture
+async def world() -> AsyncGenerator[World]:
+    made = World()
+    await made.store.open()
+    yield made
+    await made.store.close()
+
+
+async def test_without_its_tree_only_the_task_itself_is_followed(world: World) -> None:
+    await world.create("r")
+    await world.create("r.c1")
+    await world.finish("r.c1")
+    await world.finish("r")
+    items = [item async for item in follow(world.engine, world.store, "r", None, False)]
+    assert [(item.task, item.seq) for item in items if isinstance(item, Recorded)] == [("r", 1), ("r", 2)]
+
+
+async def test_a_task_that_is_held_while_it_is_followed_ends_the_following(world: World) -> None:
+    await world.create("r")
+    items = follow(world.engine, world.store, "r", None, True)
+    first = await anext(items)
+    assert isinstance(first, Recorded)
+
+    async def hold() -> None:
+        await asyncio.sleep(0)
+        await world.store.hold("r", "dead-letter", "a fault")
+        world.bus.look_again("r")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold())
+        assert [item async for item in items] == []
+
+
+async def test_a_held_child_ends_the_following_only_once_nothing_else_goes_on(world: World) -> None:
+    for task in ("r", "r.c1", "r.c2"):
+        await world.create(task)
+    await world.store.hold("r.c1", "dead-letter", "a fault")
+    got: list[Any] = []
+
+    async def hear() -> None:
+        got.extend([item async for item in follow(world.engine, world.store, "r", None, True)])
+
+    async def work() -> None:
+        for _ in range(5):
+            await world.add("r.c2", Noted("on"))
+            await asyncio.sleep(0)
+        await world.finish("r.c2")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hear())
+        group.create_task(work())
+    assert [item.task for item in got].count("r.c2") == 7
+
+
+async def test_a_tree_is_read_by_its_index_however_many_tasks_there_are(tmp_path: Path) -> None:
+    from agenthost.core.ports import Filter
+    from agenthost.stores.sqlite.connection import open_database
+    from agenthost.stores.sqlite.reads import listing
+
+    connection = open_database(tmp_path / "agenthost.db")
+    sql, values = listing(Filter(root="abc", before="abc.x", limit=500))
+    plan = " ".join(str(row[-1]) for row in connection.execute("EXPLAIN QUERY PLAN " + sql, values))
+    assert "PRIMARY KEY (id>? AND id<?)" in plan, plan
+    sql, values = listing(Filter(states=("working",)))
+    plan = " ".join(str(row[-1]) for row in connection.execute("EXPLAIN QUERY PLAN " + sql, values))
+    assert "tasks_open" in plan, plan
+    connection.close()
+
+
+async def test_the_real_host_tells_children_that_appear(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO, PAIR)
+    task = (await host.start(Order("pair", "x"))).id
+    events = await followed(host, task)
+    detail = await host.task(task)
+    want = {(row.id, seq) for row in (detail.row, *detail.children) for seq in range(1, row.seq + 1)}
+    assert {(each.task, each.seq) for each in events} == want and len(events) == len(want)
+    after = {events[4].task: events[4].seq}
+    rest = await followed(host, task, after)
+    assert {(each.task, each.seq) for each in rest} == {place for place in want if place[1] > after.get(place[0], 0)}
+    assert not any(isinstance(each, LiveDelta) for each in rest)

@@ -1,0 +1,101 @@
+"""Replay finds what was changed in a journal, or in the program."""
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agenthost.core.api import Order, ReplayReport
+from agenthost.core.events import Recorded
+from agenthost.host import records
+from tests.host.conftest import ECHO, PAIR, PLAYS, Opens, followed
+
+
+async def one_task(opens: Opens, name: str = "echo") -> str:
+    host = await opens(PLAYS, ECHO, PAIR)
+    task = (await host.start(Order(name, "hello"))).id
+    await followed(host, task)
+    await host.close()
+    return task
+
+
+def sql(tmp_path: Path, statement: str, *values: object) -> int:
+    with sqlite3.connect(tmp_path / "home" / "agenthost.db") as connection:
+        changed = connection.execute(statement, values).rowcount
+    connection.close()
+    return changed
+
+
+async def replayed(opens: Opens, task: str) -> list[ReplayReport]:
+    return await (await opens(PLAYS)).replay(task)
+
+
+async def test_a_journal_that_nobody_touched_agrees(opens: Opens) -> None:
+    reports = await replayed(opens, await one_task(opens, "pair"))
+    assert [report.agrees for report in reports] == [True] * 3
+    assert all(report.commands for report in reports)
+
+
+@pytest.mark.parametrize(
+    "change, difference",
+    [
+        (("UPDATE events SET body = replace(body, '\"done\"', '\"blocked\"') WHERE kind = 'finished'",), "verdict is"),
+        (("UPDATE events SET body = replace(body, 'You said', 'I said') WHERE kind = 'finished'",), "output is not"),
+        (("UPDATE events SET body = replace(body, 'You said', 'I said') WHERE kind = 'answered'",), "output is not"),
+        (("UPDATE events SET body = replace(body, '\"m1\"', '\"m7\"') WHERE kind = 'asked'",), "the program asks for"),
+        (
+            ("DELETE FROM events WHERE kind = 'asked'", "UPDATE events SET seq = seq - 1 WHERE seq > 3"),
+            "has 5 events, and its journal only 4",
+        ),
+        (("DELETE FROM events WHERE kind = 'answered'",), "the journal has no event 4"),
+        (("DELETE FROM events WHERE kind = 'finished'",), "has 5 events, and its journal only 4"),
+        (("DELETE FROM events WHERE kind = 'created'",), "the journal has no event 1"),
+        (("DELETE FROM events",), "doesn't begin with the task's making"),
+    ],
+    ids=["verdict", "output", "answer", "command", "renumbered", "gap", "end", "beginning", "all"],
+)
+async def test_a_journal_that_was_changed_is_found_out(
+    opens: Opens, tmp_path: Path, change: tuple[str, ...], difference: str
+) -> None:
+    task = await one_task(opens)
+    for statement in change:
+        # Bodies are JSON kept as bytes; `replace` works on text and gives text.
+        assert sql(tmp_path, statement.replace("replace(body", "replace(CAST(body AS TEXT)"))
+    sql(tmp_path, "UPDATE events SET body = CAST(body AS BLOB)")
+    (report,) = await replayed(opens, task)
+    assert not report.agrees
+    assert difference in report.difference, report
+
+
+async def test_a_program_that_changed_is_found_out(opens: Opens, tmp_path: Path) -> None:
+    """The same journal under other definitions: what was asked is not what would be asked now."""
+    task = await one_task(opens, "pair")
+    host = await opens(PLAYS)
+    events = await host.events_of(task)
+    spec = records.spec_of(events)
+    changed = PAIR.replace("- {id: right", "- {id: wrong")
+    await host.apply({"pair": changed})
+    other = msgspec.structs.replace(spec, bundle=await host.library.pin("workflow", "pair", ""))
+    report = records.replay(await host.library.program(other), other, [_with(events[0], other), *events[1:]])
+    assert not report.agrees and "the program asks for" in report.difference, report
+
+
+def _with(created: Recorded, spec: object) -> Recorded:
+    return msgspec.structs.replace(created, event=msgspec.structs.replace(created.event, spec=spec))
+
+
+async def test_a_command_that_the_journal_lacks_is_found_out(opens: Opens) -> None:
+    """The program asks for two children; the journal has the first one only."""
+    task = await one_task(opens, "pair")
+    host = await opens(PLAYS)
+    events = await host.events_of(task)
+    spec = records.spec_of(events)
+    asked = [at for at, each in enumerate(events) if each.event.__struct_config__.tag == "asked"]
+    program = await host.library.program(spec)
+    assert asked[1] == asked[0] + 1
+    assert records.replay(program, spec, events).agrees
+    cut = records.replay(program, spec, events[: asked[0] + 1])
+    assert not cut.agrees and "the program asks also for" in cut.difference
+    lacking = records.replay(program, spec, [*events[: asked[0] + 1], *events[asked[1] + 1 :]])
+    assert not lacking.agrees and "the program asks also for" in lacking.difference

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.product.product import CODER, ECHO, LOOK, WHOLE, Product, Server, calls, json_answer, png
 
 ASKER = ECHO.replace("name: echo", "name: asker") + "  tools: [ask]\n"
@@ -339,7 +340,9 @@ def test_without_a_sandbox_code_is_refused_and_nothing_is_kept(product: Product)
     product.env["PATH"] = str(product.folder / "nothing-here")
     done = product.run("run", "coder", "hi")
     assert done.code == 2 and done.out == "", done
-    assert done.err.startswith("agenthost: code runs only in a sandbox, and there is none: bwrap is not installed"), done
+    assert done.err.startswith("agenthost: code runs only in a sandbox, and there is none: bwrap is not installed"), (
+        done
+    )
     assert "To mend it: " in done.err
     assert product.tasks() == []
     assert product.sql("SELECT count(*) FROM definitions") == [(0,)]
@@ -611,7 +614,10 @@ def test_a_manifest_that_names_nothing_is_told_with_its_place(product: Product) 
     product.write("look.yaml", LOOK)
     done = product.run("apply", "-f", "look.yaml")
     assert done.code == 2, done
-    assert done.out.splitlines()[0] == "look.yaml:10:27: spec.roles.reader.agent: there is no agent 'echo'. None is defined yet.", done
+    assert (
+        done.out.splitlines()[0]
+        == "look.yaml:10:27: spec.roles.reader.agent: there is no agent 'echo'. None is defined yet."
+    ), done
 
 
 def test_a_broken_file_in_the_drop_in_folder_hinders_nothing_and_is_logged(product: Product) -> None:

@@ -25,7 +25,7 @@ from agenthost.core.models import ModelAnswer
 from agenthost.core.ports import Filter, LedgerEntry
 from agenthost.host.host import open_host
 from agenthost.host.settings import load
-from tests.crash.server import Provider
+from agenthost.testing.openai_server.process import OpenAIServer
 
 ORDERS = 3
 HERE = Path(__file__).parent
@@ -94,7 +94,7 @@ def finish(home: Path) -> None:
             worker.wait()
 
 
-async def look(home: Path, provider: Provider) -> None:
+async def look(home: Path, provider: OpenAIServer) -> None:
     host = await open_host(load(home))
     try:
         rows = await host.tasks(Filter(limit=1000))
@@ -124,13 +124,15 @@ def check_journals(journals: dict[str, list[Recorded]], seen: list[dict[str, Any
         assert hashlib.sha256(msgspec.json.encode(recorded.event)).hexdigest() == shown["body"]
 
 
-def check_calls(journals: dict[str, list[Recorded]], ledger: list[LedgerEntry], provider: Provider) -> None:
+def check_calls(journals: dict[str, list[Recorded]], ledger: list[LedgerEntry], provider: OpenAIServer) -> None:
     """No model call whose answer was committed is made again, and the ledger is the provider's own count."""
     answered: dict[str, int] = {}
     attempts: dict[str, list[LedgerEntry]] = collections.defaultdict(list)
     for entry in ledger:
         attempts[f"{entry.task}/{entry.command}"].append(entry)
-    counted = provider.answered()
+    given = provider.answers()
+    counted = {answer.key: answer.usage.total for answer in given}
+    assert len(counted) == len(given), "the provider answered a call twice"
     for task, events in journals.items():
         for recorded in events:
             if isinstance(recorded.event, Answered) and isinstance(recorded.event.answer, ModelAnswer):
@@ -209,7 +211,7 @@ def test_killed_at_any_moment_work_is_neither_lost_nor_done_twice(tmp_path: Path
         round += 1
         home = tmp_path / f"home{round}"
         home.mkdir(mode=0o700)
-        with Provider(HERE / "playbook.yaml", home / "provider", latency=15) as provider:
+        with OpenAIServer(HERE / "playbook.yaml", home / "provider", latency=15, pause=2) as provider:
             (home / "agenthost.toml").write_text(
                 '[models]\ndefault = "fake:m"\n'
                 f'[models.providers.fake]\nbase-url = "{provider.url}"\nlabels = true\n'

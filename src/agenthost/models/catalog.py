@@ -11,26 +11,22 @@ from agenthost.core.models import ModelCard
 from agenthost.core.ports import Model
 from agenthost.models.cards import Cards, load_cards
 from agenthost.models.limits import Limiter
-from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.models.settings import LOCAL, OPENAI, ModelSettings, NameSettings, Provider, ProviderSettings
 
 if TYPE_CHECKING:
     from agenthost.models.openai.connection import Sessions
 
 Secret = Callable[[str], Awaitable[str | None]]
 
-OPENAI_URL = "https://api.openai.com/v1"
+DEFAULT = "openai:gpt-5.5"
+"""What `default` is where nothing but OPENAI_API_KEY is set: sees pictures, calls tools, and its price is known."""
 
 BUILT_IN: dict[str, ProviderSettings] = {
-    "openai": ProviderSettings(base_url=OPENAI_URL, api_key_env="OPENAI_API_KEY"),
-    "ollama": ProviderSettings(base_url="http://127.0.0.1:11434/v1"),
-    "lmstudio": ProviderSettings(base_url="http://127.0.0.1:1234/v1"),
-    "vllm": ProviderSettings(base_url="http://127.0.0.1:8000/v1"),
-    "llama-server": ProviderSettings(base_url="http://127.0.0.1:8080/v1"),
+    "openai": ProviderSettings(base_url=OPENAI, api_key_env="OPENAI_API_KEY"),
+    **{name: ProviderSettings(base_url=url) for name, url in LOCAL.items()},
     "scripted": ProviderSettings(kind="scripted"),
 }
 """Providers that need no settings. Those on this machine cost nothing."""
-
-LOCAL = frozenset({"ollama", "lmstudio", "vllm", "llama-server"})
 
 CONNECT = (
     "Set OPENAI_API_KEY, or AGENTHOST_MODEL to one such as openai:gpt-5.5 or ollama:NAME; "
@@ -79,7 +75,7 @@ class Catalog:
         return [await self._line(name) for name in names]
 
     async def _line(self, name: str) -> ModelLine:
-        stands_for = self._stands_for(name)
+        stands_for = await self._stands_for(name)
         provider = stands_for.partition(":")[0] if ":" in stands_for else ""
         try:
             card = (await self.model(name)).card
@@ -88,24 +84,24 @@ class Catalog:
         note = f"stands for {stands_for}" if stands_for != name else ""
         return ModelLine(name, provider, True, card.window, card.images, card.input_price, card.output_price, note)
 
-    def _stands_for(self, name: str) -> str:
+    async def _stands_for(self, name: str) -> str:
         if name == "default":
-            name = self._default()
+            name = await self._default()
         named = self._settings.names.get(name)
         return named.model if named is not None else name
 
-    def _default(self) -> str:
+    async def _default(self) -> str:
         if self._settings.default:
             return self._settings.default
-        if self._environ.get("OPENAI_API_KEY"):
-            return "openai:" + (self._table().names() or ["gpt-5"])[0]
+        if await self._key("openai", self._provider("openai")):
+            return DEFAULT
         return ""
 
     async def _make(self, name: str, through: tuple[str, ...]) -> Model:
         if name in through:
             raise BadInput(f"the model names {' -> '.join((*through, name))} stand for each other; mend agenthost.toml")
         if name == "default":
-            default = self._default()
+            default = await self._default()
             if not default:
                 raise Unavailable(f"no model is set. {CONNECT}")
             return await self._make(default, (*through, name))
@@ -140,25 +136,19 @@ class Catalog:
         from agenthost.models.openai.model import OpenAIModel
 
         base_source = f"the base-url of [models.providers.{provider}]"
-        if provider == "openai" and "openai" not in self._settings.providers and self._environ.get("OPENAI_BASE_URL"):
+        given = self._settings.providers.get(provider)
+        if provider == "openai" and not (given and given.base_url) and self._environ.get("OPENAI_BASE_URL"):
             settings = msgspec.structs.replace(settings, base_url=self._environ["OPENAI_BASE_URL"])
             base_source = "OPENAI_BASE_URL"
         key = await self._key(provider, settings)
-        source = settings.api_key_env or f"the api-key of [models.providers.{provider}]"
-        if not key and settings.api_key_env and settings.base_url == OPENAI_URL:
+        api_key = f"the api-key of [models.providers.{provider}]"
+        source = api_key if settings.api_key else settings.api_key_env or api_key
+        if not key and settings.api_key_env and settings.base_url == OPENAI:
             raise Unavailable(f"the model '{provider}:{card.name}' needs a key and {source} isn't set. {CONNECT}")
         if self._sessions is None:
             self._sessions = Sessions(self._environ)
-        return OpenAIModel(
-            card,
-            provider,
-            settings,
-            key,
-            (source, base_source),
-            self._sessions,
-            self._limiter(provider, settings),
-            self._read,
-        )
+        resolved = Provider(provider, settings, key, source, base_source)
+        return OpenAIModel(card, resolved, self._sessions, self._limiter(provider, settings), self._read)
 
     def _scripted(self, name: str, playbook: str) -> Model:
         from agenthost.models.playbook import load_playbook

@@ -2,18 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import aiohttp
 import msgspec
 from msgspec import Struct
 
-LOCAL = {
-    "ollama": "http://127.0.0.1:11434/v1",
-    "lmstudio": "http://127.0.0.1:1234/v1",
-    "vllm": "http://127.0.0.1:8000/v1",
-    "llama-server": "http://127.0.0.1:8080/v1",
-}
+from agenthost.models.settings import LOCAL
+
 _PATIENCE = 0.3  # seconds; a server on the same machine lists its models in a few milliseconds
 _MOST_BYTES = 4 * 1024 * 1024
 
@@ -85,8 +80,3 @@ async def _most(response: aiohttp.ClientResponse) -> bytes:
 
 def _models(entries: Iterable[_Entry]) -> tuple[Served, ...]:
     return tuple(Served(entry.id, entry.max_model_len) for entry in entries if entry.id)
-
-
-def suggestion(found: Iterable[Found]) -> dict[str, Any]:
-    """For people and programs: provider to the names of its models."""
-    return {server.provider: server.names for server in found}

@@ -15,7 +15,7 @@
         reply: {text: "Yes."}
 
 The first rule whose `when` fits is played. The same request is always answered alike; only failures with
-`times` count, by the call's key, so that a retry gets through. `!text FILE` stands for a file's words and
+`times` count, by the call, so that a retry gets through. `!text FILE` stands for a file's words and
 `!digest FILE` for its content hash, both relative to the playbook and never outside its folder.
 """
 
@@ -53,6 +53,7 @@ Names = str | tuple[str, ...]
 
 _CHARACTERS_A_TOKEN = 4
 _IMAGE_TOKENS = 765  # what OpenAI's guide counts for a 1024 x 1024 picture in high detail
+_ATTEMPT = re.compile(r"/\d+$")
 _HOLE = re.compile(r"\{\{ *([a-z_]+) *\}\}")
 
 
@@ -171,6 +172,31 @@ class Playbook(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
             if reply is not None:
                 return _filled(reply, heard, groups, number, None)
         return None
+
+
+class Tries:
+    """How often each call has failed so far, for `times`. Only failures that are counted are kept."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, int] = {}
+
+    def so_far(self, request: ModelRequest) -> int:
+        """How many tries of this call have failed."""
+        return self._failed.get(_call_of(request), 0) if self._failed else 0
+
+    def failed(self, request: ModelRequest, fail: Fail) -> None:
+        """Count a failed try."""
+        if fail.times:
+            call = _call_of(request)
+            self._failed[call] = self._failed.get(call, 0) + 1
+
+
+def _call_of(request: ModelRequest) -> str:
+    """What all tries of one call have in common. The engine's keys end in the number of the attempt, which
+    grows where an attempt may have been charged for; a request without a key is known by what it says."""
+    if request.key:
+        return _ATTEMPT.sub("", request.key)
+    return digest(msgspec.json.encode((request.model, request.instructions, request.turns)))
 
 
 class Heard:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from agenthost.core.errors import AgentHostError, Permanent, Temporary
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
 from agenthost.core.parts import TextPart
-from agenthost.models.playbook import Fail, Heard, Play, Playbook
+from agenthost.models.playbook import Fail, Heard, Play, Playbook, Tries
 
 _WORD = re.compile(r"\s*\S+\s*|\s+")
 _CONNECT = (
@@ -32,21 +32,20 @@ class ScriptedModel:
     def __init__(self, playbook: Playbook, name: str = "scripted") -> None:
         self._playbook = playbook
         self._card = scripted_card(name)
-        self._attempts: dict[str, int] = {}
+        self._tries = Tries()
 
     @property
     def card(self) -> ModelCard:
         return self._card
 
     async def answer(self, request: ModelRequest, tell: Callable[[Delta], None]) -> ModelAnswer:
-        play = self._playbook.play(request, self._attempts.get(request.key, 0))
+        play = self._playbook.play(request, self._tries.so_far(request))
         if play is None:
             raise _speechless(request)
         if play.delay:
             await asyncio.sleep(play.delay)
         if play.fail is not None:
-            if play.fail.times:  # whatever is not counted is not kept, so that this grows with failures only
-                self._attempts[request.key] = self._attempts.get(request.key, 0) + 1
+            self._tries.failed(request, play.fail)
             await _fail(play, play.fail, tell)
         if play.reasoning:
             tell(Delta(reasoning=play.reasoning))

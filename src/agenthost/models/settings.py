@@ -5,6 +5,15 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+OPENAI = "https://api.openai.com/v1"
+LOCAL = {
+    "ollama": "http://127.0.0.1:11434/v1",
+    "lmstudio": "http://127.0.0.1:1234/v1",
+    "vllm": "http://127.0.0.1:8000/v1",
+    "llama-server": "http://127.0.0.1:8080/v1",
+}
+"""Model servers on this machine, by the addresses that they listen on unless told otherwise."""
+
 
 class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """How to reach one provider, `[models.providers.NAME]`. Empty fields take the built-in provider's value.
@@ -42,12 +51,26 @@ class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         return f"ProviderSettings(kind={self.kind!r}, base_url={self.base_url!r}, api_key={key})"
 
 
+class Provider(Struct, frozen=True):
+    """A provider, resolved: settings complete, `key` found (empty where none is set), and the names of the settings
+    that key and address come from, for messages."""
+
+    name: str
+    settings: ProviderSettings
+    key: str = ""
+    key_setting: str = "api-key"
+    url_setting: str = "base-url"
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Provider({self.name!r}, {self.settings!r})"
+
+
 class NameSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """A name for a model, `[models.names.NAME]`: what it stands for, what to use while that can't be had,
-    and fields of its card that are known better here."""
+    """A name for a model, `[models.names.NAME]`: what it stands for, fields of its card that are known better
+    here, and what is laid over its requests. What to use while it can't be had, an agent's `fallbacks` say."""
 
     model: str
-    fallbacks: tuple[str, ...] = ()
     card: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 

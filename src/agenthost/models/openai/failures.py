@@ -30,13 +30,15 @@ class Peer:
 
     __slots__ = ("_secrets", "key_setting", "keyed", "model", "name", "url", "url_setting")
 
-    def __init__(self, name: str, model: str, url: str, settings: tuple[str, str], secrets: Iterable[str]) -> None:
+    def __init__(
+        self, name: str, model: str, url: str, settings: tuple[str, str], secrets: Iterable[str], *, keyed: bool
+    ) -> None:
         self.name = name
         self.model = model
         self.url = url
         self.key_setting, self.url_setting = settings
         self._secrets = tuple(sorted((secret for secret in secrets if len(secret) >= 4), key=len, reverse=True))
-        self.keyed = bool(self._secrets)
+        self.keyed = keyed
 
     def __repr__(self) -> str:
         return f"Peer({self.name!r}, {self.url!r})"

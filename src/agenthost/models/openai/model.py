@@ -21,9 +21,8 @@ from agenthost.models.openai.names import own_names
 from agenthost.models.openai.responses import ResponsesWire
 from agenthost.models.openai.sse import MOST_BYTES, Event, Parser
 from agenthost.models.openai.wire import BadAnswer, Reader, Refused, Shape, Tell, Wire
-from agenthost.models.settings import ProviderSettings
+from agenthost.models.settings import OPENAI, Provider, ProviderSettings
 
-OPENAI = "https://api.openai.com/v1"
 _BYTES_A_TOKEN = 4  # OpenAI's own rule of thumb for English; only limits and missing usage rest on it
 _PATIENCE = 0.5  # seconds that a server has to end a stream which it called done
 
@@ -31,23 +30,13 @@ _PATIENCE = 0.5  # seconds that a server has to end a stream which it called don
 class OpenAIModel:
     """One model of one provider.
 
-    `provider` is the name for people. `key` is empty where none is needed. `sources` names the settings that
-    the key and the base URL come from, for messages. `read` gives a file's bytes by digest. `settings.base_url`
-    must be set. Raises BadInput for settings that can't be used.
+    `read` gives a file's bytes by digest. The provider's base URL must be set. Raises BadInput for settings that
+    can't be used.
     """
 
-    def __init__(
-        self,
-        card: ModelCard,
-        provider: str,
-        settings: ProviderSettings,
-        key: str,
-        sources: tuple[str, str],
-        sessions: Sessions,
-        limiter: Limiter,
-        read: Read,
-    ) -> None:
-        base = base_url(settings.base_url, sources[1])
+    def __init__(self, card: ModelCard, provider: Provider, sessions: Sessions, limiter: Limiter, read: Read) -> None:
+        settings = provider.settings
+        base = base_url(settings.base_url, provider.url_setting)
         official = base.host == URL(OPENAI).host
         chat = settings.wire == "chat" or (not settings.wire and not official)
         self._wire: Wire = ChatWire() if chat else ResponsesWire()
@@ -60,8 +49,10 @@ class OpenAIModel:
         self._read = read
         field = settings.output_field or ("max_completion_tokens" if official else "max_tokens")
         self._shape = Shape(card.name, settings.stream, field, settings.extra)
-        self._headers = _headers(settings, key)
-        self._peer = failures.Peer(provider, card.name, str(base), sources, [key, *settings.headers.values()])
+        self._headers = _headers(settings, provider.key)
+        secrets = [provider.key, *settings.headers.values()]
+        sources = (provider.key_setting, provider.url_setting)
+        self._peer = failures.Peer(provider.name, card.name, str(base), sources, secrets, keyed=bool(provider.key))
         self._timeout = aiohttp.ClientTimeout(
             connect=settings.connect_timeout, sock_connect=settings.connect_timeout, sock_read=settings.idle_timeout
         )

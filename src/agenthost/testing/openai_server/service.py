@@ -1,0 +1,170 @@
+"""The server: an aiohttp application over a playbook."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from itertools import islice
+from pathlib import Path
+from ssl import SSLContext
+
+import msgspec
+from aiohttp import web
+
+from agenthost.core.models import ModelRequest
+from agenthost.models.playbook import Heard, Play, Playbook, Tries
+from agenthost.models.scripted import pieces
+from agenthost.testing.openai_server import faults, told
+from agenthost.testing.openai_server.heard import Malformed, request_of
+from agenthost.testing.openai_server.record import Answered, Record
+
+_MOST_BYTES = 256 * 2**20
+
+
+class Service:
+    """Answers by `playbook`. `latency`: seconds before the first byte; `pause`: between any two pieces of a
+    stream. `key`: what clients must show, if anything. `models` is what /v1/models lists."""
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        record: Path | None = None,
+        latency: float = 0.0,
+        pause: float = 0.0,
+        key: str = "",
+        models: tuple[str, ...] = ("scripted",),
+    ) -> None:
+        self._playbook = playbook
+        self._record = Record(record) if record is not None else None
+        self._latency = latency
+        self._pause = pause
+        self._key = key
+        self._models = models
+        self._tries = Tries()
+
+    def application(self) -> web.Application:
+        """The routes of the API."""
+        app = web.Application(client_max_size=_MOST_BYTES)
+        app.router.add_get("/v1/models", self._list)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/responses", self._responses)
+        return app
+
+    def close(self) -> None:
+        if self._record is not None:
+            self._record.close()
+
+    async def _list(self, request: web.Request) -> web.Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "agenthost"} for name in self._models]
+        return web.json_response({"object": "list", "data": data})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, "chat")
+
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, "responses")
+
+    def _refused(self, request: web.Request) -> web.Response | None:
+        if not self._key or request.headers.get("Authorization") == f"Bearer {self._key}":
+            return None
+        # As OpenAI does, and as a careless server may: with what it was shown.
+        shown = request.headers.get("Authorization", "nothing").removeprefix("Bearer ")
+        return faults.error(401, "invalid_request_error", "invalid_api_key", f"Incorrect API key provided: {shown}.")
+
+    async def _answer(self, request: web.Request, wire: str) -> web.StreamResponse:
+        content = await request.read()
+        number = self._record.asked(content) if self._record is not None else 0
+        if (refused := self._refused(request)) is not None:
+            return refused
+        try:
+            body = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+            stream = msgspec.json.decode(body.get("stream", msgspec.Raw(b"false")), type=bool)
+            heard = request_of(wire, msgspec.json.decode(content), request.headers)
+        except (Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
+            return faults.error(400, "invalid_request_error", "", str(error))
+        play = self._playbook.play(heard, self._tries.so_far(heard))
+        if play is None:
+            return _speechless(heard)
+        await asyncio.sleep(self._latency + play.delay)
+        if play.fail is not None:
+            self._tries.failed(heard, play.fail)
+            if (response := await faults.before_answer(play.fail, request, wire)) is not None:
+                return response
+        answered = Answered(number, heard.key, wire, heard.model, play.usage, heard.metadata.get("agent", ""))
+        if stream:
+            usage = b'"include_usage":true' in content.replace(b" ", b"")
+            frames = (
+                told.chat_stream(play, heard.model, usage)
+                if wire == "chat"
+                else told.responses_stream(play, heard.model)
+            )
+            return await self._streamed(request, play, frames, answered)
+        whole = told.chat_whole(play, heard.model) if wire == "chat" else told.responses_whole(play, heard.model)
+        return await self._sent(request, play, msgspec.json.encode(whole), answered)
+
+    async def _streamed(
+        self, request: web.Request, play: Play, frames: Iterator[bytes], answered: Answered
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        if play.fail is not None:
+            for frame in islice(frames, play.fail.after + 1):
+                await response.write(frame)
+            return await faults.end_badly(play.fail, request, response)
+        last = b""
+        pause = self._pause or play.pause
+        for frame in frames:
+            if last:
+                await response.write(last)
+                if pause:
+                    await asyncio.sleep(pause)
+            last = frame
+        self._note(answered)
+        await response.write(last)
+        await response.write_eof()
+        return response
+
+    async def _sent(self, request: web.Request, play: Play, content: bytes, answered: Answered) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.content_length = len(content)
+        pause = (self._pause or play.pause) * len(pieces(play.text))
+        if play.fail is not None:
+            await response.prepare(request)
+            await response.write(content[: min(len(content) - 1, 4 * play.fail.after)])
+            return await faults.end_badly(play.fail, request, response)
+        if pause:
+            await asyncio.sleep(pause)
+        await response.prepare(request)
+        self._note(answered)
+        await response.write(content)
+        await response.write_eof()
+        return response
+
+    def _note(self, answered: Answered) -> None:
+        if self._record is not None:
+            self._record.answered(answered)
+
+
+def _speechless(request: ModelRequest) -> web.Response:
+    """No rule fits: said as a provider says it, with our own codes."""
+    if any(file.media_type.startswith("image/") for file in Heard(request).files):
+        message = "The playbook knows another picture, not this one."
+        return faults.error(400, "invalid_request_error", "scripted_unreadable", message)
+    message = "The playbook has no reply to this."
+    return faults.error(400, "invalid_request_error", "scripted_no_reply", message)
+
+
+@asynccontextmanager
+async def serving(
+    application: web.Application, port: int = 0, ssl_context: SSLContext | None = None
+) -> AsyncGenerator[str]:
+    """Serve on loopback while the context is open; the address, such as `http://127.0.0.1:8123`."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=ssl_context).start()
+        scheme = "https" if ssl_context is not None else "http"
+        yield f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,57 @@
+"""Both adapters pass the port's suite: `scripted`, and `openai` over both wires, streamed and whole."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+import pytest
+
+from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
+from agenthost.models.playbook import as_playbook
+from agenthost.models.scripted import ScriptedModel
+from agenthost.testing.models import Connect, ModelSuite
+from tests.models.conftest import Bench
+
+
+class TestScripted(ModelSuite):
+    @pytest.fixture
+    def connect(self) -> Connect:
+        return lambda playbook: ScriptedModel(as_playbook(playbook))
+
+
+class Later:
+    """A model whose server is started when it is first called, so that `connect` needs no await."""
+
+    card = ModelCard("m")
+
+    def __init__(self, bench: Bench, playbook: dict[str, Any], **settings: Any) -> None:
+        self._bench = bench
+        self._playbook = playbook
+        self._settings = settings
+        self._starting = asyncio.Lock()
+        self._url = ""
+
+    async def answer(self, request: ModelRequest, tell: Any) -> ModelAnswer:
+        async with self._starting:
+            self._url = self._url or await self._bench.server(self._playbook)
+        return await self._bench.model(self._url, **self._settings).answer(request, tell)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("wire", ["chat", "responses"])
+class TestOpenAI(ModelSuite):
+    @pytest.fixture
+    async def connect(self, bench: Bench, wire: Literal["chat", "responses"], stream: bool) -> AsyncIterator[Connect]:
+        yield lambda playbook: Later(bench, playbook, wire=wire, stream=stream)
+
+    async def test_a_streamed_answer_is_told_word_by_word(
+        self, bench: Bench, wire: Literal["chat", "responses"], stream: bool
+    ) -> None:
+        reply = {"text": "one two three", "reasoning": "hm", "calls": [{"tool": "add", "arguments": {}}]}
+        model = bench.model(await bench.server({"rules": [{"reply": reply}]}), wire=wire, stream=stream)
+        told: list[Delta] = []
+        answer = await model.answer(ModelRequest("m", "", ()), told.append)
+        words = [delta.text for delta in told if delta.text]
+        assert words == (["one ", "two ", "three"] if stream else [])
+        assert [delta.reasoning for delta in told if delta.reasoning] == (["hm"] if stream else [])
+        assert [delta.call for delta in told if delta.call] == (list(answer.calls) if stream else [])

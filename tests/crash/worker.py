@@ -57,20 +57,13 @@ async def main(home: Path, orders: int) -> None:
     ready = Note(home / "starts.jsonl")
     unfinished = host.engine.working()
     await host.apply({"manifests.yaml": (Path(__file__).parent / "manifests.yaml").read_text()})
-<<<<<<< HEAD
-=======
     opened = time.time()
->>>>>>> models2
     rows = [
         await host.start(Order("office", inputs={"name": str(number)}, key=f"order-{number}"))
         for number in range(orders)
     ]
-<<<<<<< HEAD
-    ready({"at": started, "open": time.time(), "unfinished": unfinished})
-=======
     # Only now, else most kills on a slow machine would come before there is any work.
     ready({"at": started, "open": opened, "unfinished": unfinished})
->>>>>>> models2
     seen = Note(home / "seen.jsonl")
     async with asyncio.TaskGroup() as group:
         answering = group.create_task(answer(host, [row.id for row in rows], Note(home / "answers.jsonl")))

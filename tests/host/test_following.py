@@ -46,13 +46,13 @@ class World:
         )
         row = TaskRow(task, "agent", "a", "working", self.at, self.at, parent=parent, root=spec.root, seq=1, epoch=1)
         event = Recorded(task, 1, self.at, Created(spec))
-        await self.store.create(NewTask(row, await self.codec.encode(1, self.at, event.event)))
+        await self.store.create(NewTask(row, (await self.codec.encode([event]))[0]))
         self.seq[task] = 1
         self.bus.committed([event])
 
     async def add(self, task: str, *events: Event) -> None:
         recorded = [Recorded(task, self.seq[task] + number, self.at, event) for number, event in enumerate(events, 1)]
-        stored = tuple([await self.codec.encode(each.seq, each.at, each.event) for each in recorded])
+        stored = await self.codec.encode(recorded)
         ended = isinstance(events[-1], Finished)
         state = "completed" if ended else "working"
         await self.store.append(Append(task, 1, stored, state, self.at, "done" if ended else ""))

@@ -34,6 +34,8 @@ find_uv() {
 uv=$(find_uv)
 say "setting up the locked environment in .venv"
 unset VIRTUAL_ENV
+# The machine's own certificates, where it has them: a company's proxy may sign with one that uv doesn't bring.
+[ -e /etc/ssl/certs/ca-certificates.crt ] && export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 UV_PYTHON_DOWNLOADS=never "$uv" sync --locked --quiet --python "$python"
 
 if ! command -v bwrap >/dev/null; then

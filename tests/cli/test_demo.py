@@ -71,7 +71,7 @@ async def test_only_manifests_of_the_example_are_applied(
     ("asked", "environ", "secrets", "model"),
     [
         ("openai:x", {"OPENAI_API_KEY": "k"}, [], "openai:x"),
-        ("", {"AGENTHOST_MODEL": "ollama:y"}, [], ""),
+        ("", {"AGENTHOST_MODEL": "ollama:y"}, [], "ollama:y"),
         ("", {"OPENAI_API_KEY": "k"}, [], ""),
         ("", {}, ["OPENAI_API_KEY"], ""),
     ],

@@ -24,6 +24,9 @@ from agenthost.core.errors import BadInput, Unavailable
 
 NAME = "sketch-to-code"
 PLAYBOOK = "demo.playbook"
+CONNECT = "OPENAI_API_KEY=... agenthost demo, or AGENTHOST_MODEL=ollama:NAME agenthost demo"
+STARTS = ("main.py", "run.sh")
+"""What the coder names the file that starts its program."""
 SEEING = ("vision", "-vl", "vl:", "llava", "gemma3", "pixtral", "minicpm-v", "moondream")
 """Parts of the names of local models that read pictures."""
 
@@ -50,9 +53,10 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     async with door.host(work=True) as host:
         choice = await choose(args.model, os.environ, await host.api.secrets(), screen)
         choice = choice or Choice(f"scripted:{example / PLAYBOOK}")
-        _introduce(screen, choice)
+        picture = args.file or str(example / "sketch.png")
+        _introduce(screen, choice, Path(picture))
         await _apply(host.api, example)
-        sketch = await put(host.api, args.file or str(example / "sketch.png"))
+        sketch = await put(host.api, picture)
         inputs = {"sketch": sketch, "language": "python"}
         row = await host.api.start(Order(NAME, inputs=inputs, model=choice.model, title=f"demo on {sketch.name}"))
         return await _finish(host, door, screen, row.id, args.out)
@@ -72,7 +76,7 @@ async def choose(asked: str, environ: Mapping[str, str], secrets: list[str], scr
     if asked:
         return Choice(asked, "as you asked")
     if environ.get("AGENTHOST_MODEL"):
-        return Choice("", f"AGENTHOST_MODEL is {environ['AGENTHOST_MODEL']}")
+        return Choice(environ["AGENTHOST_MODEL"], "as AGENTHOST_MODEL says")
     if environ.get("OPENAI_API_KEY") or "OPENAI_API_KEY" in secrets:
         return Choice("", "OPENAI_API_KEY is set")
     from agenthost.models import detect  # loads aiohttp, which nothing here needs until now
@@ -96,16 +100,15 @@ def _agreed(screen: Screen, question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _introduce(screen: Screen, choice: Choice) -> None:
+def _introduce(screen: Screen, choice: Choice, sketch: Path) -> None:
     screen.say("A sketch goes in, a checked program comes out.", "bold")
+    screen.say(f"The sketch: {sketch}")
     if choice.why:
         screen.say(f"The model: {choice.model or 'default'} ({choice.why}).")
         return
-    screen.say("No model is connected, so a *scripted* model plays: fixed replies, written by us.")
-    screen.say("Real are the sandbox, the failure, the repair and the check.")
-    screen.say(
-        "To connect a real one: OPENAI_API_KEY=... agenthost demo, or AGENTHOST_MODEL=ollama:NAME agenthost demo"
-    )
+    screen.say("No model is connected, so a *scripted* model plays: fixed replies, written by us.", "yellow")
+    screen.say("Real are the sandbox, the failure, the repair and the check.", "yellow")
+    screen.say(f"To connect a real one: {CONNECT}", "dim")
 
 
 async def _apply(api: HostApi, example: Path) -> None:
@@ -130,14 +133,23 @@ async def _finish(host: Reached, door: Door, screen: Screen, task: str, out: str
 
 
 def _closing(screen: Screen, view: View, place: Path, written: list[Path], trace: Path, code: int) -> None:
-    program = next((path for path in written if path.name == "main.py"), None) or next(
-        (path for path in written if path.suffix == ".py"), None
+    program = next((path for name in STARTS for path in written if path.name == name), None) or next(
+        (path for path in written if path.suffix == ".py" and not path.name.startswith("test_")), None
     )
     if screen.json:
-        screen.object({"task": view.root, "kind": "demo", "program": str(program or ""), "trace": str(trace)})
+        told = {"program": str(program or ""), "run": _command(place, program), "trace": str(trace)}
+        screen.object({"task": view.root, "kind": "demo", **told})
         return
+    if screen.live:
+        screen.console.print()
     if program is not None:
-        told = "The program" if code == 0 else "As far as it came"
-        screen.say(f"{told}: {program}")
-        screen.say(f"Run it: cd {shlex.quote(str(place))} && python3 {program.relative_to(place)}", "bold")
+        screen.say(f"{'The program' if code == 0 else 'As far as it came'}: {program}", "green" if code == 0 else "")
+        screen.say(f"Run it: {_command(place, program)}", "bold")
     screen.say(f"What happened, event by event: {trace}")
+
+
+def _command(place: Path, program: Path | None) -> str:
+    if program is None:
+        return ""
+    starter = "sh" if program.suffix == ".sh" else "python3"
+    return f"cd {shlex.quote(str(place))} && {starter} {shlex.quote(str(program.relative_to(place)))}"

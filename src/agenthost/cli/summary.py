@@ -160,7 +160,7 @@ def _table(*columns: str) -> Table:
 
 
 def _artifacts(artifacts: list[Artifact]) -> Table:
-    table = _table("\n  files", "\nsize")
+    table = _table("\n  files", "\nsize" if any(artifact.size for artifact in artifacts) else "")
     for artifact in artifacts[:30]:
         table.add_row(Text(f"  {clean(artifact.path)}", "cyan"), size(artifact.size) if artifact.size else "")
     if len(artifacts) > 30:

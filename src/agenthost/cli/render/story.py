@@ -30,10 +30,13 @@ from agenthost.cli.render.moments import (
 )
 from agenthost.cli.render.view import View
 from agenthost.cli.render.words import arguments, bounded, clean, duration, one_line, plural, size
+from agenthost.core.diffs import file_diff
 
-CODE_LINES = 40
-TEXT_LINES = 14
+CODE_LINES = 60
+TEXT_LINES = 40
 OUTPUT_LINES = 12
+LISTING = 40
+"""Lines of output from which on it is a listing, of which a few lines show enough."""
 WIDEST = 120
 """Nothing is drawn wider: long lines are hard to read."""
 
@@ -73,13 +76,17 @@ def cut(line: str, width: int) -> str:
 
 
 class Story:
-    """Tells moments to a console of a width; remembers only whom it told of last, to name each once."""
+    """Tells moments to a console of a width.
+
+    Remembers whom it told of last, to name each once, and what was written, to tell of a second time what changed.
+    """
 
     def __init__(self, view: View, console: Console) -> None:
         self._view = view
         self._console = console
         self._glyphs = Glyphs(console)
         self._last = ""
+        self._written: dict[tuple[str, str], str] = {}
         self.width = min(console.width, WIDEST)
 
     def tell(self, moment: Moment) -> RenderableType | None:
@@ -184,8 +191,16 @@ class Story:
             yield self._block(moment.text, 8 if moment.error else 4, "red" if moment.error else "dim", wrap=False)
 
     def _wrote(self, moment: Wrote) -> Iterator[RenderableType]:
-        lines, left = bounded(moment.content, CODE_LINES)
+        place = (self._view.look(moment.task).workspace, moment.path)
+        before = self._written.get(place)
+        self._written[place] = moment.content
         head = Text(f"  {self._glyphs.tool} wrote ", "cyan").append(clean(moment.path), "bold cyan")
+        if before is not None and before != moment.content:
+            changed = file_diff(moment.path, before.encode(), moment.content.encode()).splitlines()[2:]
+            if len(changed) < len(moment.content.splitlines()):
+                yield self._changed(head, changed)
+                return
+        lines, left = bounded(moment.content, CODE_LINES)
         yield head.append(f"  {plural(len(lines) + left, 'line')}", "dim")
         code = "\n".join(cut(line, self.width - 4) for line in lines)
         lexer = Syntax.guess_lexer(moment.path, code)
@@ -194,13 +209,27 @@ class Story:
             pieces.append(Text(f"{self._glyphs.skip} {plural(left, 'more line')}", "dim italic"))
         yield Barred(Group(*pieces), self._glyphs.bar)
 
+    def _changed(self, head: Text, changed: list[str]) -> RenderableType:
+        """A file that was written before: what is new and what is gone."""
+        count = {sign: sum(line.startswith(sign) for line in changed) for sign in "+-"}
+        head.append(f"  {plural(count['+'], 'line')} new, {count['-']} gone", "dim")
+        styles = {"+": "green", "-": "red", "@": "cyan"}
+        body = Text()
+        for line in changed[:CODE_LINES]:
+            body.append(cut(clean(line), self.width - 4) + "\n", styles.get(line[:1], "dim"))
+        if len(changed) > CODE_LINES:
+            body.append(f"{self._glyphs.skip} {plural(len(changed) - CODE_LINES, 'more line')}", "dim italic")
+        body.rstrip()
+        return Group(head, Barred(body, self._glyphs.bar))
+
     def _ran(self, moment: Ran) -> Iterator[RenderableType]:
         result = moment.result
         bad = result.exit_code != 0
         head = Text("  ").append(f"{moment.step}  " if moment.step else "", "bold")
         yield head.append(f"$ {one_line(moment.command, self.width - 8 - len(moment.step))}", "bold magenta")
         if result.stdout.strip():
-            yield self._block(result.stdout, OUTPUT_LINES, "default", tail=bad, wrap=False)
+            most = 3 if not bad and result.stdout.count("\n") >= LISTING else OUTPUT_LINES
+            yield self._block(result.stdout, most, "default" if most > 3 else "dim", tail=bad, wrap=False)
         if result.stderr.strip():
             yield self._block(result.stderr, OUTPUT_LINES, "red" if bad else "dim", tail=True, wrap=False)
         told = f"exit {result.exit_code}  {duration(result.duration)}"
@@ -229,10 +258,16 @@ def _fields(text: str) -> RenderableType | None:
         return None
     body = Text()
     for key, item in value.items():
-        shown = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, indent=1)
-        lines, left = bounded(shown, TEXT_LINES)
-        style = Style(color={True: "green", False: "red"}[item], bold=True) if isinstance(item, bool) else "default"
+        if item in ("", [], {}, None):
+            continue
         body.append(clean(key), "cyan").append("  ")
+        if isinstance(item, list) and all(isinstance(entry, str) for entry in item):  # pyright: ignore[reportUnknownVariableType]
+            lines, left = bounded("\n" + "\n".join(f"- {entry}" for entry in item), TEXT_LINES)  # pyright: ignore[reportUnknownVariableType]
+            lines.insert(0, "")
+        else:
+            shown = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, indent=1)
+            lines, left = bounded(shown, TEXT_LINES)
+        style = Style(color={True: "green", False: "red"}[item], bold=True) if isinstance(item, bool) else "default"
         body.append("\n  ".join(lines) + (f"\n  … {plural(left, 'more line')}" if left else ""), style)
         body.append("\n")
     body.rstrip()

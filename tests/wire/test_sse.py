@@ -17,7 +17,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-ids = st.text("0123456789abcdef{}:\",", max_size=20)
+ids = st.text('0123456789abcdef{}:",', max_size=20)
 frames = st.lists(st.tuples(st.sampled_from(["recorded", "delta", "end", "problem"]), values, ids), max_size=6)
 
 

@@ -84,7 +84,7 @@ class Proxy:
 async def through_socket(target: Path, at: Path, allow: Callable[[int], int | None]) -> AsyncIterator[Proxy]:
     """A proxy on a unix socket at `at`."""
     proxy = Proxy(target, allow)
-    server = await asyncio.start_unix_server(proxy._connected, str(at))  # noqa: SLF001
+    server = await asyncio.start_unix_server(proxy._connected, str(at))
     try:
         yield proxy
     finally:
@@ -95,7 +95,7 @@ async def through_socket(target: Path, at: Path, allow: Callable[[int], int | No
 async def through_tcp(target: Path, allow: Callable[[int], int | None]) -> AsyncIterator[tuple[str, Proxy]]:
     """A proxy on a TCP port of this machine; its URL."""
     proxy = Proxy(target, allow)
-    server = await asyncio.start_server(proxy._connected, "127.0.0.1", 0)  # noqa: SLF001
+    server = await asyncio.start_server(proxy._connected, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]
     try:
         yield f"http://{host}:{port}", proxy

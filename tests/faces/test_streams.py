@@ -72,8 +72,7 @@ async def test_a_stream_cut_anywhere_gives_every_event_once_and_in_order(tmp_pat
         ):
             group.create_task(work(host, row.id, 150))
             async with asyncio.timeout(PATIENCE):
-                async for item in client.follow(row.id):
-                    items.append(item)
+                items = [item async for item in client.follow(row.id)]
     assert proxy.cuts >= 3
     assert [item for item in items if isinstance(item, Recorded)] == host.journals[row.id]
     assert_deltas_hold_together(items)
@@ -126,14 +125,16 @@ async def test_an_open_connection_alone_is_no_progress(tmp_path: Path, monkeypat
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_unix_server(connected, str(tmp_path / "host.sock")):
-        async with connect(tmp_path, {}) as client, aclosing(cast("Any", client.follow("x"))) as items:
-            following = asyncio.ensure_future(anext(items))
-            async with asyncio.timeout(PATIENCE):
-                while len(asked) < 8:
-                    await waited(0.001)
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+    async with (
+        await asyncio.start_unix_server(connected, str(tmp_path / "host.sock")),
+        connect(tmp_path, {}) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        following = group.create_task(followed(client, "x"))
+        async with asyncio.timeout(PATIENCE):
+            while len(asked) < 8:
+                await waited(0.001)
+        following.cancel()
     assert [seconds for seconds in asked if seconds][:8] == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
 
@@ -149,6 +150,7 @@ async def test_a_connection_that_falls_silent_is_given_up_and_made_anew(tmp_path
             Client(address, Timing(silence=1.0)) as client,
             asyncio.timeout(PATIENCE),
             aclosing(cast("Any", client.follow(row.id))) as items,
+            asyncio.TaskGroup() as group,
         ):
             first = [await anext(items), await anext(items)]
             # Heartbeats alone keep the connection: it is the same one after more silence than is borne.
@@ -156,7 +158,7 @@ async def test_a_connection_that_falls_silent_is_given_up_and_made_anew(tmp_path
             assert proxy.connections == 1
             proxy.flowing.clear()
             host.append(row.id, Noted("w1"))
-            following = asyncio.ensure_future(anext(items))
+            following = group.create_task(anext(items))
             while proxy.connections < 2:
                 await asyncio.sleep(0.01)
             proxy.flowing.set()
@@ -225,19 +227,18 @@ async def test_a_host_that_stops_tells_its_followers(tmp_path: Path) -> None:
     host = MemoryHost()
     reader = Reader()
     frames: list[Frame] = []
-    async with asyncio.TaskGroup() as group:
-        async with serve(host, tmp_path / "host.sock"):
-            row = await host.start(Order("slow"))
-            opened = asyncio.Event()
+    async with asyncio.TaskGroup() as group, serve(host, tmp_path / "host.sock"):
+        row = await host.start(Order("slow"))
+        opened = asyncio.Event()
 
-            async def follow() -> None:
-                async with raw_stream(tmp_path, row.id) as pieces:
-                    async for piece in pieces:
-                        frames.extend(reader.feed(piece))
-                        opened.set()
+        async def follow() -> None:
+            async with raw_stream(tmp_path, row.id) as pieces:
+                async for piece in pieces:
+                    frames.extend(reader.feed(piece))
+                    opened.set()
 
-            group.create_task(follow())
-            await opened.wait()
+        group.create_task(follow())
+        await opened.wait()
     assert [frame.event for frame in frames] == ["recorded", "recorded", "end"]
     assert json.loads(frames[-1].data) == {"reason": "closing"}
     assert host.followers == 0

@@ -56,7 +56,7 @@ class FakeHost(HostApi):
         return [item for item in self.items if isinstance(item, Recorded)]
 
     async def info(self) -> HostInfo:
-        return HostInfo("0.1.0", "/home", 1)
+        return HostInfo("0.1.0", "/home", 1, serving=True)
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         if not content and not media_type:

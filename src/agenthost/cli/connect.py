@@ -1,5 +1,7 @@
 """A host to talk to: the one that runs, or one in this process."""
 
+import asyncio
+import importlib
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,7 +11,14 @@ from typing import Protocol
 from msgspec import Struct
 
 from agenthost.core.api import HostApi
-from agenthost.core.errors import HostUnreachable
+from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
+
+SERVED_AFTER = 0.25
+"""Seconds after which a host in the command's own process lets other terminals in: what is done sooner
+doesn't pay for loading the server (0.1 s of CPU)."""
+
+BUSY = 3.0
+"""Seconds in which a home that is held by a host that doesn't answer may become free, or its host answer."""
 
 
 class Reached(Struct, frozen=True):
@@ -50,16 +59,19 @@ class HomeDoor:
 
     @asynccontextmanager
     async def host(self, work: bool = False) -> AsyncGenerator[Reached]:
-        running = await self._running()
-        api: HostApi = await self._open(work) if running is None else running
+        api, own = await self._reach(work)
         try:
-            yield Reached(api, running is None)
+            if own and work:
+                async with _served_beside(api, self._socket):
+                    yield Reached(api, True)
+            else:
+                yield Reached(api, own)
         finally:
             await api.close()
 
     @asynccontextmanager
     async def serve(self) -> AsyncGenerator[Reached]:
-        api: HostApi = await self._open(True)
+        api = await self._hold()
         try:
             from agenthost.faces.http.server import serve
 
@@ -68,14 +80,43 @@ class HomeDoor:
         finally:
             await api.close()
 
+    async def _reach(self, work: bool) -> tuple[HostApi, bool]:
+        """The host that runs, or one in this process (True)."""
+        deadline = asyncio.get_running_loop().time() + BUSY
+        while True:
+            running = await self._running()
+            if running is not None:
+                return running, False
+            try:
+                return await self._open(work), True
+            except HomeBusy:
+                # Another process has just opened the home, or is about to let it go.
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
+
+    async def _hold(self) -> HostApi:
+        """A host in this process that others will reach. Raises HomeBusy where one answers already."""
+        deadline = asyncio.get_running_loop().time() + BUSY
+        while True:
+            try:
+                return await self._open(True, serving=True)
+            except HomeBusy:
+                running = await self._running() if self._socket.exists() else None
+                if running is not None:
+                    await running.close()
+                if running is not None or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
+
     @property
     def _socket(self) -> Path:
         return self.home / "host.sock"
 
-    async def _open(self, work: bool) -> HostApi:
+    async def _open(self, work: bool, serving: bool = False) -> HostApi:
         from agenthost.host.host import open_host
 
-        return await open_host(self._settings, work=work)
+        return await open_host(self._settings, work=work, serving=serving)
 
     async def _running(self) -> HostApi | None:
         named = bool(os.environ.get("AGENTHOST_URL", "").strip())
@@ -92,3 +133,32 @@ class HomeDoor:
                 raise
             return None
         return client
+
+
+@asynccontextmanager
+async def _served_beside(api: HostApi, socket: Path) -> AsyncGenerator[None]:
+    """Serve `api` while the context is open, from a little later on and never in the way of it."""
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(_serve_later(api, socket))
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
+            failure = error
+        finally:
+            serving.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _serve_later(api: HostApi, socket: Path) -> None:
+    await asyncio.sleep(SERVED_AFTER)
+    server = await asyncio.to_thread(importlib.import_module, "agenthost.faces.http.server")
+    try:
+        async with server.serve(api, socket):
+            await asyncio.Event().wait()
+    except AgentHostError as error:
+        # The work itself needs no socket.
+        import structlog
+
+        structlog.get_logger(__name__).warning("other terminals can't reach this host", error=error.message)

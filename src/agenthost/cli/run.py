@@ -48,7 +48,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """The exit code is the task's."""
     text = sys.stdin.read() if args.text == "-" else args.text
     async with door.host(work=True) as host:
-        if args.detach and host.own:
+        if args.detach and (host.own or not (await host.api.info()).serving):
             raise BadInput("--detach needs a host that goes on: start one with `agenthost up`, in another terminal")
         before, left = await folders.take_in(host.api, Path(args.workspace)) if args.workspace else ({}, ())
         for path in left:

@@ -25,6 +25,22 @@ _end = msgspec.json.Decoder(End)
 Call = tuple[str, str, int]
 
 
+class Waits:
+    """How long to wait before a connection is made again: longer each time, until something has come."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_WAIT
+
+    def next(self) -> float:
+        """Seconds to wait now."""
+        now, self._next = self._next, min(LONGEST_WAIT, self._next * 2)
+        return now
+
+    def progress(self) -> None:
+        """Something has come; an open connection alone is nothing."""
+        self._next = FIRST_WAIT
+
+
 class Follower:
     """One follower of one task (and what is below it, where `tree`). It keeps count by itself, so a
     broken stream is taken up again where it stopped; deltas that were cut off are taken back first."""
@@ -40,13 +56,13 @@ class Follower:
     async def items(self) -> AsyncGenerator[Recorded | LiveDelta]:
         """What happens, until the task has ended. Raises HostUnreachable where the host has gone."""
         loop = asyncio.get_running_loop()
-        wait, gone_since, found = FIRST_WAIT, loop.time(), False
+        waits, gone_since, found = Waits(), loop.time(), False
         while True:
             self._open = False
             try:
                 async with aclosing(self._connection()) as items:
                     async for item in items:
-                        wait = FIRST_WAIT
+                        waits.progress()
                         yield item
                 return
             except HostUnreachable as error:
@@ -60,8 +76,7 @@ class Follower:
             for call in sorted(self._live):
                 yield LiveDelta(*call, Delta(reset=True))
             self._live.clear()
-            await asyncio.sleep(wait)
-            wait = min(LONGEST_WAIT, wait * 2)
+            await asyncio.sleep(waits.next())
 
     async def _connection(self) -> AsyncGenerator[Recorded | LiveDelta]:
         """What one connection brings. Ends with the task; raises Broken where it ends before."""

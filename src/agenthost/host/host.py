@@ -85,6 +85,7 @@ class Host:
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._working = False
+        self.serving = False
 
     # --- start and end ----------------------------------------------------------------------------
 
@@ -156,7 +157,7 @@ class Host:
 
     async def info(self) -> HostInfo:
         """Which host this is."""
-        return HostInfo(__version__, self.settings.home, os.getpid(), self._working)
+        return HostInfo(__version__, self.settings.home, os.getpid(), self.serving)
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         """Keep a file that somebody gave."""
@@ -432,15 +433,17 @@ def _id_for(order: Order) -> str:
     return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
 
 
-async def open_host(settings: Settings, work: bool = False, log: Log | None = None) -> Host:
+async def open_host(settings: Settings, work: bool = False, log: Log | None = None, serving: bool = False) -> Host:
     """Open the host of a home. Raises HomeBusy, StoreDamaged, NewerVersion, BadInput, each saying what to do.
 
-    `work`: unfinished tasks go on at once; else nothing runs until something is started.
+    `work`: unfinished tasks go on at once; else nothing runs until something is started. `serving`: it goes on
+    until it is told to stop, for whoever comes, and doesn't end with one command.
     """
     log = log or logger()
     adapters = await join(settings)
     try:
         host = Host(settings, adapters, log)
+        host.serving = serving
     except BaseException:
         await adapters.close()
         raise

@@ -1,5 +1,7 @@
 """Server-sent events (WHATWG HTML, section 9.2), written and read."""
 
+from typing import Annotated
+
 import msgspec
 from msgspec import Struct
 
@@ -13,6 +15,9 @@ HEARTBEAT = b": alive\n\n"
 
 MOST = 64 * 1024 * 1024
 """Bytes that one frame may have before a reader gives it up."""
+
+
+Seq = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Frame(Struct, frozen=True):
@@ -35,10 +40,14 @@ class Reader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._seen = 0
+        self._half = b""
 
     def feed(self, piece: bytes) -> list[Frame]:
         """The frames that `piece` completes. Raises Permanent where one grows beyond MOST bytes."""
-        self._buffer += piece.replace(b"\r\n", b"\n")
+        piece = self._half + piece
+        # A line may end with CR LF, LF or CR; whether a CR at the end of a piece is half an end is not known yet.
+        self._half = b"\r" if piece.endswith(b"\r") else b""
+        self._buffer += piece.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         frames: list[Frame] = []
         while (end := self._buffer.find(b"\n\n", self._seen)) >= 0:
             frame = _frame(bytes(self._buffer[:end]))
@@ -58,9 +67,9 @@ def _frame(text: bytes) -> Frame | None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"event":
-            event = value.decode()
+            event = value.decode(errors="replace")
         elif name == b"id":
-            id = value.decode()
+            id = value.decode(errors="replace")
         elif name == b"data":
             data.append(value)
     return Frame(event, b"\n".join(data), id) if data else None
@@ -80,7 +89,7 @@ def decode_after(task: str, text: str) -> dict[str, int]:
     if not text:
         return {}
     try:
-        value = msgspec.json.decode(text.encode(), type=int | dict[str, int])
+        value = msgspec.json.decode(text.encode(errors="replace"), type=Seq | dict[str, Seq])
     except msgspec.DecodeError as error:
         raise BadInput(
             'Last-Event-ID must be the id of an event of this stream: a number or a JSON map such as {"TASK": 12}'

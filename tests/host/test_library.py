@@ -33,7 +33,7 @@ spec:
 @pytest.mark.parametrize("text", [text for _, text in RUNS.values()], ids=list(RUNS))
 async def test_an_agent_that_may_run_code_is_known_by_whatever_reaches_it(opens: Opens, text: str) -> None:
     delegates = ECHO.replace("name: echo", "name: boss").replace("spec: {", "spec: {tools: ['delegate:echo'], ")
-    outer = FLOW.replace("flow", "outer") % "workflow: pair"
+    outer = FLOW.replace("name: flow", "name: outer") % "workflow: pair"
     host = await opens(PLAYS, text, delegates, PAIR, outer)
     assert all(host.library.runs_code(name) for name in ("echo", "boss", "pair", "outer"))
 
@@ -115,10 +115,11 @@ async def test_definitions_that_are_gone_or_of_a_newer_version_stop_only_their_t
     tasks = [(await host.start(Order(name, "x"))).id for name in ("echo", "pair")]
     for task in tasks:
         await followed(host, task)
-    assert all(report.agrees for task in tasks for report in await host.replay(task))
+    for task in tasks:
+        assert all(report.agrees for report in await host.replay(task))
     await host.close()
     with sqlite3.connect(tmp_path / "home" / "agenthost.db") as connection:
-        connection.execute("UPDATE definitions SET body = ?", (b'{"agents": {}, "shape": 2}',))
+        connection.execute("UPDATE definitions SET body = ?", (b'{"agents": 3}',))
     connection.close()
     host = await opens()
     with pytest.raises(NewerVersion, match="can't be read .*upgrade this one to go on with the task"):

@@ -67,7 +67,7 @@ async def follow(
             # Read after the journal: an end that is committed later comes to the follower.
             rows = await tree_of(store, task) if tree else [await the_row(store, task)]
             if rows[0].seq <= seen.get(task, 0) and _over(rows):
-                if failed is not None:
+                if failed is not None and rows[0].state not in FINAL:
                     raise failed
                 return
             held = any(row.hold for row in rows)
@@ -130,24 +130,21 @@ async def _from_journal(
 ) -> tuple[list[Recorded], AgentHostError | None]:
     """The events of the tree that were not seen yet, in the order in which they happened; they count as seen.
 
-    Where a journal can't be read further, its rest counts as seen, and the second value says why.
+    An event that can't be read is left out, and the second value says why.
     """
     failed: AgentHostError | None = None
     found: list[tuple[float, Recorded]] = []
     for id in [row.id for row in await tree_of(store, task)] if tree else [task]:
         latest = 0.0
-        unread = False
         while True:
             page = await store.events(id, seen.get(id, 0), PAGE)
             for stored in page:
                 # A clock that was set back must not change the order within a journal.
                 latest = max(latest, stored.at)
-                if unread:
-                    continue
                 try:
                     found.append((latest, await engine.services.codec.decode(id, stored)))
                 except AgentHostError as error:
-                    failed, unread = error, True
+                    failed = error
             if page:
                 seen[id] = page[-1].seq
             if len(page) < PAGE:

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from agenthost.core.budgets import Spend
-from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry, StoredEvent
 from agenthost.core.tasks import Scope, TaskRow
 from agenthost.stores.rules import EMPTY, total
@@ -49,14 +48,8 @@ def listing(wanted: Filter) -> tuple[str, list[Any]]:
     if wanted.states:
         conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         values += wanted.states
-        if not FINAL & {*wanted.states}:
-            # Unfinished tasks are few among many, and have an index of their own.
-            conditions[0] = "+namespace = ?"
-            conditions.append("ended = 0")
     if wanted.root:
         # Children's ids begin with their root's, so a tree is one stretch of the primary key.
-        # The plus keeps the planner from walking through all tasks of the namespace by time.
-        conditions[0] = "+namespace = ?"
         conditions.append("id >= ? AND id < ? || '/' AND root = ?")
         values += [wanted.root] * 3
     if wanted.roots_only:

@@ -76,7 +76,7 @@ class HomeLock:
         end = f"end it (`kill {pid}`)" if pid else "end it"
         return HomeBusy(
             f"another host ({who}) holds the home {self.home}; wait until it has ended, {end}, or choose another "
-            "home with AGENTHOST_HOME. One that was started with `agenthost up` lets others work beside it",
+            "home with AGENTHOST_HOME. Every other verb works beside it",
             home=str(self.home),
             pid=pid,
         )

@@ -126,7 +126,8 @@ class OpenAIModel:
                 await _drain(response)
                 return reader.answer()
         for event in parser.close():
-            reader.feed(event)
+            with suppress(BadAnswer):  # half an event is a cut, not nonsense
+                reader.feed(event)
         if not reader.complete:
             raise failures.cut(self._peer)
         return reader.answer()

@@ -167,10 +167,11 @@ class Catalog:
 
     async def _key(self, provider: str, settings: ProviderSettings) -> str:
         if settings.api_key:
-            return settings.api_key
+            return settings.api_key.strip()
         if not settings.api_key_env:
             return ""
-        return self._environ.get(settings.api_key_env) or await self._secret(settings.api_key_env) or ""
+        found = self._environ.get(settings.api_key_env) or await self._secret(settings.api_key_env) or ""
+        return found.strip()  # a key read from a file often ends in a line break
 
     def _providers(self) -> list[str]:
         return sorted({*BUILT_IN, *self._settings.providers})

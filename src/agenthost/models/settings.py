@@ -1,9 +1,12 @@
 """What a person sets about models: providers, names, the table of cards. Read by the host from agenthost.toml."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
 
 OPENAI = "https://api.openai.com/v1"
 LOCAL = {
@@ -34,15 +37,15 @@ class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     stream: bool = True
     proxy: str = ""
     ca_file: str = ""
-    connect_timeout: float = 10.0
-    idle_timeout: float = 120.0
+    connect_timeout: Seconds = 10.0
+    idle_timeout: Seconds = 120.0
     output_field: Literal["", "max_tokens", "max_completion_tokens"] = ""
     headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     labels: bool = False
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrency: int | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrency: Count | None = None
     playbook: str = ""
 
     def __repr__(self) -> str:

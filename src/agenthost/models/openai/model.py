@@ -10,7 +10,7 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from agenthost.core.errors import AgentHostError, Temporary
+from agenthost.core.errors import AgentHostError, BadInput, Temporary
 from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest, Usage
 from agenthost.models.limits import Limiter
 from agenthost.models.openai import failures
@@ -21,7 +21,7 @@ from agenthost.models.openai.names import own_names
 from agenthost.models.openai.responses import ResponsesWire
 from agenthost.models.openai.sse import MOST_BYTES, Event, Parser
 from agenthost.models.openai.wire import BadAnswer, Reader, Refused, Shape, Tell, Wire
-from agenthost.models.settings import OPENAI, Provider, ProviderSettings
+from agenthost.models.settings import OPENAI, Provider
 
 _BYTES_A_TOKEN = 4  # OpenAI's own rule of thumb for English; only limits and missing usage rest on it
 _PATIENCE = 0.5  # seconds that a server has to end a stream which it called done
@@ -49,7 +49,7 @@ class OpenAIModel:
         self._read = read
         field = settings.output_field or ("max_completion_tokens" if official else "max_tokens")
         self._shape = Shape(card.name, settings.stream, field, settings.extra)
-        self._headers = _headers(settings, provider.key)
+        self._headers = _headers(provider)
         secrets = [provider.key, *settings.headers.values()]
         sources = (provider.key_setting, provider.url_setting)
         self._peer = failures.Peer(provider.name, card.name, str(base), sources, secrets, keyed=bool(provider.key))
@@ -126,7 +126,8 @@ class OpenAIModel:
                 await _drain(response)
                 return reader.answer()
         for event in parser.close():
-            reader.feed(event)
+            with suppress(BadAnswer):  # half an event is a cut, not nonsense
+                reader.feed(event)
         if not reader.complete:
             raise failures.cut(self._peer)
         return reader.answer()
@@ -148,13 +149,23 @@ class OpenAIModel:
         return headers
 
 
-def _headers(settings: ProviderSettings, key: str) -> CIMultiDict[str]:
+def _headers(provider: Provider) -> CIMultiDict[str]:
+    settings, key = provider.settings, provider.key
     headers = CIMultiDict({"Content-Type": "application/json", "User-Agent": "AgentHost"})
     headers["Accept"] = "text/event-stream" if settings.stream else "application/json"
     if key:
+        _sendable(key, provider.key_setting)
         headers["Authorization"] = f"Bearer {key}"
-    headers.update(settings.headers)
+    for name, value in settings.headers.items():
+        _sendable(name + value, f"the header {name!r} in [models.providers.{provider.name}]")
+        headers[name] = value
     return headers
+
+
+def _sendable(text: str, setting: str) -> None:
+    """Raises BadInput where `text` can't stand in a header (RFC 9110, 5.5), without repeating it."""
+    if not text.isascii() or not text.isprintable():
+        raise BadInput(f"{setting} holds a line break or a character that no HTTP header can have. Set it again.")
 
 
 def _events(parser: Parser, chunk: bytes) -> list[Event]:

@@ -32,7 +32,13 @@ THEME = TerminalTheme(
     [(60, 64, 74), (236, 106, 106), (134, 196, 116), (226, 186, 98), (108, 160, 236), (198, 138, 226), (92, 196, 200), (200, 203, 210)],
     [(112, 118, 132), (255, 134, 134), (164, 224, 146), (250, 212, 126), (142, 188, 255), (222, 170, 250), (126, 222, 226), (240, 242, 246)],
 )  # fmt: skip
-LEFT_OUT = {"wrote main.py  48 lines": (23, 40), "wrote test_main.py": (8, 22)}
+LEFT_OUT = {
+    "● spec · sketch-reader": (6, 15),
+    "wrote main.py  48 lines": (2, 9),
+    "parcels = {}": (1, 29),
+    "wrote events.txt": (3, 6),
+    "wrote test_main.py": (4, 25),
+}
 """Lines below these that the picture leaves out, from and to: it would be too tall."""
 
 

@@ -24,7 +24,7 @@ from agenthost.core.errors import BadInput, Unavailable
 
 NAME = "sketch-to-code"
 PLAYBOOK = "demo.playbook"
-CONNECT = "OPENAI_API_KEY=... agenthost demo, or AGENTHOST_MODEL=ollama:NAME agenthost demo"
+CONNECT = ("OPENAI_API_KEY=... agenthost demo", "AGENTHOST_MODEL=ollama:NAME agenthost demo")
 STARTS = ("main.py", "run.sh")
 """What the coder names the file that starts its program."""
 SEEING = ("vision", "-vl", "vl:", "llava", "gemma3", "pixtral", "minicpm-v", "moondream")
@@ -108,7 +108,8 @@ def _introduce(screen: Screen, choice: Choice, sketch: Path) -> None:
         return
     screen.say("No model is connected, so a *scripted* model plays: fixed replies, written by us.", "yellow")
     screen.say("Real are the sandbox, the failure, the repair and the check.", "yellow")
-    screen.say(f"To connect a real one: {CONNECT}", "dim")
+    for begin, command in zip(("To connect a real one:", "or one on this machine:"), CONNECT, strict=True):
+        screen.say(f"{begin:<24}{command}", "dim")
 
 
 async def _apply(api: HostApi, example: Path) -> None:

@@ -202,9 +202,13 @@ class Story:
                 return
         lines, left = bounded(moment.content, CODE_LINES)
         yield head.append(f"  {plural(len(lines) + left, 'line')}", "dim")
-        code = "\n".join(cut(line, self.width - 4) for line in lines)
-        lexer = Syntax.guess_lexer(moment.path, code)
-        pieces: list[RenderableType] = [Syntax(code, lexer, theme="ansi_dark", background_color="default")]
+        code = "\n".join(lines)
+        syntax = Syntax(code, Syntax.guess_lexer(moment.path, code), theme="ansi_dark", background_color="default")
+        # Cut after it is coloured: half a string would colour what follows.
+        coloured = syntax.highlight(code).split("\n")
+        for line in coloured:
+            line.truncate(self.width - 4, overflow="ellipsis")
+        pieces: list[RenderableType] = [Text("\n").join(coloured)]
         if left:
             pieces.append(Text(f"{self._glyphs.skip} {plural(left, 'more line')}", "dim italic"))
         yield Barred(Group(*pieces), self._glyphs.bar)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-import agenthost
 from agenthost.cli import folder, paths
 from agenthost.cli.connect import Door, Reached
 from agenthost.cli.follow import follow
@@ -18,9 +17,10 @@ from agenthost.cli.options import Parser, make
 from agenthost.cli.render.view import View
 from agenthost.cli.run import put
 from agenthost.cli.screen import Screen
+from agenthost.cli.shipped import examples
 from agenthost.cli.summary import summarise
 from agenthost.core.api import HostApi, Order
-from agenthost.core.errors import BadInput, Unavailable
+from agenthost.core.errors import BadInput
 
 NAME = "sketch-to-code"
 PLAYBOOK = "demo.playbook"
@@ -60,15 +60,6 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         inputs = {"sketch": sketch, "language": "python"}
         row = await host.api.start(Order(NAME, inputs=inputs, model=choice.model, title=f"demo on {sketch.name}"))
         return await _finish(host, door, screen, row.id, args.out)
-
-
-def examples() -> Path:
-    """The examples: beside the package's modules in a wheel, at the top of a checkout."""
-    package = Path(agenthost.__file__).parent
-    for place in (package / "examples", package.parents[1] / "examples"):
-        if (place / NAME).is_dir():
-            return place
-    raise Unavailable("the examples are not there; install AgentHost again, from a wheel or a whole checkout")
 
 
 async def choose(asked: str, environ: Mapping[str, str], secrets: list[str], screen: Screen) -> Choice | None:

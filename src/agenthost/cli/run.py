@@ -12,6 +12,7 @@ from agenthost.cli.follow import follow
 from agenthost.cli.options import Parser, make
 from agenthost.cli.render.view import View
 from agenthost.cli.screen import Screen
+from agenthost.cli.shipped import take_in
 from agenthost.cli.summary import summarise
 from agenthost.core.api import HostApi, Order
 from agenthost.core.errors import BadInput
@@ -53,6 +54,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         before, left = await folders.take_in(host.api, Path(args.workspace)) if args.workspace else ({}, ())
         for path in left:
             screen.hint(f"left out of the workspace: {path}")
+        await take_in(host.api, screen, args.name)
         order = await _order(host.api, args, text, before)
         row = await host.api.start(order)
         if args.detach:

@@ -1,5 +1,6 @@
 """Finds models by name: `default`, a configured name, or `provider:model`. Adapters are imported when named."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,7 @@ class Catalog:
             raise NotFound(f"there is no model provider '{provider}'. {nearest(provider, self._providers())}")
         settings = self._provider(provider)
         if settings.kind == "scripted":
-            return self._scripted(name, model or settings.playbook)
+            return await self._scripted(name, model or settings.playbook)
         if not model:
             raise BadInput(f"'{name}' names no model; write {provider}:NAME")
         card = self._table().card(model, free=provider in LOCAL)
@@ -150,13 +151,13 @@ class Catalog:
         resolved = Provider(provider, settings, key, source, base_source)
         return OpenAIModel(card, resolved, self._sessions, self._limiter(provider, settings), self._read)
 
-    def _scripted(self, name: str, playbook: str) -> Model:
+    async def _scripted(self, name: str, playbook: str) -> Model:
         from agenthost.models.playbook import load_playbook
         from agenthost.models.scripted import ScriptedModel
 
         if not playbook:
             raise Unavailable("the scripted model plays a file; name it: scripted:PATH/playbook.yaml")
-        return ScriptedModel(load_playbook(playbook), name)
+        return ScriptedModel(await asyncio.to_thread(load_playbook, playbook), name)
 
     def _limiter(self, provider: str, settings: ProviderSettings) -> Limiter:
         if provider not in self._limiters:

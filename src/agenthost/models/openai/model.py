@@ -188,6 +188,8 @@ async def _content(response: aiohttp.ClientResponse) -> bytes:
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
     """Read to the end of a stream that has said everything, so that its connection can be used again."""
+    if response.content.at_eof():
+        return
     try:
         async with asyncio.timeout(_PATIENCE):
             while not response.content.at_eof():

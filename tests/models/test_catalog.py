@@ -125,6 +125,16 @@ async def test_a_refused_key_names_where_it_was_set(bench: Bench) -> None:
             await hears(bench, models, "three:m")
 
 
+async def test_after_a_refused_key_the_next_call_takes_the_one_that_is_set_now(bench: Bench) -> None:
+    environ = {"OPENAI_BASE_URL": await bench.server(HELLO, key="right-key")}
+    secrets = {"OPENAI_API_KEY": "wrong-key"}
+    async with catalog(environ=environ, secrets=secrets) as models:
+        with pytest.raises(AgentHostError, match="refused the key"):
+            await hears(bench, models, "openai:m")
+        secrets["OPENAI_API_KEY"] = "right-key"
+        await hears(bench, models, "openai:m")
+
+
 async def test_a_name_stands_for_a_model_with_its_card_and_extras(bench: Bench) -> None:
     settings = {
         "providers": {"acme": {"base-url": await bench.server(HELLO), "extra": {"top_p": 0.5, "seed": 1}}},

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -35,6 +35,11 @@ CONNECT = (
 )
 
 
+class _Kept(Model, Protocol):
+    @property
+    def refused(self) -> bool: ...
+
+
 class Catalog:
     """The port `core.ports.Models`, from settings, the environment and stored secrets."""
 
@@ -50,14 +55,14 @@ class Catalog:
         self._environ = environ
         self._secret = secret
         self._cards: Cards | None = None
-        self._known: dict[str, Model] = {}
+        self._known: dict[str, _Kept] = {}
         self._limiters: dict[str, Limiter] = {}
         self._sessions: Sessions | None = None
 
     async def model(self, name: str) -> Model:
         """The model of that name. Raises NotFound, Unavailable, BadInput."""
         known = self._known.get(name)
-        if known is None:
+        if known is None or known.refused:
             known = self._known[name] = await self._make(name, ())
         return known
 
@@ -98,7 +103,7 @@ class Catalog:
             return DEFAULT
         return ""
 
-    async def _make(self, name: str, through: tuple[str, ...]) -> Model:
+    async def _make(self, name: str, through: tuple[str, ...]) -> _Kept:
         if name in through:
             raise BadInput(f"the model names {' -> '.join((*through, name))} stand for each other; mend agenthost.toml")
         if name == "default":
@@ -116,7 +121,7 @@ class Catalog:
             raise NotFound(f"there is no model '{name}'. {nearest(name, known)}")
         return await self._connect(name, None)
 
-    async def _connect(self, name: str, named: NameSettings | None) -> Model:
+    async def _connect(self, name: str, named: NameSettings | None) -> _Kept:
         provider, _, model = name.partition(":")
         if provider not in self._providers():
             raise NotFound(f"there is no model provider '{provider}'. {nearest(provider, self._providers())}")
@@ -132,7 +137,7 @@ class Catalog:
                 settings = msgspec.structs.replace(settings, extra={**settings.extra, **named.extra})
         return await self._openai(provider, settings, card)
 
-    async def _openai(self, provider: str, settings: ProviderSettings, card: ModelCard) -> Model:
+    async def _openai(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
         from agenthost.models.openai.connection import Sessions
         from agenthost.models.openai.model import OpenAIModel
 
@@ -151,7 +156,7 @@ class Catalog:
         resolved = Provider(provider, settings, key, source, base_source)
         return OpenAIModel(card, resolved, self._sessions, self._limiter(provider, settings), self._read)
 
-    async def _scripted(self, name: str, playbook: str) -> Model:
+    async def _scripted(self, name: str, playbook: str) -> _Kept:
         from agenthost.models.playbook import load_playbook
         from agenthost.models.scripted import ScriptedModel
 

@@ -1,7 +1,8 @@
 """Finds models by name: `default`, a configured name, or `provider:model`. Adapters are imported when named."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -34,6 +35,11 @@ CONNECT = (
 )
 
 
+class _Kept(Model, Protocol):
+    @property
+    def refused(self) -> bool: ...
+
+
 class Catalog:
     """The port `core.ports.Models`, from settings, the environment and stored secrets."""
 
@@ -49,14 +55,14 @@ class Catalog:
         self._environ = environ
         self._secret = secret
         self._cards: Cards | None = None
-        self._known: dict[str, Model] = {}
+        self._known: dict[str, _Kept] = {}
         self._limiters: dict[str, Limiter] = {}
         self._sessions: Sessions | None = None
 
     async def model(self, name: str) -> Model:
         """The model of that name. Raises NotFound, Unavailable, BadInput."""
         known = self._known.get(name)
-        if known is None:
+        if known is None or known.refused:
             known = self._known[name] = await self._make(name, ())
         return known
 
@@ -97,7 +103,7 @@ class Catalog:
             return DEFAULT
         return ""
 
-    async def _make(self, name: str, through: tuple[str, ...]) -> Model:
+    async def _make(self, name: str, through: tuple[str, ...]) -> _Kept:
         if name in through:
             raise BadInput(f"the model names {' -> '.join((*through, name))} stand for each other; mend agenthost.toml")
         if name == "default":
@@ -115,13 +121,13 @@ class Catalog:
             raise NotFound(f"there is no model '{name}'. {nearest(name, known)}")
         return await self._connect(name, None)
 
-    async def _connect(self, name: str, named: NameSettings | None) -> Model:
+    async def _connect(self, name: str, named: NameSettings | None) -> _Kept:
         provider, _, model = name.partition(":")
         if provider not in self._providers():
             raise NotFound(f"there is no model provider '{provider}'. {nearest(provider, self._providers())}")
         settings = self._provider(provider)
         if settings.kind == "scripted":
-            return self._scripted(name, model or settings.playbook)
+            return await self._scripted(name, model or settings.playbook)
         if not model:
             raise BadInput(f"'{name}' names no model; write {provider}:NAME")
         card = self._table().card(model, free=provider in LOCAL)
@@ -131,7 +137,7 @@ class Catalog:
                 settings = msgspec.structs.replace(settings, extra={**settings.extra, **named.extra})
         return await self._openai(provider, settings, card)
 
-    async def _openai(self, provider: str, settings: ProviderSettings, card: ModelCard) -> Model:
+    async def _openai(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
         from agenthost.models.openai.connection import Sessions
         from agenthost.models.openai.model import OpenAIModel
 
@@ -150,13 +156,13 @@ class Catalog:
         resolved = Provider(provider, settings, key, source, base_source)
         return OpenAIModel(card, resolved, self._sessions, self._limiter(provider, settings), self._read)
 
-    def _scripted(self, name: str, playbook: str) -> Model:
+    async def _scripted(self, name: str, playbook: str) -> _Kept:
         from agenthost.models.playbook import load_playbook
         from agenthost.models.scripted import ScriptedModel
 
         if not playbook:
             raise Unavailable("the scripted model plays a file; name it: scripted:PATH/playbook.yaml")
-        return ScriptedModel(load_playbook(playbook), name)
+        return ScriptedModel(await asyncio.to_thread(load_playbook, playbook), name)
 
     def _limiter(self, provider: str, settings: ProviderSettings) -> Limiter:
         if provider not in self._limiters:

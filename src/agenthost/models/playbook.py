@@ -382,6 +382,12 @@ def _loader(folder: Path) -> type[yaml.SafeLoader]:
         except OSError as error:
             raise BadInput(f"{name}, named in the playbook, can't be read: {error.strerror}.") from None
 
-    Loader.add_constructor("!text", lambda loader, node: content(node).decode())
+    def words(node: yaml.Node) -> str:
+        try:
+            return content(node).decode()
+        except UnicodeDecodeError:
+            raise BadInput(f"{node.value}, named in the playbook, is not UTF-8 text; give words or !digest.") from None
+
+    Loader.add_constructor("!text", lambda loader, node: words(node))
     Loader.add_constructor("!digest", lambda loader, node: digest(content(node)))
     return Loader

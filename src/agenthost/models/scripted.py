@@ -29,6 +29,9 @@ def pieces(text: str) -> list[str]:
 class ScriptedModel:
     """Answers by a playbook; raises Permanent (`scripted-no-reply`, `scripted-unreadable`) where it has no reply."""
 
+    refused = False
+    """It has no key that a provider could refuse."""
+
     def __init__(self, playbook: Playbook, name: str = "scripted") -> None:
         self._playbook = playbook
         self._card = scripted_card(name)

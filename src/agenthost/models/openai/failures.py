@@ -63,6 +63,8 @@ def answered(status: int, headers: Mapping[str, str], content: bytes, peer: Peer
         result: AgentHostError = Temporary(f"{peer.name} asks to slow down: {said}", code="rate-limit", delay=delay)
     elif status in (401, 403):
         result = _auth(peer, said)
+    elif status == 407:  # a proxy's answer to a request that isn't tunnelled
+        result = _proxy_answered(status, peer)
     elif status == 402:
         result = _quota(peer, said)
     elif status in (404, 405) or 300 <= status < 400:
@@ -126,7 +128,10 @@ def _tls(error: BaseException, peer: Peer) -> AgentHostError:
 
 
 def _proxy_refused(error: BaseException, peer: Peer) -> AgentHostError:
-    status = getattr(error, "status", 0)
+    return _proxy_answered(getattr(error, "status", 0), peer)
+
+
+def _proxy_answered(status: int, peer: Peer) -> AgentHostError:
     if status in (401, 403, 407):
         return Permanent(
             f"The proxy refused the way to {peer.name} ({status}). Check the user name and password in "

@@ -10,7 +10,7 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from agenthost.core.errors import AgentHostError, BadInput, Temporary
+from agenthost.core.errors import AgentHostError, BadInput, Permanent, Temporary
 from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest, Usage
 from agenthost.models.limits import Limiter
 from agenthost.models.openai import failures
@@ -43,6 +43,7 @@ class OpenAIModel:
         self._url = base.with_path(base.path.rstrip("/") + self._wire.path)
         self._base = base
         self._card = card
+        self._refused = False
         self._settings = settings
         self._sessions = sessions
         self._limiter = limiter
@@ -64,6 +65,11 @@ class OpenAIModel:
     def card(self) -> ModelCard:
         return self._card
 
+    @property
+    def refused(self) -> bool:
+        """Whether the provider refused the key: whoever keeps this model should make it anew, with today's key."""
+        return self._refused
+
     async def answer(self, request: ModelRequest, tell: Tell) -> ModelAnswer:
         turns = await said(request.turns, self._read)
         body = msgspec.json.encode(self._wire.body(request, turns, self._shape))
@@ -83,6 +89,10 @@ class OpenAIModel:
             if error.delay and not error.sent:
                 self._limiter.pause(error.delay)
             used = None if error.sent else 0
+            raise
+        except Permanent as error:
+            self._refused = error.code == "auth"
+            used = 0
             raise
         finally:
             self._limiter.release(worst, used)
@@ -188,6 +198,8 @@ async def _content(response: aiohttp.ClientResponse) -> bytes:
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
     """Read to the end of a stream that has said everything, so that its connection can be used again."""
+    if response.content.at_eof():
+        return
     try:
         async with asyncio.timeout(_PATIENCE):
             while not response.content.at_eof():

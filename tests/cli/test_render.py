@@ -11,7 +11,7 @@ from agenthost.cli.render.moments import Ended, Said, WentBack
 from agenthost.cli.render.story import Story
 from agenthost.cli.render.view import Prices, View
 from agenthost.core.api import LiveDelta
-from agenthost.core.commands import CallTool
+from agenthost.core.commands import CallTool, Wait
 from agenthost.core.models import Delta
 from agenthost.core.tools import text_result
 from tests.cli.recorded import BEGAN, ROOT, SECOND, Item, Recorder, question, sketch_to_code
@@ -147,6 +147,53 @@ def test_long_output_and_code_are_bounded() -> None:
     story = told(to.items)
     assert len(story.splitlines()) < 70
     assert "4940 more lines" in story
+
+
+def test_a_file_that_is_written_again_is_told_as_what_changed() -> None:
+    to = Recorder()
+    to.begin("agent", "coder")
+    begin = "".join(f"line_{number} = {number}\n" for number in range(30))
+    to.write(ROOT, 1, "main.py", begin)
+    to.write(ROOT, 2, "main.py", begin.replace("line_20 = 20", "line_20 = 21"))
+    first, again = told(to.items).split("wrote main.py")[1:]
+    assert "line_3 = 3" in first
+    assert "1 line new, 1 gone" in again
+    assert "-line_20 = 20" in again and "+line_20 = 21" in again
+    assert "line_3 = 3" not in again
+
+
+def test_a_file_that_is_written_anew_is_told_whole() -> None:
+    to = Recorder()
+    to.begin("agent", "coder")
+    to.write(ROOT, 1, "main.py", "a = 1\nb = 2\n")
+    to.write(ROOT, 2, "main.py", "c = 3\nd = 4\n")
+    assert "gone" not in told(to.items)
+    assert "c = 3" in told(to.items)
+
+
+def test_lists_of_a_structured_answer_are_points_and_empty_fields_are_left_out() -> None:
+    to = Recorder()
+    to.begin("agent", "checker")
+    to.think(ROOT, 1, '{"pass": false, "reasons": ["It is slow.", "It is late."], "feedback": ""}')
+    story = told(to.items)
+    assert "- It is slow." in story and "- It is late." in story
+    assert "feedback" not in story and "[" not in story
+
+
+@pytest.mark.parametrize("id", ["deadline", "run-1-timeout"])
+def test_a_limit_on_time_is_no_work(id: str) -> None:
+    to = Recorder()
+    to.begin("workflow", "sketch-to-code")
+    to.ask(ROOT, Wait(id, BEGAN + 3600))
+    to.child("code-1", "coder", "write it", "coder")
+    assert "waiting" not in frame(viewed(to.items))
+
+
+def test_a_wait_that_is_the_work_stands_in_the_frame() -> None:
+    to = Recorder()
+    to.begin("workflow", "sketch-to-code")
+    to.ask(ROOT, Wait("code-1-delay", BEGAN + 60))
+    assert "waiting" in frame(viewed(to.items))
 
 
 @pytest.mark.parametrize("evil", ["\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "a\x08b", "\u202eexe.txt", "\r\x1b[1A"])

@@ -118,6 +118,39 @@ def test_another_picture_is_not_read_and_the_way_to_a_real_model_is_told(tmp_pat
     assert "main.py" not in done.stdout
 
 
+def test_it_runs_on_a_picture_of_ones_own_and_stops_where_the_reader_can_make_nothing_of_it(tmp_path: Path) -> None:
+    playbook = tmp_path / "playbook.yaml"
+    playbook.write_text("rules: [{when: {agent: sketch-reader}, reply: {text: 'UNREADABLE: it shows a cat.'}}]")
+    assert agenthost(tmp_path, "apply", "-f", str(FOLDER)).returncode == 0
+    words = ("run", "sketch-to-code", "--file", str(SKETCH), "--input", "language=python")
+    done = agenthost(tmp_path, *words, model=f"scripted:{playbook}")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "UNREADABLE: it shows a cat." in done.stdout
+    assert "step 'spec' failed" in done.stdout
+    assert "coder" not in done.stdout
+
+
+def test_another_language_is_run_by_what_the_coder_says_and_no_checker_passes_a_failure(tmp_path: Path) -> None:
+    playbook = tmp_path / "playbook.yaml"
+    playbook.write_text("""
+rules:
+  - {when: {agent: sketch-reader}, reply: {text: "# Says hello"}}
+  - when: {agent: coder, turn: 0, matches: "exit code: 3"}
+    reply: {calls: [{tool: write_file, arguments: {path: run.sh, content: "echo hello"}}]}
+  - when: {agent: coder, turn: 0}
+    reply: {calls: [{tool: write_file, arguments: {path: run.sh, content: "exit 3"}}]}
+  - {when: {agent: coder, turn: 1}, reply: {text: "I wrote run.sh."}}
+  - {when: {agent: checker}, reply: {text: '{"pass": true, "reasons": ["It is lovely."], "feedback": ""}'}}
+""")
+    assert agenthost(tmp_path, "apply", "-f", str(FOLDER)).returncode == 0
+    words = ("run", "sketch-to-code", "--file", str(SKETCH), "--input", "language=sh", "--json")
+    done = agenthost(tmp_path, *words, model=f"scripted:{playbook}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer.get("exit_code", 0) for answer in runs(told) if "==>" not in answer.get("stdout", "")] == [3, 0]
+    assert told[-1]["output"][0]["text"].endswith("Run it: sh run.sh\n")
+
+
 def test_a_text_is_not_a_sketch(tmp_path: Path) -> None:
     done = agenthost(tmp_path / "home", "demo", "--file", str(FOLDER / "events.txt"))
     assert done.returncode == 2

@@ -222,6 +222,8 @@ class View:
         moments: list[Moment] = []
         if look.kind == "workflow" and isinstance(command, StartChild | RunCommand | CallTool):
             moments = self._attempt(look, command, at)
+        if _limit(command):
+            return moments
         look.doing[command.id] = Doing(command, at)
         if isinstance(command, Ask):
             look.state = "asking"
@@ -334,6 +336,11 @@ class View:
 
 def _own_work(look: Look) -> bool:
     return any(not isinstance(doing.command, StartChild | Evaluate) for doing in look.doing.values())
+
+
+def _limit(command: Command) -> bool:
+    """Whether it only waits for a time-out, of the whole task or of a step, while other things go on."""
+    return isinstance(command, Wait) and (command.id == "deadline" or command.id.endswith("-timeout"))
 
 
 def step_of(command: str) -> str:

@@ -3,8 +3,8 @@
 import asyncio
 import importlib
 import os
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -21,11 +21,21 @@ BUSY = 3.0
 """Seconds in which a home that is held by a host that doesn't answer may become free, or its host answer."""
 
 
-class Reached(Struct, frozen=True):
-    """A host, and whether it lives in this process (and ends with it)."""
+async def _never() -> bool:
+    return False
+
+
+class Reached(Struct):
+    """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command.
+
+    `renew`: have another in the place of one that ended with its command, perhaps one in this process; False
+    where it is not such a host.
+    """
 
     api: HostApi
     own: bool
+    passing: bool = False
+    renew: Callable[[], Awaitable[bool]] = _never
 
 
 class Door(Protocol):
@@ -59,15 +69,21 @@ class HomeDoor:
 
     @asynccontextmanager
     async def host(self, work: bool = False) -> AsyncGenerator[Reached]:
-        api, own = await self._reach(work)
+        reached = await self._reach(work)
+        reached.renew = lambda: self._renew(reached)
         try:
-            if own and work:
-                async with _served_beside(api, self._socket):
-                    yield Reached(api, True)
-            else:
-                yield Reached(api, own)
+            async with _served_beside(reached, self._socket) if work else nullcontext():
+                yield reached
         finally:
-            await api.close()
+            await reached.api.close()
+
+    async def _renew(self, reached: Reached) -> bool:
+        if not reached.passing:
+            return False
+        await reached.api.close()
+        found = await self._reach(True)
+        reached.api, reached.own, reached.passing = found.api, found.own, found.passing
+        return True
 
     @asynccontextmanager
     async def serve(self) -> AsyncGenerator[Reached]:
@@ -80,15 +96,15 @@ class HomeDoor:
         finally:
             await api.close()
 
-    async def _reach(self, work: bool) -> tuple[HostApi, bool]:
-        """The host that runs, or one in this process (True)."""
+    async def _reach(self, work: bool) -> Reached:
+        """The host that runs, or one in this process."""
         deadline = asyncio.get_running_loop().time() + BUSY
         while True:
             running = await self._running()
             if running is not None:
-                return running, False
+                return running
             try:
-                return await self._open(work), True
+                return Reached(await self._open(work), True)
             except HomeBusy:
                 # Another process has just opened the home, or is about to let it go.
                 if asyncio.get_running_loop().time() > deadline:
@@ -104,7 +120,7 @@ class HomeDoor:
             except HomeBusy:
                 running = await self._running() if self._socket.exists() else None
                 if running is not None:
-                    await running.close()
+                    await running.api.close()
                 if running is not None or asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(0.1)
@@ -118,29 +134,33 @@ class HomeDoor:
 
         return await open_host(self._settings, work=work, serving=serving)
 
-    async def _running(self) -> HostApi | None:
+    async def _running(self) -> Reached | None:
         named = bool(os.environ.get("AGENTHOST_URL", "").strip())
         if not named and not self._socket.exists():
             return None
-        from agenthost.client.client import connect
+        from agenthost.client.client import Timing, connect
 
         client = connect(self.home, os.environ)
         try:
-            await client.info()
+            passing = not (await client.info()).serving
         except HostUnreachable:
             await client.close()
             if named:
                 raise
             return None
-        return client
+        if passing:
+            # It won't be started again, so that there is nothing to wait for when it has gone.
+            await client.close()
+            client = connect(self.home, os.environ, Timing(absent=0.0))
+        return Reached(client, False, passing and not named)
 
 
 @asynccontextmanager
-async def _served_beside(api: HostApi, socket: Path) -> AsyncGenerator[None]:
-    """Serve `api` while the context is open, from a little later on and never in the way of it."""
+async def _served_beside(reached: Reached, socket: Path) -> AsyncGenerator[None]:
+    """Serve a host that lives in this process while the context is open, and never in the way of it."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(_serve_later(api, socket))
+        serving = group.create_task(_serve_later(reached, socket))
         try:
             yield
         except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
@@ -151,11 +171,15 @@ async def _served_beside(api: HostApi, socket: Path) -> AsyncGenerator[None]:
         raise failure
 
 
-async def _serve_later(api: HostApi, socket: Path) -> None:
+async def _serve_later(reached: Reached, socket: Path) -> None:
     await asyncio.sleep(SERVED_AFTER)
+    while not reached.own:
+        if not reached.passing:
+            return
+        await asyncio.sleep(SERVED_AFTER)
     server = await asyncio.to_thread(importlib.import_module, "agenthost.faces.http.server")
     try:
-        async with server.serve(api, socket):
+        async with server.serve(reached.api, socket):
             await asyncio.Event().wait()
     except AgentHostError as error:
         # The work itself needs no socket.

@@ -19,7 +19,7 @@ from agenthost.cli.screen import Screen
 from agenthost.cli.tell import Teller, teller
 from agenthost.core.api import HostApi, LiveDelta
 from agenthost.core.commands import Ask
-from agenthost.core.errors import AgentHostError
+from agenthost.core.errors import AgentHostError, HostUnreachable
 from agenthost.core.events import Recorded
 
 FRAME = 0.1
@@ -94,16 +94,16 @@ async def follow(host: Reached, screen: Screen, task: str) -> tuple[int | None, 
     view = await make_view(host.api, task)
     queue: asyncio.Queue[Heard] = asyncio.Queue()
     with _ctrl_c(queue):
-        async with _feeding(host.api, task, queue, screen.live):
+        async with _feeding(host, task, queue, screen.live):
             with teller(screen, view) as told:
                 return await _Following(host, screen, view, queue, told).go(), view
 
 
 @asynccontextmanager
-async def _feeding(api: HostApi, task: str, queue: "asyncio.Queue[Heard]", ticking: bool) -> AsyncGenerator[None]:
+async def _feeding(host: Reached, task: str, queue: "asyncio.Queue[Heard]", ticking: bool) -> AsyncGenerator[None]:
     failed: AgentHostError | None = None
     async with asyncio.TaskGroup() as group:
-        feeders = [group.create_task(_feed(api, task, queue))]
+        feeders = [group.create_task(_feed(host, task, queue))]
         if ticking:
             feeders.append(group.create_task(_tick(queue)))
         try:
@@ -118,14 +118,32 @@ async def _feeding(api: HostApi, task: str, queue: "asyncio.Queue[Heard]", ticki
         raise failed
 
 
-async def _feed(api: HostApi, task: str, queue: "asyncio.Queue[Heard]") -> None:
+async def _feed(host: Reached, task: str, queue: "asyncio.Queue[Heard]") -> None:
+    seen: dict[str, int] = {}
+    while True:
+        try:
+            async for item in host.api.follow(task, seen):
+                if isinstance(item, Recorded):
+                    seen[item.task] = item.seq
+                await queue.put(item)
+            await queue.put(Over())
+            return
+        except HostUnreachable as error:
+            gone = await _renewed(host, error)
+            if gone is not None:
+                await queue.put(Over(gone))
+                return
+        except AgentHostError as error:
+            await queue.put(Over(error))
+            return
+
+
+async def _renewed(host: Reached, error: AgentHostError) -> AgentHostError | None:
+    """Have another host in the place of the one that went; why not, where there is none."""
     try:
-        async for item in api.follow(task):
-            await queue.put(item)
-    except AgentHostError as error:
-        await queue.put(Over(error))
-        return
-    await queue.put(Over())
+        return None if await host.renew() else error
+    except AgentHostError as worse:
+        return worse
 
 
 async def _tick(queue: "asyncio.Queue[Heard]") -> None:

@@ -48,15 +48,15 @@ T = TypeVar("T")
 SOCKET_NAME = "host.sock"
 
 
-def connect(home: Path, environ: Mapping[str, str]) -> "Client":
+def connect(home: Path, environ: Mapping[str, str], timing: Timing | None = None) -> "Client":
     """The client for the host that a command means: AGENTHOST_URL's (with AGENTHOST_TOKEN), else the
     one that holds `home`. Nothing is sent yet; `info` says whether it is there."""
     url = environ.get("AGENTHOST_URL", "").strip()
     if not url:
-        return Client(Address(socket=home / SOCKET_NAME))
+        return Client(Address(socket=home / SOCKET_NAME), timing)
     if not url.startswith(("http://", "https://")):
         raise BadInput(f"AGENTHOST_URL is no address: '{url}'. Give one such as http://127.0.0.1:8484")
-    return Client(Address(url=url, token=environ.get("AGENTHOST_TOKEN", "").strip()))
+    return Client(Address(url=url, token=environ.get("AGENTHOST_TOKEN", "").strip()), timing)
 
 
 class Client(HostApi):

@@ -71,11 +71,12 @@ class Follower:
                     raise
                 if self._open:
                     gone_since = loop.time()
-                elif loop.time() - gone_since > self._transport.timing.absent:
-                    raise self._gone() from error
+                gone = error if not self._open and loop.time() - gone_since > self._transport.timing.absent else None
             for call in sorted(self._live):
                 yield LiveDelta(*call, Delta(reset=True))
             self._live.clear()
+            if gone is not None:
+                raise self._gone() from gone
             await asyncio.sleep(waits.next())
 
     async def _connection(self) -> AsyncGenerator[Recorded | LiveDelta]:

@@ -106,7 +106,7 @@ async def export(store: Store, blobs: Blobs, journals: dict[str, list[Recorded]]
             archive.writestr(f"definitions/{digest.partition(':')[2]}.json", body)
         ledger = await store.ledger(next(iter(journals)).partition(".")[0])
         archive.writestr("ledger.json", msgspec.json.format(msgspec.json.encode(ledger), indent=2))
-        for digest in sorted(digests):
+        for digest in sorted(digests - bundles.keys()):
             try:
                 archive.writestr(f"blobs/{digest.partition(':')[2]}", await blobs.get(digest))
             except AgentHostError as error:

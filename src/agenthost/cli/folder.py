@@ -29,6 +29,9 @@ class HostBlobs:
     async def get(self, digest: str) -> bytes:
         return await self._api.get_file(digest)
 
+    async def size(self, digest: str) -> int:
+        return len(await self.get(digest))
+
 
 async def take_in(api: HostApi, folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     """A folder's files, path to digest, kept by the host; and what was left out. Raises BadInput."""

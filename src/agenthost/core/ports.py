@@ -266,6 +266,10 @@ class Blobs(Protocol):
         """The content. Raises NotFound, or StoreDamaged where it no longer has that hash."""
         ...
 
+    async def size(self, digest: str) -> int:
+        """The content's size in bytes. Raises NotFound."""
+        ...
+
 
 class Workspace(Protocol):
     """The files of one workspace, on this machine's disk while somebody works on them.

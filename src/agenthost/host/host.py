@@ -341,7 +341,8 @@ class Host:
         await self._row(task)
         created = records.spec_of(await self.events(task, 0, 1))
         files = await self._adapters.store.files(created.workspace)
-        return [Artifact(path, digest) for path, digest in sorted(files.items())]
+        size = self._adapters.blobs.size
+        return [Artifact(path, digest, await size(digest)) for path, digest in sorted(files.items())]
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         """Every attempt at a model call of a task and what is below it."""

@@ -51,6 +51,10 @@ class FileBlobs:
         """The content. Raises NotFound, StoreDamaged, or BadInput where `digest` is none."""
         return await self._threaded(lambda: self._get(digest))
 
+    async def size(self, digest: str) -> int:
+        """The content's size in bytes. Raises NotFound, or BadInput where `digest` is none."""
+        return await self._threaded(lambda: self._size(digest))
+
     async def close(self) -> None:
         """End the threads, after what they are at."""
         await asyncio.to_thread(self._pool.shutdown)
@@ -117,12 +121,18 @@ class FileBlobs:
                 if left.stat().st_mtime < time.time() - _STALE:
                     left.unlink()
 
+    def _size(self, name: str) -> int:
+        try:
+            return self._path(name).stat().st_size
+        except FileNotFoundError:
+            raise _unknown(name) from None
+
     def _get(self, name: str) -> bytes:
         path = self._path(name)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
-            raise NotFound(f"no file with the content hash {name} is kept here") from None
+            raise _unknown(name) from None
         if digest(content) != name:
             raise StoreDamaged(
                 f"the file {path} no longer has the content that its name says; bring it back from a backup, "
@@ -130,3 +140,7 @@ class FileBlobs:
                 digest=name,
             )
         return content
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"no file with the content hash {name} is kept here")

@@ -23,3 +23,7 @@ class MemoryBlobs:
         if digest not in self._contents:
             raise NotFound(f"no file with the content hash {digest} is kept here")
         return self._contents[digest]
+
+    async def size(self, digest: str) -> int:
+        """The content's size in bytes. Raises NotFound, or BadInput where `digest` is none."""
+        return len(await self.get(digest))

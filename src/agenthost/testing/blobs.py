@@ -17,6 +17,7 @@ class BlobsSuite:
         name = await blobs.put(content)
         assert name == digest(content)
         assert await blobs.get(name) == content
+        assert await blobs.size(name) == len(content)
 
     async def test_the_same_content_has_one_name(self, blobs: Blobs) -> None:
         assert await blobs.put(b"same") == await blobs.put(b"same")
@@ -30,6 +31,8 @@ class BlobsSuite:
     async def test_what_was_never_put_is_not_found(self, blobs: Blobs) -> None:
         with pytest.raises(NotFound, match=digest(b"never")):
             await blobs.get(digest(b"never"))
+        with pytest.raises(NotFound, match=digest(b"never")):
+            await blobs.size(digest(b"never"))
 
     @pytest.mark.parametrize(
         "name", ["", "sha256:", "sha256:../../etc/passwd", "md5:" + "0" * 32, "sha256:" + "A" * 64]

@@ -56,6 +56,9 @@ class MemoryBlobs:
             raise NotFound(f"there is no content {digest}")
         return self.kept[digest]
 
+    async def size(self, digest: str) -> int:
+        return len(await self.get(digest))
+
 
 class MemoryWorkspace:
     """A workspace whose folder is a dict, path to content. `most`: how many files it may hold."""

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from agenthost.core.errors import AgentHostError, BadInput, Permanent, Temporary
 from agenthost.core.models import Delta
+from agenthost.models.limits import Limiter
 from agenthost.models.openai import failures
 from agenthost.models.openai.delays import LONGEST, delay_of
 from agenthost.models.openai.wire import ErrorBody
@@ -337,3 +339,81 @@ async def test_a_key_that_can_not_be_sent_is_refused_without_repeating_it(bench:
 async def test_a_header_that_can_not_be_sent_is_refused(bench: Bench) -> None:
     with pytest.raises(BadInput, match="'X-A' in \\[models.providers.acme\\]"):
         bench.model("http://127.0.0.1:1/v1", headers={"X-A": "a\r\nb"})
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/event-stream"])
+async def test_an_answer_far_too_large_is_not_taken_in(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, media: str
+) -> None:
+    monkeypatch.setattr("agenthost.models.openai.model.MOST_BYTES", 1000)
+    monkeypatch.setattr("agenthost.models.openai.sse.MOST_BYTES", 1000)
+
+    async def endless(request: web.Request) -> web.Response:
+        return web.Response(body=b"data: " + b"x" * 200_000, content_type=media)
+
+    made = await raised(bench, await answering(bench, endless))
+    assert made.code == "bad-answer"
+    assert "too large" in made.message
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "sent"),
+    [
+        (aiohttp.ConnectionTimeoutError(), "timeout", False),
+        (aiohttp.SocketTimeoutError(), "timeout", True),
+        (TimeoutError(), "timeout", True),
+        (aiohttp.ClientPayloadError(), "cut", True),
+        (aiohttp.ServerDisconnectedError(), "disconnected", True),
+        (ConnectionResetError(), "disconnected", True),
+        (OSError(), "disconnected", True),
+    ],
+)
+def test_what_breaks_on_the_way_says_whether_the_request_may_have_arrived(
+    problem: BaseException, code: str, sent: bool
+) -> None:
+    made = failures.transport(problem, PEER)
+    assert isinstance(made, Temporary)
+    assert (made.code, made.sent) == (code, sent)
+
+
+async def test_a_wait_that_a_provider_asks_for_holds_back_its_other_calls_and_a_plain_failure_does_not(
+    bench: Bench,
+) -> None:
+    rules = [
+        {"when": {"says": "plain"}, "fail": {"kind": "server-error"}},
+        {"when": {"says": "wait"}, "fail": {"kind": "overloaded", "retry": 3600}},
+        {"reply": {"text": "x"}},
+    ]
+    limiter = Limiter()
+    model = bench.model(await bench.server({"rules": rules}), limiter=limiter)
+    with pytest.raises(Temporary):
+        await model.answer(asked("plain"), lambda delta: None)
+    await model.answer(asked("hello"), lambda delta: None)
+    with pytest.raises(Temporary):
+        await model.answer(asked("wait"), lambda delta: None)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await model.answer(asked("hello"), lambda delta: None)
+    assert limiter.waiting == 0
+
+
+async def test_tokens_of_a_call_that_was_refused_are_given_back_and_of_one_cut_are_not(bench: Bench) -> None:
+    rules = [
+        {"when": {"says": "no"}, "fail": {"kind": "bad-request"}},
+        {"when": {"says": "cut"}, "fail": {"kind": "cut"}, "reply": {"text": "a b c"}},
+        {"reply": {"text": "x", "usage": {"input": 1, "output": 1}}},
+    ]
+    request = {"max_output": 900}
+    model = bench.model(await bench.server({"rules": rules}), limiter=Limiter(tokens_per_minute=2000))
+    for words in ("no", "hello", "no", "hello", "cut"):
+        try:
+            async with asyncio.timeout(5):
+                await model.answer(asked(words, **request), lambda delta: None)
+        except AgentHostError:
+            pass
+    await model.answer(asked("hello", **request), lambda delta: None)  # half of the minute's worth is left
+    with pytest.raises(AgentHostError):
+        await model.answer(asked("cut", **request), lambda delta: None)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await model.answer(asked("hello", **request), lambda delta: None)

@@ -16,6 +16,7 @@ from agenthost.models.openai.names import wire_name
 from agenthost.models.openai.responses import ResponsesWire
 from agenthost.models.openai.schema import permits_strict
 from agenthost.models.openai.sse import Event
+from agenthost.models.openai.wire import BadAnswer
 from agenthost.testing.models import PICTURE, PICTURE_PART, asked
 from agenthost.testing.openai_server import record
 from tests.models.conftest import Bench
@@ -351,3 +352,13 @@ def test_a_response_cut_at_its_length_or_filtered_is_an_answer() -> None:
 def test_a_message_without_words_is_an_answer() -> None:
     answer, _ = responses({"type": "response.completed", "response": {"output": [{"type": "message"}]}})
     assert (answer.parts, answer.stop) == ((), "end")
+
+
+def test_a_promise_of_calls_without_any_is_no_answer() -> None:
+    with pytest.raises(BadAnswer, match="holds no message"):
+        chat(delta("tool_calls"))
+
+
+def test_a_call_without_a_name_is_no_answer() -> None:
+    with pytest.raises(BadAnswer, match="without naming it"):
+        chat(delta("tool_calls", tool_calls=[{"index": 0, "id": "a"}]))

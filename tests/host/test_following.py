@@ -204,7 +204,7 @@ async def test_a_held_child_ends_the_following_only_once_nothing_else_goes_on(wo
     assert [item.task for item in got].count("r.c2") == 7
 
 
-async def test_a_tree_is_read_by_its_index_however_many_tasks_there_are(tmp_path: Path) -> None:
+def test_a_tree_is_read_by_its_index_however_many_tasks_there_are(tmp_path: Path) -> None:
     from agenthost.core.ports import Filter
     from agenthost.stores.sqlite.connection import open_database
     from agenthost.stores.sqlite.reads import listing

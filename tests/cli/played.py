@@ -43,7 +43,7 @@ async def main(what: str, own: bool) -> int:
     screen = Screen()
     code, view = await follow(Reached(host, own), screen, ROOT)
     if code is None:
-        code = await summarise(host, screen, view)
+        code = await summarise(Reached(host, own), screen, view)
     for text in host.said:
         screen.line(f"replied: {text}")
     for reason in host.cancelled:

@@ -115,7 +115,7 @@ async def _finish(host: Reached, door: Door, screen: Screen, task: str, out: str
     code, view = await follow(host, screen, task)
     if code is not None:
         return code
-    code = await summarise(host.api, screen, view)
+    code = await summarise(host, screen, view)
     place = Path(out) if out else door.home / "demo" / task
     written = await folder.write_out(host.api, place, await host.api.artifacts(task))
     trace = place.parent / f"{task}.zip"

@@ -68,7 +68,7 @@ async def finish(host: Reached, screen: Screen, task: str, before: dict[str, str
     code, view = await follow(host, screen, task)
     if code is not None:
         return code
-    code = await summarise(host.api, screen, view)
+    code = await summarise(host, screen, view)
     if not args.workspace:
         return code
     return await offer(host.api, screen, view, Path(args.workspace), before, args.yes) or code

@@ -7,11 +7,13 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from agenthost.cli.connect import Reached
 from agenthost.cli.render.story import WIDEST, Barred, Glyphs
 from agenthost.cli.render.view import View
 from agenthost.cli.render.words import clean, count, duration, model_name, money, size
 from agenthost.cli.screen import Screen
 from agenthost.core.api import Artifact, HostApi, TaskDetail
+from agenthost.core.errors import HostUnreachable
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import DataPart, FilePart, Part, TextPart
 from agenthost.core.ports import LedgerEntry
@@ -65,8 +67,18 @@ def part_text(part: Part) -> str:
             return f"{part.name or part.digest} ({part.media_type}, {size(part.size)})"
 
 
-async def summarise(api: HostApi, screen: Screen, view: View) -> int:
+async def summarise(host: Reached, screen: Screen, view: View) -> int:
     """Tell how the followed task ended; the exit code."""
+    try:
+        return await _summarise(host.api, screen, view)
+    except HostUnreachable:
+        # It may have ended together with its command, as soon as the task had.
+        if not await host.renew():
+            raise
+    return await _summarise(host.api, screen, view)
+
+
+async def _summarise(api: HostApi, screen: Screen, view: View) -> int:
     detail = await api.task(view.root)
     artifacts = await api.artifacts(view.root)
     if view.changes:

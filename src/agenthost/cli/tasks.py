@@ -84,7 +84,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
                 screen.hint(f"no host is running; it goes on with: agenthost tasks follow {args.task}")
             return code
         code, view = await follow(host, screen, args.task)
-        return await summarise(host.api, screen, view) if code is None else code
+        return await summarise(host, screen, view) if code is None else code
 
 
 async def _list(args: Namespace, api: HostApi, screen: Screen) -> int:

@@ -16,7 +16,7 @@ from agenthost.core.commands import Verdict
 from agenthost.core.events import Created, Event, Finished, Noted, Recorded
 from agenthost.core.models import Delta
 from agenthost.core.parts import text_message
-from agenthost.core.ports import Append, NewTask
+from agenthost.core.ports import Append, NewTask, StoredEvent
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.engine import bus as bus_module
 from agenthost.engine.bus import Bus
@@ -31,7 +31,8 @@ from tests.host.conftest import ECHO, PAIR, PLAYS, Opens, followed
 class World:
     """A store and a bus with one writer, as the engine's owners write: commit first, then tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, young: bool = False) -> None:
+        self.young = young
         self.store = MemoryStore()
         self.bus = Bus()
         self.codec = Codec(MemoryBlobs(), lambda body: body)
@@ -48,6 +49,8 @@ class World:
         event = Recorded(task, 1, self.at, Created(spec))
         await self.store.create(NewTask(row, (await self.codec.encode([event]))[0]))
         self.seq[task] = 1
+        if self.young and not parent:
+            self.bus.begin(task)
         self.bus.committed([event])
 
     async def add(self, task: str, *events: Event) -> None:
@@ -97,16 +100,21 @@ async def slow(world: World, chance: random.Random, after: dict[str, int], got: 
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=some.integers(0, 2**32), waiting=some.sampled_from([2, 7, 4096]), head=some.integers(0, 20))
+@given(
+    seed=some.integers(0, 2**32),
+    waiting=some.sampled_from([2, 7, 4096]),
+    head=some.integers(0, 20),
+    young=some.booleans(),
+)
 def test_every_follower_sees_every_event_once_and_in_order(
-    seed: int, waiting: int, head: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, waiting: int, head: int, young: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Followers from the start, from a point on, and one that stopped and came again, some of them too slow."""
     monkeypatch.setattr(bus_module, "MOST_WAITING", waiting)
 
     async def run() -> None:
         chance = random.Random(seed)
-        world = World()
+        world = World(young)
         await world.store.open()
         await world.create("r")
         await write_head(world, head)
@@ -202,6 +210,34 @@ async def test_a_held_child_ends_the_following_only_once_nothing_else_goes_on(wo
         group.create_task(hear())
         group.create_task(work())
     assert [item.task for item in got].count("r.c2") == 7
+
+
+async def test_who_follows_a_young_task_from_its_start_needs_no_journal_until_it_is_held(world: World) -> None:
+    world.young = True
+    await world.create("r")
+    await world.add("r", Noted("on"))
+    reads = 0
+    events = world.store.events
+
+    async def counted(task: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
+        nonlocal reads
+        reads += 1
+        return await events(task, after, limit)
+
+    world.store.events = counted
+    items = follow(world.engine, world.store, "r", None, True)
+    told = [await anext(items), await anext(items)]
+    assert [item.seq for item in told if isinstance(item, Recorded)] == [1, 2] and reads == 0
+    await world.store.hold("r", "dead-letter", "a fault")
+    world.bus.look_again("r")
+    assert [item async for item in items] == [] and reads == 1 and world.bus.young("r") is None
+
+
+async def test_a_task_that_has_told_much_is_no_longer_remembered(world: World) -> None:
+    world.young = True
+    await world.create("r")
+    await write_head(world, bus_module.YOUNG)
+    assert world.bus.young("r") is None
 
 
 def test_a_tree_is_read_by_its_index_however_many_tasks_there_are(tmp_path: Path) -> None:

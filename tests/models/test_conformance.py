@@ -44,14 +44,14 @@ class TestOpenAI(ModelSuite):
     async def connect(self, bench: Bench, wire: Literal["chat", "responses"], stream: bool) -> AsyncIterator[Connect]:
         yield lambda playbook: Later(bench, playbook, wire=wire, stream=stream)
 
-    async def test_a_streamed_answer_is_told_word_by_word(
+    async def test_a_streamed_answer_is_told_in_pieces_that_make_it_whole(
         self, bench: Bench, wire: Literal["chat", "responses"], stream: bool
     ) -> None:
         reply = {"text": "one two three", "reasoning": "hm", "calls": [{"tool": "add", "arguments": {}}]}
         model = bench.model(await bench.server({"rules": [{"reply": reply}]}), wire=wire, stream=stream)
         told: list[Delta] = []
         answer = await model.answer(ModelRequest("m", "", ()), told.append)
-        words = [delta.text for delta in told if delta.text]
-        assert words == (["one ", "two ", "three"] if stream else [])
-        assert [delta.reasoning for delta in told if delta.reasoning] == (["hm"] if stream else [])
+        # How many words a piece has depends on what the network brought at once.
+        assert "".join(delta.text for delta in told) == ("one two three" if stream else "")
+        assert "".join(delta.reasoning for delta in told) == ("hm" if stream else "")
         assert [delta.call for delta in told if delta.call] == (list(answer.calls) if stream else [])

@@ -251,7 +251,7 @@ def chat(*chunks: dict[str, Any] | str) -> tuple[ModelAnswer, list[Delta]]:
     told: list[Delta] = []
     reader = ChatWire().reader(told.append, {})
     for chunk in chunks:
-        reader.feed(Event(b"", chunk.encode() if isinstance(chunk, str) else msgspec.json.encode(chunk)))
+        reader.feed([Event(b"", chunk.encode() if isinstance(chunk, str) else msgspec.json.encode(chunk))])
     return reader.answer(), told
 
 
@@ -322,7 +322,7 @@ def responses(*events: dict[str, Any]) -> tuple[ModelAnswer, list[Delta]]:
     told: list[Delta] = []
     reader = ResponsesWire().reader(told.append, {})
     for event in events:
-        reader.feed(Event(b"", msgspec.json.encode(event)))
+        reader.feed([Event(b"", msgspec.json.encode(event))])
     return reader.answer(), told
 
 

@@ -517,4 +517,4 @@ def test_rows_are_cut_into_pieces_that_are_kept_prepared(count: int) -> None:
     rows = [(number,) for number in range(count)]
     cut = list(pieces(rows))
     assert [row for piece in cut for row in piece] == rows
-    assert {len(piece) for piece in cut} <= {1, 4, 16, 64}
+    assert {len(piece) for piece in cut} <= {1, 2, 4, 8, 16, 32, 64}

@@ -12,6 +12,9 @@ from agenthost.core.models import Delta
 MOST_WAITING = 4096
 """Items that wait for a slow follower before it has to read the journal again."""
 
+YOUNG = 16
+"""Events of a new tree that are remembered, so that whoever follows it from the start needs no journal."""
+
 
 class Follower:
     """One who follows a task's tree. What doesn't fit is dropped and `missed` says so."""
@@ -44,6 +47,19 @@ class Bus:
 
     def __init__(self) -> None:
         self._followers: dict[str, list[Follower]] = {}
+        self._young: dict[str, list[Recorded]] = {}
+
+    def begin(self, task: str) -> None:
+        """A root task is about to be told of from its first event on."""
+        self._young[task] = []
+
+    def young(self, task: str) -> list[Recorded] | None:
+        """Everything that happened in the tree of a root task, None where it is too much to remember."""
+        return self._young.get(task)
+
+    def forget(self, task: str) -> None:
+        """Nothing is told of a task any more, or not in the order of its journal: followers read that."""
+        self._young.pop(task, None)
 
     def follow(self, task: str) -> Follower:
         follower = Follower()
@@ -59,10 +75,17 @@ class Bus:
 
     def committed(self, events: Sequence[Recorded]) -> None:
         """Events that are in the journal now."""
-        if self._followers and events:
-            for follower in self._followers.get(root_id(events[0].task), ()):
-                for event in events:
-                    follower.put(event)
+        if not events:
+            return
+        root = root_id(events[0].task)
+        young = self._young.get(root)
+        if young is not None:
+            young.extend(events)
+            if len(young) > YOUNG:
+                self.forget(root)
+        for follower in self._followers.get(root, ()):
+            for event in events:
+                follower.put(event)
 
     def delta(self, task: str, command: str, attempt: int, delta: Delta) -> None:
         """A provisional piece of an answer."""
@@ -72,6 +95,7 @@ class Bus:
 
     def look_again(self, task: str) -> None:
         """Something changed that no event tells (a task was held): followers read the store again."""
+        self.forget(root_id(task))
         for follower in self._followers.get(root_id(task), ()):
             follower.miss()
 

@@ -114,8 +114,8 @@ class Engine:
 
     # --- tasks ------------------------------------------------------------------------------------
 
-    async def create(self, spec: TaskSpec, files: Mapping[str, str] | None = None) -> bool:
-        """Make a root task and work on it; False where it is there already. `files`: what its
+    async def create(self, spec: TaskSpec, files: Mapping[str, str] | None = None) -> TaskRow | None:
+        """Make a root task and work on it; its row, None where it is there already. `files`: what its
         workspace begins with, path to digest."""
         return await self.services.create(spec, files=files)
 

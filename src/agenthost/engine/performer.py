@@ -151,9 +151,7 @@ class Performer:
         self, task: Task, command: CallModel, request: ModelRequest, name: str, attempt: int
     ) -> tuple[tuple[Settlement, ...], Answered]:
         model = await self._parts.models.model(name)
-        wanted = request if request.model == name else msgspec.structs.replace(request, model=name)
-        key = f"{task.spec.id}/{command.id}/{attempt}"
-        wanted = msgspec.structs.replace(wanted, key=key)
+        wanted = msgspec.structs.replace(request, model=name, key=f"{task.spec.id}/{command.id}/{attempt}")
 
         def tell(delta: Delta) -> None:
             self._bus.delta(task.spec.id, command.id, attempt, delta)

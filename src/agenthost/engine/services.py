@@ -75,15 +75,17 @@ class Services:
 
     async def create(
         self, spec: TaskSpec, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
-    ) -> bool:
-        """Make a task that this engine owns, and have it worked on; False where it is there already."""
+    ) -> TaskRow | None:
+        """Make a task that this engine owns, and have it worked on; None where it is there already."""
         created = Recorded(spec.id, 1, self.parts.clock(), Created(spec))
         new = await children.new_task(created, spec, self.codec, self.owner)
         made = await self.parts.store.create(new, copies, files or {})
         if made:
+            if not spec.parent:
+                self.bus.begin(spec.id)
             self.committed([created], (), spec.name)
         self.submit(spec.id, (new.row, created) if made else None)
-        return made
+        return new.row if made else None
 
     def committed(self, events: Sequence[Recorded], sent: Sequence[InboxItem], name: str) -> None:
         """Events are in the journal: show them, and wake whoever got mail."""
@@ -143,6 +145,7 @@ class Services:
 
     def ended(self, task: str) -> None:
         """A task is no longer worked on: those who wait for its end go on."""
+        self.bus.forget(task)
         for waiting in self._ends.pop(task, ()):
             if not waiting.done():
                 waiting.set_result(None)

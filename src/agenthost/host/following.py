@@ -16,6 +16,9 @@ from agenthost.engine.engine import Engine
 
 PAGE = 500
 
+Live = Recorded | LiveDelta
+_encode = msgspec.json.Encoder().encode
+
 
 def within(task: str, id: str, tree: bool) -> bool:
     """Whether `id` is the task, or one below it."""
@@ -50,7 +53,7 @@ async def follow(
     after: dict[str, int] | None,
     tree: bool,
     redact: Callable[[bytes], bytes] = lambda body: body,
-) -> AsyncIterator[Recorded | LiveDelta]:
+) -> AsyncIterator[Live]:
     """Events and deltas of a task's tree until the task has ended, or nothing in it goes on because of a hold.
 
     What comes live is shown as the journal has it: without secrets.
@@ -59,31 +62,42 @@ async def follow(
     follower = engine.services.bus.follow(task)
     failed: AgentHostError | None = None
     try:
+        held = False
+        young = engine.services.bus.young(task)
+        if young is not None:
+            # Nothing of it was forgotten and nothing is held: what was told is all there is, and the rest comes.
+            follower.items.extend(young)
         while True:
-            events, unread = await _from_journal(engine, store, task, seen, tree)
-            for recorded in events:
-                yield recorded
-            failed = unread or failed
-            # Read after the journal: an end that is committed later comes to the follower.
-            rows = await tree_of(store, task) if tree else [await the_row(store, task)]
-            if rows[0].seq <= seen.get(task, 0) and _over(rows):
-                if failed is not None and rows[0].state not in FINAL:
-                    raise failed
-                return
-            held = any(row.hold for row in rows)
-            async for item in _live(follower, task, seen, tree, held):
-                yield without_secrets(item, redact)
-                if isinstance(item, Recorded) and item.task == task and isinstance(item.event, Finished):
+            if young is None:
+                events, unread = await _from_journal(engine, store, task, seen, tree)
+                for recorded in events:
+                    yield recorded
+                failed = unread or failed
+                # Read after the journal: an end that is committed later comes to the follower.
+                rows = await tree_of(store, task) if tree else [await the_row(store, task)]
+                if rows[0].seq <= seen.get(task, 0) and _over(rows):
+                    if failed is not None and rows[0].state not in FINAL:
+                        raise failed
                     return
+                held = any(row.hold for row in rows)
+            young = None
+            while (items := await _live(follower, task, seen, tree, held)) is not None:
+                for item in _without_secrets(items, redact):
+                    yield item
+                    if isinstance(item, Recorded) and item.task == task and isinstance(item.event, Finished):
+                        return
     finally:
         engine.services.bus.leave(task, follower)
 
 
-def without_secrets(item: Recorded | LiveDelta, redact: Callable[[bytes], bytes]) -> Recorded | LiveDelta:
-    """An event or a delta with known secrets taken out; itself where there are none in it."""
-    body = msgspec.json.encode(item)
-    clean = redact(body)
-    return item if clean == body else msgspec.json.decode(clean, type=type(item))
+def _without_secrets(items: list[Live], redact: Callable[[bytes], bytes]) -> list[Live]:
+    """Events and deltas with known secrets taken out; themselves where there are none in them."""
+    body = _encode(items)
+    return items if redact(body) == body else [_clean(item, redact) for item in items]
+
+
+def _clean(item: Live, redact: Callable[[bytes], bytes]) -> Live:
+    return msgspec.json.decode(redact(_encode(item)), type=type(item))
 
 
 def _over(rows: list[TaskRow]) -> bool:
@@ -95,34 +109,39 @@ def _over(rows: list[TaskRow]) -> bool:
     return all(row.hold for row in going if row.id not in parents)
 
 
-async def _live(
-    follower: Follower, task: str, seen: dict[str, int], tree: bool, held: bool
-) -> AsyncIterator[Recorded | LiveDelta]:
-    """What comes, until something was missed or doesn't follow what was seen: then the journal is read.
+async def _live(follower: Follower, task: str, seen: dict[str, int], tree: bool, held: bool) -> list[Live] | None:
+    """What has come, once there is something; None where the journal is to be read first.
 
     `held`: something in the tree is held, so that each end may be the last thing that happens.
     """
     while True:
-        while follower.items and not follower.missed:
-            item = follower.items.popleft()
-            if not within(task, item.task, tree):
-                continue
-            if isinstance(item, LiveDelta):
-                yield item
-                continue
+        found = _taken(follower, task, seen, tree, held)
+        if found:
+            return found
+        if follower.missed:
+            follower.missed = False
+            return None
+        await follower.wait()
+
+
+def _taken(follower: Follower, task: str, seen: dict[str, int], tree: bool, held: bool) -> list[Live]:
+    """What is there, up to where something was missed or doesn't follow what was seen."""
+    found: list[Live] = []
+    while follower.items and not follower.missed:
+        item = follower.items.popleft()
+        if not within(task, item.task, tree):
+            continue
+        if isinstance(item, Recorded):
             last = seen.get(item.task, 0)
             if item.seq <= last:
                 continue
             if item.seq > last + 1:
-                return
+                follower.missed = True
+                break
             seen[item.task] = item.seq
-            yield item
-            if held and isinstance(item.event, Finished):
-                return
-        if follower.missed:
-            follower.missed = False
-            return
-        await follower.wait()
+            follower.missed = held and isinstance(item.event, Finished)
+        found.append(item)
+    return found
 
 
 async def _from_journal(

@@ -183,9 +183,9 @@ class Host:
             await self._need_files(given.files)
             await self._start_working()
             made = await self.engine.create(spec, order.workspace)
+            if made is not None:
+                return made
             row = await self._row(id)
-            if made:
-                return row
         await self._need_same(order, row)
         return row
 

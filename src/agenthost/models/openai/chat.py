@@ -5,13 +5,13 @@ Source: OpenAI's API reference, "Chat Completions" (objects `chat.completion` an
 `reasoning` (Ollama, OpenRouter).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.models import Delta, ModelAnswer, ModelRequest, Usage
+from agenthost.core.models import ModelAnswer, ModelRequest, Usage
 from agenthost.core.tools import ToolCall
 from agenthost.models.openai.content import Picture, Piece, Said, Words
 from agenthost.models.openai.names import wire_name
@@ -22,6 +22,7 @@ from agenthost.models.openai.wire import (
     Refused,
     Shape,
     Tell,
+    Teller,
     arguments_of,
     error_of,
     own_call,
@@ -137,7 +138,7 @@ class ChatReader:
     """Puts the chunks of one streamed answer together."""
 
     def __init__(self, tell: Tell, names: dict[str, str]) -> None:
-        self._tell = tell
+        self._teller = Teller(tell)
         self._names = names
         self._text: list[str] = []
         self._refusal: list[str] = []
@@ -153,18 +154,23 @@ class ChatReader:
     def complete(self) -> bool:
         return bool(self._finish) or (self.closed and (bool(self._text) or bool(self._calls)))
 
-    def feed(self, event: Event) -> None:
-        if event.data == b"[DONE]":
-            self.closed = True
-            if not self.complete:
-                raise BadAnswer("the stream ended without a message" if self._choices else "it holds no choices")
-            return
-        body = _decoded(event.data)
-        if not body.choices:
-            self._note(body)
-            return
-        choice = body.choices[0]
-        self.take(body, choice.delta or choice.message or _Message(), choice.finish_reason)
+    def feed(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if event.data == b"[DONE]":
+                self._close()
+                continue
+            body = _decoded(event.data)
+            if body.choices:
+                choice = body.choices[0]
+                self.take(body, choice.delta or choice.message or _Message(), choice.finish_reason)
+            else:
+                self._note(body)
+        self._teller.flush()
+
+    def _close(self) -> None:
+        self.closed = True
+        if not self.complete:
+            raise BadAnswer("the stream ended without a message" if self._choices else "it holds no choices")
 
     def take(self, body: _Body, message: _Message, finish: str | None) -> None:
         """Take in one chunk, or the message of a whole answer."""
@@ -173,14 +179,14 @@ class ChatReader:
         text = _words(message.content)
         if text:
             self._text.append(text)
-            self._tell(Delta(text=text))
+            self._teller.words(text)
         reasoning = message.reasoning_content or message.reasoning
         if reasoning:
             self._thought = True
-            self._tell(Delta(reasoning=reasoning))
+            self._teller.words(reasoning, reasoning=True)
         if message.refusal:
             self._refusal.append(message.refusal)
-            self._tell(Delta(text=message.refusal))
+            self._teller.words(message.refusal)
         for call in message.tool_calls or ():
             self._gather(call)
         if finish:
@@ -197,7 +203,7 @@ class ChatReader:
         for call in calls:
             if not call.name:
                 raise BadAnswer("it calls a tool without naming it")
-            self._tell(Delta(call=call))
+            self._teller.call(call)
         return ModelAnswer(parts_of(text), tuple(calls), self._stop(bool(calls)), self._usage, self._model)
 
     def _note(self, body: _Body) -> None:

@@ -130,14 +130,13 @@ class OpenAIModel:
     async def _streamed(self, response: aiohttp.ClientResponse, reader: Reader) -> ModelAnswer:
         parser = Parser()
         async for chunk in response.content.iter_any():
-            for event in _events(parser, chunk):
-                reader.feed(event)
+            reader.feed(_events(parser, chunk))
             if reader.closed:
-                await _drain(response)
+                if not response.content.at_eof():
+                    await _drain(response)
                 return reader.answer()
-        for event in parser.close():
-            with suppress(BadAnswer):  # half an event is a cut, not nonsense
-                reader.feed(event)
+        with suppress(BadAnswer):  # half an event is a cut, not nonsense
+            reader.feed(parser.close())
         if not reader.complete:
             raise failures.cut(self._peer)
         return reader.answer()

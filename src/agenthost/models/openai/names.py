@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from agenthost.core.tools import ToolSpec
@@ -10,6 +11,7 @@ _LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 
 
+@lru_cache(1024)
 def wire_name(name: str) -> str:
     """`name` where it is legal, else a legal one that follows from it and is met by no other name."""
     if _LEGAL.fullmatch(name):

@@ -3,13 +3,13 @@
 Source: OpenAI's API reference, "Responses" (object `response`, "Streaming events").
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.models import Delta, ModelAnswer, ModelRequest, Usage
+from agenthost.core.models import ModelAnswer, ModelRequest, Usage
 from agenthost.core.tools import ToolCall
 from agenthost.models.openai.content import Picture, Piece, Said, Words
 from agenthost.models.openai.names import wire_name
@@ -21,6 +21,7 @@ from agenthost.models.openai.wire import (
     Refused,
     Shape,
     Tell,
+    Teller,
     arguments_of,
     error_of,
     own_call,
@@ -145,7 +146,7 @@ class ResponsesReader:
     """Takes the events of one streamed response."""
 
     def __init__(self, tell: Tell, names: dict[str, str]) -> None:
-        self._tell = tell
+        self._teller = Teller(tell)
         self._names = names
         self._items: dict[int, _Item] = {}
         self._last: _Response | None = None
@@ -156,7 +157,12 @@ class ResponsesReader:
 
     closed = complete
 
-    def feed(self, event: Event) -> None:
+    def feed(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._take(event)
+        self._teller.flush()
+
+    def _take(self, event: Event) -> None:
         if event.data == b"[DONE]":  # not of this API, but some servers close every stream with it
             if not self.complete:
                 raise BadAnswer("the stream ended without a response")
@@ -164,9 +170,9 @@ class ResponsesReader:
         decoded = _event(event.data)
         match decoded.type:
             case "response.output_text.delta" | "response.refusal.delta":
-                self._tell(Delta(text=str(decoded.delta or "")))
+                self._teller.words(str(decoded.delta or ""))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                self._tell(Delta(reasoning=str(decoded.delta or "")))
+                self._teller.words(str(decoded.delta or ""), reasoning=True)
             case "response.output_item.done":
                 self._item(decoded)
             case "response.completed" | "response.incomplete" | "response.failed":
@@ -191,7 +197,7 @@ class ResponsesReader:
         number = len(self._items) if event.output_index is None else event.output_index
         self._items[number] = event.item
         if event.item.type == "function_call":
-            self._tell(Delta(call=own_call(_call(event.item, number), self._names)))
+            self._teller.call(own_call(_call(event.item, number), self._names))
 
     def _end(self, event: _Event) -> None:
         response = event.response

@@ -52,6 +52,12 @@ class Parser:
         return self._lines(rest + b"\n\n")
 
     def _lines(self, complete: bytes) -> list[Event]:
+        # Nearly every stream is of one line of data an event, whole events at a time.
+        *blocks, rest = complete.split(b"\n\n")
+        if not (rest or self._data or self._type or b"\r" in complete):
+            plain = [Event(b"", block[6:]) for block in blocks if block.startswith(b"data: ") and b"\n" not in block]
+            if len(plain) == len(blocks):
+                return plain
         events: list[Event] = []
         for line in complete.splitlines():
             if not line:

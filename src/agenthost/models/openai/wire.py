@@ -1,6 +1,6 @@
 """What both wires share: their settings, the shape of a reader, and what a reader may find wrong."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -46,6 +46,36 @@ class Refused(Exception):
         self.error = error
 
 
+class Teller:
+    """Tells the pieces of an answer. Words that came together are told together: `flush` ends what came."""
+
+    __slots__ = ("_reasoning", "_tell", "_words")
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._words: list[str] = []
+        self._reasoning = False
+
+    def words(self, text: str, reasoning: bool = False) -> None:
+        """Words of the answer, or of the thinking before it."""
+        if reasoning is not self._reasoning:
+            self.flush()
+            self._reasoning = reasoning
+        self._words.append(text)
+
+    def call(self, call: ToolCall) -> None:
+        """A whole call of a tool."""
+        self.flush()
+        self._tell(Delta(call=call))
+
+    def flush(self) -> None:
+        """Tell what came so far."""
+        if self._words:
+            text = "".join(self._words)
+            self._words.clear()
+            self._tell(Delta(reasoning=text) if self._reasoning else Delta(text=text))
+
+
 class Reader(Protocol):
     """Takes the events of one stream and makes an answer of them, telling pieces as they come."""
 
@@ -59,8 +89,8 @@ class Reader(Protocol):
         """Whether the server said that nothing more will come."""
         ...
 
-    def feed(self, event: Event) -> None:
-        """Raises BadAnswer or Refused."""
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take what came at once. Raises BadAnswer or Refused."""
         ...
 
     def answer(self) -> ModelAnswer:

@@ -2,7 +2,8 @@
 -- as often as there are rows, so that a whole group costs one step of one statement.
 
 -- name: create_task
-INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO tasks VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+RETURNING id
 
 -- name: copy_files
 INSERT OR REPLACE INTO files (workspace, path, digest) SELECT ?2, path, digest FROM files WHERE workspace = ?1

@@ -8,7 +8,7 @@ from importlib import resources
 from itertools import chain
 from typing import Any
 
-_SIZES = (64, 16, 4, 1)
+_SIZES = (64, 32, 16, 8, 4, 2, 1)
 _MANY = re.compile(r"/\* many \*/ (\([^)]*\))")
 
 Row = tuple[Any, ...]
@@ -25,7 +25,7 @@ def load() -> dict[str, str]:
 class Statements:
     """The statements, each written once so that sqlite3 keeps it prepared.
 
-    A form for many rows exists in a few sizes: 70 rows are one statement of 64, one of 4 and two of 1.
+    A form for many rows exists in a few sizes: 70 rows are one statement of 64, one of 4 and one of 2.
     One statement is one step, and so hands the interpreter's lock over once and not once a row.
     """
 

@@ -1,7 +1,7 @@
 """The SQLite store: one file, one thread that writes in groups, one that reads."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from agenthost.stores.sqlite.appends import append_all
 from agenthost.stores.sqlite.connection import connect, meaning, of_the_disk, open_database
 from agenthost.stores.sqlite.lane import Lane
 from agenthost.stores.sqlite.statements import Statements
+from agenthost.stores.sqlite.writes import Creation, create_all
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of `writes` or `reads`, and its arguments after connection and statements."""
+
+Job = Append | Creation | Call
 
 
 class SQLiteStore:
@@ -34,14 +37,14 @@ class SQLiteStore:
         self._statements: Statements | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
-        self._writing: Lane[Append | Call] | None = None
+        self._writing: Lane[Job] | None = None
         self._reading: Lane[Call] | None = None
 
     async def open(self) -> None:
         """Open the file, making or migrating it. Raises BadInput, StoreDamaged or NewerVersion."""
         if self._writing:
             return
-        writing: Lane[Append | Call] = Lane("agenthost-store-writer", self._write_group)
+        writing: Lane[Job] = Lane("agenthost-store-writer", self._write_group)
         reading: Lane[Call] = Lane("agenthost-store-reader", self._read_group)
         try:
             await writing.call(self._open_writer)
@@ -65,7 +68,7 @@ class SQLiteStore:
     async def create(
         self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
     ) -> bool:
-        return await self._write(writes.create, new, copies, files or {})
+        return await self._lane(self._writing).ask(Creation(new, copies, files or {}))
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
         return await self._write(writes.claim, task, owner, now)
@@ -163,7 +166,7 @@ class SQLiteStore:
             self._reader.close()
             self._reader = None
 
-    def _write_group(self, jobs: list[Append | Call]) -> list[Any]:
+    def _write_group(self, jobs: list[Job]) -> list[Any]:
         """Commit a group of jobs. Where the group fails for one of them, each gets a transaction of its own."""
         connection, statements = self._writer, self._statements
         assert connection and statements
@@ -195,26 +198,30 @@ class SQLiteStore:
         return outcomes
 
 
-def _together(connection: sqlite3.Connection, statements: Statements, jobs: list[Append | Call]) -> list[Any]:
+def _together(connection: sqlite3.Connection, statements: Statements, jobs: list[Job]) -> list[Any]:
     """Do jobs within the open transaction. They were asked for at the same time, so that their order is free:
-    steps come last, all together."""
+    new tasks come first and steps last, all together."""
     outcomes: list[Any] = [None] * len(jobs)
-    steps: list[Append] = []
-    places: list[int] = []
+    creations = {place: job for place, job in enumerate(jobs) if isinstance(job, Creation)}
+    if creations:
+        outcomes = _placed(outcomes, creations, create_all(connection, statements, [*creations.values()]))
     for place, job in enumerate(jobs):
-        if isinstance(job, Append):
-            steps.append(job)
-            places.append(place)
-            continue
-        function, arguments = job
-        try:
-            outcomes[place] = function(connection, statements, *arguments)
-        except AgentHostError as error:
-            # Raised before anything of the job was written.
-            outcomes[place] = error
+        if isinstance(job, tuple):
+            function, arguments = job
+            try:
+                outcomes[place] = function(connection, statements, *arguments)
+            except AgentHostError as error:
+                # Raised before anything of the job was written.
+                outcomes[place] = error
+    steps = {place: job for place, job in enumerate(jobs) if isinstance(job, Append)}
     if steps:
-        for place, outcome in zip(places, append_all(connection, statements, steps), strict=True):
-            outcomes[place] = outcome
+        outcomes = _placed(outcomes, steps, append_all(connection, statements, [*steps.values()]))
+    return outcomes
+
+
+def _placed(outcomes: list[Any], places: Iterable[int], found: Sequence[Any]) -> list[Any]:
+    for place, outcome in zip(places, found, strict=True):
+        outcomes[place] = outcome
     return outcomes
 
 

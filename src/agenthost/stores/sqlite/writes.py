@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
@@ -14,29 +15,44 @@ from agenthost.stores.rules import not_claimed, unknown
 from agenthost.stores.sqlite.statements import Statements
 
 
-def create(
-    connection: sqlite3.Connection,
-    statements: Statements,
-    new: NewTask,
-    copies: Sequence[tuple[str, str]],
-    files: Mapping[str, str],
-) -> bool:
-    """Make a task with its first event, copies of file lists, and files of its own workspace."""
-    row, event = new.row, new.created
-    values: tuple[Any, ...] = msgspec.structs.astuple(
-        msgspec.structs.replace(row, root=row.root or root_id(row.id), seq=event.seq)
-    )
-    made = connection.execute(statements["create_task"], (*values, row.state in FINAL)).rowcount == 1
-    if made:
-        connection.execute(
-            statements.long("add_events", 1), (row.id, event.seq, event.at, event.kind, event.version, event.body)
-        )
-        if row.owner:
-            connection.execute(statements["know_owner"], (row.owner,))
-        for copied in copies:
-            connection.execute(statements["copy_files"], copied)
-        connection.executemany(statements["set_file"], [(row.id, path, digest) for path, digest in files.items()])
-    return made
+class Creation(Struct, frozen=True):
+    """A task to be made, file lists to copy for it (from, to), and the files that its own workspace begins with."""
+
+    new: NewTask
+    copies: Sequence[tuple[str, str]]
+    files: Mapping[str, str]
+
+
+def create_all(connection: sqlite3.Connection, statements: Statements, creations: list[Creation]) -> list[bool]:
+    """Make tasks with their first events; False for each that was there, whose rest is left out then."""
+    rows = [_task_row(creation.new) for creation in creations]
+    new = {id for (id,) in statements.read(connection, "create_task", rows)}
+    made: list[Creation] = []
+    outcomes: list[bool] = []
+    for creation in creations:
+        id = creation.new.row.id
+        outcomes.append(id in new)
+        if id in new:
+            # Asked for twice at once, it is made by the first.
+            new.discard(id)
+            made.append(creation)
+    events = [(creation.new.row.id, creation.new.created) for creation in made]
+    values = [(id, event.seq, event.at, event.kind, event.version, event.body) for id, event in events]
+    statements.write(connection, "add_events", values)
+    for owner in {creation.new.row.owner for creation in made} - {""}:
+        connection.execute(statements["know_owner"], (owner,))
+    for creation in made:
+        if creation.copies:
+            connection.executemany(statements["copy_files"], creation.copies)
+        if creation.files:
+            own = [(creation.new.row.id, path, digest) for path, digest in creation.files.items()]
+            connection.executemany(statements["set_file"], own)
+    return outcomes
+
+
+def _task_row(new: NewTask) -> tuple[Any, ...]:
+    row = msgspec.structs.replace(new.row, root=new.row.root or root_id(new.row.id), seq=new.created.seq)
+    return (*msgspec.structs.astuple(row), row.state in FINAL)
 
 
 def claim(connection: sqlite3.Connection, statements: Statements, task: str, owner: str, now: float) -> TaskRow:

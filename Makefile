@@ -36,7 +36,7 @@ crash: install ## At least 200 random kills of real processes
 	@$(BIN)/python -m pytest tests/crash -n 0 --crashes 200 -s
 
 coverage: install ## Branch coverage of the heart
-	@$(BIN)/python -m pytest -n auto --cov=agenthost.core --cov=agenthost.programs --cov=agenthost.engine --cov-branch --cov-report=term-missing:skip-covered
+	@$(BIN)/python -m pytest -n auto --cov=agenthost.core --cov=agenthost.programs --cov=agenthost.engine --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=97
 
 mutation: install ## Mutation testing of lifecycle, crash rule and budgets
 	@bash scripts/mutation.sh

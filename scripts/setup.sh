@@ -6,6 +6,12 @@ python=${1:-python3}
 
 say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
 
+stop() { echo "agenthost: $*" >&2; exit 2; }
+
+command -v "$python" >/dev/null || stop "there is no '$python'. Run: sudo apt-get install python3, or: make install PYTHON=/path/to/python3"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+  stop "$("$python" --version) is too old: AgentHost needs 3.11 or newer. Run: make install PYTHON=/path/to/python3.11"
+
 find_uv() {
   command -v uv 2>/dev/null && return
   # A folder of its own: Debian's pip refuses to touch the system's packages, and venv may be missing.
@@ -24,14 +30,14 @@ find_uv() {
       apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >&2
       "$python" -m venv "$home" && "$home/bin/python" -m pip install -q --disable-pip-version-check uv >&2
     else
-      echo "AgentHost needs uv, and this Python has neither venv nor pip. Run: sudo apt-get install python3-venv" >&2
-      exit 2
+      stop "uv is missing, and this Python has neither venv nor pip. Run: sudo apt-get install python3-venv"
     fi
   fi
   find "$home" -name uv -type f -perm -u+x | head -n 1
 }
 
-uv=$(find_uv)
+uv=$(find_uv) || exit 2
+[ -n "$uv" ] || stop "uv could not be installed (see above). Install it as https://docs.astral.sh/uv says, then run make again"
 say "setting up the locked environment in .venv"
 unset VIRTUAL_ENV
 # The machine's own certificates, where it has them: a company's proxy may sign with one that uv doesn't bring.

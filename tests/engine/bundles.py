@@ -18,6 +18,9 @@ from agenthost.programs.base import BaseState, awaits, shared_commands, track
 from agenthost.stores.memory import MemoryStore
 from agenthost.testing.world import PlayedScripts, World, says
 
+PATIENCE = 100_000
+"""How often a test looks before it gives up: a thousand seconds of a fast loop's clock."""
+
 SPECS = {
     "look": ToolSpec("look", "", read_only=True),
     "put": ToolSpec("put", "", idempotent=True),
@@ -93,22 +96,24 @@ def plan(*answers: Any, last: str = "done") -> Callable[[ModelRequest], Any]:
 
 async def ended(world: World, *tasks: str, store: MemoryStore | None = None) -> dict[str, Finished]:
     """Wait until tasks have ended; how."""
-    while True:
+    for _ in range(PATIENCE):
         found = {recorded.task: recorded.event for recorded in world.recorded if isinstance(recorded.event, Finished)}
         if all(task in found for task in tasks):
             return found
         await asyncio.sleep(0.01)
+    raise TimeoutError(f"of {tasks} only {sorted(found)} have ended; the log: {world.log.lines[-3:]}")
 
 
 async def until(condition: Callable[[], Any]) -> Any:
     """Wait until something is true; what it was."""
-    while True:
+    for _ in range(PATIENCE):
         value = condition()
         if isinstance(value, Awaitable):
             value = await value
         if value:
             return value
         await asyncio.sleep(0.01)
+    raise TimeoutError("it never came true")
 
 
 async def world_of(*agents: PinnedAgent, flows: dict[str, dict[str, Any]] | None = None) -> World:

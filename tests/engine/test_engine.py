@@ -791,6 +791,36 @@ def test_copies_are_merged_and_what_both_changed_is_named_also_when_both_end_at_
     fast(go())
 
 
+def test_a_workspace_that_was_in_use_before_holds_what_copies_brought_at_its_next_use() -> None:
+    async def go() -> None:
+        steps = [{"id": "first", "command": "first"}, *TWO["steps"]]
+        world = await world_of(agent("a", tools=("write",)), flows={"w": {**TWO, "steps": steps}})
+        world.programs.counts["w/coder"] = 2
+        world.models.players["m"] = plan(says("", ("write", {})))
+        seen: list[list[str]] = []
+
+        def shell(line: str, content: dict[str, bytes]) -> int:
+            seen.append(sorted(content))
+            content[line] = b"x"
+            return 0
+
+        async def writes(arguments: Any, context: Any) -> str:
+            await context.workspace.write(context.task[-1], b"mine")
+            return "wrote"
+
+        world.shell = shell
+        tools(world, write=writes)
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "w", "workflow"))
+        await verdict(world, engine, "t1")
+        assert seen == [[], ["0", "1", "first"]]
+        assert sorted(await world.store.files("t1")) == ["0", "1", "first", "see"]
+        await engine.close()
+
+    fast(go())
+
+
 # --- what comes from outside ------------------------------------------------------------------------
 
 

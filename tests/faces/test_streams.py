@@ -120,10 +120,16 @@ async def test_an_open_connection_alone_is_no_progress(tmp_path: Path, monkeypat
     monkeypatch.setattr("agenthost.client.following.asyncio.sleep", sleep)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: alive\n\n")
-        await writer.drain()
-        writer.close()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: alive\n\n"
+            )
+            await writer.drain()
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the follower was stopped while it was connecting
+        finally:
+            writer.close()
 
     async with (
         await asyncio.start_unix_server(connected, str(tmp_path / "host.sock")),

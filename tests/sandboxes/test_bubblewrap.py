@@ -190,7 +190,9 @@ def as_user(code: str, *before: str) -> str:
         assert done.returncode == 0, done.stderr
         return done.stdout
     finally:
-        shutil.rmtree(base, ignore_errors=True)
+        # A run may leave folders that even their owner can't read.
+        subprocess.run(["chmod", "-R", "u+rwX", str(base)], check=True)
+        shutil.rmtree(base)
 
 
 def _system_python() -> str:

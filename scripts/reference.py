@@ -1,0 +1,218 @@
+"""Writes docs/settings.md from the settings' structs, and the lifecycle in docs/architecture.md from its table.
+Run: python scripts/reference.py; with --check it only says what is stale."""
+
+import pathlib
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from agenthost.core.lifecycle import FINAL, LIFECYCLE
+from agenthost.core.media import FileLimits
+from agenthost.core.models import ModelCard
+from agenthost.host.settings import SandboxSettings, Settings, WorkSettings
+from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+
+DOCS = pathlib.Path(__file__).parent.parent / "docs"
+
+HEAD = """\
+# Settings
+
+This page is generated from the settings' structs by `scripts/reference.py`; a test fails when it is stale.
+
+Everything has a default that works: a host needs no settings. What you set stands in `agenthost.toml` in the home
+(`~/.local/share/agenthost` on Linux, or `AGENTHOST_HOME`, or `--home`). A key that doesn't exist, or a value that
+can't be used, is refused with its place. `agenthost doctor` says whether what is set works.
+
+```toml
+[models]
+default = "local:qwen3"             # what an agent with `model: default` gets
+
+[models.providers.local]            # any server that speaks OpenAI's API
+base-url = "http://127.0.0.1:9000/v1"
+concurrency = 2
+
+[models.names.cheap]                # an agent may say `model: cheap`
+model = "openai:gpt-5.4-mini"
+card = {input_price = 0.75, output_price = 4.5}
+
+[work]
+attempts = 4
+
+[files]
+size = 50_000_000
+```
+
+## The environment
+
+It is above the file; an option of the command is above both.
+
+| variable | meaning |
+| --- | --- |
+| `AGENTHOST_HOME` | the home: settings, journal, files, secrets, logs |
+| `AGENTHOST_MODEL` | what `default` means: a configured name, or provider:model |
+| `AGENTHOST_URL`, `AGENTHOST_TOKEN` | reach a host there, instead of the one of the home |
+| `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
+| `SSL_CERT_FILE` | certificates in place of the system's |
+| `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
+"""
+
+TABLES: dict[str, type[msgspec.Struct]] = {
+    "": Settings,
+    "models": ModelSettings,
+    "models.providers.NAME": ProviderSettings,
+    "models.names.NAME": NameSettings,
+    "models.names.NAME.card": ModelCard,
+    "work": WorkSettings,
+    "sandbox": SandboxSettings,
+    "files": FileLimits,
+}
+
+MEANINGS = {
+    "tools": "trusted Python tools of your own: a name, and the `module:attribute` that it stands for",
+    "models.default": "what `default` means where `AGENTHOST_MODEL` says nothing",
+    "models.cards-file": "a TOML file in place of the built-in table of windows and prices",
+    "models.providers.NAME.kind": "`openai`: speaks its API; `scripted`: plays a file of fixed replies",
+    "models.providers.NAME.base-url": "the API's address, up to and with `/v1`",
+    "models.providers.NAME.api-key": "the key itself; better is `agenthost secrets set` and `api-key-env`",
+    "models.providers.NAME.api-key-env": "the variable or stored secret that holds the key",
+    "models.providers.NAME.wire": "`chat` (Chat Completions) or `responses`; empty: `responses` for api.openai.com, else `chat`",
+    "models.providers.NAME.stream": "whether answers are streamed",
+    "models.providers.NAME.proxy": "a URL, `none`, or empty for the environment's",
+    "models.providers.NAME.ca-file": "PEM certificates that are trusted beside the system's",
+    "models.providers.NAME.connect-timeout": "seconds for a connection",
+    "models.providers.NAME.idle-timeout": "seconds for the first byte, and between any two",
+    "models.providers.NAME.output-field": "the field of Chat Completions for the most tokens of an answer; empty: found out",
+    "models.providers.NAME.headers": "sent with every request",
+    "models.providers.NAME.extra": "laid over the body of every request",
+    "models.providers.NAME.labels": "whether agent and purpose are sent along as headers",
+    "models.providers.NAME.requests-per-minute": "the most requests a minute, over all tasks",
+    "models.providers.NAME.tokens-per-minute": "the most tokens a minute, over all tasks",
+    "models.providers.NAME.concurrency": "the most calls at once, over all tasks",
+    "models.providers.NAME.playbook": "the file that a `scripted` provider plays",
+    "models.names.NAME.model": "what the name stands for: provider:model",
+    "models.names.NAME.extra": "laid over the body of its requests",
+    "models.names.NAME.card.name": "the model's name at its provider; follows from `model`",
+    "models.names.NAME.card.window": "tokens that fit into a request and its answer",
+    "models.names.NAME.card.max_output": "tokens of its longest answer",
+    "models.names.NAME.card.images": "whether it sees pictures",
+    "models.names.NAME.card.tools": "whether it calls tools",
+    "models.names.NAME.card.structured": "whether it takes a JSON Schema for its answer",
+    "models.names.NAME.card.input_price": "USD for a million tokens of input",
+    "models.names.NAME.card.output_price": "USD for a million tokens of output",
+    "models.names.NAME.card.cached_price": "USD for a million tokens of input that were cached",
+    "models.names.NAME.card.image_tokens": "the most tokens that one picture costs",
+    "work.attempts": "calls of one model before its next fallback",
+    "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
+    "work.backoff-most": "seconds: the largest bound of that wait",
+    "work.tasks": "root tasks that run at once; the rest waits",
+    "sandbox.kind": "`bubblewrap`, the only one so far",
+    "files.size": "bytes of a given file at most",
+    "files.pixels": "pixels of a given picture at most",
+    "files.side": "pixels of a picture's longer side at most",
+}
+
+
+def settings() -> str:
+    """The whole page of the settings."""
+    return HEAD + "".join(_table(place, kind) for place, kind in TABLES.items())
+
+
+def _table(place: str, kind: type[msgspec.Struct]) -> str:
+    rows = list(_rows(place, kind))
+    title = f"`[{place}]`" if place else "Outside of any table"
+    if place == "":
+        title = "`[tools]`"
+    return f"\n## {title}\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n" + "".join(rows)
+
+
+def _rows(place: str, kind: type[msgspec.Struct]) -> Iterator[str]:
+    for field in msgspec.structs.fields(kind):
+        path = f"{place}.{field.encode_name}".lstrip(".")
+        if path == "home" or any(below.split(".NAME")[0] == path or below == path for below in TABLES):
+            continue
+        if path not in MEANINGS:
+            raise SystemExit(f"the setting {path} has no meaning; say it in scripts/reference.py")
+        name = f"`{field.encode_name}`" if path != "tools" else "`NAME`"
+        if field.required and path != "models.names.NAME.card.name":
+            name = f"**{name}**"
+        yield f"| {name} | {_type(inspect.type_info(field.type))} | {_default(field)} | {MEANINGS[path]} |\n"
+
+
+def _type(kind: Any) -> str:
+    words = {
+        inspect.StrType: "text",
+        inspect.IntType: "whole number",
+        inspect.FloatType: "number",
+        inspect.BoolType: "true or false",
+        inspect.DictType: "table",
+        inspect.AnyType: "any",
+    }
+    if isinstance(kind, inspect.UnionType):
+        return " or ".join(_type(one) for one in kind.types if not isinstance(one, inspect.NoneType))
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(f"`{value}`" for value in kind.values if value)
+    return words[type(kind)]
+
+
+def _default(field: Any) -> str:
+    value = field.default
+    if value is msgspec.NODEFAULT or value is None or value == "":
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def lifecycle() -> str:
+    """The lifecycle as a diagram and a table."""
+    moves: dict[tuple[str, str], list[str]] = {}
+    for state, after in LIFECYCLE.items():
+        for trigger, target in after.items():
+            if state != target:
+                moves.setdefault((state, target), []).append(trigger)
+    arrows = "".join(f"    {_id(a)} --> {_id(b)}: {', '.join(words)}\n" for (a, b), words in moves.items())
+    ends = "".join(f"    {_id(state)} --> [*]\n" for state in LIFECYCLE if state in FINAL)
+    triggers = list(dict.fromkeys(trigger for after in LIFECYCLE.values() for trigger in after))
+    head = "| from | " + " | ".join(triggers) + " |\n| --- |" + " --- |" * len(triggers) + "\n"
+    rows = "".join(
+        f"| `{state}` | " + " | ".join(after.get(trigger, "") for trigger in triggers) + " |\n"
+        for state, after in LIFECYCLE.items()
+        if after
+    )
+    return f"```mermaid\nstateDiagram-v2\n    [*] --> submitted\n{arrows}{ends}```\n\n{head}{rows}"
+
+
+def _id(state: str) -> str:
+    return state.replace("-", "_")
+
+
+BETWEEN = re.compile(r"(<!-- lifecycle: [^\n]*-->\n)(.*?)(<!-- end of lifecycle -->)", re.DOTALL)
+
+
+def architecture() -> str:
+    """The page of the architecture with the lifecycle as it is."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    return BETWEEN.sub(lambda found: f"{found[1]}\n{lifecycle()}\n{found[3]}", page)
+
+
+PAGES = {"settings.md": settings, "architecture.md": architecture}
+
+
+def stale() -> list[str]:
+    """The pages that are not as they would be written now."""
+    return [name for name, page in PAGES.items() if _read(name) != page()]
+
+
+def _read(name: str) -> str:
+    file = DOCS / name
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(f"stale: {', '.join(stale())}; run: python scripts/reference.py" if stale() else 0)
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")

@@ -23,6 +23,8 @@ MAY_BLOCK: tuple[tuple[str, set[str]], ...] = (
     ("agenthost/stores/home.py", {"make_home", "acquire"}),
     # A scripted model's replies are a small file of ours, read once.
     ("agenthost/models/playbook.py", {"load_playbook"}),
+    # The table of model cards: a small file, read once, before a model is named for the first time.
+    ("agenthost/models/cards.py", {"load_cards"}),
     # What the log shows of a fault: the lines of the source.
     ("structlog/dev.py", {"__call__"}),
     # One name looked at or removed, when a host or a client begins or ends.

@@ -122,9 +122,7 @@ async def test_an_open_connection_alone_is_no_progress(tmp_path: Path, monkeypat
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: alive\n\n"
-            )
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: alive\n\n")
             await writer.drain()
         except (asyncio.IncompleteReadError, OSError):
             pass  # the follower was stopped while it was connecting

@@ -63,9 +63,9 @@ async def follow(
     failed: AgentHostError | None = None
     try:
         held = False
-        young = engine.services.bus.young(task)
+        young = None if after else engine.services.bus.young(task)
         if young is not None:
-            # Nothing of it was forgotten and nothing is held: what was told is all there is, and the rest comes.
+            # From the start, nothing forgotten and nothing held: what was told is all there is, and the rest comes.
             follower.items.extend(young)
         while True:
             if young is None:

@@ -33,7 +33,7 @@ def exit_code(detail: TaskDetail, code: str = "") -> int:
 
 
 class Line(msgspec.Struct):
-    """What one agent used of one model."""
+    """What one agent used of one model. `priced`: its price is known, so that `cost` says something."""
 
     agent: str
     model: str
@@ -41,6 +41,14 @@ class Line(msgspec.Struct):
     tokens: int = 0
     cost: float = 0.0
     unsettled: int = 0
+    priced: bool = True
+
+    @property
+    def shown_cost(self) -> str:
+        """The cost for people."""
+        if not self.priced:
+            return "price unknown"
+        return money(self.cost) + (" at most" if self.unsettled else "")
 
 
 def usage(entries: list[LedgerEntry]) -> list[Line]:
@@ -53,6 +61,7 @@ def usage(entries: list[LedgerEntry]) -> list[Line]:
         line.tokens += spent.tokens
         line.cost += spent.cost
         line.unsettled += 0 if entry.settled else 1
+        line.priced = line.priced and entry.priced
     return list(lines.values())
 
 
@@ -122,7 +131,7 @@ def _plain(screen: Screen, detail: TaskDetail, artifacts: list[Artifact], lines:
     for artifact in artifacts:
         screen.say(f"artifact {artifact.path}{f' ({size(artifact.size)})' if artifact.size else ''}")
     for line in lines:
-        screen.say(f"used {line.agent} {line.model}: {line.calls} calls, {line.tokens} tokens, {money(line.cost)}")
+        screen.say(f"used {line.agent} {line.model}: {line.calls} calls, {line.tokens} tokens, {line.shown_cost}")
     for command in view.top.uncertain:
         screen.say(f"may have happened all the same: {command}")
     screen.say(f"task {row.id}" + _trace(detail, " trace "))
@@ -183,9 +192,11 @@ def _artifacts(artifacts: list[Artifact]) -> Table:
 def _costs(lines: list[Line]) -> Table:
     table = _table("\n  agent", "\nmodel", "\ncalls", "\ntokens", "\ncost")
     for line in lines:
-        cost = money(line.cost) + (" at most" if line.unsettled else "")
-        table.add_row(f"  {clean(line.agent)}", clean(line.model), str(line.calls), count(line.tokens), cost)
+        calls, tokens = str(line.calls), count(line.tokens)
+        table.add_row(f"  {clean(line.agent)}", clean(line.model), calls, tokens, line.shown_cost)
     if len(lines) > 1:
         total = [str(sum(line.calls for line in lines)), count(sum(line.tokens for line in lines))]
-        table.add_row("  total", "", *total, money(sum(line.cost for line in lines)), style="bold")
+        known = sum(line.cost for line in lines if line.priced)
+        cost = money(known) if all(line.priced for line in lines) else f"{money(known)} and unknown"
+        table.add_row("  total", "", *total, cost, style="bold")
     return table

@@ -70,7 +70,7 @@ class LedgerEntry(Struct, frozen=True, omit_defaults=True):
 
     `worst` is reserved while the call is open and stands for good where its answer was never
     seen (`unsettled`); `spent` counts once it is settled. `scopes` are the budgets it counts
-    for.
+    for. `priced`: the model's price is known; else the costs here are 0 and say nothing.
     """
 
     task: str
@@ -85,6 +85,7 @@ class LedgerEntry(Struct, frozen=True, omit_defaults=True):
     namespace: str = "default"
     spent: Spend | None = None
     settled: bool = False
+    priced: bool = True
 
 
 class Settlement(Struct, frozen=True):

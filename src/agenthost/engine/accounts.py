@@ -48,6 +48,7 @@ class Accounts:
             scopes=tuple(scope for scope in scopes if scope.limits != Limits()),
             person=spec.person,
             namespace=spec.namespace,
+            priced=cost is not None,
         )
 
     async def settle(self, command: CallModel, attempt: int, name: str, answer: ModelAnswer) -> tuple[Settlement, ...]:

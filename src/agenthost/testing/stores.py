@@ -16,6 +16,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agenthost.core.budgets import Limits, Spend
 from agenthost.core.errors import BudgetRefused, LostLease, NotFound
@@ -304,7 +305,7 @@ class StoreConformance:
         await owned(store, "t10")
         scopes = (Scope("t1", Limits(turns=9, cost=1.5, duration=60.0)), Scope("t1.c", Limits()))
         first = entry("t1", "z", scopes=scopes, person="ada", namespace="home")
-        second, third = entry("t1.c", "a"), entry("t1", "z", 2)
+        second, third = replace(entry("t1.c", "a"), priced=False), entry("t1", "z", 2)
         await store.append(step("t1", 2, reserve=(first,)))
         await store.append(step("t1.c", 2, reserve=(second,)))
         await store.append(step("t1", 3, reserve=(third,)))
@@ -525,8 +526,6 @@ class StoreConformance:
 
 
 def _with(batch: Append, **fields: Any) -> Append:
-    from msgspec.structs import replace
-
     return replace(batch, **fields)
 
 

@@ -157,6 +157,7 @@ def _reserved(entry: LedgerEntry) -> Row:
         worst.turns,
         worst.tokens,
         worst.cost,
+        entry.priced,
     )
 
 

@@ -59,8 +59,8 @@ INSERT INTO events (task, seq, at, kind, version, body) VALUES /* many */ (?, ?,
 
 -- name: reserve
 INSERT INTO ledger (root, task, command, attempt, agent, model, at, person, namespace, scopes,
-  worst_turns, worst_tokens, worst_cost)
-VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  worst_turns, worst_tokens, worst_cost, priced)
+VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: settle
 WITH done (root, task, command, attempt, model, turns, tokens, cost) AS (VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?))
@@ -122,7 +122,7 @@ SELECT seq, at, kind, version, body FROM events WHERE task = ? AND seq > ? ORDER
 
 -- name: ledger
 SELECT task, command, attempt, agent, model, at, person, namespace, scopes,
-  worst_turns, worst_tokens, worst_cost, spent_turns, spent_tokens, spent_cost, settled
+  worst_turns, worst_tokens, worst_cost, spent_turns, spent_tokens, spent_cost, settled, priced
 FROM ledger WHERE root = ? ORDER BY place
 
 -- name: account

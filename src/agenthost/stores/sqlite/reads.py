@@ -104,6 +104,7 @@ def _entry(row: tuple[Any, ...]) -> LedgerEntry:
         namespace=namespace,
         spent=spent,
         settled=bool(row[15]),
+        priced=bool(row[16]),
     )
 
 

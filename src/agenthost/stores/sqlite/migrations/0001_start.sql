@@ -72,6 +72,7 @@ CREATE TABLE ledger (
     spent_tokens INTEGER,
     spent_cost REAL,
     settled INTEGER NOT NULL DEFAULT 0,
+    priced INTEGER NOT NULL,
     UNIQUE (root, task, command, attempt)
 );
 

@@ -233,6 +233,16 @@ async def test_who_follows_a_young_task_from_its_start_needs_no_journal_until_it
     assert [item async for item in items] == [] and reads == 1 and world.bus.young("r") is None
 
 
+async def test_who_has_seen_the_end_of_a_young_task_is_told_nothing_more(world: World) -> None:
+    world.young = True
+    await world.create("r")
+    await world.finish("r")
+    async with asyncio.timeout(10):
+        for cut in range(3):
+            items = [item async for item in follow(world.engine, world.store, "r", {"r": cut}, True)]
+            assert [item.seq for item in items if isinstance(item, Recorded)] == [1, 2][cut:]
+
+
 async def test_a_task_that_has_told_much_is_no_longer_remembered(world: World) -> None:
     world.young = True
     await world.create("r")

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 from agenthost.cli.verbs import VERBS
@@ -23,7 +24,8 @@ def launch(verb: str, words: list[str]) -> int:
     from agenthost.cli.screen import report
 
     try:
-        return asyncio.run(_run(module, args))
+        with asyncio.Runner(loop_factory=_loop()) as runner:
+            return runner.run(_run(module, args))
     except AgentHostError as error:
         report(error, args.json)
         return error.exit_code
@@ -36,6 +38,15 @@ def launch(verb: str, words: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the command's own edge: a person gets words, the log the traceback
         report(_unexpected(error), args.json)
         return 1
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The quicker event loop where there is one; it has none for Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _run(module: Any, args: Namespace) -> int:

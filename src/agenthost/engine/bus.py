@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from agenthost.core.api import LiveDelta
-from agenthost.core.events import Recorded
+from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.models import Delta
 
@@ -54,7 +54,7 @@ class Bus:
         self._young[task] = []
 
     def young(self, task: str) -> list[Recorded] | None:
-        """Everything that happened in the tree of a root task, None where it is too much to remember."""
+        """Everything that happened in the tree of a root task that goes on, None where it is too much to remember."""
         return self._young.get(task)
 
     def forget(self, task: str) -> None:
@@ -81,7 +81,8 @@ class Bus:
         young = self._young.get(root)
         if young is not None:
             young.extend(events)
-            if len(young) > YOUNG:
+            ended = events[0].task == root and isinstance(events[-1].event, Finished)
+            if ended or len(young) > YOUNG:
                 self.forget(root)
         for follower in self._followers.get(root, ()):
             for event in events:

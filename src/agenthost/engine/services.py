@@ -63,13 +63,16 @@ class Services:
 
     async def append(self, append: Append, events: Sequence[Recorded]) -> None:
         """Commit a step with its events."""
+        redact = self.parts.redact
+        if append.reason or append.send:
+            # What stands beside the events is as free of secrets as they are.
+            reason = redact(append.reason.encode()).decode()
+            send = tuple(msgspec.structs.replace(item, body=redact(item.body)) for item in append.send)
+            append = msgspec.structs.replace(append, reason=reason, send=send)
 
         async def commit() -> None:
             stored = await self.codec.encode(events)
-            # What stands beside the events is as free of secrets as they are.
-            reason = self.parts.redact(append.reason.encode()).decode() if append.reason else ""
-            send = tuple(msgspec.structs.replace(item, body=self.parts.redact(item.body)) for item in append.send)
-            await self.parts.store.append(msgspec.structs.replace(append, events=stored, reason=reason, send=send))
+            await self.parts.store.append(msgspec.structs.replace(append, events=stored))
 
         await self.steady(commit)
 

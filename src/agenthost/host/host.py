@@ -49,7 +49,7 @@ from agenthost.host.library import Library
 from agenthost.host.logs import event_line, logger
 from agenthost.host.settings import Settings
 
-COLLECT = (10_000, 20, 20)
+COLLECT = (50_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
 live as long as it does; with the interpreter's own 700 the collector took 12 % of the CPU at 64 runs at once."""
 UNFINISHED: tuple[State, ...] = ("submitted", "working", "input-required", "auth-required")

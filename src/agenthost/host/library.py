@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from operator import is_
 from typing import Any
 
 import msgspec
@@ -52,7 +51,9 @@ class Library:
         self._live: dict[tuple[str, str, str], Manifest] = {}
         self._programs: dict[str, dict[str, Program[Any]]] = {}
         self._bundles: dict[str, Bundle] = {}
-        self._pinned: dict[tuple[str, str, str, str], tuple[_Reached, str]] = {}
+        self._pinned: dict[tuple[str, str, str, str], str] = {}
+        self._code: dict[tuple[str, str], bool] = {}
+        self._changes = 0
         self._changing = asyncio.Lock()
 
     async def open(self) -> list[str]:
@@ -108,6 +109,7 @@ class Library:
             ]
             await self._store.put_manifests(bodies, now)
             self._live |= new
+            self._changed()
         return done, []
 
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
@@ -138,6 +140,13 @@ class Library:
             raise BadInput(f"the {kind} '{name}' is used by {', '.join(users)}; change or delete that first")
         await self._store.delete_manifest(kind, name, namespace)
         del self._live[kind, namespace, name]
+        self._changed()
+
+    def _changed(self) -> None:
+        """What was found out from the manifests as they were may no longer hold."""
+        self._changes += 1
+        self._pinned.clear()
+        self._code.clear()
 
     def tool_names(self) -> list[str]:
         """The names that a manifest may give as tools."""
@@ -156,6 +165,12 @@ class Library:
 
     def runs_code(self, name: str, namespace: str = "default") -> bool:
         """Whether this agent or workflow, or anything that it can reach, runs code."""
+        known = self._code.get((name, namespace))
+        if known is None:
+            known = self._code[name, namespace] = self._reaches_code(name, namespace)
+        return known
+
+    def _reaches_code(self, name: str, namespace: str) -> bool:
         seen: set[tuple[str, str]] = set()
         waiting = [(self.kind(name, namespace), name)]
         while waiting:
@@ -196,19 +211,20 @@ class Library:
 
     async def pin(self, kind: str, name: str, model: str, namespace: str = "default") -> str:
         """Keep everything that a task of this agent or workflow can reach as one bundle; its content hash."""
-        reached = await self._reach(kind, name, model, namespace)
         key = (kind, name, model, namespace)
         known = self._pinned.get(key)
-        if known is not None and known[0].same(reached):
-            return known[1]
-        bundle = reached.bundle()
+        if known is not None:
+            return known
+        changes = self._changes
+        bundle = (await self._reach(kind, name, model, namespace)).bundle()
         digest, body = bundle.encode()
         if digest not in self._bundles:
             await self._store.put_definition(digest, body)
             self._remember(digest, bundle)
         if len(self._pinned) >= REMEMBERED:
             self._pinned.clear()
-        self._pinned[key] = (reached, digest)
+        if self._changes == changes:
+            self._pinned[key] = digest
         return digest
 
     async def _reach(self, kind: str, name: str, model: str, namespace: str) -> "_Reached":
@@ -302,19 +318,6 @@ class _Reached(Struct):
     manifests: dict[tuple[str, str], Manifest]
     cards: dict[str, ModelCard]
     specs: dict[tuple[str, str], tuple[ToolSpec, ...]]
-
-    def same(self, other: "_Reached") -> bool:
-        """Whether both are made of the very same things. To look is much cheaper than to hash them again."""
-        return all(
-            ours.keys() == theirs.keys() and all(map(is_, ours.values(), theirs.values()))
-            for ours, theirs in ((self.manifests, other.manifests), (self.cards, other.cards))
-        ) and (
-            self.specs.keys() == other.specs.keys()
-            and all(
-                len(ours) == len(theirs) and all(map(is_, ours, theirs))
-                for ours, theirs in zip(self.specs.values(), other.specs.values(), strict=True)
-            )
-        )
 
     def bundle(self) -> Bundle:
         """It all, pinned."""

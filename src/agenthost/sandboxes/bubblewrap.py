@@ -218,8 +218,8 @@ class _Visit:
             finally:
                 for end in (in_far, out_far, err_far):
                     os.close(end)
-            self._station.refill()
             await self._gone(began)
+            self._station.refill()
             duration = time.monotonic() - began
             (stdout, cut_out), (stderr, cut_err) = (stream.finish() for stream in streams)
             return self._told(SandboxOutcome(0, stdout, stderr, duration, cut=cut_out + cut_err))

@@ -126,7 +126,7 @@ class Station:
         return door or self._knock()
 
     def refill(self) -> None:
-        """Have spare runs made ready: after a request is on its way, so that it needn't wait for them."""
+        """Have spare runs made ready. After a run and not during it: to make namespaces slows down what uses some."""
         while len(self._spare) < SPARE and self.alive:
             self._spare.append(self._knock())
 

@@ -41,8 +41,13 @@ coverage: install ## Branch coverage of the heart
 mutation: install ## Mutation testing of lifecycle, crash rule and budgets
 	@bash scripts/mutation.sh
 
+docs: install ## Write the generated pages again
+	@$(BIN)/python scripts/docs.py
+	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python -m agenthost.cli.docs > docs/cli.md
+
 build: install ## The wheel
 	@$(BIN)/uv build --wheel --sdist -o dist
 
 clean:
-	rm -rf $(VENV) .bench-venv dist build
+	rm -rf $(VENV) .venv-uv .bench-venv dist build mutants

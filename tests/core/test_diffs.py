@@ -5,13 +5,14 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agenthost.core.diffs import file_diff, files_diff
+from agenthost.core.diffs import file_diff
 
 
 def test_the_difference_of_files_reads_as_usual() -> None:
     before = {"a.py": b"one\ntwo\nthree\n", "gone": b"x\n", "same": b"1"}
     after = {"a.py": b"one\n2\nthree\n", "new": b"y", "same": b"1"}
-    assert files_diff(before, after) == (
+    told = [file_diff(path, before.get(path), after.get(path)) for path in sorted(before | after)]
+    assert "".join(told) == (
         "--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n"
         "--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"
         "--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+y\n\\ No newline at end of file\n"

@@ -10,10 +10,11 @@ from bundles import SPECS, Asking, ended, give, plan, until, verdict, world_of
 from agenthost.core.budgets import Limits
 from agenthost.core.commands import Ask, CallModel, CallTool, Evaluate, RunCommand, StartChild, Stop, View, Wait
 from agenthost.core.errors import AgentHostError, NotFound, Temporary
-from agenthost.core.events import Answered, Asked, Doubted, Noted, Reply, RunResult, Value
+from agenthost.core.events import Answered, Asked, Doubted, Noted, Reply, Retried, RunResult, Value
 from agenthost.core.models import ModelCard
 from agenthost.core.ports import InboxItem
 from agenthost.core.tools import ToolResult, text_result
+from agenthost.engine.recovery import OWNER_LOST
 from agenthost.stores.memory import MemoryStore
 from agenthost.testing.loops import fast
 from agenthost.testing.world import START, PlayedTool, PlayedTools, World, order
@@ -262,6 +263,7 @@ def test_a_tool_that_surely_was_not_called_is_called_again_with_the_same_key() -
         world, engine, program = await case.begin()
         await verdict(world, engine, "t1")
         assert program.answers["x"].text == "sent" and case.sent == ["t1/x", "t1/x"]
+        assert [event for event in world.events("t1") if isinstance(event, Retried)] == [Retried("x", 2, OWNER_LOST)]
         await engine.close()
 
     fast(go())
@@ -320,6 +322,24 @@ def test_a_command_with_network_and_a_tool_that_is_gone_are_in_doubt(kind: str) 
         await engine.put(InboxItem("t1", "c", "cancel", b"{}", 0.0))
         assert (await ended(world, "t1"))["t1"].uncertain == ("x",)
         await until(lambda: not engine.working())
+        await engine.close()
+
+    fast(go())
+
+
+def test_a_model_call_that_was_cut_stays_in_the_ledger_and_the_next_is_reserved_when_it_is_made() -> None:
+    async def go() -> None:
+        world = await world_of()
+        world.models.players["m"] = hang
+        engine = await begun(world)
+        await asyncio.sleep(60)
+        engine = await restarted(world, engine, "e2")
+        await asyncio.sleep(1)
+        first, second = await world.store.ledger("t1")
+        assert [(entry.attempt, entry.spent) for entry in (first, second)] == [(1, None), (2, None)]
+        assert second.at - first.at == pytest.approx(60, abs=1)
+        await engine.put(InboxItem("t1", "c", "cancel", b"{}", 0.0))
+        await verdict(world, engine, "t1")
         await engine.close()
 
     fast(go())

@@ -199,6 +199,7 @@ AGENT = "apiVersion: agenthost.dev/v1alpha1\nkind: Agent\nmetadata: {name: a}\ns
         ("  stages: [{id: x}, {id: x}]", "5:26: spec.stages[1].id: the stage 'x' stands twice; give one another id"),
         ("  stages: [{id: x, tools: [serch]}]", "5:28: spec.stages[0].tools[0]: there is no tool 'serch'. Did you mean 'search'?"),
         ("  stages: [{id: x, when: turn > 3}]", "5:26: spec.stages[0].when: there is no 'turn' here. Did you mean 'turns'? (in 'turn > 3')"),
+        ("  plugins: [{name: a/b}]", "5:12: spec.plugins: plugins can't be installed in this version; leave 'plugins' out"),
         ("  completion: {rule: checks}", "5:15: spec.completion: the rule checks needs at least one entry in 'checks'"),
         ("  completion: {checks: [{run: ls}]}", "5:24: spec.completion.checks: checks are only run under 'rule: checks', and the rule is 'quiet'"),
         ("  completion: {rule: checks, checks: [{run: ls, expect: {stderr: '['}}]}", "5:66: spec.completion.checks[0].expect.stderr: is not a regular expression: unterminated character set at position 0"),

@@ -17,7 +17,7 @@ def parser(verb: str) -> Parser:
         named.set_defaults(kind="agent")
     else:
         made = named = make(verb, "new agent coder\nnew workflow sketch-to-code --out flows/sketch.yaml")
-        named.add_argument("kind", choices=["agent", "workflow"], help="agent or workflow")
+        named.add_argument("kind", metavar="KIND", choices=["agent", "workflow"], help="agent or workflow")
     named.add_argument("name", metavar="NAME", help="a-z, 0-9 and hyphen")
     named.add_argument("--out", metavar="FILE", help="where to write (NAME.yaml); - prints it")
     return made
@@ -35,5 +35,6 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         screen.object({"kind": args.kind, "name": args.name, "file": target})
     else:
         screen.line(target)
-        screen.hint(f"edit it, then: agenthost apply -f {target} && agenthost run {args.name}")
+        given = '"hello"' if args.kind == "agent" else '--input goal="print the first ten primes"'
+        screen.hint(f"edit it, then: agenthost apply -f {target} && agenthost run {args.name} {given}")
     return 0

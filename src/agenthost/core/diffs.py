@@ -1,7 +1,6 @@
 """The difference between two sets of files, for a person to read before it is applied. Pure."""
 
 import difflib
-from collections.abc import Mapping
 
 _LARGEST = 512 * 1024  # bytes of a file above which only its size is told: difflib needs quadratic time
 
@@ -23,11 +22,6 @@ def file_diff(path: str, before: bytes | None, after: bytes | None) -> str:
     if not lines:
         return f"--- {old}\n+++ {new}\n"  # an empty file came or went
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
-
-
-def files_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-    """The unified diff of all files that differ, by path. (Give only what differs, to save memory.)"""
-    return "".join(file_diff(path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
 
 
 def _lines(content: bytes | None) -> list[str] | None:

@@ -3,7 +3,7 @@
 Each has a conformance suite in `agenthost.testing` that every adapter passes.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -141,15 +141,6 @@ class Append(Struct, frozen=True, omit_defaults=True):
     send: tuple[InboxItem, ...] = ()
     workspace: str = ""
     files: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
-
-
-class Question(Struct, frozen=True, omit_defaults=True):
-    """A question that waits for a person; `command` is the Ask's id within `task`."""
-
-    task: str
-    command: str
-    body: bytes
-    at: float
 
 
 class Filter(Struct, frozen=True, omit_defaults=True):
@@ -457,14 +448,3 @@ class Programs(Protocol):
     def limits(self, scope: Scope) -> Limits:
         """A budget as it is now."""
         ...
-
-
-class Follow(Protocol):
-    """Hands committed events and provisional deltas to whoever follows."""
-
-    def committed(self, events: Sequence[Recorded]) -> None: ...
-
-    def delta(self, task: str, command: str, attempt: int, delta: Delta) -> None: ...
-
-
-Followed = AsyncIterator[Recorded | tuple[str, str, int, Delta]]

@@ -80,6 +80,8 @@ def agent_problems(agent: Agent, agents: Mapping[str, Agent], tools: Collection[
         if stage.next and stage.next not in stages:
             found.append(Finding((*key, "next"), unknown("stage", stage.next, stages)))
     completion = spec.completion
+    if spec.plugins:
+        found.append(Finding(("spec", "plugins"), "plugins can't be installed in this version; leave 'plugins' out"))
     if completion.rule == "checks" and not completion.checks:
         found.append(Finding(("spec", "completion"), "the rule checks needs at least one entry in 'checks'"))
     if completion.rule != "checks" and completion.checks:

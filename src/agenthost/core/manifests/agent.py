@@ -58,7 +58,7 @@ class AgentSpec(Part):
     fallbacks: tuple[str, ...] = Field((), description="Models to use while the first can't be had.")
     instructions: str = Field("", description="What the model is told first.")
     tools: tuple[str, ...] = Field((), description="Tools: workspace, a tool's name, delegate:AGENT, ask.")
-    plugins: tuple[PluginUse, ...] = Field((), description="Plugins it uses.")
+    plugins: tuple[PluginUse, ...] = Field((), description="Plugins it uses: none yet, they come in a later version.")
     stages: tuple[Stage, ...] = Field((), description="A small state machine.")
     script: str = Field(
         "", description="Functions in the embedded language: instructions(task), stage(task), on_message(message)."

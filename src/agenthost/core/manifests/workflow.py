@@ -36,7 +36,7 @@ class Role(Part):
 
     agent: str = Field(pattern=NAME, description="The agent that plays it.")
     replicas: int = Field(1, ge=1, le=10_000, description="How many at once.")
-    minReplicas: int = Field(0, ge=0, description="How many are kept warm.")
+    minReplicas: int = Field(0, ge=0, description="How many are kept warm; not used on one machine.")
 
 
 class OnFail(Part):

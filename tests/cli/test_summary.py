@@ -25,7 +25,7 @@ def test_what_is_settled_counts_as_spent_and_the_rest_at_its_worst_case() -> Non
     (line,) = usage([entry("m1"), entry("m2", settled=False)])
 
     assert (line.calls, line.tokens, line.cost, line.unsettled) == (2, 150, 0.75, 1)
-    assert line.shown_cost == "$0.75 at most"
+    assert line.shown_cost == "$0.7500 at most"
 
 
 def test_a_model_without_a_known_price_costs_nothing_that_one_could_say() -> None:

@@ -108,6 +108,10 @@ def describe(command: Command) -> str:
     return f"the command {command.id}"
 
 
+_PROGRESS = (Started, Retried, Doubted)
+_CHANGING = (RunResult, ToolResult, ChildResult)
+
+
 def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     """Bring the shared part of `state` up to an event; the answer it delivers to the program, if any."""
     event = recorded.event
@@ -118,7 +122,7 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     if isinstance(event, Asked):
         state.open[event.command.id] = Open(event.command, recorded.seq, recorded.at)
         state.again.pop(event.command.id, None)
-    elif isinstance(event, Started | Retried | Doubted):
+    elif isinstance(event, _PROGRESS):
         _progress(state, event)
     elif isinstance(event, Claimed):
         state.epoch = event.epoch
@@ -149,7 +153,7 @@ def _answered(state: BaseState, seq: int, event: Answered) -> Delivery | None:
     if entry is None:
         return None
     command = entry.command
-    if isinstance(event.answer, RunResult | ToolResult | ChildResult):
+    if isinstance(event.answer, _CHANGING):
         state.changed.update(event.answer.changes)
     if isinstance(command, Ask) and command.kind == "doubt":
         return _doubt_settled(state, seq, command, event)

@@ -219,7 +219,6 @@ class _Visit:
                 for end in (in_far, out_far, err_far):
                     os.close(end)
             await self._gone(began)
-            self._station.refill()
             duration = time.monotonic() - began
             (stdout, cut_out), (stderr, cut_err) = (stream.finish() for stream in streams)
             return self._told(SandboxOutcome(0, stdout, stderr, duration, cut=cut_out + cut_err))
@@ -231,6 +230,7 @@ class _Visit:
             if feeder is not None:
                 feeder.close()
             self._door.close()
+            self._station.refill()
 
     async def _gone(self, began: float) -> None:
         left = began + self._run.policy.timeout - time.monotonic()

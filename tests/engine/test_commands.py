@@ -269,6 +269,20 @@ def test_a_tool_that_surely_was_not_called_is_called_again_with_the_same_key() -
     fast(go())
 
 
+def test_a_journal_of_many_pages_is_restored_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agenthost.engine.engine.PAGE", 2)
+
+    async def go() -> None:
+        case = Sending(lambda key: text_result("remembered"))
+        world, engine, program = await case.begin()
+        assert len(await world.store.events("t1", 0, 100)) > 3
+        await verdict(world, engine, "t1")
+        assert program.answers["x"].text == "remembered" and case.sent == ["t1/x"]
+        await engine.close()
+
+    fast(go())
+
+
 @pytest.mark.parametrize("check", [None, raising(AgentHostError("no")), raising(OSError("broken"))])
 @pytest.mark.parametrize(
     ("text", "sent", "told"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import agenthost
 from agenthost.stores.sqlite import SQLiteStore
 
 NOBODY = 65534
@@ -38,6 +39,9 @@ def ordinary_user() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    source = Path(agenthost.__file__).resolve()
+    if not all(folder.stat().st_mode & 0o005 == 0o005 for folder in source.parents):
+        pytest.skip("this checkout lies in root's own folder, where an ordinary user can't read it")
     os.seteuid(NOBODY)
     try:
         yield

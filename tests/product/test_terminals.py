@@ -209,7 +209,7 @@ def test_a_second_up_is_refused(terminals: Product) -> None:
         assert str(terminals.home) in done.err
 
 
-def test_up_stops_when_told_and_the_next_goes_on_within_a_second(terminals: Product) -> None:
+def test_up_stops_when_told_and_the_next_goes_on(terminals: Product) -> None:
     with up(terminals) as host:
         task = detach(terminals, "many")
         until(lambda: len(terminals.run("tasks", "list", "--all", "--names").out.splitlines()) > 3)
@@ -222,8 +222,8 @@ def test_up_stops_when_told_and_the_next_goes_on_within_a_second(terminals: Prod
     with up(terminals):
         done = terminals.run("tasks", "follow", task)
         assert done.code == 0, done
-    claims = terminals.sql("SELECT at FROM events WHERE task = ? AND kind = 'claimed' ORDER BY seq", task)
-    assert len(claims) >= 1
+    # One owner before the stop, and one after it.
+    assert len(terminals.sql("SELECT 1 FROM events WHERE task = ? AND kind = 'claimed'", task)) == 2
 
 
 def test_a_follower_of_a_host_that_is_killed_and_started_again_sees_every_event_once(terminals: Product) -> None:

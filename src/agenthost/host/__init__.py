@@ -1,1 +1,1 @@
-"""A host: joins the parts from settings (`host.py` alone names adapters) and offers the use-cases."""
+"""A host: joins the parts from settings (`adapters.py` alone names adapters) and offers the use-cases."""

@@ -1,6 +1,6 @@
 """Host: joins the parts from settings and offers the use-cases (core.api.HostApi).
 
-This module alone names adapters, and imports one only when it is needed.
+`adapters.py` alone names adapters; here they are known by their ports.
 """
 
 import gc

@@ -39,7 +39,7 @@ EXAMPLES = {
     "steps[].foreach": "steps.plan.data.files",
     "steps[].passes": "result.data.verdict == 'pass'",
     "steps[].files": "input.sketch",
-    "steps[].prompt": 'Write it in {{ input.language }}: {{ steps.spec.text }}',
+    "steps[].prompt": "Write it in {{ input.language }}: {{ steps.spec.text }}",
     "steps[].with": '{path: "{{ item }}"}',
     "steps[].needs": "[spec, plan]",
     "steps[].command": "python main.py",
@@ -58,7 +58,10 @@ def page() -> str:
     parts = [HEAD, "## Agent\n", "```yaml\n" + new("agent", "helper") + "```\n", table(for_editors(Agent))]
     parts += ["## Workflow\n", "```yaml\n" + new("workflow", "primes") + "```\n", table(for_editors(Workflow))]
     parts += ["## How steps go\n", STEPS, "## Expressions and templates\n", words(expressions.__doc__ or "")]
-    parts += [TEMPLATES, "An expression may call: " + ", ".join(f"`{name}`" for name in sorted(expressions.BUILTINS)) + "."]
+    parts += [
+        TEMPLATES,
+        "An expression may call: " + ", ".join(f"`{name}`" for name in sorted(expressions.BUILTINS)) + ".",
+    ]
     parts += ["", "## Scripts\n", SCRIPTS + "Modules that a script may import: "]
     parts[-1] += ", ".join(f"`{name}`" for name in expressions.MODULES) + ".\n"
     return "\n".join(parts)

@@ -110,7 +110,9 @@ def main() -> None:
         console.print(line, overflow="crop", no_wrap=True)
     drawn = console.export_svg(title="agenthost demo", theme=THEME, unique_id="demo")
     # No font is fetched from elsewhere: the reader's own monospaced one does.
-    drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL).replace("Fira Code", "ui-monospace, Menlo, Consolas")
+    drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL).replace(
+        "Fira Code", "ui-monospace, Menlo, Consolas"
+    )
     OUT.write_text("\n".join(line.rstrip() for line in drawn.splitlines()) + "\n", encoding="utf-8")
     print(f"{OUT.relative_to(ROOT)}: {OUT.stat().st_size:,} bytes, {len(lines)} lines")
 

@@ -47,4 +47,4 @@ def test_specs_give_the_words_of_the_core() -> None:
     limits = Budget.model_validate({"turns": 3, "tokens": "1k", "cost": "1 USD", "duration": "1m"}).limits()
     assert limits == type(limits)(3, 1000, 1.0, 60.0)
     policy = SandboxSpec.model_validate({"memory": "1Gi", "packages": ["pytest"]}).policy()
-    assert (policy.memory, policy.packages, policy.network) == (2**30, ("pytest",), "none")
+    assert (policy.memory, policy.packages, policy.hosts) == (2**30, ("pytest",), ())

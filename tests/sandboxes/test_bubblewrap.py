@@ -237,7 +237,6 @@ def test_where_namespaces_are_forbidden_it_refuses_and_names_the_fix() -> None:
 
 async def test_a_policy_that_makes_no_sense_is_refused(sandbox: Bubblewrap, workspace: Path) -> None:
     for policy in (
-        SandboxPolicy(network="all"),
         SandboxPolicy(memory=1),
         SandboxPolicy(timeout=0),
         SandboxPolicy(processes=0),

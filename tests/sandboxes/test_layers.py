@@ -57,11 +57,11 @@ async def test_packages_are_there_as_module_and_command(sandbox: Bubblewrap, wor
 
 async def test_a_layer_is_installed_once(sandbox: Bubblewrap, cache: Path, index: Path) -> None:
     said: list[str] = []
-    await asyncio.gather(*(sandbox.prepare(["greeting"], said.append) for _ in range(5)))
+    await asyncio.gather(*(sandbox.prepare(SandboxPolicy(packages=("greeting",)), said.append) for _ in range(5)))
     assert said == ["installing greeting", "installed greeting"]
     assert [path.name for path in (cache / "layers").iterdir()] == [layer_key(["greeting"])]
     (index / "greeting-1.0-py3-none-any.whl").unlink()
-    await sandbox.prepare(["greeting", "greeting"], said.append)
+    await sandbox.prepare(SandboxPolicy(packages=("greeting", "greeting")), said.append)
     assert len(said) == 2
 
 
@@ -69,7 +69,7 @@ async def test_what_can_not_be_installed_is_told_in_the_installers_words(
     sandbox: Bubblewrap, cache: Path, index: Path
 ) -> None:
     with pytest.raises(Permanent, match="no-such-package-here") as caught:
-        await sandbox.prepare(["no-such-package-here"], lambda _: None)
+        await sandbox.prepare(SandboxPolicy(packages=("no-such-package-here",)), lambda _: None)
     assert caught.value.code == "packages"
     assert list((cache / "layers").iterdir()) == []
 
@@ -89,7 +89,7 @@ async def test_a_source_package_is_not_built_on_the_host(sandbox: Bubblewrap, in
             entry.size = len(text)
             archive.addfile(entry, io.BytesIO(text.encode()))
     with pytest.raises(Permanent):
-        await sandbox.prepare(["evil"], lambda _: None)
+        await sandbox.prepare(SandboxPolicy(packages=("evil",)), lambda _: None)
     assert not ran.exists()
 
 

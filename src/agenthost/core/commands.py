@@ -58,17 +58,30 @@ class CallTool(Struct, frozen=True, tag="call-tool", omit_defaults=True):
         return self.safe
 
 
+class Probe(Struct, frozen=True, omit_defaults=True):
+    """A look at a service by HTTP: GET `path` on `port` until `status` comes and the body has `body` (a
+    regular expression), or `within` seconds are over."""
+
+    port: int
+    path: str = "/"
+    status: int = 200
+    body: str = ""
+    within: float = 20.0
+
+
 class RunCommand(Struct, frozen=True, tag="run-command", omit_defaults=True):
     """Run a shell command in the task's sandbox and workspace. `timeout` in seconds.
 
     `policy` overrides the sandbox policy by field. Without network it may be repeated: the
-    workspace is restored first.
+    workspace is restored first. With `probe` the command is a service that the host looks at and then
+    ends; the exit code is 0 where the look found what it should.
     """
 
     id: str
     command: str
     timeout: float | None = None
     network: bool = False
+    probe: Probe | None = None
     policy: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
     @property

@@ -8,14 +8,23 @@ from msgspec import Struct
 from agenthost.core.parts import Part, text_of
 from agenthost.core.tools import ToolCall, ToolSpec
 
+Effort = Literal["", "none", "minimal", "low", "medium", "high"]
+"""How hard a reasoning model thinks; empty leaves it to the provider."""
+
+Calling = Literal["native", "grammar", "fenced"]
+"""How a model is made to call tools: by the provider's own mechanism; by output that a grammar holds to the
+shape of calls; or by text in fences that we read."""
+
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Tokens of one call, as the provider counted them; `cached` are part of `input`."""
+    """Tokens of one call, as the provider counted them; `cached` (read from the provider's cache) and
+    `cache_written` are part of `input`, `reasoning` is part of `output`."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
     reasoning: int = 0
+    cache_written: int = 0
 
     @property
     def total(self) -> int:
@@ -57,6 +66,7 @@ class ModelRequest(Struct, frozen=True, omit_defaults=True):
     temperature: float | None = None
     key: str = ""
     metadata: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    effort: Effort = ""
 
 
 class ModelAnswer(Struct, frozen=True, tag="model-answer", omit_defaults=True):
@@ -77,18 +87,25 @@ class ModelAnswer(Struct, frozen=True, tag="model-answer", omit_defaults=True):
 
 
 class Delta(Struct, frozen=True, omit_defaults=True):
-    """A piece of an answer while it is made. Provisional: `reset` takes back all of this call so far."""
+    """A piece of an answer while it is made. Provisional: `reset` takes back all of this call so far.
+
+    `notice` is for people and no part of the answer: what a command waits for, or is doing before it
+    begins (loading a model, pulling an image, waiting for memory).
+    """
 
     text: str = ""
     reasoning: str = ""
     call: ToolCall | None = None
     reset: bool = False
+    notice: str = ""
 
 
 class ModelCard(Struct, frozen=True, omit_defaults=True):
     """What a model can do and costs. Prices in USD per million tokens; None is unknown.
 
-    `window` and `max_output` are in tokens. `image_tokens` is the worst case for one image.
+    `window` and `max_output` are in tokens. `image_tokens` is the worst case for one image. `calling`
+    is how it is made to call tools. `background`: its answers are made at the provider whether anybody waits
+    or not, and can be fetched later (`core.ports.Resumable`).
     """
 
     name: str
@@ -101,3 +118,32 @@ class ModelCard(Struct, frozen=True, omit_defaults=True):
     output_price: float | None = None
     cached_price: float | None = None
     image_tokens: int = 1_600
+    cache_write_price: float | None = None
+    calling: Calling = "native"
+    background: bool = False
+
+
+class Fitness(Struct, frozen=True, omit_defaults=True):
+    """What a probe found that a model really does, whatever its card claims. None: it wasn't tried.
+
+    `native` and `parallel`: tool calls by the provider's mechanism, one and several in one answer. `schema`: answers
+    keep to a JSON schema that the request carries. `fenced`: calls written in fences, as told in words, can be read. `images`:
+    it sees what is in a picture. `window`: tokens up to which a hidden word was found again at every depth;
+    `window_cut`: the least size at which it wasn't (0: never). Speeds in tokens a second; `first_token` in
+    seconds. `calling` is what follows for the loop. `notes` are for people. `at`: seconds since the epoch.
+    """
+
+    model: str
+    at: float
+    calling: Calling = "native"
+    native: bool | None = None
+    parallel: bool | None = None
+    schema: bool | None = None
+    fenced: bool | None = None
+    images: bool | None = None
+    window: int = 0
+    window_cut: int = 0
+    prompt_speed: float = 0.0
+    output_speed: float = 0.0
+    first_token: float = 0.0
+    notes: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 Each has a conformance suite in `agenthost.testing` that every adapter passes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -13,12 +13,19 @@ from agenthost.core.budgets import Limits, Spend
 from agenthost.core.commands import CallModel, Command, Evaluate, Finish
 from agenthost.core.events import Recorded, ScriptRequest, Value
 from agenthost.core.lifecycle import State
+from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
-from agenthost.core.sandboxes import Availability, SandboxOutcome, SandboxPolicy, SandboxRun
+from agenthost.core.offers import Batch, Drawing, Embeddings, Media, Moderation, ProviderFile, Speech, Transcript
+from agenthost.core.parts import Part
+from agenthost.core.sandboxes import Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
 from agenthost.core.tools import ToolResult, ToolSpec
 
 S = TypeVar("S")
+
+
+def silent(line: str) -> None:
+    """Tells nobody."""
 
 
 class Evaluation(Struct, frozen=True):
@@ -336,11 +343,66 @@ class Model(Protocol):
     async def answer(self, request: ModelRequest, tell: Callable[[Delta], None]) -> ModelAnswer: ...
 
 
+class Resumable(Model, Protocol):
+    """A model whose answers are made at the provider in the background (`card.background`)."""
+
+    async def begin(self, request: ModelRequest) -> str:
+        """Start an answer; the provider's handle, by which it can be fetched whoever asks, also after a crash."""
+        ...
+
+    async def resume(self, handle: str, request: ModelRequest, tell: Callable[[Delta], None]) -> ModelAnswer:
+        """Wait for an answer that was begun. Raises Permanent (`gone`) where the provider no longer has it.
+        Cancelled, it tells the provider to stop."""
+        ...
+
+
+class Abilities(Protocol):
+    """What else a provider does besides answering, for one model of it (`provider:model`, or a configured
+    name). What it doesn't have raises Unavailable, which says so and names what to set instead."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings: ...
+
+    async def moderate(self, parts: Sequence[Part]) -> Moderation: ...
+
+    async def draw(self, wanted: Drawing) -> Media:
+        """Make or change a picture."""
+        ...
+
+    async def speak(self, wanted: Speech) -> Media: ...
+
+    async def transcribe(self, audio: bytes, media_type: str, language: str = "") -> Transcript: ...
+
+    async def put_file(self, name: str, content: bytes, purpose: str) -> ProviderFile: ...
+
+    async def files(self) -> list[ProviderFile]: ...
+
+    async def get_file(self, id: str) -> bytes: ...
+
+    async def delete_file(self, id: str) -> None: ...
+
+    async def start_batch(self, requests: Mapping[str, ModelRequest]) -> Batch:
+        """Have many requests (by a name each) answered within a day, for less money."""
+        ...
+
+    async def batch(self, id: str) -> Batch: ...
+
+    async def batches(self) -> list[Batch]: ...
+
+    async def cancel_batch(self, id: str) -> Batch: ...
+
+
 class Models(Protocol):
     """Finds models by what a manifest calls them (a configured name, or `provider:model`)."""
 
     async def model(self, name: str) -> Model:
         """Raises NotFound (unknown name) or Unavailable (no key; says which setting)."""
+        ...
+
+    async def abilities(self, name: str) -> Abilities:
+        """What else that model's provider does. Raises as `model` does."""
         ...
 
     async def close(self) -> None: ...
@@ -397,23 +459,91 @@ class Tools(Protocol):
         ...
 
 
+class Connection(Protocol):
+    """A stream of bytes both ways."""
+
+    async def read(self, most: int = 65536) -> bytes:
+        """What has come, at least one byte; empty at the end. Raises OSError where the connection broke."""
+        ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class SandboxService(Protocol):
+    """A run that goes on, and serves ports that only the host reaches."""
+
+    async def connect(self, port: int) -> Connection:
+        """A connection to what listens on that port inside, on 127.0.0.1. Raises ConnectionRefusedError while nothing does."""
+        ...
+
+    async def wait(self) -> SandboxOutcome:
+        """Its outcome, once it has ended by itself, by a limit, or by `stop`."""
+        ...
+
+    async def stop(self) -> SandboxOutcome:
+        """End it and everything it started. Its exit code is 137 where it was still running."""
+        ...
+
+
 class Sandbox(Protocol):
-    """Where code runs. Every run has namespaces of its own; only its workspace stays."""
+    """Where code runs. Nothing of a run stays but its workspace. `tell` is given lines for people: what it
+    waits for, or does first."""
 
     @property
     def name(self) -> str: ...
 
+    @property
+    def isolation(self) -> Isolation: ...
+
     async def available(self) -> Availability: ...
 
-    async def prepare(self, packages: Sequence[str], tell: Callable[[str], None]) -> None:
-        """Have these packages ready, installing what is missing (outside, once)."""
+    async def prepare(self, policy: SandboxPolicy, tell: Callable[[str], None]) -> None:
+        """Have what the policy wants ready (packages, image), fetching what is missing (outside, once)."""
         ...
 
-    async def run(self, run: SandboxRun) -> SandboxOutcome:
-        """Run to the end; ended with everything it started when this is cancelled. Raises Unavailable."""
+    async def run(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxOutcome:
+        """Run to the end; ended with everything it started when this is cancelled. Raises Unavailable, also
+        where it can't give what the policy demands (isolation, hosts): never less."""
+        ...
+
+    async def spawn(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxService:
+        """Start a run that serves ports. The policy's `timeout` counts for it too. Whoever spawns it stops it."""
+        ...
+
+    async def release(self, workspace: str) -> None:
+        """Nothing more runs in this workspace's folder: let go of what was kept for it."""
         ...
 
     async def close(self) -> None: ...
+
+
+class Hold(Protocol):
+    """Part of the machine that somebody has."""
+
+    async def release(self) -> None: ...
+
+
+class Machine(Protocol):
+    """The machine's memory, processors and GPU, and who has how much of them."""
+
+    def facts(self) -> MachineFacts: ...
+
+    async def hold(
+        self,
+        need: Need,
+        who: str,
+        tell: Callable[[str], None] = silent,
+        reclaim: Callable[[], Awaitable[None]] | None = None,
+    ) -> Hold:
+        """Wait until it fits, first come first served, and have it. `reclaim` is called when others wait: a
+        holder that is idle releases then. Raises Unavailable where it can never fit here, with the figures."""
+        ...
+
+    def waiting(self) -> list[Waiting]:
+        """Who waits for what, in order."""
+        ...
 
 
 class Scripts(Protocol):

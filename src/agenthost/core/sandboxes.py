@@ -1,8 +1,17 @@
 """What a sandbox is asked to do and what it promises."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 MIB = 1024 * 1024
+
+Isolation = Literal["process", "kernel"]
+"""What stands between the code and the machine: namespaces on the machine's own kernel (`process`), or
+a kernel of its own as well (`kernel`: gVisor, a virtual machine, somebody else's machine)."""
+
+ISOLATIONS: tuple[Isolation, ...] = ("process", "kernel")
+"""From the weakest to the strongest."""
 
 
 class SandboxPolicy(Struct, frozen=True, omit_defaults=True):
@@ -10,10 +19,15 @@ class SandboxPolicy(Struct, frozen=True, omit_defaults=True):
 
     `disk` bounds what one run may add to the workspace and to its /tmp together; `output` bounds
     stdout and stderr, each. `packages` are Python requirements, installed outside and mounted
-    read-only. `network` is `none`; granted networks come with a later sandbox.
+    read-only. `hosts` are what it may reach (`api.example.com`, `*.example.com`, either with `:PORT`,
+    else 443 and 80); without any there is no network. `kind` demands one sandbox by name, `isolation`
+    the least that will do; `image` is for those that have images, empty for the default one.
     """
 
-    network: str = "none"
+    hosts: tuple[str, ...] = ()
+    kind: str = ""
+    isolation: Isolation = "process"
+    image: str = ""
     memory: int = 512 * MIB
     cpu: float = 1.0
     timeout: float = 60.0

@@ -241,7 +241,7 @@ class Performer:
         """Run a shell line in a task's sandbox. `timeout` may only shorten what the policy allows."""
         policy = policy or await self._parts.programs.policy(spec)
         if policy.packages:
-            await self._parts.sandbox.prepare(policy.packages, lambda line: None)
+            await self._parts.sandbox.prepare(policy, lambda line: None)
         if timeout is not None and timeout < policy.timeout:
             policy = msgspec.structs.replace(policy, timeout=timeout)
         return await self._parts.sandbox.run(SandboxRun(("sh", "-c", command), workspace.folder, policy))

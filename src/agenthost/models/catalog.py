@@ -9,7 +9,7 @@ import msgspec
 from agenthost.core.api import ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable, nearest
 from agenthost.core.models import ModelCard
-from agenthost.core.ports import Model
+from agenthost.core.ports import Abilities, Model
 from agenthost.models.cards import Cards, load_cards
 from agenthost.models.limits import Limiter
 from agenthost.models.settings import LOCAL, OPENAI, ModelSettings, NameSettings, Provider, ProviderSettings
@@ -65,6 +65,10 @@ class Catalog:
         if known is None or known.refused:
             known = self._known[name] = await self._make(name, ())
         return known
+
+    async def abilities(self, name: str) -> Abilities:
+        """What else that model's provider does. Raises as `model` does."""
+        raise Unavailable(f"The provider of '{name}' does nothing but answer.")
 
     async def close(self) -> None:
         """End the connections."""

@@ -6,12 +6,13 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from agenthost.core.errors import BadInput, Temporary, Unavailable
-from agenthost.core.sandboxes import MIB, Availability, SandboxOutcome, SandboxPolicy, SandboxRun
+from agenthost.core.ports import SandboxService, silent
+from agenthost.core.sandboxes import MIB, Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.sandboxes import diagnose
 from agenthost.sandboxes.layers import Layers, normal
 from agenthost.sandboxes.outer import ENVIRONMENT, command
@@ -75,11 +76,15 @@ class Bubblewrap:
             await asyncio.to_thread(shutil.rmtree, probe, ignore_errors=True)
         return Availability(True, "bubblewrap, as a user of its own" if self._root else "bubblewrap, as this user")
 
-    async def prepare(self, packages: Sequence[str], tell: Callable[[str], None]) -> None:
-        """Install the packages as a layer. Raises BadInput, Unavailable, and Permanent (`packages`)."""
-        await self._layers.have(packages, tell)
+    @property
+    def isolation(self) -> Isolation:
+        return "process"
 
-    async def run(self, run: SandboxRun) -> SandboxOutcome:
+    async def prepare(self, policy: SandboxPolicy, tell: Callable[[str], None]) -> None:
+        """Install the packages as a layer. Raises BadInput, Unavailable, and Permanent (`packages`)."""
+        await self._layers.have(policy.packages, tell)
+
+    async def run(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxOutcome:
         """Run to the end. Raises Unavailable, BadInput (a request that can't be run), and Temporary
         (`sandbox`: the launcher died under it)."""
         _check(run)
@@ -89,10 +94,17 @@ class Bubblewrap:
         except NotStarted as problem:
             told = await asyncio.to_thread(self._why, str(problem))
             raise Unavailable(f"There is no sandbox here: {told.detail}. To mend it: {told.fix}") from problem
-        layer = await self._layers.have(run.policy.packages, lambda _: None)
+        layer = await self._layers.have(run.policy.packages, tell)
         self._turn += 1
         request = _request(run, layer, self._turn, self._root) | seen
         return await _Visit(station, run).outcome(request)
+
+    async def spawn(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxService:
+        """Raises Unavailable: this sandbox serves no ports yet."""
+        raise Unavailable("The sandbox bubblewrap serves no ports yet.")
+
+    async def release(self, workspace: str) -> None:
+        """Nothing is kept for a workspace."""
 
     async def close(self) -> None:
         """End the launcher and every run."""
@@ -162,8 +174,12 @@ def _check(run: SandboxRun) -> None:
         raise BadInput("An environment variable needs a name without '='.")
     if run.cwd.startswith("/") or ".." in run.cwd.split("/"):
         raise BadInput(f"The working directory '{run.cwd}' leaves the workspace. Give a path below it.")
-    if policy.network != "none":
-        raise BadInput(f"The sandbox bubblewrap can't grant the network '{policy.network}'. Set network: none.")
+    if policy.hosts:
+        raise Unavailable("The sandbox bubblewrap can't grant a network. Set network: none.")
+    if policy.isolation != "process" or policy.image:
+        raise Unavailable(
+            "The sandbox bubblewrap has neither images nor a kernel of its own. Demand neither, or set another."
+        )
     if policy.memory < _LEAST_MEMORY or policy.processes < _LEAST_PROCESSES or policy.disk < MIB:
         raise BadInput("A run needs at least 32 MiB of memory, 1 MiB of disk and 1 process.")
     if not (policy.timeout > 0 and policy.cpu > 0 and policy.output >= 0):

@@ -176,4 +176,4 @@ class SandboxSuite:
     async def test_a_malformed_requirement_is_refused(self, sandbox: Sandbox) -> None:
         for package in ("--index-url=http://example.invalid", "x @ file:///etc", "./here", "a b", ""):
             with pytest.raises(BadInput):
-                await sandbox.prepare([package], lambda _: None)
+                await sandbox.prepare(SandboxPolicy(packages=(package,)), lambda _: None)

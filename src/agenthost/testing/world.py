@@ -12,13 +12,23 @@ import msgspec
 
 from agenthost.core.budgets import Limits
 from agenthost.core.definitions import Bundle
-from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.errors import BadInput, NotFound, Unavailable
 from agenthost.core.events import Recorded, ScriptRequest, Value
 from agenthost.core.ids import digest
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Usage
 from agenthost.core.parts import TextPart, text_message
-from agenthost.core.ports import Blobs, Evaluation, Program, Store, Tool, ToolContext
-from agenthost.core.sandboxes import Availability, SandboxOutcome, SandboxPolicy, SandboxRun
+from agenthost.core.ports import (
+    Abilities,
+    Blobs,
+    Evaluation,
+    Program,
+    SandboxService,
+    Store,
+    Tool,
+    ToolContext,
+    silent,
+)
+from agenthost.core.sandboxes import Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.core.tools import ToolCall, ToolResult, ToolSpec, text_result
 from agenthost.engine.engine import Engine
@@ -138,6 +148,9 @@ class PlayedModels:
         card = self.cards.get(name, ModelCard(name, input_price=1.0, output_price=2.0))
         return PlayedModel(card, self.players[name])
 
+    async def abilities(self, name: str) -> Abilities:
+        raise Unavailable(f"the played model '{name}' does nothing but answer")
+
     async def close(self) -> None:
         pass
 
@@ -209,14 +222,25 @@ class PlayedSandbox:
         self._shell = shell
         self.prepared: list[tuple[str, ...]] = []
         self.runs: list[SandboxRun] = []
+        self.released: list[str] = []
 
     async def available(self) -> Availability:
         return Availability(True)
 
-    async def prepare(self, packages: Sequence[str], tell: Callable[[str], None]) -> None:
-        self.prepared.append(tuple(packages))
+    @property
+    def isolation(self) -> Isolation:
+        return "process"
 
-    async def run(self, run: SandboxRun) -> SandboxOutcome:
+    async def prepare(self, policy: SandboxPolicy, tell: Callable[[str], None]) -> None:
+        self.prepared.append(policy.packages)
+
+    async def spawn(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxService:
+        raise Unavailable("the played sandbox serves no ports")
+
+    async def release(self, workspace: str) -> None:
+        self.released.append(workspace)
+
+    async def run(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxOutcome:
         self.runs.append(run)
         code = self._shell(run.argv[-1], self._folders[run.workspace])
         if asyncio.iscoroutine(code):

@@ -90,7 +90,16 @@ class Metadata(Part):
 class SandboxSpec(Part):
     """What code that the agent runs may use."""
 
-    network: Literal["none"] = Field("none", description="No network; granted networks come later.")
+    kind: str = Field("", description="The sandbox it must be, such as docker; any that is strong enough otherwise.")
+    isolation: Literal["process", "kernel"] = Field(
+        "process",
+        description="The least that will do: process (namespaces), kernel (a kernel of its own, such as gVisor).",
+    )
+    image: str = Field("", description="The container image, for sandboxes that have them; the default one otherwise.")
+    network: Literal["none", "granted"] = Field("none", description="none, or granted: the hosts listed in `hosts`.")
+    hosts: tuple[str, ...] = Field(
+        (), description="With network: granted, what may be reached: api.example.com, *.example.com, host:8443."
+    )
     memory: Size = Field(512 * 2**20, description="Most memory, such as 512Mi.")
     cpu: float = Field(1.0, ge=0.01, le=64, description="Most processor time per second, in cores.")
     timeout: Duration = Field(60.0, description="Most time of one run, such as 60s.")
@@ -101,7 +110,10 @@ class SandboxSpec(Part):
     def policy(self) -> SandboxPolicy:
         """The policy that a sandbox enforces."""
         return SandboxPolicy(
-            network=self.network,
+            hosts=self.hosts,
+            kind=self.kind,
+            isolation=self.isolation,
+            image=self.image,
             memory=self.memory,
             cpu=self.cpu,
             timeout=self.timeout,

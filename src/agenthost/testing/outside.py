@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -36,7 +36,9 @@ class Outside:
         self.asked: list[str] = []
         self.files: dict[str, bytes] = {"/": b"hello from outside"}
         self.ports: dict[int, int] = {}
-        allowed = [f"{name}:{port}" for name in (API, OTHER, f"a.{WIDE}", f"b.{WIDE}") for port in (443, 80, BANNER_PORT)]
+        allowed = [
+            f"{name}:{port}" for name in (API, OTHER, f"a.{WIDE}", f"b.{WIDE}") for port in (443, 80, BANNER_PORT)
+        ]
         self.way = Way(allowed, self.resolve)
 
     async def resolve(self, host: str, port: int) -> Sequence[tuple[str, int]]:
@@ -58,7 +60,9 @@ class Outside:
             self.seen.append(f"{head[0]} {headers.get('host', '')}")
             found = body if path == "/echo" else self.files.get(path)
             status, body = ("200 OK", found) if found is not None else ("404 Not Found", b"no such file")
-            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+            writer.write(
+                f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+            )
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
@@ -130,7 +134,7 @@ def _server_context(key: ec.EllipticCurvePrivateKey, authority: x509.Certificate
 
 
 @asynccontextmanager
-async def outside() -> AsyncIterator[Outside]:
+async def outside() -> AsyncGenerator[Outside]:
     """The servers while it is entered."""
     key, authority = await asyncio.to_thread(_authority)
     context = await asyncio.to_thread(_server_context, key, authority)

@@ -20,7 +20,7 @@ class Outlet:
         self._ends = ends
         self._names = ends[-1]
         self._loop = asyncio.get_running_loop()
-        self._going: set[asyncio.Task[None]] = set()
+        self._going: dict[asyncio.Task[None], socket.socket] = {}
         self._listening = False
         self._loop.add_reader(self._names, self._asked)
         self._listen()
@@ -56,11 +56,11 @@ class Outlet:
             near.setblocking(False)
             address, port = near.getsockname()
             task = self._loop.create_task(self._egress.handle(SocketConnection(near), (address, port)))
-            self._going.add(task)
+            self._going[task] = near
             task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
-        self._going.discard(task)
+        self._going.pop(task).close()  # where it was cancelled before it began, nobody else has
         if not self._listening and self._names.fileno() >= 0:
             self._listen()
 

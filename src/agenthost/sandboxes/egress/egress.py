@@ -71,7 +71,8 @@ class Egress:
     async def handle(self, connection: Connection, local: tuple[str, int]) -> None:
         """Serve one connection to its end and close it. `local` is the address inside that the client connected to.
 
-        As many as may be are served at once; the rest waits here. Whoever cancels this has it closed too.
+        As many as may be are served at once; the rest waits here. Cancelled, it closes the connection too,
+        but not where it was cancelled before it began: that is the caller's to do.
         """
         address, port = local
         try:

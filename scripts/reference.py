@@ -14,6 +14,7 @@ from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
 from agenthost.host.settings import SandboxSettings, Settings, WorkSettings
+from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
@@ -69,6 +70,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "models.names.NAME.card": ModelCard,
     "work": WorkSettings,
     "sandbox": SandboxSettings,
+    "machine": MachineSettings,
     "files": FileLimits,
 }
 
@@ -114,6 +116,9 @@ MEANINGS = {
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
     "sandbox.kind": "`bubblewrap`, the only one so far",
+    "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter",
+    "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
+    "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

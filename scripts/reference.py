@@ -13,7 +13,7 @@ from msgspec import inspect
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
-from agenthost.host.settings import SandboxSettings, Settings, WorkSettings
+from agenthost.host.settings import NetworkSettings, SandboxSettings, Settings, WorkSettings
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
 
@@ -71,6 +71,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "work": WorkSettings,
     "sandbox": SandboxSettings,
     "machine": MachineSettings,
+    "network": NetworkSettings,
     "files": FileLimits,
 }
 
@@ -119,6 +120,7 @@ MEANINGS = {
     "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter",
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
+    "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",
@@ -158,6 +160,7 @@ def _type(kind: Any) -> str:
         inspect.FloatType: "number",
         inspect.BoolType: "true or false",
         inspect.DictType: "table",
+        inspect.VarTupleType: "list",
         inspect.AnyType: "any",
     }
     if isinstance(kind, inspect.UnionType):
@@ -169,7 +172,7 @@ def _type(kind: Any) -> str:
 
 def _default(field: Any) -> str:
     value = field.default
-    if value is msgspec.NODEFAULT or value is None or value == "":
+    if value is msgspec.NODEFAULT or value is None or value in ("", ()):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

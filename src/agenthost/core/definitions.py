@@ -24,6 +24,7 @@ class PinnedTool(BaseModel):
     idempotent: bool = False
     approval: bool = False
     workspace: bool = False
+    sandbox: bool = False
 
 
 class PinnedModel(BaseModel):

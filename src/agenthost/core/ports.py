@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.budgets import Limits, Spend
-from agenthost.core.commands import CallModel, Command, Evaluate, Finish
+from agenthost.core.commands import CallModel, Command, Evaluate, Finish, Probe
 from agenthost.core.events import Recorded, ScriptRequest, Value
 from agenthost.core.lifecycle import State
 from agenthost.core.machines import MachineFacts, Need, Waiting
@@ -517,6 +517,15 @@ class Sandbox(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Prober(Protocol):
+    """Looks at services."""
+
+    async def probe(self, run: SandboxRun, probe: Probe, tell: Callable[[str], None] = silent) -> SandboxOutcome:
+        """Have `run` serve, look at it, end it. The exit code is 0 where the look found what it should; stdout is what
+        was seen, stderr the server's, with the reason at its end. Raises as `Sandbox.spawn` does."""
+        ...
 
 
 class Hold(Protocol):

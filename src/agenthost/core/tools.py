@@ -14,6 +14,7 @@ class ToolSpec(Struct, frozen=True, omit_defaults=True):
     `read_only` and `idempotent` mean what MCP's readOnlyHint and idempotentHint mean: such a
     call may be made again after a crash. `approval`: a person must agree before each call.
     `workspace`: it works on the task's files; such calls in one workspace go one after another.
+    `sandbox`: it runs code in the task's sandbox, so that a call isn't made again where that has a network.
     """
 
     name: str
@@ -23,6 +24,7 @@ class ToolSpec(Struct, frozen=True, omit_defaults=True):
     idempotent: bool = False
     approval: bool = False
     workspace: bool = False
+    sandbox: bool = False
 
     @property
     def repeatable(self) -> bool:

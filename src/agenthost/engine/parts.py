@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from agenthost.core.events import Recorded
-from agenthost.core.ports import Blobs, Models, Programs, Sandbox, Scripts, Store, Tools, Workspaces
+from agenthost.core.ports import Blobs, Models, Prober, Programs, Sandbox, Scripts, Store, Tools, Workspaces
 
 
 class Log(Protocol):
@@ -50,6 +50,7 @@ class Parts(Struct, frozen=True):
     models: Models
     tools: Tools
     sandbox: Sandbox
+    prober: Prober
     scripts: Scripts
     programs: Programs
     log: Log

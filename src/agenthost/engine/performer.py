@@ -1,12 +1,13 @@
 """Performs commands through the ports. Each performance ends in one outcome for the task's owner."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
 from agenthost.core.budgets import Spend
-from agenthost.core.commands import CallModel, CallTool, Command, Evaluate, RunCommand
+from agenthost.core.commands import CallModel, CallTool, Command, Evaluate, Probe, RunCommand
 from agenthost.core.errors import AgentHostError, BadInput, Failure, Temporary
 from agenthost.core.events import Answered, Retried, RunResult
 from agenthost.core.models import Delta, ModelRequest
@@ -63,12 +64,13 @@ class Task(Protocol):
 class Context:
     """What a tool may use while it is called; fulfils core.ports.ToolContext."""
 
-    def __init__(self, task: TaskSpec, key: str, desk: Desk | None, blobs: Blobs, runner: "Performer") -> None:
+    def __init__(self, task: TaskSpec, command: Command, desk: Desk | None, blobs: Blobs, runner: "Performer") -> None:
         self.task = task.id
         self.agent = task.name
-        self.key = key
+        self.key = key_of(task, command)
         self.blobs = blobs
         self._spec = task
+        self._command = command
         self._desk = desk
         self._runner = runner
 
@@ -81,8 +83,8 @@ class Context:
 
     async def run(self, command: str, timeout: float | None = None) -> SandboxOutcome:
         """Run a shell line in the task's sandbox and workspace."""
-        id = self.key.removeprefix(f"{self.task}/")
-        return await self._runner.run_shell(self._spec, self.workspace, command, timeout, id=id)
+        tell = self._runner.teller(self._spec, self._command)
+        return await self._runner.run_shell(self._spec, self.workspace, command, timeout, tell)
 
 
 class Performer:
@@ -188,14 +190,13 @@ class Performer:
 
     async def _call_tool(self, task: Task, command: CallTool) -> None:
         tool = self._parts.tools.tool(command.tool)
-        key = key_of(task.spec, command)
         if not tool.spec.workspace:
-            context = Context(task.spec, key, None, self._parts.blobs, self)
+            context = Context(task.spec, command, None, self._parts.blobs, self)
             result = await tool.call(command.arguments, context)
             await task.commit(Outcome(command.id, (Answered(command.id, result),)))
             return
         async with self._files.use(task.spec.workspace) as desk:
-            context = Context(task.spec, key, desk, self._parts.blobs, self)
+            context = Context(task.spec, command, desk, self._parts.blobs, self)
             result = await tool.call(command.arguments, context)
             if not tool.spec.read_only:
                 result = await _with_changes(desk.workspace, result)
@@ -204,7 +205,10 @@ class Performer:
     async def _run(self, task: Task, command: RunCommand) -> None:
         async with self._files.use(task.spec.workspace) as desk:
             policy = await self._policy(task.spec, command)
-            outcome = await self.run_shell(task.spec, desk.workspace, command.command, None, policy, command.id)
+            tell = self.teller(task.spec, command)
+            outcome = await self.run_shell(
+                task.spec, desk.workspace, command.command, None, tell, policy, command.probe
+            )
             changes = await desk.workspace.changes()
             result = RunResult(
                 exit_code=outcome.exit_code,
@@ -237,21 +241,25 @@ class Performer:
         workspace: Workspace,
         command: str,
         timeout: float | None,
+        tell: Callable[[str], None],
         policy: SandboxPolicy | None = None,
-        id: str = "",
+        probe: Probe | None = None,
     ) -> SandboxOutcome:
-        """Run a shell line in a task's sandbox. `timeout` may only shorten what the policy allows. What it waits
-        for is told to those who follow the command `id`."""
-
-        def tell(line: str) -> None:
-            self._bus.delta(spec.id, id, 1, Delta(notice=line))
-
+        """Run a shell line in a task's sandbox, or have it serve and look at it. `timeout` may only shorten what the
+        policy allows."""
         policy = policy or await self._parts.programs.policy(spec)
-        if policy.packages:
+        if policy.packages or policy.image:
             await self._parts.sandbox.prepare(policy, tell)
         if timeout is not None and timeout < policy.timeout:
             policy = msgspec.structs.replace(policy, timeout=timeout)
-        return await self._parts.sandbox.run(SandboxRun(("sh", "-c", command), workspace.folder, policy), tell)
+        run = SandboxRun(("sh", "-c", command), workspace.folder, policy)
+        if probe is not None:
+            return await self._parts.prober.probe(run, probe, tell)
+        return await self._parts.sandbox.run(run, tell)
+
+    def teller(self, spec: TaskSpec, command: Command) -> Callable[[str], None]:
+        """Tells followers what a command waits for, or does first."""
+        return lambda line: self._bus.delta(spec.id, command.id, 1, Delta(notice=line))
 
     async def check(self, spec: TaskSpec, command: CallTool) -> ToolResult | bool | None:
         """After a crash: the tool's result where the call happened, False where it surely did not,

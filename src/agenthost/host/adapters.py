@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agenthost.core.api import ModelLine
 from agenthost.core.errors import NotFound
-from agenthost.core.ports import Blobs, Machine, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Blobs, Machine, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 
@@ -27,6 +27,7 @@ class Adapters(Struct):
     tools: Tools
     machine: Machine
     sandbox: Sandbox
+    prober: Prober
     scripts: Scripts
     list_models: Callable[[], Awaitable[list[ModelLine]]]
     closing: list[Close]
@@ -43,6 +44,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.machine.facts import look
     from agenthost.machine.shares import capacity
     from agenthost.models.catalog import Catalog
+    from agenthost.sandboxes.probes import HttpProber
     from agenthost.scripts.monty import MontyScripts
     from agenthost.stores.blobs import FileBlobs
     from agenthost.stores.home import HomeLock
@@ -69,6 +71,7 @@ async def join(settings: Settings) -> Adapters:
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
         sandbox = _sandbox(settings, machine)
+        prober = HttpProber(sandbox)
     except BaseException:
         lock.release()
         raise
@@ -82,7 +85,10 @@ async def join(settings: Settings) -> Adapters:
         machine.close,
         sandbox.close,
     ]
-    return Adapters(store, blobs, workspaces, secrets, models, tools, machine, sandbox, scripts, models.lines, closing)
+    list_models = models.lines
+    return Adapters(
+        store, blobs, workspaces, secrets, models, tools, machine, sandbox, prober, scripts, list_models, closing
+    )
 
 
 def _sandbox(settings: Settings, machine: Ledger) -> Sandbox:
@@ -90,7 +96,9 @@ def _sandbox(settings: Settings, machine: Ledger) -> Sandbox:
     if kind == "bubblewrap":
         from agenthost.sandboxes.admitted import Admitted
         from agenthost.sandboxes.bubblewrap import Bubblewrap
+        from agenthost.sandboxes.egress.way import Way
 
-        inner = Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
+        way = Way(settings.network.private)
+        inner = Bubblewrap(settings.folder / "cache", settings.folder / "workspaces", way=way)
         return Admitted(inner, machine, machine.whole)
     raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\"")

@@ -71,6 +71,7 @@ class Host:
             models=adapters.models,
             tools=adapters.tools,
             sandbox=adapters.sandbox,
+            prober=adapters.prober,
             scripts=adapters.scripts,
             programs=self.library,
             log=log,

@@ -180,7 +180,7 @@ class Library:
                 continue
             seen.add(reference)
             if isinstance(found, Workflow):
-                if any(step.command or step.tool in _RUN for step in found.spec.steps):
+                if any(step.line or step.tool in _RUN for step in found.spec.steps):
                     return True
             elif found.spec.completion.checks or _RUN & {
                 *found.spec.tools,

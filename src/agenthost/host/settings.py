@@ -41,6 +41,13 @@ class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     kind: str = "bubblewrap"
 
 
+class NetworkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """What sandboxes that have hosts granted may reach, `[network]`. `private`: hosts with their ports (`git.lan:443`)
+    that may have an address which isn't public; a manifest has to grant them all the same."""
+
+    private: tuple[str, ...] = ()
+
+
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything that can be set. `tools`: trusted Python tools, name to `module:attribute`."""
 
@@ -49,6 +56,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     work: WorkSettings = WorkSettings()
     sandbox: SandboxSettings = SandboxSettings()
     machine: MachineSettings = MachineSettings()
+    network: NetworkSettings = NetworkSettings()
     files: FileLimits = FileLimits()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -126,6 +134,7 @@ def _keys(place: str) -> list[str]:
         "work": WorkSettings,
         "sandbox": SandboxSettings,
         "machine": MachineSettings,
+        "network": NetworkSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

@@ -21,7 +21,7 @@ from agenthost.manifests.problems import Finding, Key, is_name, unknown
 
 MAX_ROUNDS = 10_000
 
-_KINDS = ("role", "command", "tool", "workflow")
+_KINDS = ("role", "command", "serve", "tool", "workflow")
 
 DELEGATE = "delegate:"
 
@@ -165,10 +165,13 @@ def _kind(step: Step, key: Key, found: list[Finding]) -> None:
     kind = kinds[0]
     if kind == "role" and not step.prompt and not step.files:
         found.append(Finding(key, f"the step '{step.id}' has a role but no prompt; say what the role is to do"))
-    if kind == "command" and not (step.command or "").strip():
-        found.append(Finding((*key, "command"), "must not be empty"))
-    fits = {"prompt": ("role",), "files": ("role",), "expect": ("command",), "with": ("tool", "workflow")}
-    given = {"prompt": step.prompt, "files": step.files, "expect": step.expect, "with": step.with_}
+    if kind in ("command", "serve") and not (step.line or "").strip():
+        found.append(Finding((*key, kind), "must not be empty"))
+    if kind == "serve" and step.probe is None:
+        found.append(Finding(key, f"the step '{step.id}' serves but has no 'probe'; say what the server must answer"))
+    fits = {"prompt": ("role",), "files": ("role",), "expect": ("command", "serve"), "with": ("tool", "workflow")}
+    fits["probe"] = ("serve",)
+    given = {name: getattr(step, "with_" if name == "with" else name) for name in fits}
     for name, owners in fits.items():
         if given[name] and kind not in owners:
             found.append(Finding((*key, name), f"is for steps with {' or '.join(owners)}; this step has a {kind}"))

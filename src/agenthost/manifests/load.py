@@ -197,7 +197,8 @@ def _message(kind: str, detail: ErrorDetails) -> str:
         which = "underscore, beginning with a letter, at most 40" if underscore else "hyphen, at most 63"
         return f"expected a name of a-z, 0-9 and {which} characters, found {_shown(value)}"
     if kind == "value_error":
-        return f"{detail['msg'].removeprefix('Value error, ')}, found {_shown(value)}"
+        said = detail["msg"].removeprefix("Value error, ")
+        return said if isinstance(value, dict | list | tuple) else f"{said}, found {_shown(value)}"
     if kind in ("string_too_short", "too_short"):
         return "must not be empty"
     if kind == "string_too_long":

@@ -67,6 +67,8 @@ def agent_findings(agent: Agent) -> list[Finding]:
     for index, check in enumerate(spec.completion.checks):
         key: Key = ("spec", "completion", "checks", index, "expect")
         _patterns(check.expect.stdout, check.expect.stderr, key, found)
+        if check.probe is not None:
+            _pattern(check.probe.body, (*key[:-1], "probe", "body"), found)
     if spec.script:
         _script(spec.script, ("spec", "script"), found)
     if spec.output is not None:
@@ -115,12 +117,14 @@ def _step(step: Step, key: Key, scope: Scope, found: list[Finding]) -> None:
     if step.passes:
         _expression(step.passes, (*key, "passes"), _with(scope, (*one.roots, "result"), each=True), found)
     _templates(step.prompt, (*key, "prompt"), one, found)
-    _templates(step.command or "", (*key, "command"), one, found)
+    _templates(step.line or "", (*key, "command" if step.serve is None else "serve"), one, found)
     _templates(step.with_, (*key, "with"), one, found)
     if step.onFail is not None:
         _templates(step.onFail.feedback, (*key, "onFail", "feedback"), _with(scope, (*_COMMON, "result")), found)
     if step.expect is not None:
         _patterns(step.expect.stdout, step.expect.stderr, (*key, "expect"), found)
+    if step.probe is not None:
+        _pattern(step.probe.body, (*key, "probe", "body"), found)
 
 
 def _with(scope: Scope, roots: tuple[str, ...], *, each: bool = False) -> Scope:
@@ -203,7 +207,7 @@ def _field(path: Path, step: Step, *, whole: bool) -> str:
             return _field(path[2:], step, whole=False)
         if path[0] in COMMAND_FIELDS:
             return f"the step '{step.id}' has foreach; say items[0].{path[0]}, or go through its items"
-    elif step.command is not None:
+    elif step.line is not None:
         known += COMMAND_FIELDS
     if path[0] in known:
         return ""
@@ -239,10 +243,14 @@ def _script(source: str, key: Key, found: list[Finding]) -> None:
 def _patterns(stdout: str | None, stderr: str | None, key: Key, found: list[Finding]) -> None:
     for name, pattern in (("stdout", stdout), ("stderr", stderr)):
         if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                found.append(Finding((*key, name), f"is not a regular expression: {error}"))
+            _pattern(pattern, (*key, name), found)
+
+
+def _pattern(pattern: str, key: Key, found: list[Finding]) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        found.append(Finding(key, f"is not a regular expression: {error}"))
 
 
 def _short(source: str) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from agenthost.core.commands import Ask
+from agenthost.core.definitions import PinnedTool
 from agenthost.core.events import Reply, RunResult
-from agenthost.core.manifests.common import Expect
+from agenthost.core.manifests.common import Expect, SandboxSpec
 
 SHOWN = 300
 """Characters of a reason or of an error's last line that are kept."""
@@ -37,6 +38,11 @@ def unmet(run: RunResult, expect: Expect) -> str:
         if pattern is not None and re.search(pattern, text) is None:
             return f"the command's {name} has nothing that matches {pattern!r}"
     return ""
+
+
+def safe(tool: PinnedTool, sandbox: SandboxSpec) -> bool:
+    """Whether a call may be made again after a crash: not where its code may have changed something out there."""
+    return tool.read_only or (tool.idempotent and not (tool.sandbox and sandbox.hosts))
 
 
 def approval(base: str, tool: str, arguments: dict[str, Any]) -> Ask:

@@ -35,6 +35,7 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.programs.agent import AgentProgram
 from agenthost.programs.workflow import WorkflowProgram
+from agenthost.sandboxes.probes import HttpProber
 
 START = 1_700_000_000.0
 """The world's time, in seconds since the epoch, when its loop is at 0."""
@@ -328,13 +329,15 @@ class World:
 
     def engine(self, name: str = "e1", store: Store | None = None) -> Engine:
         """An engine of this world, not started."""
+        sandbox = PlayedSandbox(self.folders, self.shell)
         parts = Parts(
             store=store or self.store,
             blobs=self.blobs,
             workspaces=MemoryWorkspaces(self.blobs, self.folders, self.most_files),
             models=self.models,
             tools=self.tools,
-            sandbox=PlayedSandbox(self.folders, self.shell),
+            sandbox=sandbox,
+            prober=HttpProber(sandbox),
             scripts=self.scripts,
             programs=self.programs,
             log=self.log,

@@ -76,11 +76,11 @@ def workspace_tools() -> list[Tool]:
             "new": {"type": "string", "description": "What to put in its place."},
         }, ("path", "old", "new")),
         _tool("delete_file", "Delete a file of the workspace.", _delete_file, {"path": path}, ("path",)),
-        _tool("run", "Run a shell command in the sandbox, in the workspace's folder. There is no network, and "
-              "nothing outside the workspace stays.", _run, {
+        _tool("run", "Run a shell command in the sandbox, in the workspace's folder. Nothing outside the "
+              "workspace stays.", _run, {
             "command": {"type": "string", "minLength": 1, "description": "Such as: python -m pytest -q"},
             "timeout": {"type": "number", "exclusiveMinimum": 0, "description": "Most seconds."},
-        }, ("command",)),
+        }, ("command",), sandbox=True),
     ]  # fmt: skip
 
 
@@ -91,11 +91,14 @@ def _tool(
     properties: dict[str, Any],
     required: tuple[str, ...],
     read_only: bool = False,
+    sandbox: bool = False,
 ) -> Tool:
     parameters: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         parameters["required"] = list(required)
-    spec = ToolSpec(name, description, parameters, read_only=read_only, idempotent=True, workspace=True)
+    spec = ToolSpec(
+        name, description, parameters, read_only=read_only, idempotent=True, workspace=True, sandbox=sandbox
+    )
     return WorkspaceTool(spec, function)
 
 

@@ -2,9 +2,19 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from agenthost.core.manifests.common import API_VERSION, STEP_ID, Budget, Duration, Expect, Metadata, Part, SandboxSpec
+from agenthost.core.manifests.common import (
+    API_VERSION,
+    STEP_ID,
+    Budget,
+    Duration,
+    Expect,
+    Metadata,
+    Part,
+    ProbeSpec,
+    SandboxSpec,
+)
 
 
 class PluginUse(Part):
@@ -15,14 +25,32 @@ class PluginUse(Part):
 
 
 class Check(Part):
-    """A command that the host runs in the task's sandbox when the agent says nothing more is to be done."""
+    """What the host does in the task's sandbox when the agent says nothing more is to be done: it runs a command, or
+    it starts a server, looks at it by HTTP, and ends it."""
 
-    run: str = Field(min_length=1, description="A shell command.")
+    run: str | None = Field(None, min_length=1, description="A shell command.")
+    serve: str | None = Field(
+        None, min_length=1, description="In place of run: a shell command that goes on and serves."
+    )
+    probe: ProbeSpec | None = Field(None, description="With serve: what the server must answer.")
     expect: Expect = Field(
         default_factory=lambda: Expect.model_validate({}),
         description="What it must show; exit code 0 unless said otherwise.",
     )
     timeout: Duration | None = Field(None, description="Most time, such as 60s; the sandbox's otherwise.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "Check":
+        if (self.run is None) == (self.serve is None):
+            raise ValueError("a check has either 'run', a shell command, or 'serve' with 'probe'")
+        if (self.serve is None) != (self.probe is None):
+            raise ValueError("'serve' and 'probe' go together: the server, and what it must answer")
+        return self
+
+    @property
+    def line(self) -> str:
+        """The shell command, whichever it is."""
+        return self.run or self.serve or ""
 
 
 class Completion(Part):

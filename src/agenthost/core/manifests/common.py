@@ -4,9 +4,20 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from agenthost.core.budgets import Limits
+from agenthost.core.commands import Probe
+from agenthost.core.hosts import MOST_HOSTS, read_host
 from agenthost.core.sandboxes import SandboxPolicy
 
 API_VERSION = "agenthost.dev/v1alpha1"
@@ -87,6 +98,15 @@ class Metadata(Part):
     labels: dict[str, str] = Field(default_factory=dict, description="Words of your own to find it by.")
 
 
+def read_entry(value: str) -> str:
+    """A host of a sandbox as it was written, once it can be read."""
+    read_host(value)
+    return value
+
+
+Host = Annotated[str, AfterValidator(read_entry)]
+
+
 class SandboxSpec(Part):
     """What code that the agent runs may use."""
 
@@ -97,8 +117,11 @@ class SandboxSpec(Part):
     )
     image: str = Field("", description="The container image, for sandboxes that have them; the default one otherwise.")
     network: Literal["none", "granted"] = Field("none", description="none, or granted: the hosts listed in `hosts`.")
-    hosts: tuple[str, ...] = Field(
-        (), description="With network: granted, what may be reached: api.example.com, *.example.com, host:8443."
+    hosts: tuple[Host, ...] = Field(
+        (),
+        max_length=MOST_HOSTS,
+        validate_default=True,
+        description="With network: granted, what may be reached: api.example.com, *.example.com, host:8443.",
     )
     memory: Size = Field(512 * 2**20, description="Most memory, such as 512Mi.")
     cpu: float = Field(1.0, ge=0.01, le=64, description="Most processor time per second, in cores.")
@@ -106,6 +129,16 @@ class SandboxSpec(Part):
     processes: int = Field(64, ge=1, le=4096, description="Most processes at once.")
     disk: Size = Field(256 * 2**20, description="Most that one run may write, such as 256Mi.")
     packages: tuple[str, ...] = Field((), description="Python requirements that are there, read-only.")
+
+    @field_validator("hosts")
+    @classmethod
+    def _granted(cls, hosts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        network = info.data.get("network")
+        if network == "granted" and not hosts:
+            raise ValueError("network: granted needs the hosts that may be reached, such as hosts: [api.example.com]")
+        if network == "none" and hosts:
+            raise ValueError("hosts are reached with network: granted alone; set that, or leave them out")
+        return hosts
 
     def policy(self) -> SandboxPolicy:
         """The policy that a sandbox enforces."""
@@ -121,6 +154,30 @@ class SandboxSpec(Part):
             disk=self.disk,
             packages=self.packages,
         )
+
+
+def read_path(value: str) -> str:
+    """What an HTTP server is asked for, as it was written, once it can be asked for."""
+    if not re.fullmatch(r"/[!-~]*", value):
+        raise ValueError("a path begins with / and has no blanks, such as /health")
+    return value
+
+
+Path = Annotated[str, AfterValidator(read_path)]
+
+
+class ProbeSpec(Part):
+    """What the host looks for, by HTTP, at a server that runs in the sandbox."""
+
+    port: int = Field(ge=1, le=65535, description="The port on which the server listens, on 127.0.0.1.")
+    path: Path = Field("/", description="What is asked for, such as /health.")
+    status: int = Field(200, ge=100, le=599, description="The status that it must answer with.")
+    body: str = Field("", description="A regular expression that the body must contain.")
+    within: Duration = Field(20.0, description="How long it may take until it answers like that, such as 20s.")
+
+    def probe(self) -> Probe:
+        """What the host is asked to do."""
+        return Probe(self.port, self.path, self.status, self.body, self.within)
 
 
 class Budget(Part):

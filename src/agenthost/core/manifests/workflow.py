@@ -14,6 +14,7 @@ from agenthost.core.manifests.common import (
     Expect,
     Metadata,
     Part,
+    ProbeSpec,
     Retry,
     SandboxSpec,
 )
@@ -48,13 +49,15 @@ class OnFail(Part):
 
 
 class Step(Part):
-    """One step: an agent by role, a command in the sandbox, a tool, or another workflow."""
+    """One step: an agent by role, a command or a server in the sandbox, a tool, or another workflow."""
 
     id: str = Field(pattern=STEP_ID, description="Unique in the workflow: a-z, 0-9 and underscore.")
     role: str | None = Field(None, description="The role that does it.")
     prompt: str = Field("", description="A template: what the role is told.")
     files: str | None = Field(None, description="An expression: files to show it.")
     command: str | None = Field(None, description="A shell command (a template) for the sandbox.")
+    serve: str | None = Field(None, description="A shell command (a template) for the sandbox that goes on and serves.")
+    probe: ProbeSpec | None = Field(None, description="With serve: what the server must answer; then it is ended.")
     tool: str | None = Field(None, description="A tool to call.")
     workflow: str | None = Field(None, pattern=NAME, description="A workflow to run.")
     with_: dict[str, Any] = Field(
@@ -73,6 +76,11 @@ class Step(Part):
     timeout: Duration | None = Field(None, description="Most time, such as 5m.")
     retry: Retry | None = Field(None, description="Try the step again when it fails, before anything else is done.")
     onFail: OnFail | None = Field(None, description="Go back to an earlier step when this one fails.")
+
+    @property
+    def line(self) -> str | None:
+        """The shell command of a step that runs one, to its end or as a server."""
+        return self.serve if self.command is None else self.command
 
 
 def needs_of(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:

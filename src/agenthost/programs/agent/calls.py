@@ -17,7 +17,7 @@ from agenthost.programs.agent import closing, context, structured, words
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState, Pending
 from agenthost.programs.agent.steps import to_turn
-from agenthost.programs.answers import approval, approved
+from agenthost.programs.answers import approval, approved, safe
 from agenthost.programs.base import Delivery
 
 MAX_DEPTH = 8
@@ -92,7 +92,7 @@ def wish(state: AgentState, d: Definition, pending: Pending, arguments: dict[str
         options = tuple(str(option) for option in arguments.get("options", ()))
         pending.command = Ask(pending.id, "input", arguments["question"], options)
     else:
-        pending.command = CallTool(pending.id, name, arguments, pending.call.id, tool.read_only or tool.idempotent)
+        pending.command = CallTool(pending.id, name, arguments, pending.call.id, safe(tool, d.spec.sandbox))
     if pending.command is not None:
         state.want(approval(pending.id, name, arguments) if tool.approval else pending.command)
 

@@ -121,7 +121,7 @@ def _begin_checks(state: AgentState, d: Definition) -> None:
     state.check_failures = []
     state.check_reasons = []
     state.evidence = []
-    state.want(completion.check_command(state, d.spec.completion.checks[0]))
+    state.want(completion.check_command(state, d.spec.completion.checks[0], d.network))
 
 
 def checked(state: AgentState, d: Definition, delivery: Delivery) -> None:
@@ -129,7 +129,7 @@ def checked(state: AgentState, d: Definition, delivery: Delivery) -> None:
     checks = d.spec.completion.checks
     check, result = checks[state.check], delivery.answer
     if delivery.failure is not None:
-        completion.failed(state, delivery.failure, f"the check `{check.run}` could not be run: ")
+        completion.failed(state, delivery.failure, f"the check `{check.line}` could not be run: ")
         return
     state.evidence.append(delivery.seq)
     if isinstance(result, RunResult):
@@ -137,13 +137,13 @@ def checked(state: AgentState, d: Definition, delivery: Delivery) -> None:
         why = unmet(result, check.expect)
         if why:
             state.check_failures.append(completion.feedback(check, why, result))
-            state.check_reasons.append(f"`{clip(check.run)}`: {why}")
+            state.check_reasons.append(f"`{clip(check.line)}`: {why}")
     else:
-        state.check_failures.append(f"What came of the check `{check.run}` is not known. It is run again.")
-        state.check_reasons.append(f"`{clip(check.run)}`: what came of it is not known")
+        state.check_failures.append(f"What came of the check `{check.line}` is not known. It is run again.")
+        state.check_reasons.append(f"`{clip(check.line)}`: what came of it is not known")
     state.check += 1
     if state.check < len(checks):
-        state.want(completion.check_command(state, checks[state.check]))
+        state.want(completion.check_command(state, checks[state.check], d.network))
     else:
         _round_over(state, d)
 

@@ -23,9 +23,10 @@ def failed(state: AgentState, failure: Failure, before: str = "") -> None:
     state.end(outcome, before + failure.message, failure.code, parts=said(state))
 
 
-def check_command(state: AgentState, check: Check) -> RunCommand:
+def check_command(state: AgentState, check: Check, network: bool) -> RunCommand:
     """The command of the check that is next."""
-    return RunCommand(f"c{state.rounds + 1}-{state.check}", check.run, check.timeout)
+    probe = check.probe.probe() if check.probe else None
+    return RunCommand(f"c{state.rounds + 1}-{state.check}", check.line, check.timeout, network, probe)
 
 
 def feedback(check: Check, why: str, result: RunResult) -> str:
@@ -36,4 +37,4 @@ def feedback(check: Check, why: str, result: RunResult) -> str:
     if len(output) > OUTPUT_SHOWN:
         told = f"[... {len(output) - OUTPUT_SHOWN} characters before this are left out ...]\n"
         output = told + output[-OUTPUT_SHOWN:]
-    return f"The check `{check.run}` failed: {why}.\n{output or '(It printed nothing.)'}"
+    return f"The check `{check.line}` failed: {why}.\n{output or '(It printed nothing.)'}"

@@ -42,6 +42,7 @@ class Definition:
         self.spec = pinned.manifest.spec
         self.model = pinned.model
         self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
+        self.network = bool(self.spec.sandbox.hosts)
         self.max_output = min(self.spec.maxOutputTokens, self.model.max_output, self.model.window // 2)
 
     def model_name(self, task: TaskSpec) -> str:
@@ -94,10 +95,14 @@ class Definition:
         finish = words.finish_tool(self.spec) if self.spec.completion.rule == "agent" else None
         if finish is not None:
             tools[finish.name] = finish
-        specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in tools.values())
+        reach = words.reach(self.spec.sandbox)
+        specs = tuple(
+            ToolSpec(tool.name, tool.description + (reach if tool.sandbox else ""), tool.parameters)
+            for tool in tools.values()
+        )
         pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
         tokens = text_tokens(instructions) + sum(
-            text_tokens(tool.name + tool.description + str(tool.parameters)) for tool in specs
+            text_tokens(spec.name + spec.description + str(spec.parameters)) for spec in specs
         )
         return Toolbox(tools, agents, specs, instructions, tokens, finish)

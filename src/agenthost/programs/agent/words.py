@@ -6,7 +6,8 @@ import msgspec
 
 from agenthost.core.definitions import PinnedTool
 from agenthost.core.ids import digest
-from agenthost.core.manifests.agent import AgentSpec
+from agenthost.core.manifests.agent import AgentSpec, Check
+from agenthost.core.manifests.common import SandboxSpec
 
 OUTCOMES = ("done", "partly", "blocked", "unachievable")
 NAME_LENGTH = 64
@@ -89,6 +90,21 @@ def delegate_tool(agent: str, about: str) -> PinnedTool:
     )
 
 
+def reach(sandbox: SandboxSpec) -> str:
+    """What a tool that runs code says of the network."""
+    if not sandbox.hosts:
+        return " There is no network."
+    return f" Of the network it reaches these hosts and nothing else: {', '.join(sandbox.hosts)}."
+
+
+def _check(check: Check) -> str:
+    if check.probe is None:
+        return check.line
+    wanted = check.probe
+    body = f" and a body that matches {wanted.body!r}" if wanted.body else ""
+    return f"{check.line} (a server: GET {wanted.path} on port {wanted.port} must answer {wanted.status}{body})"
+
+
 def closing_instructions(spec: AgentSpec) -> str:
     """What the agent is told of how its work is judged."""
     lines: list[str] = []
@@ -97,7 +113,7 @@ def closing_instructions(spec: AgentSpec) -> str:
         lines += [f"- {criterion}" for criterion in spec.completion.criteria]
     if spec.completion.rule == "checks":
         lines.append("When you answer without calling a tool, these commands are run in your workspace and must pass:")
-        lines += [f"- {check.run}" for check in spec.completion.checks]
+        lines += [f"- {_check(check)}" for check in spec.completion.checks]
     schema = msgspec.json.encode(spec.output).decode() if spec.output is not None else ""
     if spec.completion.rule == "agent":
         lines.append("Call the tool `finish` when the work is done, or when it can't be done.")

@@ -144,7 +144,7 @@ class Flow:
         results = [item.result or NOT_RUN for item in items]
         result = combined(results) | {"attempt": step.attempt} if plan.step.foreach else results[0]
         bad = [(index, item) for index, item in enumerate(items) if item.reason]
-        if plan.step.command or plan.step.passes or plan.step.onFail or plan.verdict:
+        if plan.step.line or plan.step.passes or plan.step.onFail or plan.verdict:
             step.evidence = [item.evidence for item in items if item.evidence]
         if not bad:
             step.result, step.phase = result, "ended"

@@ -55,7 +55,7 @@ class Plan:
         return self._reads[source]
 
     def _plan(self, step: Step, needs: dict[str, tuple[str, ...]]) -> StepPlan:
-        sources = templates.sources([step.prompt, step.command or "", step.with_])
+        sources = templates.sources([step.prompt, step.line or "", step.with_])
         if step.files:
             sources.append(step.files)
         feedback = templates.sources(step.onFail.feedback) if step.onFail else []

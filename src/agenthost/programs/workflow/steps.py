@@ -8,6 +8,7 @@ from agenthost.core import templates
 from agenthost.core.commands import CallTool, Command, RunCommand, StartChild
 from agenthost.core.media import named_type
 from agenthost.core.parts import FilePart, Part, TextPart
+from agenthost.programs.answers import safe
 from agenthost.programs.workflow.plan import Plan, StepPlan
 from agenthost.programs.workflow.results import as_files
 from agenthost.programs.workflow.state import StepState, WorkflowState
@@ -37,15 +38,17 @@ def items_of(value: Any) -> list[Any] | Wrong:
 def command_of(state: WorkflowState, plan: Plan, step: StepPlan, values: dict[str, Any]) -> Command | Wrong:
     """The command of one run of a step, without its id."""
     manifest = step.step
-    if manifest.command is not None:
-        line = templates.render(templates.parse(manifest.command), values)
-        return RunCommand("", line, manifest.timeout or plan.spec.sandbox.timeout)
+    if manifest.line is not None:
+        line = templates.render(templates.parse(manifest.line), values)
+        probe = manifest.probe.probe() if manifest.probe else None
+        network = bool(plan.spec.sandbox.hosts)
+        return RunCommand("", line, manifest.timeout or plan.spec.sandbox.timeout, network, probe)
     if manifest.tool is not None:
         pinned = plan.bundle.tools.get(manifest.tool)
         if pinned is None:
             return Wrong(f"there is no tool '{manifest.tool}'")
-        safe = pinned.read_only or pinned.idempotent
-        return CallTool("", manifest.tool, templates.fill(manifest.with_, values), safe=safe)
+        arguments = templates.fill(manifest.with_, values)
+        return CallTool("", manifest.tool, arguments, safe=safe(pinned, plan.spec.sandbox))
     if manifest.workflow is not None:
         return StartChild("", "workflow", manifest.workflow, inputs=templates.fill(manifest.with_, values))
     files = _files(state, values[manifest.files]) if manifest.files else ()

@@ -14,8 +14,21 @@ Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
 """Addresses of a host, each with the port to connect to. Raises OSError where there are none."""
 
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
-# 6to4 and Teredo carry a v4 address within them, which could be anybody's.
-_CARRIERS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
+# Beside what `ipaddress` knows, which differs from one Python to the next: IETF's own blocks (a metadata service lives
+# at 192.0.0.192), 6to4 and Teredo (they carry a v4 address, which could be anybody's), documentation, and Azure's
+# service of the machine itself, which has a public address. IANA's special-purpose registries; RFC 6890.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(block)
+    for block in (
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "168.63.129.16/32",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    )
+)
 _MOST_ADDRESSES = 4
 
 
@@ -33,10 +46,10 @@ def is_public(address: str) -> bool:
         return False
     if not found.is_global or found.is_multicast or found.is_reserved or found.is_unspecified:
         return False
-    if isinstance(found, ipaddress.IPv4Address):
-        return True
+    if any(found.version == block.version and found in block for block in _NOT_PUBLIC):
+        return False
     # Mapped, translated (NAT64) and site-local forms lie outside of the one block of public addresses.
-    return found in _PUBLIC_V6 and not any(found in carrier for carrier in _CARRIERS)
+    return isinstance(found, ipaddress.IPv4Address) or found in _PUBLIC_V6
 
 
 class Way:

@@ -28,6 +28,7 @@ SPECS = {
     "pay": ToolSpec("pay", ""),
     "write": ToolSpec("write", "", idempotent=True, workspace=True),
     "mail": ToolSpec("mail", "", approval=True),
+    "run": ToolSpec("run", "", idempotent=True, workspace=True, sandbox=True),
 }
 
 
@@ -39,6 +40,7 @@ def pinned(spec: ToolSpec) -> PinnedTool:
         idempotent=spec.idempotent,
         approval=spec.approval,
         workspace=spec.workspace,
+        sandbox=spec.sandbox,
     )
 
 

@@ -19,6 +19,7 @@ TOOLS = (
     PinnedTool(name="pay", description="Pay.", parameters=TEXT, approval=True),
     PinnedTool(name="finish", description="A tool that happens to be called so.", read_only=True),
     PinnedTool(name="write_file", description="Write.", idempotent=True, workspace=True),
+    PinnedTool(name="run", description="Run.", idempotent=True, workspace=True, sandbox=True),
 )
 ALL = ["look", "send", "pay", "write_file", "ask", "delegate:helper", "delegate:coder"]
 

@@ -29,6 +29,7 @@ def bundle(steps: list[dict[str, Any]], **spec: Any) -> Bundle:
     tools = [
         PinnedTool(name="look", description="", read_only=True),
         PinnedTool(name="put", description="", idempotent=True),
+        PinnedTool(name="run", description="", idempotent=True, sandbox=True),
         PinnedTool(name="send", description=""),
         PinnedTool(name="pay", description="", approval=True),
     ]

@@ -43,6 +43,7 @@ class Bubblewrap:
         self._station: Station | None = None
         self._root = os.geteuid() == 0
         self._turn = 0
+        self._trusts = False
         self._closed = False
 
     @property
@@ -108,7 +109,7 @@ class Bubblewrap:
             raise Unavailable(f"There is no sandbox here: {told.detail}. To mend it: {told.fix}") from problem
         layer = await self._layers.have(run.policy.packages, tell)
         self._turn += 1
-        asked = _request(run, layer, self._turn, self._root) | seen | _network(egress, run, service)
+        asked = _request(run, layer, self._turn, self._root) | seen | _network(egress, run, service, self._trusts)
         return Visit(station, run, egress), asked
 
     async def release(self, workspace: str) -> None:
@@ -142,6 +143,7 @@ class Bubblewrap:
         found = await places(self._cache, self._workspaces)
         bwrap = await asyncio.to_thread(shutil.which, self._bwrap)
         near, far = sockets()
+        self._trusts = await asyncio.to_thread(certificates) is not None
         words = await asyncio.to_thread(command, bwrap or self._bwrap, found, far.fileno(), self._root)
         return await Station.start(words, near, far)
 
@@ -211,10 +213,10 @@ def _request(run: SandboxRun, layer: str, turn: int, root: bool) -> dict[str, An
     }
 
 
-def _network(egress: Egress | None, run: SandboxRun, service: bool) -> dict[str, Any]:
+def _network(egress: Egress | None, run: SandboxRun, service: bool, trusts: bool) -> dict[str, Any]:
     """Of a request what it says of the network: ports to listen on, the environment with the way out."""
     env = {**ENVIRONMENT, "PYTEST_ADDOPTS": "-p no:cacheprovider"}
     if egress is not None:
-        trusted = {"SSL_CERT_FILE": CERTIFICATES} if certificates() is not None else {}
+        trusted = {"SSL_CERT_FILE": CERTIFICATES} if trusts else {}
         env |= egress.env | trusted
     return {"ports": egress.ports if egress else (), "service": service, "env": env | dict(run.env)}

@@ -5,7 +5,6 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -442,9 +441,3 @@ async def test_whoever_cancels_leaves_nothing_open(world: Outside, recwarn: pyte
     await asyncio.wait([client.handling])
     assert await client.side.read() == b""
     await client.side.close()
-
-
-def test_the_library_of_http_has_one_door() -> None:
-    source = Path(__file__).parents[2] / "src" / "agenthost"
-    found = [path for path in source.rglob("*.py") if "import h11" in path.read_text()]
-    assert found and all(path.is_relative_to(source / "sandboxes") for path in found)

@@ -129,15 +129,16 @@ async def get(connection: Connection, port: int, path: str) -> Seen:
     while True:
         event = client.next_event()
         if event is h11.NEED_DATA:
-            client.receive_data(await connection.read())
+            data = await connection.read()
+            if not data and head is None:
+                raise OSError("without an answer")
+            client.receive_data(data)
         elif isinstance(event, h11.Response):
             head = event
         elif isinstance(event, h11.Data):
             body += event.data
         elif head is not None and isinstance(event, h11.EndOfMessage):
             return Seen(head.status_code, _head(head), bytes(body), False)
-        elif not isinstance(event, h11.InformationalResponse):
-            raise h11.RemoteProtocolError("it hung up without an answer")
         if head is not None and len(body) > _MOST_BODY:
             return Seen(head.status_code, _head(head), bytes(body[:_MOST_BODY]), True)
 

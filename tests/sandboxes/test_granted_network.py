@@ -1,18 +1,23 @@
 """Granted network in bubblewrap: the suite, real programs, and what hostile code tries."""
 
+import asyncio
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from agenthost.core.commands import Probe
 from agenthost.core.errors import BadInput
-from agenthost.core.sandboxes import SandboxPolicy
+from agenthost.core.sandboxes import SandboxPolicy, SandboxRun
 from agenthost.sandboxes.bubblewrap import Bubblewrap
-from agenthost.testing.egress import EgressSuite, ServiceSuite, ask
+from agenthost.sandboxes.probes import HttpProber
+from agenthost.testing.egress import EgressSuite, ServiceSuite, ask, everything, reach
 from agenthost.testing.outside import API, OTHER, Outside, outside, trust
-from agenthost.testing.sandboxes import python, shell
+from agenthost.testing.sandboxes import begun, python, shell
 
 POLICY = SandboxPolicy(hosts=(API,), timeout=30)
 
@@ -130,11 +135,6 @@ for n in range(600):
 open('/workspace/full', 'w').close()
 time.sleep(30)
 """
-    import asyncio
-
-    from agenthost.core.sandboxes import SandboxRun
-    from agenthost.testing.sandboxes import begun
-
     before = len(os.listdir("/proc/self/fd"))
     service = await sandbox.spawn(SandboxRun(("python", "-c", code), str(workspace), POLICY))
     await begun(workspace / "full")
@@ -157,3 +157,71 @@ async def test_hosts_that_can_not_be_read_are_refused(sandbox: Bubblewrap, works
     for host in ("*", "10.0.0.1", "https://x.example.test/", "localhost"):
         with pytest.raises(BadInput, match="granted host"):
             await shell(sandbox, workspace, "true", SandboxPolicy(hosts=(host,)))
+
+
+async def test_services_leave_no_descriptor_behind(sandbox: Bubblewrap, workspace: Path) -> None:
+    async def one() -> None:
+        service = await sandbox.spawn(SandboxRun(("python", "-m", "http.server", "8000"), str(workspace)))
+        connection = await reach(service, 8000)
+        await connection.write(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await everything(connection)).startswith(b"HTTP/1.0 200")
+        await service.stop()
+
+    await one()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        await one()
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+async def test_a_sandbox_that_closes_ends_its_services(sandbox: Bubblewrap, workspace: Path) -> None:
+    line = "while :; do echo x >> beat; sleep 0.02; done"
+    service = await sandbox.spawn(SandboxRun(("sh", "-c", line), str(workspace)))
+    await begun(workspace / "beat")
+    await sandbox.close()
+    beats = (workspace / "beat").stat().st_size
+    await asyncio.sleep(0.2)
+    assert (workspace / "beat").stat().st_size == beats
+    assert (await service.wait()).exit_code == 137
+    with pytest.raises(ConnectionRefusedError):
+        await service.connect(8000)
+
+
+async def test_a_probe_that_is_cancelled_ends_its_server(sandbox: Bubblewrap, workspace: Path) -> None:
+    line = "while :; do echo x >> beat; sleep 0.02; done"
+    prober = HttpProber(sandbox)
+    run = SandboxRun(("sh", "-c", line), str(workspace))
+    looking = asyncio.get_running_loop().create_task(prober.probe(run, Probe(8000, within=60)))
+    await begun(workspace / "beat")
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    beats = (workspace / "beat").stat().st_size
+    await asyncio.sleep(0.2)
+    assert (workspace / "beat").stat().st_size == beats
+
+
+async def test_without_the_right_to_low_ports_granted_hosts_say_what_is_missing(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can lack it")
+    code = f"""
+import asyncio
+from pathlib import Path
+from agenthost.core.sandboxes import SandboxPolicy, SandboxRun
+from agenthost.sandboxes.bubblewrap import Bubblewrap
+async def main():
+    sandbox = Bubblewrap(Path({str(tmp_path / "cache")!r}), Path({str(tmp_path)!r}))
+    (Path({str(tmp_path)!r}) / "one").mkdir()
+    for hosts in ((), ("a.example",)):
+        try: print((await sandbox.run(SandboxRun(("echo", "ran"), {str(tmp_path / "one")!r}, SandboxPolicy(hosts=hosts)))).stdout)
+        except Exception as problem: print(problem)
+    await sandbox.close()
+asyncio.run(main())
+"""
+    words = ["setpriv", "--bounding-set", "-net_bind_service", sys.executable, "-c", code]
+    done = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, timeout=60)
+    if "no sandbox here" in done.stdout:
+        pytest.skip(done.stdout)
+    first, second = done.stdout.splitlines()
+    assert first == "b'ran\\n'", done
+    assert "--cap-add NET_BIND_SERVICE" in second

@@ -12,6 +12,7 @@ from agenthost.core.errors import NotFound
 from agenthost.core.ports import Blobs, Machine, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
+from agenthost.sandboxes.egress.way import Way
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -70,7 +71,8 @@ async def join(settings: Settings) -> Adapters:
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
-        sandbox = _sandbox(settings, machine)
+        way = Way(settings.network.private)
+        sandbox = _sandbox(settings, machine, way)
         prober = HttpProber(sandbox)
     except BaseException:
         lock.release()
@@ -83,6 +85,7 @@ async def join(settings: Settings) -> Adapters:
         models.close,
         scripts.close,
         machine.close,
+        way.close,
         sandbox.close,
     ]
     list_models = models.lines
@@ -91,14 +94,12 @@ async def join(settings: Settings) -> Adapters:
     )
 
 
-def _sandbox(settings: Settings, machine: Ledger) -> Sandbox:
+def _sandbox(settings: Settings, machine: Ledger, way: Way) -> Sandbox:
     kind = settings.sandbox.kind
     if kind == "bubblewrap":
         from agenthost.sandboxes.admitted import Admitted
         from agenthost.sandboxes.bubblewrap import Bubblewrap
-        from agenthost.sandboxes.egress.way import Way
 
-        way = Way(settings.network.private)
         inner = Bubblewrap(settings.folder / "cache", settings.folder / "workspaces", way=way)
         return Admitted(inner, machine, machine.whole)
     raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\"")

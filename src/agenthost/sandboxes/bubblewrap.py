@@ -44,6 +44,7 @@ class Bubblewrap:
         self._root = os.geteuid() == 0
         self._turn = 0
         self._trusts = False
+        self._services: set[Service] = set()
         self._closed = False
 
     @property
@@ -95,7 +96,9 @@ class Bubblewrap:
     async def spawn(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxService:
         """Start a run that goes on until it is stopped, or the policy's timeout. Raises as `run` does."""
         visit, request = await self._visit(run, tell, True)
-        return await Service.begin(visit, request)
+        service = await Service.begin(visit, request, self._services.discard)
+        self._services.add(service)
+        return service
 
     async def _visit(self, run: SandboxRun, tell: Callable[[str], None], service: bool) -> tuple[Visit, dict[str, Any]]:
         """A run with its request, not yet asked for."""
@@ -118,6 +121,8 @@ class Bubblewrap:
     async def close(self) -> None:
         """End the launcher and every run."""
         self._closed = True
+        for service in tuple(self._services):
+            await service.end()
         async with self._starting:
             if self._station is not None:
                 await self._station.close()

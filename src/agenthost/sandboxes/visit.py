@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from agenthost.core.errors import Temporary
@@ -146,8 +147,9 @@ class Service:
         self._outcome = outcome
 
     @classmethod
-    async def begin(cls, visit: Visit, request: dict[str, Any]) -> "Service":
-        """Start it; it runs, or has ended already, when this returns. Raises what keeps it from running."""
+    async def begin(cls, visit: Visit, request: dict[str, Any], over: "Callable[[Service], object]") -> "Service":
+        """Start it; it runs, or has ended already, when this returns. `over` hears of its end. Raises what keeps it
+        from running."""
         outcome = asyncio.get_running_loop().create_task(visit.outcome(request))
         outcome.add_done_callback(_seen)
         try:
@@ -158,7 +160,9 @@ class Service:
             raise
         if not visit.begun.done():
             outcome.result()
-        return cls(visit, outcome)
+        service = cls(visit, outcome)
+        outcome.add_done_callback(lambda _: over(service))
+        return service
 
     async def connect(self, port: int) -> SocketConnection:
         return await self._visit.connect(port)
@@ -169,6 +173,11 @@ class Service:
     async def stop(self) -> SandboxOutcome:
         self._visit.stop()
         return await asyncio.shield(self._outcome)
+
+    async def end(self) -> None:
+        """Stop it, whatever comes of it."""
+        self._visit.stop()
+        await asyncio.wait([self._outcome])
 
 
 def _seen(outcome: "asyncio.Task[SandboxOutcome]") -> None:

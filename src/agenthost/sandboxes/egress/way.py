@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from agenthost.core.errors import BadInput
 from agenthost.core.hosts import read_host
@@ -32,9 +33,22 @@ _NOT_PUBLIC = tuple(
 _MOST_ADDRESSES = 4
 
 
-async def look_up(host: str, port: int) -> list[tuple[str, int]]:
-    """What the machine's resolver says."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+class Resolver:
+    """The machine's resolver, in threads of its own: names that nobody answers for hold up no other work of the host."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(4, "look-up")
+
+    async def __call__(self, host: str, port: int) -> list[tuple[str, int]]:
+        """Addresses, each with the port. Raises OSError."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(host: str, port: int) -> list[tuple[str, int]]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys((str(address[0]), port) for _, _, _, _, address in found))
 
 
@@ -54,10 +68,12 @@ def is_public(address: str) -> bool:
 
 class Way:
     """Opens connections for sandboxes. `private` are the hosts with their ports (`git.lan:443`) that may have an
-    address that isn't public; a manifest has to grant them all the same. Raises BadInput for one that can't be read."""
+    address that isn't public; a manifest has to grant them all the same. `resolve` stands in for the machine's resolver.
+    Raises BadInput for an entry that can't be read."""
 
-    def __init__(self, private: Sequence[str] = (), resolve: Resolve = look_up) -> None:
-        self._resolve = resolve
+    def __init__(self, private: Sequence[str] = (), resolve: Resolve | None = None) -> None:
+        self._resolver = Resolver()
+        self._resolve = resolve or self._resolver
         try:
             rules = [read_host(entry) for entry in private]
         except ValueError as problem:
@@ -84,6 +100,10 @@ class Way:
             raise Refused(what, "it does not answer") from None
         except OSError as problem:
             raise Refused(what, f"it can't be reached ({problem.strerror or problem})") from problem
+
+    async def close(self) -> None:
+        """Nobody looks anything up any more."""
+        self._resolver.close()
 
     async def _first(self, addresses: Sequence[tuple[str, int]]) -> SocketConnection:
         """The first that answers. The address that was looked at is the one that is connected to."""

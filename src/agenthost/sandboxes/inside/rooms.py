@@ -70,12 +70,16 @@ def lay_out() -> None:
 def listeners(ports: list[int]) -> list[socket.socket]:
     """What a run with hosts granted talks to: a listening socket for each TCP port, and the name server's at the end."""
     made: list[socket.socket] = []
-    for port in ports:
-        made.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        made[-1].bind(("0.0.0.0", port))
-        made[-1].listen(128)
-    made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    made[-1].bind(("127.0.0.1", 53))
+    try:
+        for port in ports:
+            made.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            made[-1].bind(("0.0.0.0", port))
+            made[-1].listen(128)
+        made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        made[-1].bind(("127.0.0.1", 53))
+    except PermissionError:
+        mend = "start AgentHost with --cap-add NET_BIND_SERVICE, or as an ordinary user"
+        raise PermissionError(f"granted hosts need the capability NET_BIND_SERVICE; {mend}") from None
     return made
 
 

@@ -16,7 +16,7 @@ from agenthost.sandboxes.egress.egress import Egress
 from agenthost.sandboxes.egress.rules import EgressLimits, Refused, Rules, host_and_port
 from agenthost.sandboxes.egress.way import Way, is_public
 from agenthost.sandboxes.sockets import SocketConnection
-from agenthost.testing.outside import API, BANNER_PORT, OTHER, WIDE, Outside, outside
+from agenthost.testing.outside import API, BANNER_PORT, INSIDE, OTHER, WIDE, Outside, outside
 
 
 @pytest.fixture
@@ -441,3 +441,19 @@ async def test_whoever_cancels_leaves_nothing_open(world: Outside, recwarn: pyte
     await asyncio.wait([client.handling])
     assert await client.side.read() == b""
     await client.side.close()
+
+
+async def test_a_server_that_can_not_be_had_is_told_in_the_clients_protocol(world: Outside) -> None:
+    egress = Egress([INSIDE], world.way)
+    egress.answer(question(INSIDE))
+    said = await Client(egress, "127.64.0.1", 80).said(f"GET / HTTP/1.1\r\nHost: {INSIDE}\r\n\r\n".encode())
+    assert said.startswith(b"HTTP/1.1 403 Forbidden\r\n") and b"not a public one" in said
+    said = await Client(egress, "127.64.0.1", 443).said(greeting(INSIDE))
+    assert said == bytes((21, 3, 3, 0, 2, 2, 49))
+    with pytest.raises(ssl.SSLError, match="ACCESS_DENIED"):
+        come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = ssl.create_default_context().wrap_bio(come, go, server_hostname=INSIDE)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        come.write(said)
+        client.do_handshake()

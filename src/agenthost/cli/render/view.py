@@ -365,7 +365,8 @@ def describe(command: Command) -> str:
             words = arguments(command.arguments, 60)
             return f"{command.tool} {words}".rstrip()
         case RunCommand():
-            return f"$ {one_line(command.command, 80)}"
+            looked = f" and GET {command.probe.path} on port {command.probe.port}" if command.probe else ""
+            return f"$ {one_line(command.command, 80)}{looked}"
         case StartChild():
             return f"the {command.kind} {command.name}"
         case Wait():

@@ -98,7 +98,11 @@ class Egress:
         self._rules.demand(name, port)
         opening = Opening(connection, name, port)
         await self._hear(opening)
-        far = await self._out(name, port)
+        try:
+            far = await self._out(name, port)
+        except Refused as problem:
+            await opening.refuse(problem)
+            raise
         try:
             await self._join(opening, connection, far)
         finally:

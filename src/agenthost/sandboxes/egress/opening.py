@@ -6,8 +6,9 @@ from agenthost.core.ports import Connection
 from agenthost.sandboxes.egress import hello, web
 from agenthost.sandboxes.egress.rules import Refused
 
-# A fatal alert, unrecognized_name (RFC 8446 section 6): the client's error then says what is wrong.
+# Fatal alerts (RFC 8446 section 6): the client's error then says what is wrong.
 _WRONG_NAME = bytes((21, 3, 3, 0, 2, 2, 112))
+_ACCESS_DENIED = bytes((21, 3, 3, 0, 2, 2, 49))
 
 
 class Opening:
@@ -45,6 +46,13 @@ class Opening:
             raise Refused(self._what, "nothing was said in time") from None
         if not self._begun and not self._request:
             raise Refused(self._what, "nothing was said")
+
+    async def refuse(self, problem: Refused) -> None:
+        """Tell the client in its own protocol that its server can't be had."""
+        if self._request is not None:
+            await self._connection.write(web.refusal(problem))
+        elif self._begun[:1] == bytes((hello.HANDSHAKE,)):
+            await self._connection.write(_ACCESS_DENIED)
 
     async def read(self, most: int = 65536) -> bytes:
         """The next bytes for the server; empty at the end. Raises Refused."""

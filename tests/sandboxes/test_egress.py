@@ -305,12 +305,15 @@ class Client:
 
     async def said(self, *pieces: bytes, hang_up: bool = False) -> bytes:
         """Say something; everything that comes until the end."""
-        for piece in pieces:
-            await self.side.write(piece)
-            await asyncio.sleep(0)
-        if hang_up:
-            self.side.finish()
         heard = bytearray()
+        try:
+            for piece in pieces:
+                await self.side.write(piece)
+                await asyncio.sleep(0)
+            if hang_up:
+                self.side.finish()
+        except BrokenPipeError:
+            pass  # it has heard enough
         try:
             while piece := await self.side.read():
                 heard += piece
@@ -430,6 +433,61 @@ async def test_tls_and_http_are_held_to_the_name_on_other_ports_too(world: Outsi
     said = await Client(egress, "127.64.0.1", BANNER_PORT).said(f"GET / HTTP/1.1\r\nHost: {OTHER}\r\n\r\n".encode())
     assert OTHER.upper().encode() not in said
     assert egress.traffic.refused == 2
+
+
+@pytest.mark.parametrize("port", [80, BANNER_PORT])
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        f"GET / HTTP/1.1\r\nHost: {OTHER}",
+        f"get / HTTP/1.1\r\nHost: {OTHER}",
+        f"FETCH / http/1.1\r\nHost: {OTHER}",
+        f"\r\n\n\r\nGET / HTTP/1.1\r\nHost: {OTHER}",
+        f" GET / HTTP/1.1\r\nHost: {OTHER}",
+        f"GET\t/ HTTP/1.1\r\nHost: {OTHER}",
+        f"GET http://{OTHER}/ HTTP/1.1\r\nHost: {API}",
+        f"GET //{OTHER}/ HTTP/1.1\r\nHost: {OTHER}",
+        f"GET / HTTP/1.1\r\nHost: {API}\r\nHost: {OTHER}",
+        f"GET / HTTP/1.1\r\nHost: {OTHER}\r\nHost: {API}",
+        f"GET / HTTP/1.1\r\nHost : {OTHER}\r\nHost: {API}",
+        f"GET / HTTP/1.1\r\nHost:\r\n {OTHER}",
+        f"GET / HTTP/1.1\r\nHost: {API}@{OTHER}",
+        f"GET / HTTP/1.1\r\nHost: {API}:80:{OTHER}",
+        f"GET / HTTP/1.1\r\nHost: {OTHER}/{API}",
+        f"CONNECT {OTHER}:443 HTTP/1.1\r\nHost: {API}",
+        "PRI * HTTP/2.0",
+    ],
+)
+async def test_no_request_for_another_host_gets_through(world: Outside, port: int, request_line: str) -> None:
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1000))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        world.ports[port] = server.sockets[0].getsockname()[1]
+        egress = Egress([f"{API}:{port}"], world.way)
+        egress.answer(question(API))
+        for pieces in ([request_line + "\r\n\r\n"], list(request_line + "\r\n\r\n")):
+            await Client(egress, "127.64.0.1", port).said(*(piece.encode() for piece in pieces), hang_up=True)
+    assert b"".join(heard) == b""
+    assert egress.traffic.refused == 2
+
+
+async def test_other_protocols_pass_on_other_ports_byte_by_byte(world: Outside) -> None:
+    egress = Egress([f"{API}:{BANNER_PORT}"], world.way)
+    egress.answer(question(API))
+    for said in (
+        b"ssh-2.0-openssh debian\r\n",
+        b"ehlo x\r\n",
+        b"\0\0\1 bytes\n",
+        b'{"a": 1}\n',
+        b"*1\r\n$4\r\nping\r\n",
+    ):
+        pieces = [said[at : at + 1] for at in range(len(said))]
+        assert await Client(egress, "127.64.0.1", BANNER_PORT).said(*pieces, hang_up=True) == b"banner\n" + said.upper()
+    assert egress.refused() == b""
 
 
 async def test_whoever_cancels_leaves_nothing_open(world: Outside, recwarn: pytest.WarningsRecorder) -> None:

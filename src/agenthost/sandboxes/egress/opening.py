@@ -101,7 +101,9 @@ class Opening:
     async def _http(self) -> None:
         request = web.Request(self._connection, self._what, self._begun)
         head = await request.head()
-        if head.method == b"CONNECT" or request.host(head, self._port) != (self._name, self._port):
+        # A target with a host of its own (RFC 9112 section 3.2.2) would count more than the Host.
+        plain = head.target.startswith(b"/") or head.target == b"*"
+        if not plain or request.host(head, self._port) != (self._name, self._port):
             problem = Refused(self._what, "its request has another Host than the name that was looked up")
             await self._connection.write(web.refusal(problem))
             raise problem

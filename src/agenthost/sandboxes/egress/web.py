@@ -1,26 +1,30 @@
 """HTTP/1.1 in the clear: one request a connection, read and written anew, so that its Host is what was granted."""
 
+import re
+
 import h11
 
 from agenthost.core.ports import Connection
 from agenthost.sandboxes.egress.rules import Refused, host_and_port
 
-_METHODS = tuple(
-    method.encode() + b" "
-    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PRI", "PROPFIND")
-)
 # Said of one connection alone, and not passed on (RFC 9110 section 7.6.1).
 _OF_THE_CONNECTION = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"upgrade")
 )
-_LONGEST_METHOD = max(len(method) for method in _METHODS)
+# A method is a token (RFC 9110 section 5.6.2); servers take any, and skip empty lines before it.
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,64}")
+_LONGEST_LINE = 16 * 1024
 
 
 def like_http(begun: bytes) -> bool | None:
-    """Whether bytes begin an HTTP request; None while that can't be told."""
-    if begun.startswith(_METHODS):
-        return True
-    return None if any(method.startswith(begun) for method in _METHODS) else False
+    """Whether bytes begin an HTTP request; None while that can't be told: until the first line that isn't empty ends."""
+    text = begun.lstrip()
+    line, ended, _ = text.partition(b"\n")
+    if ended:
+        return b"http/" in line.lower()
+    if not _METHOD.fullmatch(text.replace(b"\t", b" ").partition(b" ")[0]):
+        return False
+    return True if len(begun) > _LONGEST_LINE else None
 
 
 class Request:

@@ -225,3 +225,36 @@ asyncio.run(main())
     first, second = done.stdout.splitlines()
     assert first == "b'ran\\n'", done
     assert "--cap-add NET_BIND_SERVICE" in second
+
+
+async def test_a_service_ends_with_its_host(cache: Path, workspaces: Path, workspace: Path) -> None:
+    code = f"""
+import asyncio
+from pathlib import Path
+from agenthost.core.sandboxes import SandboxPolicy, SandboxRun
+from agenthost.sandboxes.bubblewrap import Bubblewrap
+async def main():
+    sandbox = Bubblewrap(Path({str(cache)!r}), Path({str(workspaces)!r}))
+    line = "while :; do echo x >> beat; sleep 0.02; done"
+    service = await sandbox.spawn(SandboxRun(("sh", "-c", line), {str(workspace)!r}, SandboxPolicy(hosts=("a.example",))))
+    await service.wait()
+asyncio.run(main())
+"""
+    host = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)
+    try:
+        for _ in range(2000):
+            if (workspace / "beat").exists() or host.returncode is not None:
+                break
+            await asyncio.sleep(0.01)
+        if host.returncode is not None and host.stderr is not None:
+            said = (await host.stderr.read()).decode()
+            assert "There is no sandbox here" in said, said
+            pytest.skip(said)
+    finally:
+        if host.returncode is None:
+            host.kill()
+        await host.communicate()
+    before = -1
+    while (beats := (workspace / "beat").stat().st_size) != before:
+        before = beats
+        await asyncio.sleep(0.3)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agenthost.core.errors import BadInput
 from agenthost.sandboxes.egress import hello
 from agenthost.sandboxes.egress.egress import Egress
+from agenthost.sandboxes.egress.handling import MOST, Handling
 from agenthost.sandboxes.egress.rules import EgressLimits, Refused, Rules, host_and_port
 from agenthost.sandboxes.egress.way import Way, is_public
 from agenthost.sandboxes.sockets import SocketConnection
@@ -515,3 +516,31 @@ async def test_a_server_that_can_not_be_had_is_told_in_the_clients_protocol(worl
             client.do_handshake()
         come.write(said)
         client.do_handshake()
+
+
+async def test_a_back_end_hears_when_there_is_room_again_and_nothing_stays_open(world: Outside) -> None:
+    egress = Egress([f"{API}:{BANNER_PORT}"], world.way)
+    egress.answer(question(API))
+    freed: list[int] = []
+    handling = Handling(egress, lambda: freed.append(1))
+    ends: list[SocketConnection] = []
+    while not handling.full:
+        near, far = socket.socketpair()
+        for side in (near, far):
+            side.setblocking(False)
+        ends.append(SocketConnection(near))
+        handling.take(SocketConnection(far), ("127.64.0.1", BANNER_PORT))
+    assert len(ends) == MOST
+    assert await ends[0].read() == b"banner\n"
+    ends[0].finish()
+    assert await ends[0].read() == b""
+    while not freed:
+        await asyncio.sleep(0.01)
+    assert not handling.full
+    await handling.close()
+    assert len(freed) == 1
+    for end in ends[1:]:
+        while await end.read():
+            pass
+    for end in ends:
+        await end.close()

@@ -5,10 +5,10 @@ import socket
 from collections.abc import Sequence
 
 from agenthost.sandboxes.egress.egress import Egress
+from agenthost.sandboxes.egress.handling import Handling
 from agenthost.sandboxes.sockets import SocketConnection
 
 _AT_A_TIME = 64
-_MOST = 128  # connections that are served or wait for it; the rest waits in the sandbox
 _LONGEST = 4096
 
 
@@ -17,22 +17,20 @@ class Outlet:
 
     def __init__(self, egress: Egress, ends: Sequence[socket.socket]) -> None:
         self._egress = egress
-        self._ends = ends
+        self._listeners = ends[:-1]
         self._names = ends[-1]
         self._loop = asyncio.get_running_loop()
-        self._going: dict[asyncio.Task[None], socket.socket] = {}
-        self._listening = False
+        self._handling = Handling(egress, self._listen)
         self._loop.add_reader(self._names, self._asked)
         self._listen()
 
     def _listen(self) -> None:
-        self._listening = True
-        for end in self._ends[:-1]:
+        for end in self._listeners:
             self._loop.add_reader(end, self._accept, end)
 
     def _pause(self) -> None:
-        self._listening = False
-        for end in self._ends[:-1]:
+        """What comes now waits in the sandbox."""
+        for end in self._listeners:
             self._loop.remove_reader(end)
 
     def _asked(self) -> None:
@@ -45,32 +43,20 @@ class Outlet:
                 return
 
     def _accept(self, end: socket.socket) -> None:
-        while self._listening:
-            if len(self._going) >= _MOST:
-                self._pause()
-                return
+        while not self._handling.full:
             try:
                 near, _ = end.accept()
             except OSError:
                 return
             near.setblocking(False)
             address, port = near.getsockname()
-            task = self._loop.create_task(self._egress.handle(SocketConnection(near), (address, port)))
-            self._going[task] = near
-            task.add_done_callback(self._over)
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._going.pop(task).close()  # where it was cancelled before it began, nobody else has
-        if not self._listening and self._names.fileno() >= 0:
-            self._listen()
+            self._handling.take(SocketConnection(near), (address, port))
+        self._pause()
 
     async def close(self) -> None:
         """Nothing listens any more, and every connection is closed."""
         self._pause()
         self._loop.remove_reader(self._names)
-        for end in self._ends:
+        for end in (*self._listeners, self._names):
             end.close()
-        for task in (going := tuple(self._going)):
-            task.cancel()
-        if going:
-            await asyncio.wait(going)
+        await self._handling.close()

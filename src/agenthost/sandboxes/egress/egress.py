@@ -28,7 +28,7 @@ class Egress:
 
     A back end listens inside, before the run begins, on 0.0.0.0 at each of `ports` and hands every connection to
     `handle`; it hands datagrams that come to 127.0.0.1:53 to `answer`; it sets `env`, and gives the run an
-    /etc/resolv.conf of `nameserver 127.0.0.1`. At the run's end it cancels the handling, and puts `refused()` behind the run's stderr.
+    /etc/resolv.conf of `nameserver 127.0.0.1`. `Handling` owns the tasks that this takes. At the run's end it cancels the handling, and puts `refused()` behind the run's stderr.
     """
 
     def __init__(

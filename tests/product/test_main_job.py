@@ -108,6 +108,7 @@ def test_a_sketch_goes_in_and_a_checked_program_comes_out(product: Product, wire
     ]
     assert verdicts == [False, True]
     summary = done.objects()[-1]
+    assert "state" in summary, (done.out[-1500:], done.err)
     assert (summary["state"], summary["outcome"]) == ("completed", "done")
 
     # No call was made twice, and the ledger is the server's own count.
@@ -138,6 +139,7 @@ def test_with_max_exhausted_it_fails_and_says_what_was_tried(product: Product, w
     assert [run["exit_code"] for run in runs(done)] == [1] * 5
     assert len(coder) == 10  # two calls an attempt
     summary = done.objects()[-1]
+    assert "state" in summary, (done.out[-1500:], done.err)
     assert (summary["state"], summary["outcome"]) == ("failed", "unachievable")
     assert "step 'check' failed after 5 attempts" in summary["reason"]
     for attempt in range(1, 6):

@@ -7,7 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.errors import BadInput
@@ -90,6 +90,7 @@ async def test_what_is_no_question_gets_no_answer_or_an_error() -> None:
     assert told(egress.answer(question(".".join(["x" * 60] * 5))))[0] == 1
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_datagram_is_too_strange(datagram: bytes) -> None:
     async def go() -> None:
@@ -279,6 +280,7 @@ def test_greetings_that_hide_their_name_are_refused() -> None:
         )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.integers(0, 400))
 def test_no_greeting_is_too_strange(noise: bytes, at: int) -> None:
     said = greeting(API)

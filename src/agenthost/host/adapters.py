@@ -8,10 +8,11 @@ from typing import Any
 from msgspec import Struct
 
 from agenthost.core.api import ModelLine
-from agenthost.core.errors import NotFound
 from agenthost.core.ports import Blobs, Machine, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
+from agenthost.sandboxes.admitted import Admitted
+from agenthost.sandboxes.choice import BackEnd, Choice
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -26,7 +27,7 @@ class Adapters(Struct):
     models: Models
     tools: Tools
     machine: Machine
-    sandbox: Sandbox
+    sandbox: Choice
     scripts: Scripts
     list_models: Callable[[], Awaitable[list[ModelLine]]]
     closing: list[Close]
@@ -68,7 +69,7 @@ async def join(settings: Settings) -> Adapters:
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
-        sandbox = _sandbox(settings, machine)
+        sandbox = _choice(settings, machine, secrets.get)
     except BaseException:
         lock.release()
         raise
@@ -85,12 +86,31 @@ async def join(settings: Settings) -> Adapters:
     return Adapters(store, blobs, workspaces, secrets, models, tools, machine, sandbox, scripts, models.lines, closing)
 
 
-def _sandbox(settings: Settings, machine: Ledger) -> Sandbox:
-    kind = settings.sandbox.kind
-    if kind == "bubblewrap":
-        from agenthost.sandboxes.admitted import Admitted
-        from agenthost.sandboxes.bubblewrap import Bubblewrap
+def _choice(settings: Settings, machine: Ledger, secret: Callable[[str], Awaitable[str | None]]) -> Choice:
+    """All sandboxes, in the order in which they are preferred among equally strong ones. A new one is a line here."""
 
-        inner = Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
-        return Admitted(inner, machine, machine.whole)
-    raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\"")
+    def local(make: Callable[[Settings], Sandbox]) -> Callable[[], Sandbox]:
+        return lambda: Admitted(make(settings), machine, machine.whole)
+
+    ends = [
+        BackEnd("bubblewrap", "process", local(_bubblewrap)),
+        # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
+        BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
+    ]
+    return Choice(ends, settings.sandbox.kind)
+
+
+def _bubblewrap(settings: Settings) -> Sandbox:
+    from agenthost.sandboxes.bubblewrap import Bubblewrap
+
+    return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
+
+
+def _functions(settings: Settings, secret: Callable[[str], Awaitable[str | None]]) -> Sandbox:
+    from agenthost.host.posting import get, post
+    from agenthost.sandboxes.functions.client import Functions
+
+    async def look_up(name: str) -> str | None:
+        return os.environ.get(name) or await secret(name)
+
+    return Functions(settings.sandbox.functions, settings.folder / "workspaces", look_up, post, get)

@@ -123,7 +123,6 @@ MEANINGS = {
     "sandbox.functions.identity": "where the ID token comes from that Google asks for: `command`, `metadata` (the account of a machine at Google), `none` (a function on this machine)",
     "sandbox.functions.identity-command": "the command that prints the token",
     "sandbox.functions.memory": "MiB of memory that the function was deployed with; its files lie in there, too",
-    "sandbox.functions.cpu": "cores that it was deployed with",
     "sandbox.functions.timeout": "seconds that it was deployed with; at most 3600",
     "sandbox.functions.packages": "requirements, as manifests name them, that its image has",
     "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter",
@@ -182,6 +181,8 @@ def _default(field: Any) -> str:
     value = field.default
     if value is msgspec.NODEFAULT or value is None or value == "":
         return ""
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -54,7 +54,9 @@ async def host(function: str, tmp_path: Path):
 async def test_what_names_it_runs_there_and_takes_nothing_of_this_machine(host: Host) -> None:
     row = await host.start(Order("far"))
     events = [item.event async for item in host.follow(row.id) if not isinstance(item, LiveDelta)]
-    (result,) = [event.answer for event in events if isinstance(event, Answered) and isinstance(event.answer, RunResult)]
+    (result,) = [
+        event.answer for event in events if isinstance(event, Answered) and isinstance(event.answer, RunResult)
+    ]
     assert result.exit_code == 0
     assert "agenthost-run-" in result.stdout
     (artifact,) = await host.artifacts(row.id)

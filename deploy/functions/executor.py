@@ -1,5 +1,6 @@
 """One run in a folder of its own, from the request to the answer. Nothing of it is left afterwards."""
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -34,8 +35,13 @@ class NotRun(Exception):
         self.code = code
 
 
+_STARTING = threading.Lock()
+_RUNNERS: set[int] = set()
+
+
 def guard() -> None:
-    """Keep runs from reading this process's memory and first environment, and take in what a run leaves behind."""
+    """Keep runs from reading this process's memory and first environment, and take in what a run leaves behind. For
+    every process anew: the second isn't inherited."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -48,7 +54,7 @@ def facts() -> dict[str, Any]:
 
 def perform(head: dict[str, Any], content: memoryview) -> bytes:
     """Run what the request says; the answer as a frame."""
-    # A path of a workspace's file is never longer than what the folder itself takes.
+    guard()
     base = Path(tempfile.mkdtemp(prefix="agenthost-run-"))
     try:
         work, tmp = base / "workspace", base / "tmp"
@@ -111,16 +117,7 @@ class _Run:
         status_in, status_out = os.pipe()
         words = [sys.executable, "-I", _RUNNER, json.dumps(self._order(status_out))]
         began = time.monotonic()
-        with subprocess.Popen(
-            words,
-            cwd=self._work,
-            env={},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[status_out],
-            start_new_session=True,
-        ) as runner:
+        with _start(words, self._work, status_out) as runner:
             os.close(status_out)
             most = int(self._limits["output"])
             streams = [watch.Collector(most, self._too_much) for _ in range(2)]
@@ -135,7 +132,8 @@ class _Run:
                 self._watch(runner, began)
             finally:
                 watch.kill_below(runner.pid)
-                _reap_strays()
+                _RUNNERS.discard(runner.pid)
+                _end_strays()
                 for thread in threads:
                     thread.join(20)
                 told = os.read(status_in, 4096)
@@ -206,7 +204,10 @@ def _pack(outcome: dict[str, Any], work: Path, sent: dict[str, str]) -> bytes:
     contents, files, folders, dropped = [stdout, stderr], [], [], []
     room = MOST_ANSWER - len(stdout) - len(stderr)
     for folder, names, found in os.walk(work):
-        for name in sorted([*names, *found]):
+        strange = [name for name in (*names, *found) if not _plain(name)]
+        dropped += (repr(name) for name in strange)
+        names[:] = [name for name in names if _plain(name)]
+        for name in sorted({*names, *found}.difference(strange)):
             path = os.path.join(folder, name)
             relative = os.path.relpath(path, work)
             mode = os.lstat(path).st_mode
@@ -228,6 +229,14 @@ def _pack(outcome: dict[str, Any], work: Path, sent: dict[str, str]) -> bytes:
     return frames.write({**head, "files": files, "folders": folders, "dropped": dropped[:50]}, contents)
 
 
+def _plain(name: str) -> bool:
+    """Whether the caller takes a file of that name: text, without control characters."""
+    try:
+        return len(name.encode()) <= 255 and all(ord(letter) >= 32 for letter in name)
+    except UnicodeEncodeError:
+        return False
+
+
 def _read(path: str, most: int) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -241,12 +250,31 @@ def _read(path: str, most: int) -> bytes:
     return content
 
 
-def _reap_strays() -> None:
-    """On the platform one request runs at a time: whatever else is our child was left by a run that killed its runner."""
-    if not _ON_PLATFORM:
-        return
-    for pid in watch.below(os.getpid()):
-        watch.kill(pid)
+def _start(words: list[str], folder: Path, status: int) -> "subprocess.Popen[bytes]":
+    with _STARTING:
+        runner = subprocess.Popen(
+            words,
+            cwd=folder,
+            env={},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[status],
+            start_new_session=True,
+        )
+        _RUNNERS.add(runner.pid)
+        return runner
+
+
+def _end_strays() -> None:
+    """Whatever is our child and no runner was left by a run that killed its own."""
+    with _STARTING:
+        while strays := [pid for pid in watch.children(os.getpid()) if pid not in _RUNNERS]:
+            for pid in strays:
+                watch.kill_below(pid)
+                watch.kill(pid)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
 
 
 def _sweep() -> None:

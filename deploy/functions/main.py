@@ -41,9 +41,10 @@ def execute(request: Request) -> Response:
         return _no(413, "too-large", f"a request has at most {MOST_REQUEST} bytes")
     body = request.get_data(cache=False)
     stamp, nonce = request.headers.get("X-AgentHost-Time", ""), request.headers.get("X-AgentHost-Nonce", "")
-    if not hmac.compare_digest(_sign(b"run", stamp, nonce, body), request.headers.get("X-AgentHost-Signature", "")):
+    signature = request.headers.get("X-AgentHost-Signature", "").encode()
+    if not hmac.compare_digest(_sign(b"run", stamp, nonce, body).encode(), signature):
         return _no(403, "signature", "the signature is wrong: is the shared secret the same on both sides?")
-    if not stamp.isdigit() or abs(time.time() - int(stamp)) > MOST_AGE:
+    if not (stamp.isascii() and stamp.isdigit()) or abs(time.time() - int(stamp)) > MOST_AGE:
         return _no(403, "clock", f"the request is signed for another time: both clocks may differ by {MOST_AGE} s")
     try:
         head, content = frames.read(body)

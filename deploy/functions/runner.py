@@ -29,12 +29,15 @@ def main() -> None:
     status: int = order["status"]
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        _no_network()
+        apart = _no_network()
     except OSError as error:
         os.write(status, json.dumps({"error": f"the network can't be shut off here: {error}"}).encode())
         return
+    others = 0 if apart else _threads_of_ours()
     child = os.fork()
     if child == 0:
+        # The kernel counts threads: in a user namespace those in it, else all of this user's. For root it doesn't.
+        _limit(resource.RLIMIT_NPROC, order["processes"] + 2 + others)
         os.close(status)
         _become(order)
     for stream in (0, 1, 2):
@@ -88,8 +91,8 @@ def _no_rights() -> None:
         _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-def _no_network() -> None:
-    """A network of its own with nothing but a loopback; where there are no namespaces, no internet sockets at all."""
+def _no_network() -> bool:
+    """A network of its own with nothing but a loopback; where there are no namespaces (False), no internet sockets."""
     user, group = os.geteuid(), os.getegid()
     if _LIBC.unshare(_CLONE_NEWNET if user == 0 else _CLONE_NEWUSER | _CLONE_NEWNET) == 0:
         if user:
@@ -100,8 +103,21 @@ def _no_network() -> None:
             name = struct.pack("16sH14x", b"lo", 0)
             flags = struct.unpack("16sH14x", fcntl.ioctl(side, _SIOCGIFFLAGS, name))[1]
             fcntl.ioctl(side, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
-        return
+        return True
     _filter()
+    return False
+
+
+def _threads_of_ours() -> int:
+    count = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.stat(f"/proc/{name}/task").st_uid == os.geteuid():
+                    count += len(os.listdir(f"/proc/{name}/task"))
+            except OSError:
+                continue
+    return count
 
 
 def _map(name: str, text: str) -> None:

@@ -31,6 +31,18 @@ def below(pid: int) -> list[int]:
     return found
 
 
+def children(pid: int) -> list[int]:
+    """The children of `pid`, also those that have ended and weren't waited for."""
+    found: list[int] = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                told = Path("/proc", name, "stat").read_bytes()
+                if int(told[told.rindex(b")") + 2 :].split()[1]) == pid:
+                    found.append(int(name))
+    return found
+
+
 def kill(pid: int) -> None:
     """End a process at once; fine where it is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

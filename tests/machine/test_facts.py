@@ -145,6 +145,7 @@ def test_a_share_is_lowered_to_what_is_free_and_never_below_a_quarter() -> None:
     assert capacity(MachineSettings(), Look(HERE.facts, 3 * GIB)).memory == 3 * GIB
     assert capacity(MachineSettings(), Look(HERE.facts, 5)).memory == 2 * GIB
     assert capacity(MachineSettings(memory="4Gi"), Look(HERE.facts, 5)).memory == 4 * GIB
+    assert capacity(MachineSettings(), Look(MachineFacts(4.0, GIB), 5)).memory == int(0.8 * GIB), "a small machine"
 
 
 @pytest.mark.parametrize(

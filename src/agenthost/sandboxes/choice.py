@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from agenthost.core.errors import NotFound, Temporary, Unavailable
+from agenthost.core.errors import AgentHostError, NotFound, Temporary, Unavailable
 from agenthost.core.ports import Sandbox, SandboxService, silent
 from agenthost.core.sandboxes import (
     ISOLATIONS,
@@ -175,7 +175,7 @@ class Choice:
                 return await self._sandbox(end).available()
         except TimeoutError:
             return Availability(False, f"it didn't answer in {_LOOK_SECONDS:.0f} s", f"look at what {end.name} needs")
-        except Unavailable as error:
+        except AgentHostError as error:
             return Availability(False, error.message, "see docs/sandbox.md")
 
     def _doubt(self, sandbox: Sandbox, error: Unavailable | Temporary) -> None:

@@ -90,9 +90,48 @@ print("found", found)
 
 async def test_what_runs_on_after_its_runner_was_killed_is_ended(sandbox: Sandbox, workspace: Path) -> None:
     """The run kills what watches over it; the outcome says killed, and its files still come."""
-    outcome = await shell(sandbox, workspace, "echo x > kept; kill -9 $PPID; sleep 0.2; echo more")
+    outcome = await shell(sandbox, workspace, "echo x > kept; (setsid sleep 4711.25 &); kill -9 $PPID; sleep 4711.5")
     assert outcome.exit_code == 137
     assert (workspace / "kept").read_text() == "x\n"
+    left = [file for file in Path("/proc").glob("[0-9]*/cmdline") if b"4711." in _content(file)]
+    assert left == []
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+async def test_processes_are_bounded(sandbox: Sandbox, workspace: Path) -> None:
+    code = """
+import os, time
+made = 0
+for _ in range(150):
+    try:
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        made += 1
+    except OSError:
+        break
+print(made)
+time.sleep(1)
+"""
+    outcome = await python(sandbox, workspace, code, SandboxPolicy(timeout=30, processes=10))
+    assert outcome.limit == "processes" or int(outcome.stdout) <= 12
+
+
+async def test_names_that_are_no_text_neither_go_nor_come_and_harm_nothing(sandbox: Sandbox, workspace: Path) -> None:
+    strange = os.fsencode(workspace) + b"/\xff\n"
+    with open(strange, "wb") as file:
+        file.write(b"mine")
+    os.mkdir(os.fsencode(workspace) + b"/\xfe")
+    code = "import os; print(os.listdir('.')); open(b'\\xff', 'w'); os.mkdir(b'\\xfd'); open('a\\tb', 'w'); open('ok', 'w')"
+    outcome = await python(sandbox, workspace, code)
+    assert outcome.stdout == b"[]\n", outcome
+    assert sorted(os.listdir(os.fsencode(workspace))) == [b"ok", b"\xfe", b"\xff\n"]
 
 
 async def test_links_and_devices_neither_go_nor_come(sandbox: Sandbox, workspace: Path) -> None:

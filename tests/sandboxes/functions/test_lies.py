@@ -224,7 +224,6 @@ async def test_one_that_dribbles_is_left_after_its_time(workspace: Path, monkeyp
         (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", Unavailable, "roles/run.invoker"),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", Unavailable, "no function at"),
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\n\r\n\0\0\0", Temporary, "status 500"),
-        (b"HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n", Temporary, "status 429"),
         (b"HTTP/9 what", Temporary, "broke"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\ncut", Temporary, "broke"),
     ],
@@ -322,3 +321,42 @@ def test_no_answer_writes_outside_of_the_workspace(files: list[tuple[str, bytes]
         folder.apply(root, answer, changed, sent)
         assert os.listdir(name) == ["workspace"]
         assert tree(root) == dict(files)
+
+
+async def test_where_no_instance_is_free_it_is_called_again_and_says_so(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agenthost.sandboxes.functions.client._WAITS", (0.01, 0.01))
+    busy = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+    answers = [busy, busy, frame(head()), busy, busy, busy]
+    told: list[str] = []
+    async with liar(lambda *_: answers.pop(0)) as url:
+        sandbox = client(url, workspace.parent)
+        assert (await sandbox.run(SandboxRun(("true",), str(workspace)), told.append)).exit_code == 0
+        assert told == ["the function has no instance free; again in 0.01 s"] * 2
+        with pytest.raises(Temporary, match="no instance free"):
+            await run(url, workspace, sandbox)
+    assert answers == []
+
+
+async def test_no_more_are_sent_at_once_than_it_has_instances(workspaces: Path) -> None:
+    at_once, most, told = 0, 0, []
+
+    async def slow(url: str, headers: dict[str, str], body: bytes, *_: Any) -> tuple[int, dict[str, str], bytes]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.02)
+        at_once -= 1
+        reply = frame(head())
+        sign = signed({name.lower(): value for name, value in headers.items()}, reply)
+        return 200, {"x-agenthost-signature": sign}, reply
+
+    sandbox = client("http://127.0.0.1:1/", workspaces, concurrency=2)
+    sandbox._post = slow  # pyright: ignore[reportPrivateUsage]
+    folders = [workspaces / str(number) for number in range(6)]
+    for made in folders:
+        made.mkdir()
+    await asyncio.gather(*(sandbox.run(SandboxRun(("true",), str(made)), told.append) for made in folders))
+    assert most == 2
+    assert set(told) == {"waits for one of the function's 2 instances"}

@@ -23,6 +23,8 @@ _HEAD = 4 * 1000 * 1000
 _OWN_MEMORY = 128 * MIB
 """What the function itself needs. Its files lie in its memory, too."""
 _START_SECONDS = 60.0
+_BUSY = "busy"
+_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -43,6 +45,7 @@ class Functions:
         self._secret = secret
         self._post = post
         self._identity = Identity(settings, get)
+        self._turns = asyncio.Semaphore(settings.concurrency)
 
     @property
     def name(self) -> str:
@@ -81,7 +84,10 @@ class Functions:
         body = await asyncio.to_thread(write, _request(run, packed), [run.stdin, *packed.contents])
         if len(body) > MOST:
             raise BadInput(f"This run is {len(body)} bytes to send, and the function takes {MOST}. Send fewer files.")
-        reply = await self._call(body, run.policy.timeout + _START_SECONDS)
+        if self._turns.locked():
+            tell(f"waits for one of the function's {self._settings.concurrency} instances")
+        async with self._turns:
+            reply = await self._patiently(body, run.policy.timeout + _START_SECONDS, tell)
         answer, content = await asyncio.to_thread(read, reply, Answer)
         outcome, changed = await asyncio.to_thread(folder.check, answer, content, packed)
         writing = asyncio.get_running_loop().run_in_executor(None, folder.apply, root, answer, changed, packed)
@@ -107,6 +113,18 @@ class Functions:
         """Nothing is kept."""
 
     # --- the way there and back -------------------------------------------------------------------
+
+    async def _patiently(self, body: bytes, seconds: float, tell: Callable[[str], None]) -> bytes:
+        """Call again where Google had no instance for it: then nothing was run."""
+        for wait in _WAITS:
+            try:
+                return await self._call(body, seconds)
+            except Temporary as error:
+                if error.code != _BUSY:
+                    raise
+                tell(f"the function has no instance free; again in {wait:g} s")
+                await asyncio.sleep(wait)
+        return await self._call(body, seconds)
 
     async def _call(self, body: bytes, seconds: float) -> bytes:
         url = self._url()
@@ -232,5 +250,7 @@ def _refusal(status: int, reply: bytes) -> Exception:
         return Unavailable("There is no function at [sandbox.functions] url. Look at the address that gcloud printed.")
     if status == 413:
         return Permanent("The request was too large for Google. Send fewer files.", code="too-large")
+    if status == 429:
+        return Temporary("The function has no instance free. Deploy it with more, or try later.", code=_BUSY)
     said = f" ({told.message})" if told else ""
     return Temporary(f"The function answered with status {status}{said}.", code="sandbox", sent=True)

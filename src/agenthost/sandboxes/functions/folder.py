@@ -29,13 +29,14 @@ class Packed:
         try:
             for place, names, files, handle in os.fwalk(".", dir_fd=top):
                 before = "" if place == "." else place.removeprefix("./") + "/"
-                # A link to a folder stands among the folders; it isn't gone into.
+                # What has no plain name isn't sent, and stays. A link to a folder stands among the folders; it isn't gone into.
+                names[:] = filter(_plain, names)
                 self.folders += (
                     before + name
                     for name in sorted(names)
                     if stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
                 )
-                for name in sorted(files):
+                for name in sorted(filter(_plain, files)):
                     self._add(before + name, name, handle)
         finally:
             os.close(top)
@@ -108,10 +109,17 @@ def _check_path(path: str) -> None:
     if (
         not path
         or len(path.encode("utf-8", "replace")) > MOST_PATH
-        or any(not part or part in (".", "..") or len(part.encode("utf-8", "replace")) > 255 for part in parts)
-        or any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in path)
+        or any(not part or part in (".", "..") or not _plain(part) for part in parts)
     ):
         raise bad(f"the path {path[:100]!r} is none of a workspace's")
+
+
+def _plain(name: str) -> bool:
+    """Whether a name is text without control characters, of a length that folders take."""
+    try:
+        return len(name.encode()) <= 255 and all(ord(letter) >= 32 for letter in name)
+    except UnicodeEncodeError:
+        return False
 
 
 def apply(root: Path, answer: Answer, changed: dict[str, memoryview], sent: Packed) -> None:

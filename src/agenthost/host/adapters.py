@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from agenthost.core.api import ModelLine
-from agenthost.core.ports import Blobs, Machine, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Blobs, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 from agenthost.sandboxes.admitted import Admitted
@@ -26,7 +26,7 @@ class Adapters(Struct):
     secrets: Secrets
     models: Models
     tools: Tools
-    machine: Machine
+    machine: Ledger
     sandbox: Choice
     scripts: Scripts
     list_models: Callable[[], Awaitable[list[ModelLine]]]

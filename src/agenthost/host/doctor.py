@@ -10,11 +10,11 @@ from pathlib import Path
 from agenthost.core.api import Finding, ModelLine
 from agenthost.core.errors import AgentHostError
 from agenthost.core.machines import Need
-from agenthost.core.ports import Filter, Machine, Store
+from agenthost.core.ports import Filter, Store
 from agenthost.host.settings import Settings
 from agenthost.machine import words
 from agenthost.machine.facts import look
-from agenthost.machine.shares import capacity
+from agenthost.machine.ledger import Ledger
 from agenthost.models.detect import find
 from agenthost.sandboxes.choice import Choice, Seen
 
@@ -22,7 +22,7 @@ LOW_DISK = 1024**3
 
 
 async def examine(
-    settings: Settings, sandbox: Choice, machine: Machine, store: Store, models: list[ModelLine]
+    settings: Settings, sandbox: Choice, machine: Ledger, store: Store, models: list[ModelLine]
 ) -> list[Finding]:
     """Look at everything that a host needs."""
     return [
@@ -32,7 +32,7 @@ async def examine(
         *await _sandboxes(sandbox),
         _model(settings, models),
         *await _local_models(),
-        *await _machine(settings, machine),
+        *await _machine(machine),
     ]
 
 
@@ -96,16 +96,15 @@ async def _local_models() -> list[Finding]:
     ]
 
 
-async def _machine(settings: Settings, machine: Machine) -> list[Finding]:
+async def _machine(machine: Ledger) -> list[Finding]:
     """What the machine has, what of it is handed out, and who waits."""
-    seen = await look()
-    whole = capacity(settings.machine, seen)
-    facts = seen.facts
+    seen, whole, facts = await look(), machine.whole, machine.facts()
+    held = sum(one.need.memory for one in machine.holding())
     told = (
         f"{words.cores(facts.cores)}, {words.size(facts.memory)} of memory ({words.size(seen.available)} free); "
-        f"the host hands out {words.amount(Need(whole.memory, whole.cpu))}"
+        f"the host hands out {words.amount(Need(whole.memory, whole.cpu))}, of which {words.size(held)} are held"
     )
-    short = whole.memory > seen.available
+    short = whole.memory - held > seen.available
     fix = "other programs use the memory: end some, or lower [machine] memory"
     found = [Finding("warn" if short else "ok", "machine", told, fix if short else "")]
     for gpu in facts.gpus:

@@ -3,6 +3,7 @@
 Run as `python -I runner.py ORDER`; the order is JSON, its `status` the descriptor to which the end is told.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -95,14 +96,16 @@ def _no_network() -> bool:
     """A network of its own with nothing but a loopback; where there are no namespaces (False), no internet sockets."""
     user, group = os.geteuid(), os.getegid()
     if _LIBC.unshare(_CLONE_NEWNET if user == 0 else _CLONE_NEWUSER | _CLONE_NEWNET) == 0:
-        if user:
-            _map("setgroups", "deny")
-            _map("uid_map", f"{user} {user} 1")
-            _map("gid_map", f"{group} {group} 1")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as side:
-            name = struct.pack("16sH14x", b"lo", 0)
-            flags = struct.unpack("16sH14x", fcntl.ioctl(side, _SIOCGIFFLAGS, name))[1]
-            fcntl.ioctl(side, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+        # The network is shut by now. Where the rest fails, there is no loopback, or the user has no name.
+        with contextlib.suppress(OSError):
+            if user:
+                _map("setgroups", "deny")
+                _map("uid_map", f"{user} {user} 1")
+                _map("gid_map", f"{group} {group} 1")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as side:
+                name = struct.pack("16sH14x", b"lo", 0)
+                flags = struct.unpack("16sH14x", fcntl.ioctl(side, _SIOCGIFFLAGS, name))[1]
+                fcntl.ioctl(side, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
         return True
     _filter()
     return False

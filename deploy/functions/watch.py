@@ -60,14 +60,17 @@ def kill_below(pid: int) -> None:
 
 
 def memory(pid: int) -> int:
-    """Bytes of anonymous memory of a process, shared pages by their share."""
-    try:
-        text = Path("/proc", str(pid), "smaps_rollup").read_text()
-    except OSError:
-        return 0
-    fields = dict(line.split(":", 1) for line in text.splitlines()[1:] if ":" in line)
-    told = fields.get("Pss_Anon") or fields.get("Anonymous") or "0 kB"
-    return int(told.split()[0]) * 1024
+    """Bytes of anonymous memory of a process, shared pages by their share where the kernel tells it (gVisor doesn't)."""
+    for file, names in (("smaps_rollup", ("Pss_Anon", "Anonymous")), ("status", ("RssAnon", "VmRSS"))):
+        try:
+            text = Path("/proc", str(pid), file).read_text()
+        except OSError:
+            continue
+        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        for name in names:
+            if name in fields:
+                return int(fields[name].split()[0]) * 1024
+    return 0
 
 
 def size(folder: Path) -> int:

@@ -11,7 +11,7 @@ from agenthost.core.ports import Sandbox
 from agenthost.core.sandboxes import MIB, SandboxPolicy, SandboxRun
 from agenthost.sandboxes.functions import client as module
 from agenthost.testing.sandboxes import POLICY, SandboxSuite, python, shell
-from tests.sandboxes.functions.conftest import client
+from tests.sandboxes.functions.conftest import client, running
 
 
 class TestFunctions(SandboxSuite):
@@ -93,15 +93,7 @@ async def test_what_runs_on_after_its_runner_was_killed_is_ended(sandbox: Sandbo
     outcome = await shell(sandbox, workspace, "echo x > kept; (setsid sleep 4711.25 &); kill -9 $PPID; sleep 4711.5")
     assert outcome.exit_code == 137
     assert (workspace / "kept").read_text() == "x\n"
-    left = [file for file in Path("/proc").glob("[0-9]*/cmdline") if b"4711." in _content(file)]
-    assert left == []
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
+    assert running(b"sleep\x004711.") == []
 
 
 async def test_processes_are_bounded(sandbox: Sandbox, workspace: Path) -> None:

@@ -12,7 +12,7 @@ from agenthost.core.events import Answered, RunResult
 from agenthost.core.ports import Filter
 from agenthost.host.host import Host, open_host
 from agenthost.host.settings import load
-from tests.sandboxes.functions.conftest import DEPLOYED, SECRET
+from tests.sandboxes.functions.conftest import DEPLOYED, SECRET, running
 
 MANIFESTS = """
 apiVersion: agenthost.dev/v1alpha1
@@ -108,3 +108,38 @@ def test_without_namespaces_a_filter_shuts_the_network() -> None:
         env={"PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert done.stdout == b"shut\n", done
+
+
+WITHOUT = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+import runner
+runner._LIBC.unshare = lambda *_: -1
+os.dup2(1, 9)
+sys.argv[1] = json.dumps({
+    "argv": [sys.executable, "-c", sys.argv[2]], "env": {"PATH": "/usr/bin:/bin"}, "cwd": "/", "status": 9,
+    "memory": 1 << 29, "disk": 1 << 20, "timeout": 20, "cpu": 1, "processes": 10,
+})
+runner.main()
+"""
+INSIDE = """
+import socket, subprocess
+try:
+    socket.create_connection(("127.0.0.1", 9))
+except OSError as error:
+    print(error.errno, flush=True)
+subprocess.Popen(["sleep", "4712.5"], start_new_session=True)
+raise SystemExit(5)
+"""
+
+
+def test_a_run_without_namespaces_is_shut_in_too_and_leaves_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(DEPLOYED), INSIDE],
+        capture_output=True,
+        check=False,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=60,
+    )
+    assert done.stdout == b'97\n{"exit": 5}', done
+    assert running(b"sleep\x004712.5") == []

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.errors import NotFound, Temporary, Unavailable
@@ -128,6 +128,7 @@ POLICIES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(POLICIES, st.sets(st.sampled_from(ALL)), st.sampled_from(["auto", *ALL]))
 def test_nothing_ever_runs_in_less_than_it_demands(policy: SandboxPolicy, present: set[str], kind: str) -> None:
     async def work() -> None:

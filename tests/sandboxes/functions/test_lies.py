@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.errors import AgentHostError, Permanent, Temporary, Unavailable
@@ -300,6 +300,7 @@ PATHS = st.text(st.sampled_from("ab./\0\n\ud800é"), max_size=12)
 FILES = st.lists(st.builds(lambda path, content: (path, content), PATHS, st.binary(max_size=5)), max_size=6)
 
 
+@settings(deadline=None)
 @given(FILES, st.lists(PATHS, max_size=4))
 def test_no_answer_writes_outside_of_the_workspace(files: list[tuple[str, bytes]], folders: list[str]) -> None:
     """Whatever its paths: it is refused, or all of it lies below the folder."""

@@ -24,8 +24,8 @@ test: install ## All tests
 	@$(BIN)/python -m pytest -n auto
 
 check: install ## Lint, types, import contracts
-	@$(BIN)/ruff check src tests bench
-	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/ruff check src tests bench deploy
+	@$(BIN)/ruff format --check src tests bench deploy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-cache
 

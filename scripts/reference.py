@@ -16,6 +16,7 @@ from agenthost.core.models import ModelCard
 from agenthost.host.settings import NetworkSettings, SandboxSettings, Settings, WorkSettings
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.sandboxes.functions.settings import FunctionsSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
@@ -70,6 +71,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "models.names.NAME.card": ModelCard,
     "work": WorkSettings,
     "sandbox": SandboxSettings,
+    "sandbox.functions": FunctionsSettings,
     "machine": MachineSettings,
     "network": NetworkSettings,
     "files": FileLimits,
@@ -116,8 +118,16 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
-    "sandbox.kind": "`bubblewrap`, the only one so far",
-    "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter",
+    "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `functions`",
+    "sandbox.functions.url": "the executor function's address (`deploy/functions`); without it there is none",
+    "sandbox.functions.secret": "the stored secret, or the variable, that holds the secret shared with the function",
+    "sandbox.functions.identity": "where the ID token comes from that Google asks for: `command`, `metadata` (the account of a machine at Google), `none` (a function on this machine)",
+    "sandbox.functions.identity-command": "the command that prints the token",
+    "sandbox.functions.memory": "MiB of memory that the function was deployed with; its files lie in there, too",
+    "sandbox.functions.timeout": "seconds that it was deployed with; at most 3600",
+    "sandbox.functions.concurrency": "the most runs at once: the instances that it was deployed with; the rest waits",
+    "sandbox.functions.packages": "requirements, as manifests name them, that its image has",
+    "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter, or a GiB",
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
     "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public",
@@ -162,6 +172,7 @@ def _type(kind: Any) -> str:
         inspect.DictType: "table",
         inspect.VarTupleType: "list",
         inspect.AnyType: "any",
+        inspect.VarTupleType: "list",
     }
     if isinstance(kind, inspect.UnionType):
         return " or ".join(_type(one) for one in kind.types if not isinstance(one, inspect.NoneType))
@@ -174,6 +185,8 @@ def _default(field: Any) -> str:
     value = field.default
     if value is msgspec.NODEFAULT or value is None or value in ("", ()):
         return ""
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

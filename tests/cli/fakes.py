@@ -27,6 +27,7 @@ from agenthost.core.commands import Ask
 from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded
 from agenthost.core.ids import digest
+from agenthost.core.machines import Waiting
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow
@@ -49,6 +50,7 @@ class FakeHost(HostApi):
         self.agents: dict[str, dict[str, Any]] = {}
         self.problems: list[ManifestProblem] = []
         self.findings: list[Finding] = []
+        self.waiting: tuple[Waiting, ...] = ()
         self.closed = False
 
     @property
@@ -56,7 +58,7 @@ class FakeHost(HostApi):
         return [item for item in self.items if isinstance(item, Recorded)]
 
     async def info(self) -> HostInfo:
-        return HostInfo("0.1.0", "/home", 1, serving=True)
+        return HostInfo("0.1.0", "/home", 1, serving=True, waiting=self.waiting)
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         if not content and not media_type:

@@ -299,3 +299,8 @@ def test_a_model_that_was_cut_says_so() -> None:
     assert piece is not None
     console.print(piece)
     assert "cut at the longest answer allowed" in console.export_text()
+
+
+def test_what_a_command_waits_for_is_told() -> None:
+    notice = LiveDelta(ROOT, "c1", 1, Delta(notice="waits for 512 MiB of memory (2 before it)"))
+    assert "waits for 512 MiB of memory (2 before it)" in told([*sketch_to_code()[:2], notice])

@@ -12,6 +12,7 @@ from agenthost.core.api import Finding, ManifestProblem
 from agenthost.core.commands import CallTool
 from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.ids import digest
+from agenthost.core.machines import Need, Waiting
 from agenthost.core.tools import ToolResult
 from tests.cli.fakes import FakeHost
 from tests.cli.recorded import ROOT, Recorder, question, sketch_to_code
@@ -32,6 +33,18 @@ async def test_a_task_is_shown_with_what_is_below_it(run: Any, capsys: Any) -> N
     out = capsys.readouterr().out
     assert "state    completed, done" in out
     assert f"{ROOT}.code-2\tcompleted\tcode/coder#2\topenai:gpt-5.5" in out
+
+
+async def test_a_task_that_waits_for_the_machine_says_for_what_and_how_many_are_before_it(
+    run: Any, capsys: Any
+) -> None:
+    host = FakeHost(question())
+    other = Waiting("another", Need(memory=1 << 30), 0.0)
+    host.waiting = (other, Waiting(f"{ROOT}.code-1", Need(memory=512 << 20, cpu=2), 0.0))
+    assert await run(host, "tasks", "show", "last") == 0
+    out = capsys.readouterr().out
+    assert "waits    for 512 MiB of memory and 2 cores (1 before it)" in out
+    assert "1 GiB" not in out
 
 
 async def test_a_task_by_the_beginning_of_its_id_and_an_unknown_one(run: Any, capsys: Any) -> None:

@@ -16,3 +16,11 @@ class TestClient(HostApiSuite):
     async def case(self, tmp_path: Path) -> AsyncIterator[ApiCase]:
         async with serve(MemoryHost(), tmp_path / "home" / "host.sock"), connect(tmp_path / "home", {}) as client:
             yield ApiCase(client, "quick", "asking", "slow", "family")
+
+
+async def test_the_machine_and_who_waits_for_it_come_through(tmp_path: Path) -> None:
+    host = MemoryHost()
+    async with serve(host, tmp_path / "home" / "host.sock"), connect(tmp_path / "home", {}) as client:
+        info = await client.info()
+    assert info == await host.info()
+    assert info.waiting and info.machine

@@ -20,6 +20,7 @@ from agenthost.host import doctor
 from agenthost.host.logs import event_line
 from agenthost.host.settings import load
 from agenthost.machine.ledger import Ledger
+from agenthost.sandboxes.choice import BackEnd, Choice
 from tests.host.conftest import Lines
 
 
@@ -28,6 +29,9 @@ class Nowhere:
 
     async def available(self) -> Availability:
         return Availability(False, "bwrap is not installed", "apt-get install -y bubblewrap")
+
+
+NOWHERE = Choice([BackEnd("bubblewrap", "process", lambda: cast(Sandbox, Nowhere()))])
 
 
 class Damaged:
@@ -51,9 +55,7 @@ async def examined(
     home: Path, models: list[ModelLine], default: str = "", machine: Ledger | None = None
 ) -> dict[str, Finding]:
     settings = load(home, {"AGENTHOST_MODEL": default})
-    found = await doctor.examine(
-        settings, cast(Sandbox, Nowhere()), machine or Ledger(FACTS, Need(1)), cast(Store, Damaged()), models
-    )
+    found = await doctor.examine(settings, NOWHERE, machine or Ledger(FACTS, Need(1)), cast(Store, Damaged()), models)
     return {each.what: each for each in found}
 
 
@@ -62,7 +64,8 @@ async def test_each_thing_that_is_wrong_comes_with_its_mending(tmp_path: Path, m
     found = await examined(tmp_path, [])
     assert found["home"].status == "warn" and "make room" in found["home"].fix
     assert found["database"] == Finding("fail", "database", "the database is damaged; restore it")
-    assert found["sandbox"].fix == "apt-get install -y bubblewrap"
+    assert found["sandbox"].status == "fail" and found["sandbox"].fix == "apt-get install -y bubblewrap"
+    assert found["sandbox bubblewrap"].seen == "not here: bwrap is not installed"
     assert (
         found["model"].status == "warn"
         and found["model"].seen == "none is set"

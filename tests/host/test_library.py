@@ -35,7 +35,7 @@ async def test_an_agent_that_may_run_code_is_known_by_whatever_reaches_it(opens:
     delegates = ECHO.replace("name: echo", "name: boss").replace("spec: {", "spec: {tools: ['delegate:echo'], ")
     outer = FLOW.replace("name: flow", "name: outer") % "workflow: pair"
     host = await opens(PLAYS, text, delegates, PAIR, outer)
-    assert all(host.library.runs_code(name) for name in ("echo", "boss", "pair", "outer"))
+    assert all(bool(host.library.code(name)) for name in ("echo", "boss", "pair", "outer"))
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ async def test_an_agent_that_may_run_code_is_known_by_whatever_reaches_it(opens:
 )
 async def test_a_step_that_runs_code_is_known(opens: Opens, step: str, runs: bool) -> None:
     host = await opens(PLAYS, FLOW % step)
-    assert host.library.runs_code("flow") is runs
+    assert bool(host.library.code("flow")) is runs
 
 
 async def test_an_agent_that_only_talks_runs_no_code(opens: Opens) -> None:
     host = await opens(PLAYS, ECHO, PAIR)
-    assert not host.library.runs_code("pair")
+    assert not bool(host.library.code("pair"))
 
 
 async def test_a_namespace_that_this_host_does_not_have_is_refused(opens: Opens) -> None:

@@ -97,6 +97,19 @@ async def test_a_look_takes_the_groups_limit_for_the_machine(tmp_path: Path, mon
     assert free.facts.cores == len(os.sched_getaffinity(0))
 
 
+async def test_a_mac_is_asked_by_sysctl_and_its_gpu_has_the_machines_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    sysctl = tmp_path / "sysctl"
+    sysctl.write_text(f'#!/bin/sh\ncase "$2" in hw.memsize) echo {16 * GIB};; *) echo Apple M9;; esac\n')
+    sysctl.chmod(0o755)
+    seen = await look(tmp_path, "Darwin")
+    assert seen.facts.gpus == (Gpu("Apple M9", "metal", 16 * GIB),)
+    assert (seen.facts.memory, seen.available) == (16 * GIB, 16 * GIB)
+
+
 async def test_this_machine_is_found_out() -> None:
     seen = await look()
     assert seen.facts.cores > 0
@@ -145,6 +158,7 @@ def test_a_share_is_lowered_to_what_is_free_and_never_below_a_quarter() -> None:
     assert capacity(MachineSettings(), Look(HERE.facts, 3 * GIB)).memory == 3 * GIB
     assert capacity(MachineSettings(), Look(HERE.facts, 5)).memory == 2 * GIB
     assert capacity(MachineSettings(memory="4Gi"), Look(HERE.facts, 5)).memory == 4 * GIB
+    assert capacity(MachineSettings(), Look(MachineFacts(4.0, GIB), 5)).memory == int(0.8 * GIB), "a small machine"
 
 
 @pytest.mark.parametrize(

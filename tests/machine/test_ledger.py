@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.errors import Unavailable
@@ -69,6 +69,7 @@ async def test_what_can_never_fit_is_refused_at_once_with_the_figures_and_the_se
     assert machine.waiting() == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 25))
 def test_cancelling_at_any_point_leaves_nothing_behind(seed: int, count: int) -> None:
     """Takers of random size that are cancelled at random moments, also in that of their admission."""

@@ -1,6 +1,6 @@
 """The queue alone, over random arrivals and departures: never more out than there is, and nobody is passed for ever."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.machines import Need
@@ -24,6 +24,7 @@ def check(queue: Queue) -> None:
 STEPS = st.lists(st.one_of(AMOUNTS, st.integers(0, 30)), max_size=60)
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_never_more_is_out_than_there_is_whatever_comes_and_goes(steps: list[Amount | int]) -> None:
     queue = Queue(WHOLE)
@@ -38,6 +39,7 @@ def test_never_more_is_out_than_there_is_whatever_comes_and_goes(steps: list[Amo
         assert first is None or not first.fits(queue.free), "the first one could have it and doesn't"
 
 
+@settings(deadline=None)
 @given(STEPS, AMOUNTS, st.lists(AMOUNTS, min_size=1, max_size=40))
 def test_whoever_is_first_gets_it_once_those_who_hold_now_have_left(
     steps: list[Amount | int], wanted: Amount, crowd: list[Amount]
@@ -69,6 +71,7 @@ def test_whoever_is_first_gets_it_once_those_who_hold_now_have_left(
     assert -1 in queue.held
 
 
+@settings(deadline=None)
 @given(st.lists(AMOUNTS, min_size=1, max_size=30))
 def test_everybody_gets_it_in_the_end_and_nothing_is_left_out(amounts: list[Amount]) -> None:
     queue = Queue(WHOLE)
@@ -83,6 +86,25 @@ def test_everybody_gets_it_in_the_end_and_nothing_is_left_out(amounts: list[Amou
 
     assert sorted(served) == list(range(len(amounts)))
     assert queue.free == WHOLE
+
+
+@settings(deadline=None)
+@given(STEPS)
+def test_looking_no_further_than_it_helps_changes_nothing(steps: list[Amount | int]) -> None:
+    """Against a queue that always looks at everybody."""
+
+    class Thorough(Queue):
+        def _hopeless(self, owed: Amount) -> bool:
+            return False
+
+    queue, thorough = Queue(WHOLE), Thorough(WHOLE)
+    for key, step in enumerate(steps):
+        for each in (queue, thorough):
+            if isinstance(step, Amount):
+                each.join(key, step)
+            else:
+                each.leave(step)
+        assert queue.admit() == thorough.admit()
 
 
 def test_one_that_waits_for_a_gpu_doesnt_stop_those_who_want_none() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 from msgspec import Struct
 
 from agenthost.core.api import ModelLine
-from agenthost.core.errors import NotFound
-from agenthost.core.ports import Blobs, Machine, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
+from agenthost.sandboxes.admitted import Admitted
+from agenthost.sandboxes.choice import BackEnd, Choice
 from agenthost.sandboxes.egress.way import Way
 
 Close = Callable[[], Awaitable[Any]]
@@ -26,8 +27,8 @@ class Adapters(Struct):
     secrets: Secrets
     models: Models
     tools: Tools
-    machine: Machine
-    sandbox: Sandbox
+    machine: Ledger
+    sandbox: Choice
     prober: Prober
     scripts: Scripts
     list_models: Callable[[], Awaitable[list[ModelLine]]]
@@ -72,7 +73,7 @@ async def join(settings: Settings) -> Adapters:
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
         way = Way(settings.network.private)
-        sandbox = _sandbox(settings, machine, way)
+        sandbox = _choice(settings, machine, way, secrets.get)
         prober = HttpProber(sandbox)
     except BaseException:
         lock.release()
@@ -94,12 +95,31 @@ async def join(settings: Settings) -> Adapters:
     )
 
 
-def _sandbox(settings: Settings, machine: Ledger, way: Way) -> Sandbox:
-    kind = settings.sandbox.kind
-    if kind == "bubblewrap":
-        from agenthost.sandboxes.admitted import Admitted
-        from agenthost.sandboxes.bubblewrap import Bubblewrap
+def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str], Awaitable[str | None]]) -> Choice:
+    """All sandboxes, in the order in which they are preferred among equally strong ones. A new one is a line here."""
 
-        inner = Bubblewrap(settings.folder / "cache", settings.folder / "workspaces", way=way)
-        return Admitted(inner, machine, machine.whole)
-    raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\"")
+    def local(make: Callable[[Settings], Sandbox]) -> Callable[[], Sandbox]:
+        return lambda: Admitted(make(settings), machine, machine.whole)
+
+    ends = [
+        BackEnd("bubblewrap", "process", local(lambda settings: _bubblewrap(settings, way)), can=frozenset({"hosts"})),
+        # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
+        BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
+    ]
+    return Choice(ends, settings.sandbox.kind)
+
+
+def _bubblewrap(settings: Settings, way: Way) -> Sandbox:
+    from agenthost.sandboxes.bubblewrap import Bubblewrap
+
+    return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces", way=way)
+
+
+def _functions(settings: Settings, secret: Callable[[str], Awaitable[str | None]]) -> Sandbox:
+    from agenthost.host.posting import get, post
+    from agenthost.sandboxes.functions.client import Functions
+
+    async def look_up(name: str) -> str | None:
+        return os.environ.get(name) or await secret(name)
+
+    return Functions(settings.sandbox.functions, settings.folder / "workspaces", look_up, post, get)

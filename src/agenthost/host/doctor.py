@@ -10,28 +10,29 @@ from pathlib import Path
 from agenthost.core.api import Finding, ModelLine
 from agenthost.core.errors import AgentHostError
 from agenthost.core.machines import Need
-from agenthost.core.ports import Filter, Machine, Sandbox, Store
+from agenthost.core.ports import Filter, Store
 from agenthost.host.settings import Settings
 from agenthost.machine import words
 from agenthost.machine.facts import look
-from agenthost.machine.shares import capacity
+from agenthost.machine.ledger import Ledger
 from agenthost.models.detect import find
+from agenthost.sandboxes.choice import Choice, Seen
 
 LOW_DISK = 1024**3
 
 
 async def examine(
-    settings: Settings, sandbox: Sandbox, machine: Machine, store: Store, models: list[ModelLine]
+    settings: Settings, sandbox: Choice, machine: Ledger, store: Store, models: list[ModelLine]
 ) -> list[Finding]:
     """Look at everything that a host needs."""
     return [
         Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         await asyncio.to_thread(_home, settings.folder),
         await _database(store),
-        await _sandbox(sandbox),
+        *await _sandboxes(sandbox),
         _model(settings, models),
         *await _local_models(),
-        *await _machine(settings, machine),
+        *await _machine(machine),
     ]
 
 
@@ -53,11 +54,23 @@ async def _database(store: Store) -> Finding:
     return Finding("ok", "database", f"SQLite, the newest task is {rows[0].id}" if rows else "SQLite, no task yet")
 
 
-async def _sandbox(sandbox: Sandbox) -> Finding:
-    found = await sandbox.available()
-    if found.available:
-        return Finding("ok", "sandbox", f"{sandbox.name}: {found.detail}" if found.detail else sandbox.name)
-    return Finding("fail", "sandbox", found.detail, found.fix)
+async def _sandboxes(choice: Choice) -> list[Finding]:
+    """Whether there is one for code that demands nothing, and each that there could be."""
+    seen = await choice.survey()
+    found = await choice.available()
+    whole = (
+        Finding("ok", "sandbox", found.detail)
+        if found.available
+        else Finding("fail", "sandbox", found.detail, found.fix)
+    )
+    return [whole, *map(_back_end, seen)]
+
+
+def _back_end(seen: Seen) -> Finding:
+    about = f"isolation {seen.isolation}" + (", runs what demands no other" if seen.chosen else "")
+    if seen.availability.available:
+        return Finding("ok", f"sandbox {seen.name}", f"{about}; {seen.availability.detail}")
+    return Finding("ok", f"sandbox {seen.name}", f"not here: {seen.availability.detail}", seen.availability.fix)
 
 
 def _model(settings: Settings, models: list[ModelLine]) -> Finding:
@@ -83,16 +96,15 @@ async def _local_models() -> list[Finding]:
     ]
 
 
-async def _machine(settings: Settings, machine: Machine) -> list[Finding]:
+async def _machine(machine: Ledger) -> list[Finding]:
     """What the machine has, what of it is handed out, and who waits."""
-    seen = await look()
-    whole = capacity(settings.machine, seen)
-    facts = seen.facts
+    seen, whole, facts = await look(), machine.whole, machine.facts()
+    held = sum(one.need.memory for one in machine.holding())
     told = (
         f"{words.cores(facts.cores)}, {words.size(facts.memory)} of memory ({words.size(seen.available)} free); "
-        f"the host hands out {words.amount(Need(whole.memory, whole.cpu))}"
+        f"the host hands out {words.amount(Need(whole.memory, whole.cpu))}, of which {words.size(held)} are held"
     )
-    short = whole.memory > seen.available
+    short = whole.memory - held > seen.available
     fix = "other programs use the memory: end some, or lower [machine] memory"
     found = [Finding("warn" if short else "ok", "machine", told, fix if short else "")]
     for gpu in facts.gpus:

@@ -195,8 +195,8 @@ class Host:
 
     async def _need_sandbox(self, order: Order) -> None:
         """Refuse work that runs code where there is no sandbox, before anything is kept."""
-        if self.library.runs_code(order.name, order.namespace):
-            found = await self._adapters.sandbox.available()
+        for policy in self.library.code(order.name, order.namespace):
+            found = await self._adapters.sandbox.suits(policy)
             if not found.available:
                 raise Unavailable(
                     f"code runs only in a sandbox, and there is none: {found.detail}. To mend it: {found.fix}"

@@ -52,7 +52,7 @@ class Library:
         self._programs: dict[str, dict[str, Program[Any]]] = {}
         self._bundles: dict[str, Bundle] = {}
         self._pinned: dict[tuple[str, str, str, str], str] = {}
-        self._code: dict[tuple[str, str], bool] = {}
+        self._code: dict[tuple[str, str], frozenset[SandboxPolicy]] = {}
         self._changes = 0
         self._changing = asyncio.Lock()
 
@@ -163,14 +163,15 @@ class Library:
             "`agenthost get agent` lists them; `agenthost apply -f FILE` adds one"
         )
 
-    def runs_code(self, name: str, namespace: str = "default") -> bool:
-        """Whether this agent or workflow, or anything that it can reach, runs code."""
+    def code(self, name: str, namespace: str = "default") -> frozenset[SandboxPolicy]:
+        """The policies under which this agent or workflow, and anything that it can reach, runs code; none where it doesn't."""
         known = self._code.get((name, namespace))
         if known is None:
             known = self._code[name, namespace] = self._reaches_code(name, namespace)
         return known
 
-    def _reaches_code(self, name: str, namespace: str) -> bool:
+    def _reaches_code(self, name: str, namespace: str) -> frozenset[SandboxPolicy]:
+        policies: set[SandboxPolicy] = set()
         seen: set[tuple[str, str]] = set()
         waiting = [(self.kind(name, namespace), name)]
         while waiting:
@@ -181,14 +182,14 @@ class Library:
             seen.add(reference)
             if isinstance(found, Workflow):
                 if any(step.line or step.tool in _RUN for step in found.spec.steps):
-                    return True
+                    policies.add(found.spec.sandbox.policy())
             elif found.spec.completion.checks or _RUN & {
                 *found.spec.tools,
                 *(tool for stage in found.spec.stages for tool in stage.tools or ()),
             }:
-                return True
+                policies.add(found.spec.sandbox.policy())
             waiting += _references(found)
-        return False
+        return frozenset(policies)
 
     def workflow(self, name: str, namespace: str = "default") -> Workflow:
         """A workflow by name."""

@@ -15,6 +15,7 @@ from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.sandboxes.functions.settings import FunctionsSettings
 
 FILE = "agenthost.toml"
 
@@ -36,9 +37,11 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """Where code runs, `[sandbox]`. `kind`: `bubblewrap`."""
+    """Where code runs, `[sandbox]`. `kind`: the name of one sandbox for what demands none, or `auto`: the strongest that
+    is here."""
 
-    kind: str = "bubblewrap"
+    kind: str = "auto"
+    functions: FunctionsSettings = FunctionsSettings()
 
 
 class NetworkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -133,6 +136,7 @@ def _keys(place: str) -> list[str]:
         "": Settings,
         "work": WorkSettings,
         "sandbox": SandboxSettings,
+        "sandbox.functions": FunctionsSettings,
         "machine": MachineSettings,
         "network": NetworkSettings,
         "files": FileLimits,

@@ -5,7 +5,7 @@ everybody before it could have what they want just as well afterwards. So the ma
 and nobody is passed in what it waits for.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from msgspec import Struct
 
@@ -44,6 +44,11 @@ class Amount(Struct, frozen=True):
             and (not self.gpu or left.gpu >= owed.gpu)
         )
 
+    @property
+    def wants(self) -> tuple[bool, bool, bool]:
+        """Of which things it wants any."""
+        return self.memory > 0, self.cpu > 0, self.gpu > 0
+
     def short(self, free: "Amount") -> "Amount":
         """What of it isn't there."""
         lack = self - free
@@ -62,6 +67,7 @@ class Queue:
         self.held: OrderedDict[int, Amount] = OrderedDict()
         self.waiting: OrderedDict[int, Amount] = OrderedDict()
         self._out = Amount()
+        self._wants: Counter[tuple[bool, bool, bool]] = Counter()
 
     @property
     def free(self) -> Amount:
@@ -71,10 +77,11 @@ class Queue:
     def join(self, key: int, amount: Amount) -> None:
         """Stand at the end."""
         self.waiting[key] = amount
+        self._wants[amount.wants] += 1
 
     def leave(self, key: int) -> None:
         """Wait no longer, or hold no longer."""
-        self.waiting.pop(key, None)
+        self._waits_no_more(key)
         amount = self.held.pop(key, None)
         if amount is not None:
             self._out -= amount
@@ -91,9 +98,24 @@ class Queue:
                 admitted.append(key)
             else:
                 owed += amount
+                if self._hopeless(owed):
+                    break
         for key in admitted:
-            del self.waiting[key]
+            self._waits_no_more(key)
         return admitted
+
+    def _hopeless(self, owed: Amount) -> bool:
+        """Whether nobody further back can have anything, whatever they want: else thousands would be looked at each time."""
+        free = self.free
+        gone = (free.memory <= owed.memory, free.cpu <= owed.cpu, free.gpu <= owed.gpu)
+        return all(any(lost and wanted for lost, wanted in zip(gone, wants, strict=True)) for wants in self._wants)
+
+    def _waits_no_more(self, key: int) -> None:
+        amount = self.waiting.pop(key, None)
+        if amount is not None:
+            self._wants[amount.wants] -= 1
+            if not self._wants[amount.wants]:
+                del self._wants[amount.wants]
 
     def lacks(self) -> Amount:
         """What the first one who waits lacks; nothing where nobody waits."""

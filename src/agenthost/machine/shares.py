@@ -10,7 +10,8 @@ from agenthost.machine.facts import Look
 
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _LEAST_SHARE = 0.25
-"""Of all memory: handed out also where others use more just now, since that may end."""
+_LEAST = 1 << 30
+"""Of all memory, and bytes within the set share: handed out also where others use more just now, since that may end."""
 
 
 class MachineSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -30,7 +31,7 @@ def capacity(settings: MachineSettings, look: Look) -> Need:
     facts = look.facts
     memory = _size("memory", settings.memory, facts.memory)
     if _is_share(settings.memory):
-        memory = min(memory, max(look.available, int(facts.memory * _LEAST_SHARE)))
+        memory = min(memory, max(look.available, int(facts.memory * _LEAST_SHARE), _LEAST))
     return Need(memory, _cores(settings.cpu, facts), _size("gpu-memory", settings.gpu_memory, _gpu(facts)))
 
 

@@ -46,6 +46,7 @@ from agenthost.core.events import (
 )
 from agenthost.core.ids import child_id, root_id, task_id
 from agenthost.core.lifecycle import FINAL, State
+from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, ModelAnswer
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Filter, LedgerEntry
@@ -142,7 +143,8 @@ class MemoryHost(HostApi):
     # --- HostApi ---
 
     async def info(self) -> HostInfo:
-        return HostInfo("0", "memory", os.getpid(), self._serving)
+        waiting = (Waiting("somebody", Need(memory=1 << 20, cpu=0.5), 1.0),)
+        return HostInfo("0", "memory", os.getpid(), self._serving, MachineFacts(1.5, 1 << 30), waiting)
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         if not content:

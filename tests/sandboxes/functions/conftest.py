@@ -1,0 +1,94 @@
+"""The executor function as Google's platform runs it, by functions-framework: a process of its own on loopback."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from agenthost.host.posting import get, post
+from agenthost.sandboxes.functions.client import Functions
+from agenthost.sandboxes.functions.settings import FunctionsSettings
+
+DEPLOYED = Path(__file__).parents[3] / "deploy" / "functions"
+SECRET = "a secret of the tests' own"
+
+
+def free_port() -> int:
+    with socket.socket() as side:
+        side.bind(("127.0.0.1", 0))
+        return side.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running executor function."""
+    folder = tmp_path_factory.mktemp("function")
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "functions_framework",
+        "--source",
+        str(DEPLOYED / "main.py"),
+        "--target",
+        "execute",
+    ]
+    env = {**os.environ, "AGENTHOST_SECRET": SECRET, "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    env["THREADS"] = "16"
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)], stdout=log, stderr=log, env=env
+        )
+    try:
+        for _ in range(600):
+            if process.poll() is not None:
+                raise AssertionError((folder / "log").read_text())
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+            except urllib.error.HTTPError as error:
+                assert error.code == 405
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            raise AssertionError("the function never answered: " + (folder / "log").read_text())
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def client(url: str, workspaces: Path, secret: str | None = SECRET, **settings: object) -> Functions:
+    """A client of the function at `url`."""
+
+    async def look_up(name: str) -> str | None:
+        return secret
+
+    given = {"url": url, "identity": "none", "memory": 4096, **settings}
+    return Functions(FunctionsSettings(**given), workspaces, look_up, post, get)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+async def sandbox(function: str, workspaces: Path) -> AsyncIterator[Functions]:
+    sandbox = client(function, workspaces)
+    yield sandbox
+    await sandbox.close()
+
+
+def running(command: bytes) -> list[str]:
+    """The processes of this machine whose command line begins so."""
+    found: list[str] = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if file.read_bytes().startswith(command):
+                found.append(file.parent.name)
+        except OSError:
+            continue
+    return found

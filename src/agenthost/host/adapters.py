@@ -64,7 +64,7 @@ async def join(settings: Settings) -> Adapters:
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
-        models = Catalog(settings.models, read=blobs.get, environ=os.environ, secret=secrets.get)
+        models = Catalog(settings.models, blobs.get, os.environ, secrets.get, home / "models")
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))

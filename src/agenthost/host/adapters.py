@@ -64,10 +64,10 @@ async def join(settings: Settings) -> Adapters:
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
-        models = Catalog(settings.models, blobs.get, os.environ, secrets.get, home / "models")
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
+        models = Catalog(settings.models, blobs.get, os.environ, secrets.get, home / "models", machine)
         sandbox = _sandbox(settings, machine)
     except BaseException:
         lock.release()
@@ -77,9 +77,9 @@ async def join(settings: Settings) -> Adapters:
         store.close,
         blobs.close,
         workspaces.close,
-        models.close,
         scripts.close,
         machine.close,
+        models.close,
         sandbox.close,
     ]
     return Adapters(store, blobs, workspaces, secrets, models, tools, machine, sandbox, scripts, models.lines, closing)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from agenthost.models.llamacpp.words import clean
 
@@ -31,8 +32,8 @@ class Child(asyncio.SubprocessProtocol):
     # --- what the loop tells ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
+        # uvloop's transports fulfil asyncio's classes without being of them.
+        self._transport = cast(asyncio.SubprocessTransport, transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
@@ -89,8 +90,7 @@ class Child(asyncio.SubprocessProtocol):
     def write(self, data: bytes) -> None:
         """Write to its stdin."""
         pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
-        assert isinstance(pipe, asyncio.WriteTransport)
-        pipe.write(data)
+        cast(asyncio.WriteTransport, pipe).write(data)
 
     async def stop(self) -> None:
         """End it: politely, then not."""

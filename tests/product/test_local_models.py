@@ -1,0 +1,279 @@
+"""The main job on a model of this machine: a real llama.cpp in a child process, a picture that goes through its projector,
+answers that a grammar holds to a schema, programs that really run. The words are nonsense; everything else is real."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agenthost.testing.gguf import TinyModel, write_model, write_projector
+from tests.product.product import PATIENCE, Product, png
+
+SETTINGS = """\
+[models]
+default = "llamacpp:tiny"
+[models.llamacpp]
+command = "xllamacpp"
+[models.local.tiny]
+threads = 1
+slots = 2
+"""
+
+PROGRAMS = [
+    "print(sum(int(line) for line in open('numbers.txt')))",
+    "import pathlib; print(len(pathlib.Path('numbers.txt').read_text()))",
+]
+"""What the grammar lets the coder write. Each fails for real while `numbers.txt` is not there."""
+
+NOTES = {"type": "array", "minItems": 40, "maxItems": 40, "items": {"enum": [f"a thought of {n:>2} words" for n in range(30)]}}
+"""Makes an answer of a thousand tokens and a second: long enough to be cut in the middle."""
+
+MANIFESTS = f"""\
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {{name: reader}}
+spec:
+  instructions: Say what the sketch shows.
+  maxOutputTokens: 400
+  output:
+    type: object
+    properties: {{title: {{type: string, maxLength: 20}}, input: {{enum: [numbers.txt]}}}}
+    required: [title, input]
+    additionalProperties: false
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {{name: coder}}
+spec:
+  instructions: Write the program.
+  maxOutputTokens: 3000
+  output:
+    type: object
+    properties: {{notes: {json.dumps(NOTES)}, program: {{enum: {json.dumps(PROGRAMS)}}}}}
+    required: [notes, program]
+    additionalProperties: false
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {{name: checker}}
+spec:
+  instructions: Judge the program.
+  maxOutputTokens: 400
+  output:
+    type: object
+    properties: {{reason: {{type: string, maxLength: 20}}, pass: {{enum: [true]}}}}
+    required: [reason, pass]
+    additionalProperties: false
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {{name: job}}
+spec:
+  input:
+    sketch: {{type: file, accept: [image/png]}}
+  roles: {{reader: {{agent: reader}}, coder: {{agent: coder}}, checker: {{agent: checker}}}}
+  steps:
+    - {{id: spec, role: reader, files: input.sketch, prompt: This is the sketch.}}
+    - id: code
+      role: coder
+      needs: [spec]
+      prompt: "Write it. Its input is {{{{ steps.spec.data.input }}}}. {{{{ feedback }}}}"
+    - id: write
+      needs: [code]
+      command: |
+        cat > main.py <<'END'
+        {{{{ steps.code.data.program }}}}
+        END
+    - {{id: run, needs: [write], command: python main.py, allowFailure: true}}
+    - {{id: input, needs: [run], command: "echo 3 > numbers.txt"}}
+    - id: check
+      role: checker
+      needs: [input]
+      prompt: "It ended with {{{{ steps.run.exit_code }}}}."
+      passes: result.data['pass'] and steps.run.exit_code == 0
+      onFail: {{goto: code, max: 3, feedback: "It failed: {{{{ steps.run.stderr[-200:] }}}}"}}
+"""
+
+
+@pytest.fixture
+def local(product: Product) -> Product:
+    """A home with a tiny model that sees, and nothing else to call."""
+    models = product.home / "models"
+    models.mkdir(parents=True)
+    write_model(models / "tiny.gguf", TinyModel(context=8192))
+    write_projector(models / "mmproj-tiny.gguf")
+    product.settings(SETTINGS)
+    product.without("AGENTHOST_MODEL")
+    product.apply(MANIFESTS)
+    product.write("sketch.png", png(40))
+    return product
+
+
+def job(product: Product) -> tuple[str, ...]:
+    return ("run", "job", "--file", str(product.folder / "sketch.png"), "--json")
+
+
+def events(lines: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [line for line in lines if line.get("kind") == kind]
+
+
+def pid_of(product: Product) -> int:
+    """The process id of the model's child, as the host that runs tells it."""
+    done = product.run("model", "list", "--json")
+    assert done.code == 0, done
+    return next(line["pid"] for line in json.loads(done.out) if line["name"] == "llamacpp:tiny")
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that its parent hasn't buried has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_for_end(pid: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while not gone(pid):
+        assert time.monotonic() < until, f"process {pid} goes on"
+        time.sleep(0.02)
+
+
+def heard(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+    """What a running command tells, as it comes."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+def outcomes(lines: list[dict[str, Any]]) -> list[int]:
+    """The exit codes of the program's runs."""
+    found = [line["answer"] for line in events(lines, "answered") if line["command"].startswith("run-")]
+    return [answer["exit_code"] for answer in found]
+
+
+def test_a_sketch_becomes_a_program_that_runs_and_the_first_fault_goes_back(local: Product) -> None:
+    done = local.run(*job(local))
+    assert done.code == 0, done
+    lines = done.objects()
+    assert outcomes(lines) == [1, 0]
+    faults = [line["answer"]["stderr"] for line in events(lines, "answered") if line["command"] == "run-1"]
+    assert "No such file or directory: 'numbers.txt'" in faults[0]
+    second = next(line["spec"] for line in events(lines, "created") if line["task"].endswith(".code-2"))
+    assert "No such file or directory: 'numbers.txt'" in second["message"]["parts"][0]["text"]
+    assert (lines[-1]["state"], lines[-1]["outcome"]) == ("completed", "done")
+    # Each answer of the coder is what the grammar lets it be, and nothing was called twice.
+    answers = [line["answer"] for line in events(lines, "answered") if line["answer"]["type"] == "model-answer"]
+    assert len(answers) == 5
+    assert all(isinstance(json.loads(answer["parts"][0]["text"]), dict) for answer in answers)
+    assert local.sql("SELECT settled, count(*) FROM ledger GROUP BY settled") == [(1, 5)]
+
+
+def test_killed_in_the_middle_of_an_answer_the_model_comes_back_and_the_job_ends_right(local: Product) -> None:
+    killed = 0
+    lines: list[dict[str, Any]] = []
+    with local.running("up"):
+        wait_for_host(local)
+        with local.running(*job(local)) as process:
+            for line in heard(process):
+                lines.append(line)
+                delta = line.get("delta", {})
+                if not killed and ".code-1" in line.get("task", "") and delta.get("text"):
+                    killed = pid_of(local)
+                    os.kill(killed, signal.SIGKILL)
+            assert process.wait() == 0, lines[-3:]
+        again = pid_of(local)
+        assert killed and again and again != killed
+        wait_for_end(killed)
+    wait_for_end(again)
+
+    assert (lines[-1]["state"], lines[-1]["outcome"]) == ("completed", "done")
+    assert outcomes(lines) == [1, 0]
+    retried = [line for line in events(lines, "retried")]
+    assert [line["failure"]["code"] for line in retried] == ["model-ended"]
+    assert "was killed by SIGKILL in the middle of an answer of tiny" in retried[0]["failure"]["message"]
+    # What the cut attempt used was never told, so its worst case stands beside the five that were answered.
+    assert local.sql("SELECT settled, count(*) FROM ledger GROUP BY settled ORDER BY settled") == [(0, 1), (1, 5)]
+
+
+def test_when_the_host_is_killed_its_child_ends_and_the_next_host_goes_on(local: Product) -> None:
+    killed = 0
+    with local.running("up") as host:
+        wait_for_host(local)
+        with local.running(*job(local)) as process:
+            for line in heard(process):
+                if ".code-1" in line.get("task", "") and line.get("delta", {}).get("text"):
+                    killed = pid_of(local)
+                    host.send_signal(signal.SIGKILL)
+                    break
+            host.wait()
+            wait_for_end(killed)
+    done = local.run("tasks", "follow", "last", "--json")
+    assert done.code == 0, done
+    lines = done.objects()
+    assert (lines[-1]["state"], lines[-1]["outcome"]) == ("completed", "done")
+    assert outcomes(lines) == [1, 0]
+
+
+def wait_for_host(product: Product) -> None:
+    until = time.monotonic() + PATIENCE
+    while not (product.home / "host.sock").exists():
+        assert time.monotonic() < until, "no host"
+        time.sleep(0.05)
+
+
+def test_the_picture_changes_what_the_model_says(local: Product) -> None:
+    """The same words with another picture get another answer; nothing is drawn by lot."""
+    body = local.write("look.py", LOOK)
+    env = local.env | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, str(body), str(local.home / "models")], env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    first, again, other = json.loads(done.stdout)
+    assert first == again
+    assert first != other
+
+
+LOOK = """\
+import asyncio, json, sys
+from pathlib import Path
+from agenthost.core.models import ModelRequest, Turn
+from agenthost.core.parts import FilePart, TextPart
+from agenthost.models.catalog import Catalog
+from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings
+from tests.product.product import png
+
+PICTURES = {"a": png(40), "b": png(24)}
+
+async def read(digest):
+    return PICTURES[digest]
+
+async def secret(name):
+    return None
+
+async def main():
+    settings = ModelSettings(
+        local={"tiny": LocalSettings(threads=1, slots=1)}, llamacpp=LlamaCppSettings(command="xllamacpp")
+    )
+    models = Catalog(settings, read, {}, secret, Path(sys.argv[1]))
+    try:
+        model = await models.model("llamacpp:tiny")
+        said = []
+        for name in ("a", "a", "b"):
+            turn = Turn("user", (TextPart("look"), FilePart(name, "image/png", 1, "x.png")))
+            answer = await model.answer(ModelRequest("m", "", (turn,), temperature=0.0, max_output=40), lambda delta: None)
+            said.append(answer.text)
+        print(json.dumps(said))
+    finally:
+        await models.close()
+
+asyncio.run(main())
+"""

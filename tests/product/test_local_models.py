@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +31,12 @@ PROGRAMS = [
 ]
 """What the grammar lets the coder write. Each fails for real while `numbers.txt` is not there."""
 
-NOTES = {"type": "array", "minItems": 40, "maxItems": 40, "items": {"enum": [f"a thought of {n:>2} words" for n in range(30)]}}
+NOTES = {
+    "type": "array",
+    "minItems": 40,
+    "maxItems": 40,
+    "items": {"enum": [f"a thought of {n:>2} words" for n in range(30)]},
+}
 """Makes an answer of a thousand tokens and a second: long enough to be cut in the middle."""
 
 MANIFESTS = f"""\
@@ -196,7 +200,7 @@ def test_killed_in_the_middle_of_an_answer_the_model_comes_back_and_the_job_ends
 
     assert (lines[-1]["state"], lines[-1]["outcome"]) == ("completed", "done")
     assert outcomes(lines) == [1, 0]
-    retried = [line for line in events(lines, "retried")]
+    retried = events(lines, "retried")
     assert [line["failure"]["code"] for line in retried] == ["model-ended"]
     assert "was killed by SIGKILL in the middle of an answer of tiny" in retried[0]["failure"]["message"]
     # What the cut attempt used was never told, so its worst case stands beside the five that were answered.
@@ -227,53 +231,3 @@ def wait_for_host(product: Product) -> None:
     while not (product.home / "host.sock").exists():
         assert time.monotonic() < until, "no host"
         time.sleep(0.05)
-
-
-def test_the_picture_changes_what_the_model_says(local: Product) -> None:
-    """The same words with another picture get another answer; nothing is drawn by lot."""
-    body = local.write("look.py", LOOK)
-    env = local.env | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, str(body), str(local.home / "models")], env=env, capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert done.returncode == 0, done.stderr
-    first, again, other = json.loads(done.stdout)
-    assert first == again
-    assert first != other
-
-
-LOOK = """\
-import asyncio, json, sys
-from pathlib import Path
-from agenthost.core.models import ModelRequest, Turn
-from agenthost.core.parts import FilePart, TextPart
-from agenthost.models.catalog import Catalog
-from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings
-from tests.product.product import png
-
-PICTURES = {"a": png(40), "b": png(24)}
-
-async def read(digest):
-    return PICTURES[digest]
-
-async def secret(name):
-    return None
-
-async def main():
-    settings = ModelSettings(
-        local={"tiny": LocalSettings(threads=1, slots=1)}, llamacpp=LlamaCppSettings(command="xllamacpp")
-    )
-    models = Catalog(settings, read, {}, secret, Path(sys.argv[1]))
-    try:
-        model = await models.model("llamacpp:tiny")
-        said = []
-        for name in ("a", "a", "b"):
-            turn = Turn("user", (TextPart("look"), FilePart(name, "image/png", 1, "x.png")))
-            answer = await model.answer(ModelRequest("m", "", (turn,), temperature=0.0, max_output=40), lambda delta: None)
-            said.append(answer.text)
-        print(json.dumps(said))
-    finally:
-        await models.close()
-
-asyncio.run(main())
-"""

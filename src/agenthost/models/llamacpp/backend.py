@@ -58,7 +58,7 @@ class Start(Struct, frozen=True):
 def find(command: str, environ: Mapping[str, str]) -> Backend:
     """The llama.cpp to use; `command` is what is set. Raises Unavailable, saying how to get one."""
     if command != XLLAMACPP:
-        path = shutil.which(command or "llama-server", path=environ.get("PATH"))
+        path = shutil.which(command or "llama-server", path=environ.get("PATH", ""))
         if path is not None:
             return Backend("llama-server", path)
         if command:

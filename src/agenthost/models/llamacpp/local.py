@@ -67,7 +67,7 @@ class LocalModels:
 
     async def about(self) -> tuple[backends.Backend, About]:
         """The llama.cpp that is here, and what it says of itself. Raises Unavailable."""
-        backend = backends.find(self._settings.llamacpp.command, self._environ)
+        backend = await asyncio.to_thread(backends.find, self._settings.llamacpp.command, self._environ)
         if self._about is None:
             self._about = await backends.about(backend, self._environ)
         return backend, self._about
@@ -75,6 +75,10 @@ class LocalModels:
     async def seen(self) -> list[Seen]:
         """All that can be named, each with what there is to say of it."""
         return [await self._see(name) for name in await asyncio.to_thread(self._names)]
+
+    def servers(self) -> list[Server]:
+        """Those that were named so far, whether their children run or not."""
+        return list(self._servers.values())
 
     async def close(self) -> None:
         """End every child."""
@@ -129,7 +133,7 @@ class LocalModels:
                 raise BadInput(f"{projector} is no projector; llama.cpp's are called mmproj")
             size = seen.size
         given = self._settings.llamacpp
-        backend = backends.find(given.command, self._environ)
+        backend = await asyncio.to_thread(backends.find, given.command, self._environ)
         if settings.args and backend.kind == "xllamacpp":
             raise BadInput(f"args in [models.local.{name}] need llama-server; the package xllamacpp takes none")
         facts = self._machine.facts() if self._machine is not None else None

@@ -50,7 +50,10 @@ class Child(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._rest:
             self._lines.append(self._rest.decode("utf-8", "replace"))
-        code = self._transport.get_returncode() if self._transport is not None else None
+        code = None
+        if self._transport is not None:
+            code = self._transport.get_returncode()
+            self._transport.close()
         if not self.first.done():
             self.first.cancel()
         if not self.ended.done():

@@ -12,6 +12,7 @@ from agenthost.models.catalog import Catalog
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings
 from agenthost.testing.gguf import TinyModel, write_model, write_projector
 
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of models: `tiny`, and `blind`, which has no projector."""

@@ -15,7 +15,7 @@ from agenthost.core.ports import Machine
 from agenthost.models.llamacpp import backend as backends
 from agenthost.models.llamacpp.abilities import LocalAbilities
 from agenthost.models.llamacpp.backend import About, Start
-from agenthost.models.llamacpp.gguf import Header, read_header
+from agenthost.models.llamacpp.gguf import Header, in_words, read_header
 from agenthost.models.llamacpp.model import LocalModel, card_of
 from agenthost.models.llamacpp.plan import make_plan
 from agenthost.models.llamacpp.server import Server
@@ -104,7 +104,8 @@ class LocalModels:
             return Seen(name, None, error.message)
         start = server.start
         plan = start.plan
-        words = [start.header.quantisation, f"{plan.slots} slots", plan.cut]
+        slots = f"{plan.slots} slots" if plan.slots > 1 else "one slot"
+        words = [in_words(start.header.size), start.header.quantisation, slots, plan.cut]
         running = server.running
         if running is not None:
             words.append(f"runs as process {running.child.pid}")

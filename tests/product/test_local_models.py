@@ -1,19 +1,22 @@
 """The main job on a model of this machine: a real llama.cpp in a child process, a picture that goes through its projector,
 answers that a grammar holds to a schema, programs that really run. The words are nonsense; everything else is real."""
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agenthost.testing.gguf import TinyModel, write_model, write_projector
-from tests.product.product import PATIENCE, Product, png
+from tests.product.product import ECHO, PATIENCE, Product, png
 
 SETTINGS = """\
 [models]
@@ -224,6 +227,83 @@ def test_when_the_host_is_killed_its_child_ends_and_the_next_host_goes_on(local:
     lines = done.objects()
     assert (lines[-1]["state"], lines[-1]["outcome"]) == ("completed", "done")
     assert outcomes(lines) == [1, 0]
+
+
+def test_a_fetch_that_was_killed_goes_on_where_it_was_and_the_model_answers(product: Product) -> None:
+    content = write_model(product.folder / "m.gguf").read_bytes()
+    product.without("AGENTHOST_MODEL")
+    part = product.home / "models" / ".mine.gguf.part"
+    digest = hashlib.sha256(content).hexdigest()
+    with Slow(content) as server:
+        words = ("model", "pull", server.url, "--name", "mine", "--sha256", digest, "--json")
+        with product.running(*words) as process:
+            wait_for_size(part, server.first)
+            process.kill()
+            process.wait()
+        server.whole.set()
+        done = product.run(*words)
+    assert done.code == 0, done
+    assert server.ranges == ["", f"bytes={server.first}-"]
+    last = done.objects()[-1]
+    assert (last["name"], last["size"], last["sha256"], last["resumed"]) == ("mine", len(content), digest, server.first)
+
+    product.settings('[models]\ndefault = "llamacpp:mine"\n[models.llamacpp]\ncommand = "xllamacpp"\n')
+    product.apply(ECHO)
+    done = product.run("run", "echo", "hello", "--json")
+    assert done.objects()[-1]["outcome"] == "done", done
+    removed = product.run("model", "remove", "mine")
+    assert removed.code == 0, removed
+    assert list((product.home / "models").iterdir()) == []
+
+
+class Slow:
+    """A server of one file that sends the first half and then nothing, until it is told to send all."""
+
+    def __init__(self, content: bytes) -> None:
+        self.first = len(content) // 2
+        self.ranges: list[str] = []
+        self.whole = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                wanted = self.headers.get("Range", "")
+                outer.ranges.append(wanted)
+                start = int(wanted[6:-1]) if wanted and self.headers["If-Range"] == '"v1"' else 0
+                self.send_response(206 if start else 200)
+                self.send_header("ETag", '"v1"')
+                self.send_header("Content-Length", str(len(content) - start))
+                if start:
+                    self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                self.end_headers()
+                self.wfile.write(content[start : outer.first] if not start else content[start:])
+                self.wfile.flush()
+                if not start:
+                    outer.whole.wait(PATIENCE)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return None
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/m.gguf"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    def __enter__(self) -> "Slow":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.whole.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def wait_for_size(path: Path, size: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while not (path.exists() and path.stat().st_size >= size):
+        assert time.monotonic() < until, "nothing came"
+        time.sleep(0.02)
 
 
 def wait_for_host(product: Product) -> None:

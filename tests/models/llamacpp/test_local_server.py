@@ -163,7 +163,7 @@ async def test_it_is_stopped_when_nobody_uses_it_and_comes_back(catalog: Open) -
         while await pid_of(models):
             await asyncio.sleep(0.01)
     _, told = await answered(model, asked("hello"))
-    assert len(notices(told)) == 1
+    assert notices(told)[-1].startswith("loading tiny")
 
 
 async def test_a_damaged_file_is_told_with_llama_cpps_own_words(catalog: Open, models: Path) -> None:
@@ -272,6 +272,39 @@ async def test_llama_server_on_the_path_comes_first(catalog: Open, tmp_path: Pat
     assert b"llama-server" in Path(f"/proc/{pid}/cmdline").read_bytes()
     await models.close()
     assert gone(pid)
+
+
+THIEF = """\
+import os, pathlib, socket, sys, threading
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+marker = pathlib.Path(__file__).with_name("taken")
+if not marker.exists() and "--port" in words:
+    reader, writer = os.pipe()
+    if os.fork() == 0:  # somebody else takes the port, and keeps it
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", int(words["--port"])))
+            held.listen()
+            marker.write_text(str(os.getpid()))
+            os.write(writer, b".")
+            for fd in (0, 1, 2):
+                os.close(fd)
+            threading.Event().wait()
+    os.read(reader, 1)
+    sys.exit("couldn't bind to the port")
+"""
+
+
+async def test_a_port_that_somebody_else_took_is_changed_for_another(catalog: Open, tmp_path: Path) -> None:
+    server = tmp_path / "llama-server"
+    head, _, rest = SERVER.format(python=sys.executable).partition("\n")
+    server.write_text(f"{head}\n{THIEF}{rest}")
+    server.chmod(server.stat().st_mode | stat.S_IXUSR)
+    try:
+        models = catalog(command=str(server), gpu_layers=0)
+        answer, _ = await answered(await models.model("llamacpp:tiny"), asked("hello"))
+        assert answer.usage.output
+    finally:
+        os.kill(int((tmp_path / "taken").read_text()), signal.SIGKILL)
 
 
 async def test_a_command_that_isnt_there_is_told(catalog: Open) -> None:

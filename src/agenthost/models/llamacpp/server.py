@@ -149,14 +149,20 @@ class Server:
         sessions = Sessions({})
         child = None
         try:
-            key = secrets.token_urlsafe(32)
-            child, base = await self._spawn(key)
-            await self._healthy(child, base, tell)
-            return Running(child, await base, key, sessions, hold)
+            for last in (False, False, True):
+                key = secrets.token_urlsafe(32)
+                child, base = await self._spawn(key)
+                try:
+                    await self._healthy(child, base, key, tell)
+                    return Running(child, await base, key, sessions, hold)
+                except Unavailable:
+                    if last or child.alive or not base.done() or not _taken((await base).port or 0):
+                        raise
         except BaseException:
             # Whoever was cancelled doesn't leave a child behind that nobody knows of.
             await asyncio.shield(self._undo(child, sessions, hold))
             raise
+        raise AssertionError("the last try returns or raises")
 
     async def _undo(self, child: Child | None, sessions: Sessions, hold: Hold | None) -> None:
         if child is not None:
@@ -183,15 +189,14 @@ class Server:
             child.write(backends.orders_of(self.start, key, template))
         return child, base
 
-    async def _healthy(self, child: Child, base: "asyncio.Future[URL]", tell: Tell) -> None:
+    async def _healthy(self, child: Child, base: "asyncio.Future[URL]", key: str, tell: Tell) -> None:
         """Wait until the model is loaded and the server answers."""
         began = told = self._loop.time()
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_LOOK_PATIENCE)) as session:
             while child.alive:
                 if not base.done() and child.first.done() and not child.first.cancelled():
                     base.set_result(URL(msgspec.json.decode(child.first.result(), type=_Serving).url) / "v1")
-                if base.done() and await _healthy(session, (await base).with_path("/health")):
-                    # Another's server on that port would answer too, but then ours has ended, or soon will have.
+                if base.done() and await _answers(session, await base, key):
                     return
                 now = self._loop.time()
                 if now - began > self._timeout:
@@ -257,19 +262,39 @@ class _Serving(Struct):
     url: str
 
 
-async def _healthy(session: aiohttp.ClientSession, url: URL) -> bool:
+async def _answers(session: aiohttp.ClientSession, base: URL, key: str) -> bool:
+    """Whether the model is loaded, and the server is ours: it knows the key, and wants it."""
+    closed, ours = base.with_path("/props"), {"Authorization": f"Bearer {key}"}
+    return (
+        await _status(session, base.with_path("/health")) == 200
+        and await _status(session, closed) == 401
+        and await _status(session, closed, ours) not in (0, 401)
+    )
+
+
+async def _status(session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str] | None = None) -> int:
     try:
-        async with session.get(url, allow_redirects=False) as response:
-            return response.status == 200
+        async with session.get(url, headers=headers, allow_redirects=False) as response:
+            return response.status
     except (aiohttp.ClientError, OSError):
-        return False
+        return 0
 
 
 def _free_port() -> int:
-    """A port of loopback that nobody uses. Where somebody takes it before the child does, the child ends and says so."""
+    """A port of loopback that nobody uses. Somebody may take it before the child does: then the child ends, and gets another."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+def _taken(port: int) -> bool:
+    """Whether somebody listens on that port of loopback."""
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _template(path: str) -> str:

@@ -160,6 +160,11 @@ def heard(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
+def being_answered(line: dict[str, Any], task: str) -> bool:
+    """Whether an answer in that task has begun: something was told of it. The model is loaded by then."""
+    return "delta" in line and task in line["task"]
+
+
 def outcomes(lines: list[dict[str, Any]]) -> list[int]:
     """The exit codes of the program's runs."""
     found = [line["answer"] for line in events(lines, "answered") if line["command"].startswith("run-")]
@@ -191,8 +196,7 @@ def test_killed_in_the_middle_of_an_answer_the_model_comes_back_and_the_job_ends
         with local.running(*job(local)) as process:
             for line in heard(process):
                 lines.append(line)
-                delta = line.get("delta", {})
-                if not killed and ".code-1" in line.get("task", "") and delta.get("text"):
+                if not killed and being_answered(line, ".code-1"):
                     killed = pid_of(local)
                     os.kill(killed, signal.SIGKILL)
             assert process.wait() == 0, lines[-3:]
@@ -216,7 +220,7 @@ def test_when_the_host_is_killed_its_child_ends_and_the_next_host_goes_on(local:
         wait_for_host(local)
         with local.running(*job(local)) as process:
             for line in heard(process):
-                if ".code-1" in line.get("task", "") and line.get("delta", {}).get("text"):
+                if being_answered(line, ".code-1"):
                     killed = pid_of(local)
                     host.send_signal(signal.SIGKILL)
                     break

@@ -67,7 +67,7 @@ async def join(settings: Settings) -> Adapters:
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
-        models = Catalog(settings.models, blobs.get, os.environ, secrets.get, home / "models", machine)
+        models = Catalog(settings.models, blobs.get, os.environ, secrets.get, folder=home / "models", machine=machine)
         sandbox = _sandbox(settings, machine)
     except BaseException:
         lock.release()

@@ -56,8 +56,8 @@ async def catalog(models: Path, pictures: dict[str, bytes]) -> AsyncIterator[Ope
                 read,
                 environ or {},
                 secret,
-                models,
-                machine,
+                folder=models,
+                machine=machine,
             )
             stack.push_async_callback(made.close)
             return made

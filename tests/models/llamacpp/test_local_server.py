@@ -136,7 +136,7 @@ async def test_what_it_doesnt_do_it_says_and_names_what_would(catalog: Open) -> 
 
 async def test_killed_in_the_middle_it_says_so_and_the_next_call_starts_it_again(catalog: Open) -> None:
     models = catalog()
-    model = await models.model("llamacpp:tiny")
+    model = await models.local.model("tiny", lambda card: card, {})
     await answered(model, asked("hello"))
     pid = await pid_of(models)
 

@@ -36,8 +36,8 @@ PROGRAMS = [
 
 NOTES = {
     "type": "array",
-    "minItems": 40,
-    "maxItems": 40,
+    "minItems": 60,
+    "maxItems": 60,
     "items": {"enum": [f"a thought of {n:>2} words" for n in range(30)]},
 }
 """Makes an answer of a thousand tokens and a second: long enough to be cut in the middle."""
@@ -192,13 +192,13 @@ def test_killed_in_the_middle_of_an_answer_the_model_comes_back_and_the_job_ends
     killed = 0
     lines: list[dict[str, Any]] = []
     with local.running("up"):
-        wait_for_host(local)
+        pid = loaded(local)
         with local.running(*job(local)) as process:
             for line in heard(process):
                 lines.append(line)
                 if not killed and being_answered(line, ".code-1"):
-                    killed = pid_of(local)
-                    os.kill(killed, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
+                    killed = pid
             assert process.wait() == 0, lines[-3:]
         again = pid_of(local)
         assert killed and again and again != killed
@@ -210,22 +210,20 @@ def test_killed_in_the_middle_of_an_answer_the_model_comes_back_and_the_job_ends
     retried = events(lines, "retried")
     assert [line["failure"]["code"] for line in retried] == ["model-ended"]
     assert "was killed by SIGKILL in the middle of an answer of tiny" in retried[0]["failure"]["message"]
-    # What the cut attempt used was never told, so its worst case stands beside the five that were answered.
-    assert local.sql("SELECT settled, count(*) FROM ledger GROUP BY settled ORDER BY settled") == [(0, 1), (1, 5)]
+    # What the cut attempt used was never told, so its worst case stands beside the six that were answered.
+    assert local.sql("SELECT settled, count(*) FROM ledger GROUP BY settled ORDER BY settled") == [(0, 1), (1, 6)]
 
 
 def test_when_the_host_is_killed_its_child_ends_and_the_next_host_goes_on(local: Product) -> None:
-    killed = 0
     with local.running("up") as host:
-        wait_for_host(local)
+        pid = loaded(local)
         with local.running(*job(local)) as process:
             for line in heard(process):
                 if being_answered(line, ".code-1"):
-                    killed = pid_of(local)
                     host.send_signal(signal.SIGKILL)
                     break
             host.wait()
-            wait_for_end(killed)
+            wait_for_end(pid)
     done = local.run("tasks", "follow", "last", "--json")
     assert done.code == 0, done
     lines = done.objects()
@@ -308,6 +306,14 @@ def wait_for_size(path: Path, size: int) -> None:
     while not (path.exists() and path.stat().st_size >= size):
         assert time.monotonic() < until, "nothing came"
         time.sleep(0.02)
+
+
+def loaded(product: Product) -> int:
+    """The process id of the child, once the host that runs has loaded the model for an answer."""
+    wait_for_host(product)
+    done = product.run("run", "reader", "hello", "--json")
+    assert done.code == 0, done
+    return pid_of(product)
 
 
 def wait_for_host(product: Product) -> None:

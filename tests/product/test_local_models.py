@@ -168,7 +168,7 @@ def being_answered(line: dict[str, Any], task: str) -> bool:
 def outcomes(lines: list[dict[str, Any]]) -> list[int]:
     """The exit codes of the program's runs."""
     found = [line["answer"] for line in events(lines, "answered") if line["command"].startswith("run-")]
-    return [answer["exit_code"] for answer in found]
+    return [answer["exit_code"] for answer in found if answer["type"] == "run-result"]
 
 
 def test_a_sketch_becomes_a_program_that_runs_and_the_first_fault_goes_back(local: Product) -> None:
@@ -229,6 +229,36 @@ def test_when_the_host_is_killed_its_child_ends_and_the_next_host_goes_on(local:
     lines = done.objects()
     assert (lines[-1]["state"], lines[-1]["outcome"]) == ("completed", "done")
     assert outcomes(lines) == [1, 0]
+
+
+def test_the_shipped_workflow_goes_to_its_end_on_nonsense_and_says_what_was_tried(local: Product) -> None:
+    """Calls are held to their shape by a grammar; what they write is no program, so it fails for real, five times."""
+    local.settings(SETTINGS.replace("llamacpp:tiny", "small") + SMALL)
+    write_model(local.home / "models" / "tiny.gguf", TinyModel(context=16384))
+    example = Path(__file__).parents[2] / "examples" / "sketch-to-code"
+    applied = local.run("apply", "-f", str(example / "agents.yaml"), "-f", str(example / "workflow.yaml"))
+    assert applied.code == 0, applied
+    done = local.run("run", "sketch-to-code", "--file", str(example / "sketch.png"), "--json")
+    assert done.code == 1, done
+    lines = done.objects()
+    assert (lines[-1]["state"], lines[-1]["outcome"]) == ("failed", "unachievable")
+    assert "step 'check' failed after 5 attempts" in lines[-1]["reason"]
+    assert outcomes(lines) == [2] * 5
+    answers = [line["answer"] for line in events(lines, "answered") if line["answer"]["type"] == "model-answer"]
+    # Each call that was made was performed, and what came of it went back; one that was cut off was not.
+    calls = [call for answer in answers if answer.get("stop") == "calls" for call in answer["calls"]]
+    assert len(calls) == sum(line["answer"]["type"] == "tool-result" for line in events(lines, "answered"))
+    assert {call["name"] for call in calls} <= TOOLS
+    assert local.sql("SELECT count(*) FROM ledger WHERE settled") == [(len(answers),)]
+
+
+TOOLS = {"list_files", "read_file", "write_file", "edit_file", "delete_file", "run"}
+
+SMALL = """\
+[models.names.small]
+model = "llamacpp:tiny"
+card = {calling = "grammar", tools = true, max_output = 500}
+"""
 
 
 def test_a_fetch_that_was_killed_goes_on_where_it_was_and_the_model_answers(product: Product) -> None:

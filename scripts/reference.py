@@ -15,7 +15,7 @@ from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
 from agenthost.host.settings import NetworkSettings, SandboxSettings, Settings, WorkSettings
 from agenthost.machine.shares import MachineSettings
-from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
@@ -69,6 +69,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "models.providers.NAME": ProviderSettings,
     "models.names.NAME": NameSettings,
     "models.names.NAME.card": ModelCard,
+    "models.local.NAME": LocalSettings,
+    "models.llamacpp": LlamaCppSettings,
     "work": WorkSettings,
     "sandbox": SandboxSettings,
     "sandbox.functions": FunctionsSettings,
@@ -81,7 +83,7 @@ MEANINGS = {
     "tools": "trusted Python tools of your own: a name, and the `module:attribute` that it stands for",
     "models.default": "what `default` means where `AGENTHOST_MODEL` says nothing",
     "models.cards-file": "a TOML file in place of the built-in table of windows and prices",
-    "models.providers.NAME.kind": "`openai`: speaks its API; `scripted`: plays a file of fixed replies",
+    "models.providers.NAME.kind": "`openai`: speaks its API; `scripted`: plays a file of fixed replies; `llamacpp`: runs GGUF files here",
     "models.providers.NAME.base-url": "the API's address, up to and with `/v1`",
     "models.providers.NAME.api-key": "the key itself; better is `agenthost secrets set` and `api-key-env`",
     "models.providers.NAME.api-key-env": "the variable or stored secret that holds the key",
@@ -99,6 +101,20 @@ MEANINGS = {
     "models.providers.NAME.tokens-per-minute": "the most tokens a minute, over all tasks",
     "models.providers.NAME.concurrency": "the most calls at once, over all tasks",
     "models.providers.NAME.playbook": "the file that a `scripted` provider plays",
+    "models.local.NAME.path": "the GGUF file; empty: `NAME.gguf` in the folder of models",
+    "models.local.NAME.projector": "the file that lets it see pictures; empty: `mmproj-FILE` beside it, where there is one",
+    "models.local.NAME.context": "tokens for one request and its answer; empty: chosen by the memory that is there",
+    "models.local.NAME.slots": "requests that are answered at once; empty: chosen by the memory that is there",
+    "models.local.NAME.gpu-layers": "layers on the GPU; empty: as many as fit",
+    "models.local.NAME.threads": "processor threads; empty: llama.cpp's choice",
+    "models.local.NAME.chat-template": "a Jinja file in place of the model's own chat template",
+    "models.local.NAME.embeddings": "whether it makes embeddings; empty: found out from the file",
+    "models.local.NAME.keep": "seconds that it stays loaded when nobody uses it; empty: as in `[models.llamacpp]`",
+    "models.local.NAME.args": "more arguments, for llama-server only",
+    "models.llamacpp.command": "the llama-server to run, or `xllamacpp` for the package; empty: llama-server on the PATH, else the package",
+    "models.llamacpp.folder": "where models are; empty: `models` in the home",
+    "models.llamacpp.keep": "seconds that a model stays loaded when nobody uses it",
+    "models.llamacpp.start-timeout": "seconds that loading a model may take",
     "models.names.NAME.model": "what the name stands for: provider:model",
     "models.names.NAME.extra": "laid over the body of its requests",
     "models.names.NAME.card.name": "the model's name at its provider; follows from `model`",

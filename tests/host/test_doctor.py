@@ -13,7 +13,7 @@ from agenthost.core.api import Finding, ModelLine
 from agenthost.core.commands import Verdict
 from agenthost.core.errors import StoreDamaged
 from agenthost.core.events import Answered, Finished, Nothing, Recorded
-from agenthost.core.machines import MachineFacts, Need
+from agenthost.core.machines import Gpu, MachineFacts, Need
 from agenthost.core.ports import Sandbox, Store
 from agenthost.core.sandboxes import Availability
 from agenthost.host import doctor
@@ -94,6 +94,27 @@ async def test_models_of_this_machine_are_named(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(doctor, "find", one)
     assert (await examined(tmp_path, []))["local models"].seen == "ollama at http://127.0.0.1:11434/v1: a, b"
+
+
+async def test_the_llama_cpp_that_is_here_and_its_models_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agenthost.toml").write_text('[models.llamacpp]\ncommand = "xllamacpp"\n')
+    lines = [ModelLine("llamacpp:tiny", "llamacpp", True, 4096, note="384 KB, 4 slots")]
+    found = await examined(tmp_path, lines)
+    assert found["llama.cpp"].status == "ok"
+    assert found["llama.cpp"].seen.startswith("xllamacpp 20")
+    assert found["local models"].seen == "llamacpp:tiny: 4096 tokens, 384 KB, 4 slots"
+    with_gpu = MachineFacts(2.0, 4 << 30, (Gpu("Some card", "cuda", 8 << 30),))
+    unused = (await examined(tmp_path, lines, machine=Ledger(with_gpu, Need(1))))["llama.cpp"]
+    assert unused.status == "warn"
+    assert "can't use the GPU that is here" in unused.fix
+
+    (tmp_path / "agenthost.toml").write_text('[models.llamacpp]\ncommand = "llama-nowhere"\n')
+    assert (await examined(tmp_path, []))["llama.cpp"].status == "ok"
+    missing = (await examined(tmp_path, lines))["llama.cpp"]
+    assert missing.status == "warn"
+    assert "pip install 'agenthost[llamacpp]'" in missing.fix
 
 
 def test_a_line_of_the_log_names_the_event_and_never_its_contents(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,7 +19,7 @@ def test_a_quiet_answer_ends_the_task_with_what_was_said() -> None:
     assert shown.instructions == "Be good."
     assert [turn.text for turn in shown.turns] == ["do it"]
     assert (shown.temperature, shown.max_output, shown.tools, shown.key) == (0.5, 500, (), "m1")
-    assert shown.metadata == {"task": "t1", "agent": "coder", "purpose": "turn"}
+    assert shown.metadata == {"task": "t1", "agent": "coder", "purpose": "turn", "person": "default/owner"}
     assert book.answer("m1", says("hello")) == []
     assert verdict(book) == ("done", "", "it answered and asked for nothing more")
     assert output(book) == "hello"

@@ -1,7 +1,8 @@
-"""`agenthost model list`: which models can be used, and why others can't."""
+"""`agenthost model list|pull|remove`: which models can be used, why others can't, and those of this machine."""
 
 from argparse import Namespace
 
+from agenthost.cli import pulling
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.render.words import count
@@ -12,13 +13,17 @@ from agenthost.core.api import ModelLine
 def parser(verb: str) -> Parser:
     """A word for each thing that can be done."""
     made = make(verb, "model list\nmodel list --json")
-    listing = Words(made).add("list", "the models, whether they can be used, what they cost", "model list")
+    words = Words(made)
+    listing = words.add("list", "the models, whether they can be used, what they cost", "model list")
     listing.add_argument("--names", action="store_true", help="names only, for completion")
+    pulling.words(words)
     return made
 
 
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Do what the word says."""
+    if args.word in ("pull", "remove"):
+        return await pulling.run(args, door, screen)
     async with door.host() as host:
         models = await host.api.models()
     if args.names:

@@ -93,7 +93,8 @@ class ManifestProblem(Struct, frozen=True):
 
 
 class ModelLine(Struct, frozen=True, omit_defaults=True):
-    """A model as it is listed; `note` says why it can't be used, or where it was found."""
+    """A model as it is listed; `note` says why it can't be used, or where it was found. `pid`: of the process that
+    runs it here, 0 where none does."""
 
     name: str
     provider: str
@@ -103,6 +104,7 @@ class ModelLine(Struct, frozen=True, omit_defaults=True):
     input_price: float | None = None
     output_price: float | None = None
     note: str = ""
+    pid: int = 0
 
 
 class ReplayReport(Struct, frozen=True, omit_defaults=True):

@@ -68,10 +68,10 @@ async def join(settings: Settings) -> Adapters:
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
-        models = Catalog(settings.models, read=blobs.get, environ=os.environ, secret=secrets.get)
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
+        models = Catalog(settings.models, blobs.get, os.environ, secrets.get, folder=home / "models", machine=machine)
         way = Way(settings.network.private)
         sandbox = _choice(settings, machine, way, secrets.get)
         prober = HttpProber(sandbox)
@@ -83,10 +83,10 @@ async def join(settings: Settings) -> Adapters:
         store.close,
         blobs.close,
         workspaces.close,
-        models.close,
         scripts.close,
         machine.close,
         way.close,
+        models.close,
         sandbox.close,
     ]
     list_models = models.lines

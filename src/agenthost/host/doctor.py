@@ -16,6 +16,7 @@ from agenthost.machine import words
 from agenthost.machine.facts import look
 from agenthost.machine.ledger import Ledger
 from agenthost.models.detect import find
+from agenthost.models.llamacpp import backend
 from agenthost.sandboxes.choice import Choice, Seen
 
 LOW_DISK = 1024**3
@@ -32,6 +33,7 @@ async def examine(
         *await _sandboxes(sandbox),
         _model(settings, models),
         *await _local_models(),
+        *await _llama_cpp(settings, machine, models),
         *await _machine(machine),
     ]
 
@@ -87,6 +89,33 @@ def _model(settings: Settings, models: list[ModelLine]) -> Finding:
         f"the default model '{default}' can't be used{why}" if default else "none is set",
         "set OPENAI_API_KEY, or AGENTHOST_MODEL to one such as openai:gpt-5.5 or ollama:NAME",
     )
+
+
+async def _llama_cpp(settings: Settings, machine: Ledger, models: list[ModelLine]) -> list[Finding]:
+    """Which llama.cpp is here, what it can use, and the models that it would run."""
+    local = [model for model in models if model.provider == "llamacpp" and model.name.startswith("llamacpp:")]
+    try:
+        found = await asyncio.to_thread(backend.find, settings.models.llamacpp.command, os.environ)
+        about = await backend.about(found, os.environ)
+    except AgentHostError as error:
+        # Who runs no models here doesn't lack it.
+        status = "warn" if local or settings.models.default.startswith("llamacpp:") else "ok"
+        return [Finding(status, "llama.cpp", "not here" if status == "ok" else error.message, backend.INSTALL)]
+    where = f" ({found.path})" if found.path else ""
+    gpus = ", ".join(f"{gpu.name} by {gpu.kind}" for gpu in about.gpus)
+    unused = machine.facts().gpus and not about.gpus
+    findings = [
+        Finding(
+            "warn" if unused else "ok",
+            "llama.cpp",
+            f"{found.kind} {about.version}{where}, {gpus or 'on the processors alone'}",
+            "this build can't use the GPU that is here; install one for CUDA, Vulkan or ROCm" if unused else "",
+        )
+    ]
+    for model in local:
+        seen = f"{model.name}: {f'{model.window} tokens, ' if model.window else ''}{model.note}"
+        findings.append(Finding("ok" if model.usable else "warn", "local models", seen))
+    return findings
 
 
 async def _local_models() -> list[Finding]:

@@ -14,7 +14,7 @@ from platformdirs import user_data_path
 from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
 from agenthost.machine.shares import MachineSettings
-from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
 
 FILE = "agenthost.toml"
@@ -143,5 +143,7 @@ def _keys(place: str) -> list[str]:
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,
         "models.names[...]": NameSettings,
+        "models.local[...]": LocalSettings,
+        "models.llamacpp": LlamaCppSettings,
     }.get(place, Settings)
     return [field for field in table.__struct_encode_fields__ if field != "home"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -9,12 +10,13 @@ import msgspec
 from agenthost.core.api import ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable, nearest
 from agenthost.core.models import ModelCard
-from agenthost.core.ports import Abilities, Model
+from agenthost.core.ports import Abilities, Machine, Model
 from agenthost.models.cards import Cards, load_cards
 from agenthost.models.limits import Limiter
 from agenthost.models.settings import LOCAL, OPENAI, ModelSettings, NameSettings, Provider, ProviderSettings
 
 if TYPE_CHECKING:
+    from agenthost.models.llamacpp.local import LocalModels
     from agenthost.models.openai.connection import Sessions
 
 Secret = Callable[[str], Awaitable[str | None]]
@@ -26,6 +28,7 @@ BUILT_IN: dict[str, ProviderSettings] = {
     "openai": ProviderSettings(base_url=OPENAI, api_key_env="OPENAI_API_KEY"),
     **{name: ProviderSettings(base_url=url) for name, url in LOCAL.items()},
     "scripted": ProviderSettings(kind="scripted"),
+    "llamacpp": ProviderSettings(kind="llamacpp"),
 }
 """Providers that need no settings. Those on this machine cost nothing."""
 
@@ -41,7 +44,8 @@ class _Kept(Model, Protocol):
 
 
 class Catalog:
-    """The port `core.ports.Models`, from settings, the environment and stored secrets."""
+    """The port `core.ports.Models`, from settings, the environment and stored secrets. `folder` is where local models
+    are; `machine` says what fits."""
 
     def __init__(
         self,
@@ -49,11 +53,16 @@ class Catalog:
         read: Callable[[str], Awaitable[bytes]],
         environ: Mapping[str, str],
         secret: Secret,
+        folder: Path | None = None,
+        machine: Machine | None = None,
     ) -> None:
         self._settings = settings
         self._read = read
         self._environ = environ
         self._secret = secret
+        self._folder = folder or Path("models")
+        self._machine = machine
+        self._local: LocalModels | None = None
         self._cards: Cards | None = None
         self._known: dict[str, _Kept] = {}
         self._limiters: dict[str, Limiter] = {}
@@ -68,11 +77,27 @@ class Catalog:
 
     async def abilities(self, name: str) -> Abilities:
         """What else that model's provider does. Raises as `model` does."""
+        stands_for, named = await self._stands_for(name)
+        provider, _, model = stands_for.partition(":")
+        if provider in self._providers() and self._provider(provider).kind == "llamacpp":
+            return await self.local.abilities(model, _adjusting(named))
         raise Unavailable(f"The provider of '{name}' does nothing but answer.")
 
+    @property
+    def local(self) -> "LocalModels":
+        """The models of this machine that llama.cpp runs."""
+        if self._local is None:
+            from agenthost.models.llamacpp.local import LocalModels
+
+            self._local = LocalModels(self._settings, self._folder, self._read, self._environ, self._machine)
+        return self._local
+
     async def close(self) -> None:
-        """End the connections."""
+        """End the connections and the local models."""
         self._known.clear()
+        if self._local is not None:
+            await self._local.close()
+            self._local = None
         if self._sessions is not None:
             await self._sessions.close()
             self._sessions = None
@@ -82,10 +107,23 @@ class Catalog:
         names = ["default", *self._settings.names]
         if await self._key("openai", self._provider("openai")):
             names += [f"openai:{name}" for name in self._table().names()]
-        return [await self._line(name) for name in names]
+        lines = [await self._line(name) for name in names]
+        return lines + await self._local_lines()
+
+    async def _local_lines(self) -> list[ModelLine]:
+        """The models of this machine, and the process ids of those that run."""
+        lines: list[ModelLine] = []
+        for seen in await self.local.seen():
+            line = ModelLine(f"llamacpp:{seen.name}", "llamacpp", seen.card is not None, note=seen.note, pid=seen.pid)
+            if seen.card is not None:
+                line = msgspec.structs.replace(
+                    line, window=seen.card.window, images=seen.card.images, input_price=0.0, output_price=0.0
+                )
+            lines.append(line)
+        return lines
 
     async def _line(self, name: str) -> ModelLine:
-        stands_for = await self._stands_for(name)
+        stands_for, _ = await self._stands_for(name)
         provider = stands_for.partition(":")[0] if ":" in stands_for else ""
         try:
             card = (await self.model(name)).card
@@ -94,11 +132,11 @@ class Catalog:
         note = f"stands for {stands_for}" if stands_for != name else ""
         return ModelLine(name, provider, True, card.window, card.images, card.input_price, card.output_price, note)
 
-    async def _stands_for(self, name: str) -> str:
+    async def _stands_for(self, name: str) -> tuple[str, NameSettings | None]:
         if name == "default":
             name = await self._default()
         named = self._settings.names.get(name)
-        return named.model if named is not None else name
+        return named.model if named is not None else name, named
 
     async def _default(self) -> str:
         if self._settings.default:
@@ -134,6 +172,10 @@ class Catalog:
             return await self._scripted(name, model or settings.playbook)
         if not model:
             raise BadInput(f"'{name}' names no model; write {provider}:NAME")
+        if settings.kind == "llamacpp":
+            return await self.local.model(
+                model, _adjusting(named), {**settings.extra, **(named.extra if named else {})}
+            )
         card = self._table().card(model, free=provider in LOCAL)
         if named is not None:
             card = _overridden(card, named)
@@ -202,6 +244,10 @@ class Catalog:
         if self._cards is None:
             self._cards = load_cards(self._settings.cards_file)
         return self._cards
+
+
+def _adjusting(named: NameSettings | None) -> Callable[[ModelCard], ModelCard]:
+    return lambda card: _overridden(card, named) if named is not None else card
 
 
 def _overridden(card: ModelCard, named: NameSettings) -> ModelCard:

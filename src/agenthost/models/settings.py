@@ -29,7 +29,7 @@ class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     request's body. `labels` sends agent and purpose along as headers. `playbook`: the file of a scripted provider.
     """
 
-    kind: Literal["openai", "scripted"] = "openai"
+    kind: Literal["openai", "scripted", "llamacpp"] = "openai"
     base_url: str = ""
     api_key: str = ""
     api_key_env: str = ""
@@ -78,10 +78,48 @@ class NameSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
 
+class LocalSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """A GGUF file that llama.cpp runs here, `[models.local.NAME]`, called `llamacpp:NAME`.
+
+    `path` and `projector` (which lets it see pictures) are files; without `path` it is `NAME.gguf` in the folder of
+    models. What is None is chosen by the memory and the processors that there are: `context` in tokens for each
+    request, `slots` (requests at once), `gpu_layers`, `threads`. `chat_template`: a Jinja file in place of the model's own.
+    `embeddings`: None is found out from the file. `keep`: seconds that it stays loaded when nobody uses it. `args`: more
+    arguments, for llama-server only.
+    """
+
+    path: str = ""
+    projector: str = ""
+    context: Annotated[int, Meta(ge=256)] | None = None
+    slots: Count | None = None
+    gpu_layers: Annotated[int, Meta(ge=0)] | None = None
+    threads: Count | None = None
+    chat_template: str = ""
+    embeddings: bool | None = None
+    keep: Annotated[float, Meta(ge=0)] | None = None
+    args: tuple[str, ...] = ()
+
+
+class LlamaCppSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """llama.cpp on this machine, `[models.llamacpp]`.
+
+    `command`: the llama-server to run, or `xllamacpp` for the Python package; empty is llama-server on the PATH, else
+    the package. `folder`: where models are; empty is `models` in the home. `keep`: as in LocalSettings. `start_timeout`:
+    seconds that loading a model may take.
+    """
+
+    command: str = ""
+    folder: str = ""
+    keep: Annotated[float, Meta(ge=0)] = 300.0
+    start_timeout: Seconds = 600.0
+
+
 class ModelSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything about models, `[models]`. `cards_file`: a TOML file in place of the built-in table of cards."""
 
     default: str = ""
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=dict[str, ProviderSettings])
     names: dict[str, NameSettings] = msgspec.field(default_factory=dict[str, NameSettings])
+    local: dict[str, LocalSettings] = msgspec.field(default_factory=dict[str, LocalSettings])
+    llamacpp: LlamaCppSettings = LlamaCppSettings()
     cards_file: str = ""

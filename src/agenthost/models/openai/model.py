@@ -154,7 +154,8 @@ class OpenAIModel:
         if request.key:
             headers["Idempotency-Key"] = request.key
         for name, value in labels.items():
-            headers[f"X-AgentHost-{name.title()}"] = value
+            if name != "person":  # whom an answer is for is nobody's business at a provider
+                headers[f"X-AgentHost-{name.title()}"] = value
         return headers
 
 

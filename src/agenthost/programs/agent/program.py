@@ -57,7 +57,8 @@ class AgentProgram:
     def render(self, state: AgentState, command: CallModel) -> ModelRequest:
         """The request that a CallModel stands for."""
         d = self._definition(state)
-        metadata = {"task": state.spec.id, "agent": state.spec.name, "purpose": command.purpose}
+        person = f"{state.spec.namespace}/{state.spec.person}"
+        metadata = {"task": state.spec.id, "agent": state.spec.name, "purpose": command.purpose, "person": person}
         if command.purpose == "summary":
             return fitting.summary_request(state, command, metadata)
         if command.purpose == "script":

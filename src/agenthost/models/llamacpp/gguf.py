@@ -1,0 +1,197 @@
+"""Reads the head of a GGUF file: what a model is and how large, without its weights.
+
+Source: `docs/gguf.md` of the project ggml. Versions 2 and 3 are read, little-endian.
+"""
+
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from msgspec import Struct
+
+from agenthost.core.errors import BadInput
+
+MAGIC = b"GGUF"
+_STRING, _ARRAY = 8, 9
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_MOST_VALUES = 100_000
+_LONGEST_KEY = 65_535  # bytes, by the specification
+_LONGEST_TEXT = 16 * 1024 * 1024  # bytes; a chat template has a few thousand
+_LONGEST_KEPT = 4_096  # items of an array that are kept; of a longer one (a vocabulary) only the length is
+
+_FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
+}  # fmt: skip
+_POOLINGS = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
+
+
+class Header(Struct, frozen=True):
+    """What a GGUF says of itself. `size`: bytes of the file and of the other parts of a split model. `context`: tokens
+    that it was trained with. `kv_widths`: for each block, the numbers that it keeps of a token (keys and values
+    together). `pooling` is set for models that make embeddings. `projector`: it is one (`mmproj`), no model."""
+
+    architecture: str
+    name: str = ""
+    size: int = 0
+    quantisation: str = ""
+    context: int = 0
+    width: int = 0
+    inner: int = 0
+    blocks: int = 0
+    heads: int = 0
+    vocabulary: int = 0
+    kv_widths: tuple[int, ...] = ()
+    chat_template: str = ""
+    pooling: str = ""
+
+    @property
+    def projector(self) -> bool:
+        """Whether it shows pictures to a model, and is none itself."""
+        return self.architecture == "clip"
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it is made for embeddings."""
+        return self.pooling not in ("", "none")
+
+
+def read_header(path: Path) -> Header:
+    """The head of the file. Raises BadInput where it isn't there or is no whole head of a GGUF."""
+    try:
+        with path.open("rb") as file:
+            values = _values(file)
+        size = _size(path, values)
+    except OSError as error:
+        raise BadInput(f"The model {path} can't be read: {error.strerror or error}.") from None
+    except (struct.error, UnicodeDecodeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadInput(f"{path} is no model that can be used: {error}. Fetch the GGUF file again.") from None
+    return _header(values, size)
+
+
+def _header(values: dict[str, Any], size: int) -> Header:
+    architecture = str(values.get("general.architecture", ""))
+
+    def number(key: str) -> int:
+        value = values.get(f"{architecture}.{key}", 0)
+        return max(cast(list[int], value), default=0) if isinstance(value, list) else int(value)
+
+    words: Any = values.get("tokenizer.ggml.tokens", 0)
+    return Header(
+        architecture=architecture,
+        name=str(values.get("general.name", "")),
+        size=size,
+        quantisation=_FILE_TYPES.get(int(values.get("general.file_type", -1)), ""),
+        context=number("context_length"),
+        width=number("embedding_length"),
+        inner=number("feed_forward_length"),
+        blocks=number("block_count"),
+        heads=number("attention.head_count"),
+        vocabulary=len(cast(list[Any], words)) if isinstance(words, list) else int(words),
+        kv_widths=_kv_widths(values, architecture),
+        chat_template=str(values.get("tokenizer.chat_template", "")),
+        pooling=_POOLINGS.get(int(values.get(f"{architecture}.pooling_type", -1)), ""),
+    )
+
+
+def _kv_widths(values: dict[str, Any], architecture: str) -> tuple[int, ...]:
+    """Numbers kept of a token, block by block. Some models have other heads in each block, and blocks without any."""
+
+    def each(key: str, default: int) -> list[int]:
+        value: Any = values.get(f"{architecture}.{key}")
+        if isinstance(value, list):
+            return [int(item) for item in cast(list[int], value)]
+        return [int(value if value is not None else default)] * blocks
+
+    blocks = min(int(values.get(f"{architecture}.block_count", 0)), _LONGEST_KEPT)
+    heads = each("attention.head_count", 0)
+    width = int(values.get(f"{architecture}.embedding_length", 0))
+    kept = each("attention.head_count_kv", max(heads, default=0))
+    of_head = width // max(heads) if heads and max(heads) else 0
+    key = int(values.get(f"{architecture}.attention.key_length", of_head))
+    value = int(values.get(f"{architecture}.attention.value_length", of_head))
+    return tuple(count * (key + value) for count in kept[:blocks])
+
+
+def _size(path: Path, values: dict[str, Any]) -> int:
+    """Bytes of the model, all parts of a split one together (`NAME-00001-of-00003.gguf`)."""
+    parts = int(values.get("split.count", 1))
+    head, _, tail = path.name.rpartition("-00001-of-")
+    if parts <= 1 or not head:
+        return path.stat().st_size
+    names = [f"{head}-{number:05d}-of-{tail}" for number in range(1, min(parts, 1000) + 1)]
+    missing = [name for name in names if not (path.parent / name).is_file()]
+    if missing:
+        raise ValueError(f"it is one of {parts} parts, and {missing[0]} is missing")
+    return sum((path.parent / name).stat().st_size for name in names)
+
+
+def _values(file: BinaryIO) -> dict[str, Any]:
+    magic, version = struct.unpack("<4sI", file.read(8))
+    if magic != MAGIC:
+        raise ValueError("it doesn't begin as a GGUF does")
+    if version not in (2, 3):
+        raise ValueError(f"its version of GGUF is {version}; 2 and 3 can be read")
+    _, count = struct.unpack("<QQ", file.read(16))
+    if count > _MOST_VALUES:
+        raise ValueError("its head is damaged")
+    found: dict[str, Any] = {}
+    for _ in range(count):
+        key = _text(file, _LONGEST_KEY)
+        (kind,) = struct.unpack("<I", file.read(4))
+        found[key] = _value(file, kind)
+    return found
+
+
+def _text(file: BinaryIO, most: int = _LONGEST_TEXT) -> str:
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > most:
+        raise ValueError("its head is damaged")
+    data = file.read(length)
+    if len(data) < length:
+        raise ValueError("it ends in the middle of its head")
+    return data.decode("utf-8", "replace")
+
+
+def _value(file: BinaryIO, kind: int) -> Any:
+    if kind == _STRING:
+        return _text(file)
+    if kind == _ARRAY:
+        return _array(file)
+    if kind not in _SCALARS:
+        raise ValueError(f"its head has a value of the unknown type {kind}")
+    form = "<" + _SCALARS[kind]
+    return struct.unpack(form, file.read(struct.calcsize(form)))[0]
+
+
+def _array(file: BinaryIO) -> list[Any] | int:
+    """The items of an array, or the number of them where they are many."""
+    kind, count = struct.unpack("<IQ", file.read(12))
+    if count <= _LONGEST_KEPT and kind != _ARRAY:
+        return [_value(file, kind) for _ in range(count)]
+    if kind in _SCALARS:
+        file.seek(struct.calcsize("<" + _SCALARS[kind]) * count, 1)
+    elif kind == _STRING:
+        for _ in range(count):
+            (length,) = struct.unpack("<Q", file.read(8))
+            file.seek(length, 1)
+    else:
+        raise ValueError("its head has arrays in arrays")
+    return count
+
+
+def describe(header: Header) -> str:
+    """A model in a few words: its kind, quantisation and size."""
+    words = [header.architecture, header.quantisation, in_words(header.size)]
+    return ", ".join(word for word in words if word)
+
+
+def in_words(size: float) -> str:
+    """A number of bytes as people write it."""
+    for unit in ("B", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

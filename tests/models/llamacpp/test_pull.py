@@ -1,0 +1,246 @@
+"""Models come whole or not at all, from a server that cuts, lies, changes its mind or knows no ranges."""
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from agenthost.core.errors import AgentHostError, BadInput, NotFound, Permanent, Temporary
+from agenthost.models.llamacpp.pull import Progress, Pulled, pull, remove
+from agenthost.testing.gguf import TinyModel, write_model
+from agenthost.testing.openai_server.service import serving
+
+
+class Files:
+    """A server of one file, in the moods that servers have."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.etag = '"one"'
+        self.ranges = True
+        self.cut: list[int] = []
+        self.status: list[int] = []
+        self.asked: list[str] = []
+        self.url = ""
+        self.part = Path()
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        wanted = request.headers.get("Range", "")
+        self.asked.append(wanted)
+        if self.status:
+            return web.Response(text="no", status=self.status.pop(0), headers={"Retry-After": "0"})
+        headers = {"ETag": self.etag} if self.etag else {}
+        start = 0
+        if wanted and self.ranges and request.headers.get("If-Range") == self.etag:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if start >= len(self.content):
+                return web.Response(status=416, headers={"Content-Range": f"bytes */{len(self.content)}"})
+            headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+        body = self.content[start:]
+        response = web.StreamResponse(status=206 if start else 200, headers=headers)
+        response.content_length = len(body)
+        await response.prepare(request)
+        if self.cut:
+            some = self.cut.pop(0)
+            await response.write(body[:some])
+            while self.part.stat().st_size < start + some:  # dropped only when what was sent has come
+                await asyncio.sleep(0.001)
+            assert request.transport is not None
+            request.transport.close()
+            return response
+        await response.write(body)
+        return response
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_model(tmp_path_factory.mktemp("made") / "m.gguf", TinyModel(blocks=1)).read_bytes()
+
+
+@pytest.fixture
+async def files(content: bytes, tmp_path: Path) -> AsyncIterator[Files]:
+    made = Files(content)
+    made.part = tmp_path / ".m.gguf.part"
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        raise web.HTTPFound("/m.gguf")
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="<html>log in</html>", content_type="text/html")
+
+    application = web.Application()
+    application.add_routes(
+        [web.get("/m.gguf", made.serve), web.get("/moved.gguf", elsewhere), web.get("/page.gguf", page)]
+    )
+    async with AsyncExitStack() as stack:
+        made.url = await stack.enter_async_context(serving(application))
+        yield made
+
+
+async def fetched(files: Files, folder: Path, path: str = "/m.gguf", **options: Any) -> Pulled:
+    return await pull(files.url + path, folder, lambda progress: None, {}, **options)
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_it_comes_whole_and_its_progress_is_told(files: Files, tmp_path: Path, content: bytes) -> None:
+    told: list[Progress] = []
+    found = await pull(files.url + "/m.gguf", tmp_path, told.append, {}, hashlib.sha256(content).hexdigest())
+    assert (tmp_path / "m.gguf").read_bytes() == content
+    assert (found.name, found.size, found.sha256) == ("m", len(content), hashlib.sha256(content).hexdigest())
+    assert left(tmp_path) == ["m.gguf"]
+    assert told[-1] == Progress("checking", len(content), len(content))
+    assert Progress("fetching", len(content), len(content)) in told
+
+
+async def test_a_connection_that_drops_is_gone_on_with_where_it_was(
+    files: Files, tmp_path: Path, content: bytes
+) -> None:
+    files.cut = [50_000, 60_000, 10_000]
+    await fetched(files, tmp_path)
+    assert (tmp_path / "m.gguf").read_bytes() == content
+    assert files.asked == ["", "bytes=50000-", "bytes=110000-", "bytes=120000-"]
+
+
+async def test_stopped_and_called_again_it_goes_on(files: Files, tmp_path: Path, content: bytes) -> None:
+    files.cut = [80_000]
+    files.status = []
+    began = asyncio.Event()
+
+    async def first() -> None:
+        await pull(files.url + "/m.gguf", tmp_path, lambda progress: began.set(), {})
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(first())
+        await began.wait()
+        task.cancel()
+    assert left(tmp_path) == [".m.gguf.part", ".m.gguf.part.json"]
+    have = (tmp_path / ".m.gguf.part").stat().st_size
+    found = await fetched(files, tmp_path)
+    assert found.resumed == have > 0
+    assert files.asked[-1] == f"bytes={have}-"
+    assert (tmp_path / "m.gguf").read_bytes() == content
+
+
+@pytest.mark.parametrize("mood", ["no ranges", "changed", "no etag"])
+async def test_where_it_cant_go_on_it_starts_anew(files: Files, tmp_path: Path, content: bytes, mood: str) -> None:
+    files.cut = [80_000]
+    files.status = []
+    if mood == "no etag":
+        files.etag = ""
+    elif mood == "no ranges":
+        files.ranges = False
+    else:
+        (tmp_path / ".m.gguf.part").write_bytes(b"GGUF of before")
+        (tmp_path / ".m.gguf.part.json").write_text(f'{{"url": "{files.url}/m.gguf", "validator": "\\"zero\\""}}')
+    await fetched(files, tmp_path)
+    assert (tmp_path / "m.gguf").read_bytes() == content
+    assert left(tmp_path) == ["m.gguf"]
+
+
+async def test_a_part_that_is_whole_already_is_only_checked(files: Files, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".m.gguf.part").write_bytes(content)
+    (tmp_path / ".m.gguf.part.json").write_text(f'{{"url": "{files.url}/m.gguf", "validator": "\\"one\\""}}')
+    assert (await fetched(files, tmp_path)).resumed == len(content)
+    assert files.asked == [f"bytes={len(content)}-"]
+
+
+async def test_a_server_that_is_busy_for_a_moment_is_asked_again(files: Files, tmp_path: Path) -> None:
+    files.status = [503, 429]
+    await fetched(files, tmp_path)
+    assert left(tmp_path) == ["m.gguf"]
+
+
+async def test_one_that_never_delivers_is_given_up_and_what_came_stays(files: Files, tmp_path: Path) -> None:
+    files.cut = [30_000, *[0] * 10]
+    files.status = []
+    with pytest.raises(Temporary, match="30 KB of .* are here; the same command goes on from there"):
+        await fetched(files, tmp_path)
+    assert (tmp_path / ".m.gguf.part").stat().st_size == 30_000
+
+
+async def test_another_hash_than_wanted_leaves_nothing(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="was wanted; it was thrown away") as caught:
+        await fetched(files, tmp_path, sha256="0" * 64)
+    assert caught.value.code == "hash-mismatch"
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "words"),
+    [
+        ("/nothing.gguf", [], NotFound, r"there is nothing at .*/nothing.gguf \(404\)"),
+        ("/m.gguf", [401], Permanent, "doesn't give out m.gguf to everybody"),
+        ("/m.gguf", [418], Permanent, "answered 418"),
+        ("/page.gguf", [], Permanent, "no GGUF but an HTML page"),
+    ],
+)
+async def test_what_can_never_work_is_told_at_once(
+    files: Files, tmp_path: Path, path: str, status: list[int], kind: type[AgentHostError], words: str
+) -> None:
+    files.status = status
+    with pytest.raises(kind, match=words):
+        await fetched(files, tmp_path, path)
+    assert not (tmp_path / Path(path).name).exists()
+
+
+async def test_a_damaged_head_is_thrown_away(files: Files, tmp_path: Path) -> None:
+    files.content = files.content[:100]
+    with pytest.raises(Permanent, match="was thrown away"):
+        await fetched(files, tmp_path)
+    assert left(tmp_path) == []
+
+
+async def test_it_follows_where_it_is_sent(files: Files, tmp_path: Path) -> None:
+    assert (await fetched(files, tmp_path, "/moved.gguf", name="mine")).name == "mine"
+    assert left(tmp_path) == ["mine.gguf"]
+
+
+async def test_a_disk_without_room_is_told_before_anything_comes(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type(real)(real.total, real.used, 1000))
+    with pytest.raises(BadInput, match="are missing and .* has 1 KB free"):
+        await fetched(files, tmp_path)
+    assert not (tmp_path / "m.gguf").exists()
+
+
+async def test_two_dont_fetch_the_same_at_once_and_a_name_isnt_taken_twice(files: Files, tmp_path: Path) -> None:
+    files.cut = [50_000]
+    began = asyncio.Event()
+
+    async def first() -> None:
+        await pull(files.url + "/m.gguf", tmp_path, lambda progress: began.set(), {})
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(first())
+        await began.wait()
+        with pytest.raises(BadInput, match="another process is fetching m"):
+            await fetched(files, tmp_path)
+    with pytest.raises(BadInput, match="there is a model 'm' already"):
+        await fetched(files, tmp_path)
+
+
+async def test_a_model_that_is_removed_is_gone_with_its_part(files: Files, tmp_path: Path, content: bytes) -> None:
+    await fetched(files, tmp_path)
+    assert await asyncio.to_thread(remove, tmp_path, "llamacpp:m") == len(content)
+    assert left(tmp_path) == []
+    with pytest.raises(NotFound, match="there is no model 'm'"):
+        await asyncio.to_thread(remove, tmp_path, "m")
+    with pytest.raises(BadInput):
+        await asyncio.to_thread(remove, tmp_path, "../m")
+
+
+@pytest.mark.parametrize("source", ["nonsense", "ftp://x/y.gguf", "hf:owner/repo", "file:///etc/passwd"])
+async def test_what_is_no_address_is_refused(tmp_path: Path, source: str) -> None:
+    with pytest.raises(BadInput):
+        await pull(source, tmp_path, lambda progress: None, {})

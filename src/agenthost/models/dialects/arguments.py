@@ -117,7 +117,7 @@ def _says_name(key: str, item: Any, name: str, properties: dict[str, Any]) -> bo
 def _typed(value: Any, schema: Any, deep: int = 0) -> Any:
     """Values with the type that the schema says, where their text is exactly such a value."""
     if not isinstance(schema, dict) or deep > _NESTED:
-        return cast(Any, value)
+        return value
     node = cast(dict[str, Any], schema)
     kind = node.get("type")
     if isinstance(value, str):

@@ -59,7 +59,7 @@ _NAMED = re.compile(
     r"(?:\[CALL_ID\]\w*)?(?P<between>\[ARGS\]|<\|tool_call_argument_begin\|>|<｜tool▁sep｜>)?\s*(?:```\w*[ \t]*\n)?\s*(?=[{(<])"
 )
 _PYTHON = re.compile(r"(?P<print>print\s*\(\s*)?(?P<name>[A-Za-z_](?:[\w.]|\\_){0,127})\s*\(")
-_AFTER_CALL = re.compile(r"(?:[\s;,]++|```(?=\s|\Z)|\|\|)*+")
+_AFTER_CALL = re.compile(r"(?:[\s;,]++|```(?=\s|\Z|<)|\|\|)*+")
 
 
 class Fence(NamedTuple):
@@ -114,7 +114,7 @@ class Marks:
         return max(over, found.end())
 
     def _marked(self, found: re.Match[str]) -> int:
-        if _quoted(self._text, found.start()):
+        if _quoted(self._text, found.start(), self.spans[-1].end if self.spans else 0):
             return found.end()
         span = self._read(found)
         if span is None or not span.wishes:
@@ -122,7 +122,7 @@ class Marks:
             self._failures += 0 if found["own"] else 1
             return found.end()
         self.spans.append(span)
-        return max(span.end, found.end())
+        return max(_after(self._text, span.end), found.end())
 
     def _read(self, found: re.Match[str]) -> Span | None:
         start, end = found.start(), found.end()
@@ -250,11 +250,11 @@ def _after(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _quoted(text: str, at: int) -> bool:
+def _quoted(text: str, at: int, since: int) -> bool:
     """Whether a place is in inline code, in a quotation, or in the middle of a sentence in quotes."""
-    line = text[max(text.rfind("\n", 0, at) + 1, at - 500) : at]
+    line = text[max(text.rfind("\n", 0, at) + 1, at - 500, since) : at]
     return (
         line.lstrip().startswith(">")
-        or line.count("`") % 2 == 1
+        or line.replace("```", "").count("`") % 2 == 1
         or line.rstrip(" ").endswith(('"', "'", "“", "‘", "«"))
     )

@@ -67,10 +67,10 @@ class Plain:
             self._say(self._held[: found.start()].rstrip())
             self._stop()
             return False
-        keep = max(
+        keep = min(
             (each.start() for each in _BEGUN.finditer(self._held, max(0, len(self._held) - _LONGEST))), default=-1
         )
-        cut = keep if keep >= 0 else len(self._held)
+        cut = len(self._held[: keep if keep >= 0 else len(self._held)].rstrip())  # a mark takes the space before it
         self._say(self._held[:cut])
         self._held = self._held[cut:]
         return False

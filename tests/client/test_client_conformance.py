@@ -15,4 +15,4 @@ class TestClient(HostApiSuite):
     @pytest.fixture
     async def case(self, tmp_path: Path) -> AsyncIterator[ApiCase]:
         async with serve(MemoryHost(), tmp_path / "home" / "host.sock"), connect(tmp_path / "home", {}) as client:
-            yield ApiCase(client, "quick", "asking", "slow", "family")
+            yield ApiCase(client, "quick", "asking", "slow", "family", "pretended")

@@ -185,7 +185,7 @@ async def test_a_scripted_model_plays_a_file(tmp_path: Path) -> None:
     settings = {"providers": {"play": {"kind": "scripted", "playbook": str(file)}}}
     async with catalog(settings) as models:
         for name in (f"scripted:{file}", "play:"):
-            model = await models.model(name)
+            model = await models.bare(name)
             assert isinstance(model, ScriptedModel)
             assert (await model.answer(asked("?"), lambda delta: None)).text == "Hi"
     assert "name it: scripted:PATH" in await refused("scripted:", Unavailable)

@@ -1,14 +1,16 @@
 """Which adapter fulfils which port: the one place that names them. Each is imported here and nowhere else."""
 
 import os
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 from msgspec import Struct
 
-from agenthost.core.api import ModelLine
+from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import NotFound
+from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Machine, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -29,6 +31,8 @@ class Adapters(Struct):
     sandbox: Sandbox
     scripts: Scripts
     list_models: Callable[[], Awaitable[list[ModelLine]]]
+    model_detail: Callable[[str], Awaitable[ModelDetail]]
+    probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     closing: list[Close]
 
     async def close(self) -> None:
@@ -43,6 +47,8 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.machine.facts import look
     from agenthost.machine.shares import capacity
     from agenthost.models.catalog import Catalog
+    from agenthost.models.fitness.prober import Prober
+    from agenthost.models.fitness.store import FitnessFiles
     from agenthost.scripts.monty import MontyScripts
     from agenthost.stores.blobs import FileBlobs
     from agenthost.stores.home import HomeLock
@@ -64,7 +70,9 @@ async def join(settings: Settings) -> Adapters:
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
-        models = Catalog(settings.models, read=blobs.get, environ=os.environ, secret=secrets.get)
+        kept = FitnessFiles(home / "fitness")
+        models = Catalog(settings.models, read=blobs.get, environ=os.environ, secret=secrets.get, fitness=kept)
+        prober = Prober(models, blobs.put, time.time)
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
@@ -82,7 +90,21 @@ async def join(settings: Settings) -> Adapters:
         machine.close,
         sandbox.close,
     ]
-    return Adapters(store, blobs, workspaces, secrets, models, tools, machine, sandbox, scripts, models.lines, closing)
+    return Adapters(
+        store,
+        blobs,
+        workspaces,
+        secrets,
+        models,
+        tools,
+        machine,
+        sandbox,
+        scripts,
+        models.lines,
+        models.detail,
+        prober.probe,
+        closing,
+    )
 
 
 def _sandbox(settings: Settings, machine: Ledger) -> Sandbox:

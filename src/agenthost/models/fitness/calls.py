@@ -1,0 +1,97 @@
+"""The calls of a probe: counted, timed, tried again where that helps."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.errors import AgentHostError, Permanent, Temporary
+from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Turn, Usage
+from agenthost.core.parts import Part, TextPart
+from agenthost.core.ports import Model
+from agenthost.models.dialects.repair import repair
+
+TRIES = 3
+LONGEST_WAIT = 30.0
+FATAL = ("auth", "not-found", "quota")
+"""Failures that say nothing of what a model can do."""
+INSTRUCTIONS = "You are being tested. Do exactly what is asked and nothing more."
+
+
+class Refused(Exception):
+    """The provider didn't take what was asked, or answered nothing that can be used; says why."""
+
+    def __init__(self, error: AgentHostError) -> None:
+        super().__init__(error.message)
+        self.code = error.code
+
+
+class Timed(Struct, frozen=True):
+    """An answer, seconds to its first piece (0: it wasn't streamed) and to its end, and what was thought aloud."""
+
+    answer: ModelAnswer
+    first: float
+    whole: float
+    thought: str = ""
+
+
+class Caller:
+    """Calls one model, and adds up what it uses."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.used = Usage()
+        self.calls = 0
+
+    @property
+    def card(self) -> ModelCard:
+        return self.model.card
+
+    async def ask(self, text: str, *pictures: Part, **fields: Any) -> Timed:
+        """Ask one thing. Raises Refused, or what no other question would get past."""
+        request = self.request(Turn("user", (*pictures, TextPart(text))), **fields)
+        timed = await self.call(request)
+        return msgspec.structs.replace(timed, answer=repair(timed.answer, request))  # without thinking
+
+    def request(self, *turns: Turn, **fields: Any) -> ModelRequest:
+        """A request of the probe."""
+        most = min(self.card.max_output, fields.pop("most", 1024), max(256, self.card.window // 2))
+        metadata = {"purpose": "probe"}
+        return ModelRequest(self.card.name, INSTRUCTIONS, turns, max_output=most, metadata=metadata, **fields)
+
+    async def call(self, request: ModelRequest) -> Timed:
+        """One call, again where the failure is passing."""
+        for tried in range(1, TRIES + 1):
+            try:
+                return await self._once(request)
+            except Temporary as error:
+                if tried == TRIES or (error.delay or 0.0) > LONGEST_WAIT:
+                    if error.code == "bad-answer":
+                        raise Refused(error) from None
+                    raise
+                await asyncio.sleep(error.delay if error.delay is not None else 0.5 * tried)
+            except Permanent as error:
+                if error.code in FATAL:
+                    raise
+                raise Refused(error) from None
+        raise AssertionError("unreachable")
+
+    async def _once(self, request: ModelRequest) -> Timed:
+        clock = asyncio.get_running_loop().time
+        first: list[float] = []
+        thought: list[str] = []
+
+        def tell(delta: Delta) -> None:
+            if delta.text or delta.reasoning or delta.call:
+                first.append(clock())
+            thought.append(delta.reasoning)
+
+        began = clock()
+        self.calls += 1
+        answer = await self.model.answer(request, tell)
+        ended = clock()
+        used, more = self.used, answer.usage
+        fields = {name: getattr(used, name) + getattr(more, name) for name in Usage.__struct_fields__}
+        self.used = msgspec.convert(fields, Usage)
+        return Timed(answer, first[0] - began if first else 0.0, ended - began, "".join(thought))

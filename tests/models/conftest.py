@@ -65,6 +65,11 @@ class Bench:
         provider = Provider("acme", ProviderSettings(base_url=url, **settings), key, "ACME_KEY", "ACME_URL")
         return OpenAIModel(card, provider, sessions or self.sessions, limiter or Limiter(), read)
 
+    async def put(self, content: bytes) -> str:
+        """Keep a file that the models can read."""
+        FILES[digest(content)] = content
+        return digest(content)
+
     def bodies(self) -> list[dict[str, Any]]:
         return [msgspec.json.decode(body) for body in record.bodies(self.folder)]
 

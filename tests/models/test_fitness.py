@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from agenthost.core.errors import AgentHostError, BadInput
-from agenthost.core.ids import digest
 from agenthost.core.models import Fitness, ModelCard
 from agenthost.models.fitness.found import as_found, calls_tools, usable
 from agenthost.models.fitness.haystack import DEPTHS, GATES, haystack
@@ -17,14 +16,9 @@ from agenthost.models.fitness.probe import Plan, probe
 from agenthost.models.fitness.store import FitnessFiles
 from agenthost.models.fitness.window import sizes
 from agenthost.testing.openai_server.mind import SmallModel, Vices
-from tests.models.conftest import FILES, Bench
+from tests.models.conftest import Bench
 
 CARD = ModelCard("m", window=16_000, input_price=2.0, output_price=8.0, image_tokens=800)
-
-
-async def put(content: bytes) -> str:
-    FILES[digest(content)] = content
-    return digest(content)
 
 
 class Probed:
@@ -43,7 +37,7 @@ async def probed(
 ) -> Probed:
     url = await bench.server(SmallModel(vices), **settings)
     items: list[Any] = [
-        item async for item in probe(bench.model(url, card=card), put, plan or Plan(), lambda: 1000.0, Random(7))
+        item async for item in probe(bench.model(url, card=card), bench.put, plan or Plan(), lambda: 1000.0, Random(7))
     ]
     assert all(isinstance(item, str) for item in items[:-1])
     return Probed(items[:-1], items[-1])
@@ -181,7 +175,7 @@ async def test_a_wrong_key_ends_the_probe(bench: Bench) -> None:
 async def test_an_answer_that_is_not_streamed_is_probed_too(bench: Bench) -> None:
     url = await bench.server(SmallModel())
     model = bench.model(url, card=CARD, stream=False)
-    items = [item async for item in probe(model, put, Plan(quick=True), lambda: 1.0, Random(1))]
+    items = [item async for item in probe(model, bench.put, Plan(quick=True), lambda: 1.0, Random(1))]
     assert isinstance(items[-1], Fitness) and items[-1].native and items[-1].notes == ()
 
 

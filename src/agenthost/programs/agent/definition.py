@@ -13,6 +13,7 @@ from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import structured, words
 from agenthost.programs.agent.context import text_tokens
+from agenthost.programs.agent.trimming import tool_tokens, trimmed
 
 
 class Toolbox(Struct, frozen=True):
@@ -94,10 +95,9 @@ class Definition:
         finish = words.finish_tool(self.spec) if self.spec.completion.rule == "agent" else None
         if finish is not None:
             tools[finish.name] = finish
-        specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in tools.values())
+        told = tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in tools.values())
+        specs = trimmed(told, self.model.window)
         pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
-        tokens = text_tokens(instructions) + sum(
-            text_tokens(tool.name + tool.description + str(tool.parameters)) for tool in specs
-        )
+        tokens = text_tokens(instructions) + tool_tokens(specs)
         return Toolbox(tools, agents, specs, instructions, tokens, finish)

@@ -11,7 +11,7 @@ import msgspec
 from agenthost.core.models import ModelAnswer, ModelRequest
 from agenthost.core.parts import TextPart
 from agenthost.core.tools import ToolCall, ToolSpec
-from agenthost.models.dialects import loose, repair
+from agenthost.models.dialects import loose, repair, thinking
 from agenthost.models.dialects.names import Offered
 from agenthost.models.dialects.speaking import as_words, described, object_of
 from agenthost.models.dialects.wishes import Wish, broken, wishes
@@ -50,7 +50,7 @@ def dress(request: ModelRequest) -> ModelRequest:
 
 def undress(answer: ModelAnswer, request: ModelRequest, thought: str = "") -> ModelAnswer:
     """The answer read back: its calls, or its words. What isn't of the schema is looked at as text."""
-    text = answer.text.strip()
+    text = thinking.parted(answer.text, answer.stop == "length")[0].strip()
     if not request.tools or answer.stop == "refusal":
         return repair.repair(answer, request, thought=thought)
     offered = Offered(request.tools)

@@ -75,17 +75,17 @@ class Fence(NamedTuple):
 class Marks:
     """What one pass over a text has found."""
 
-    def __init__(self, text: str, offered: Offered, fences_only: bool = False) -> None:
+    def __init__(self, text: str, offered: Offered) -> None:
         self._text = text
         self._offered = offered
         self._failures = 0
         self.spans: list[Span] = []
         self.fences: list[Fence] = []
-        self._scan(fences_only)
+        self._scan()
 
-    def _scan(self, fences_only: bool) -> None:
+    def _scan(self) -> None:
         at, text = 0, self._text
-        mark = None if fences_only else _OPEN.search(text)
+        mark = _OPEN.search(text)
         fence = _FENCE.search(text)
         while (mark or fence) and len(self.spans) < MOST_CALLS and self._failures < _MOST_FAILURES:
             if fence and (mark is None or fence.start() <= mark.start()):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
+from functools import cached_property
 
 from agenthost.core.tools import ToolSpec
 
@@ -22,9 +23,13 @@ class Offered:
 
     def __init__(self, tools: Iterable[ToolSpec]) -> None:
         self.tools = {tool.name: tool for tool in tools}
-        self._folded: dict[str, list[str]] = {}
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        folded: dict[str, list[str]] = {}
         for name in self.tools:
-            self._folded.setdefault(_folded(name), []).append(name)
+            folded.setdefault(_fold(name), []).append(name)
+        return folded
 
     def known(self, name: str) -> str | None:
         """The tool that is surely meant: by its name, or by it in another case, with a prefix (`functions.`), with
@@ -38,14 +43,14 @@ class Offered:
         for candidate in (name, *_tails(name)):
             if candidate in self.tools:
                 return candidate
-            found = self._folded.get(_folded(candidate), [])
+            found = self._folded.get(_fold(candidate), [])
             if len(found) == 1:
                 return found[0]
         return None
 
     def nearest(self, name: str) -> str | None:
         """The tool whose name is nearly this, where no other comes close."""
-        wanted = _folded(name)
+        wanted = _fold(name)
         if not 4 <= len(wanted) <= _LONGEST:
             return None
         ranked = sorted(((_alike(wanted, folded), folded) for folded in self._folded), reverse=True)
@@ -63,7 +68,7 @@ def _tails(name: str) -> Sequence[str]:
     return ["_".join(pieces[-count:]) for count in range(1, len(pieces))] if len(pieces) < 8 else []
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return _FILLERS.sub("", _CAMEL.sub("_", name)).lower()
 
 

@@ -33,8 +33,8 @@ _CLOSED = re.compile(
 )
 _RESULT = re.compile(
     r"<tool_response|<tool_result|<function_result|<\|tool_response|<｜tool▁output|\[TOOL_RESULTS?\]|observation:|"
-    r"<\|start_header_id\|>|<\|im_start\|>|<result>",
-    re.IGNORECASE,
+    r"<\|start_header_id\|>|<\|im_start\|>|<result>|^result of the call of ",
+    re.IGNORECASE | re.MULTILINE,
 )
 _OPENED = re.compile(
     r"(?:\s|```\w*|<(?:\w{1,16}:)?(?:function_calls|tool_calls|tool_call)>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>)+\Z"
@@ -62,7 +62,8 @@ def repair(answer: ModelAnswer, request: ModelRequest, told: bool = False, thoug
         return answer
     offered = Offered(request.tools)
     cut = answer.stop == "length"
-    text, _ = thinking.parted(text, cut)
+    if not thinking.wanted(request.instructions):
+        text, _ = thinking.parted(text, cut)
     words, text_calls = _from_text(text, request, offered, told) if not answer.calls else (text, [])
     if not answer.calls and not text_calls and not words.strip() and thought and len(thought) < MOST_TEXT:
         _, text_calls = _from_text(thought, request, offered, told, marked_only=True)
@@ -97,34 +98,36 @@ def _from_text(
         text, spans = harmony
         made = [each for span in spans for each in _made(span.wishes, offered)]
         return (text, made) if made or not spans else (text, [])
+    given = text
     if _ENTITY.search(text) and not re.search(r"[{<]\s*[\w\"'/]", text):
         text = html.unescape(text)
     found = Marks(text, offered)
-    spans = found.spans
-    if spans and not told:
-        spans = _last(text, spans, request)
-    elif spans:
-        spans = [span for span in spans if not _echoes(text, span, request)]
-    if not spans and not marked_only and not found.spans:
+    text, spans = _before_invented(text, found.spans)
+    if told and any(span.fence for span in spans):
+        spans = [span for span in spans if span.fence]
+    elif spans and (_tail(text, spans[-1].end) or _announced(text, spans[0].start)):
+        spans = []
+    elif not spans and not marked_only:
         span = _unmarked(text, found.fences, offered)
-        spans = [span] if span and not _echoes(text, span, request) else []
+        spans = [span] if span else []
+    spans = _own(text, spans, request)
     kept = [(span, _made(span.wishes, offered)) for span in spans]
     made = [each for _, calls in kept for each in calls]
     if not made:
-        return text, []
+        return given, []
     gone = [span for span, calls in kept if len(calls) == len(span.wishes)]
     return _outside(text, gone, told), made
 
 
-def _last(text: str, spans: list[Span], request: ModelRequest) -> list[Span]:
-    """The spans where the answer ends with them; none where it goes on in words, or they are an example."""
-    end = spans[-1].end
-    invented = _RESULT.search(text, end, end + 200)  # a result that the model made up itself
-    if _tail(text[: invented.start()] if invented else text, end):
-        return []
-    if _announced(text, spans[0].start):
-        return []
-    return [span for span in spans if not _echoes(text, span, request)]
+def _before_invented(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
+    """The text, and the calls in it, up to where the model made up a result of a call by itself: what it did with
+    that is no call of anything."""
+    for number, span in enumerate(spans):
+        over = spans[number + 1].start if number + 1 < len(spans) else len(text)
+        invented = _RESULT.search(text, span.end, over)
+        if invented:
+            return text[: invented.start()], spans[: number + 1]
+    return text, spans
 
 
 def _announced(text: str, at: int) -> bool:
@@ -132,14 +135,19 @@ def _announced(text: str, at: int) -> bool:
     return bool(_EXAMPLE.search(before))
 
 
-def _echoes(text: str, span: Span, request: ModelRequest) -> bool:
-    """Whether the same stands in what tools returned, or, beside other words, in what was said to the model."""
-    wanted = _squeezed(text[span.start : span.end])
-    alone = not (text[: span.start] + text[span.end :]).strip()
-    for turn in request.turns:
-        if (turn.role == "tool" or (turn.role == "user" and not alone)) and wanted in _squeezed(turn.text):
-            return True
-    return False
+def _own(text: str, spans: list[Span], request: ModelRequest) -> list[Span]:
+    """The spans that repeat nothing of what tools returned, nor, beside other words, of what was said to the model."""
+    if not spans:
+        return []
+    returned = [_squeezed(turn.text) for turn in request.turns if turn.role == "tool"]
+    said = [_squeezed(turn.text) for turn in request.turns if turn.role == "user"]
+    kept: list[Span] = []
+    for span in spans:
+        wanted = _squeezed(text[span.start : span.end])
+        alone = not (text[: span.start] + text[span.end :]).strip()
+        if not any(wanted in each for each in (returned if alone else returned + said)):
+            kept.append(span)
+    return kept
 
 
 def _squeezed(text: str) -> str:

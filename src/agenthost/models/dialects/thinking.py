@@ -12,12 +12,12 @@ MOST = 64
 """Blocks that are looked at in one answer."""
 
 OPEN = re.compile(
-    r"(?:<(?P<tag>think|thinking|thought|reasoning|seed:think|reflection)>|(?P<think>\[THINK\])|(?P<kimi>◁think▷))",
+    r"(?:<(?P<tag>think|thinking|thought|seed:think)>|(?P<think>\[THINK\])|(?P<kimi>◁think▷))",
     re.IGNORECASE,
 )
 _CLOSE = re.compile(
-    r"^[ \t]*(?:</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷)"
-    r"|(?:</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷)(?=[ \t]*(?:\n|\Z))",
+    r"^[ \t]*(?:</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷)"
+    r"|(?:</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷)(?=[ \t]*(?:\n|\Z))",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -27,6 +27,11 @@ def closing(found: re.Match[str]) -> str:
     if found["think"]:
         return "[/THINK]"
     return "◁/think▷" if found["kimi"] else f"</{found['tag']}>"
+
+
+def wanted(instructions: str) -> bool:
+    """Whether the model was told to write such blocks: then they are part of its answer."""
+    return OPEN.search(instructions) is not None
 
 
 def parted(text: str, cut: bool) -> tuple[str, str]:

@@ -19,6 +19,11 @@ FATAL = ("auth", "not-found", "quota")
 INSTRUCTIONS = "You are being tested. Do exactly what is asked and nothing more."
 
 
+def answer_room(window: int) -> int:
+    """Tokens that an answer may take, its thinking included: servers refuse what would not fit with it."""
+    return min(1024, max(128, window // 4))
+
+
 class Refused(Exception):
     """The provider didn't take what was asked, or answered nothing that can be used; says why."""
 
@@ -56,7 +61,7 @@ class Caller:
 
     def request(self, *turns: Turn, **fields: Any) -> ModelRequest:
         """A request of the probe."""
-        most = min(self.card.max_output, fields.pop("most", 1024), max(256, self.card.window // 2))
+        most = min(self.card.max_output, answer_room(self.card.window))
         metadata = {"purpose": "probe"}
         return ModelRequest(self.card.name, INSTRUCTIONS, turns, max_output=most, metadata=metadata, **fields)
 

@@ -6,13 +6,13 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from agenthost.models.fitness.calls import Caller, Refused, Timed
+from agenthost.models.fitness.calls import Caller, Refused, Timed, answer_room
 from agenthost.models.fitness.haystack import QUESTION, Haystack, haystack
 
 SMALLEST = 1_000
 FIRST = 2_000
-REST = 700
-"""Tokens that are left for the instructions and the answer."""
+REST = 200
+"""Tokens that are left for the instructions and the question, and for what an estimate is wrong by."""
 CLOSE = 0.06
 MOST_STEPS = 6
 _FEW = 0.75
@@ -31,7 +31,7 @@ class Window(Struct):
 
 def sizes(window: int, bound: int, quick: bool) -> list[int]:
     """The sizes that are tried, in tokens, while all goes well."""
-    limit = max(SMALLEST, min(window - REST, bound))
+    limit = max(SMALLEST, min(window - answer_room(window) - REST, bound))
     found = [SMALLEST]
     size = FIRST
     while size < limit:

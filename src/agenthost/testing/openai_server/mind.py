@@ -23,7 +23,7 @@ _HAND = 320
 """Tokens that the model keeps free for instructions where its server cuts."""
 
 
-class Vices(Struct, frozen=True):
+class Vices(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How the server lies. tools: `ignored` (answers in words), `text` (calls come as text), `malformed` (badly
     written arguments), `one` (never several at once), `refused`, `deaf` (results are dropped). context: tokens that
     are kept of what is sent (0: all), silently, or with an error where `loud`; `uncounted`: it counts what was sent.

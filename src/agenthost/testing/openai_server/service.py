@@ -24,7 +24,7 @@ _MOST_BYTES = 256 * 2**20
 class Mind(Protocol):
     """What answers in a playbook's place: it is shown the pictures too, by digest."""
 
-    def play(self, request: ModelRequest, pictures: dict[str, bytes]) -> Play: ...
+    def play(self, request: ModelRequest, seen: dict[str, bytes]) -> Play: ...
 
 
 class Service:

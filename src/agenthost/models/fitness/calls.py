@@ -14,6 +14,9 @@ from agenthost.models.dialects.repair import repair
 
 TRIES = 3
 LONGEST_WAIT = 30.0
+_FEWEST, _MOST = 400, 12_000
+"""Characters between which a request tells how long a token is: in shorter ones what a server adds weighs too much,
+longer ones it may cut."""
 FATAL = ("auth", "not-found", "quota")
 """Failures that say nothing of what a model can do."""
 INSTRUCTIONS = "You are being tested. Do exactly what is asked and nothing more."
@@ -48,6 +51,9 @@ class Caller:
         self.model = model
         self.used = Usage()
         self.calls = 0
+        self.per_token = 4.0
+        """Characters of a token, by the longest request of words alone that was counted so far."""
+        self._counted = _FEWEST
 
     @property
     def card(self) -> ModelCard:
@@ -82,6 +88,13 @@ class Caller:
                 raise Refused(error) from None
         raise AssertionError("unreachable")
 
+    def _count(self, request: ModelRequest, tokens: int) -> None:
+        words = len(request.instructions) + sum(len(turn.text) for turn in request.turns)
+        plain = not request.tools and all(isinstance(part, TextPart) for turn in request.turns for part in turn.parts)
+        if plain and tokens and self._counted <= words <= _MOST:
+            self._counted = words
+            self.per_token = min(8.0, max(0.8, words / tokens))
+
     async def _once(self, request: ModelRequest) -> Timed:
         clock = asyncio.get_running_loop().time
         first: list[float] = []
@@ -99,4 +112,5 @@ class Caller:
         used, more = self.used, answer.usage
         fields = {name: getattr(used, name) + getattr(more, name) for name in Usage.__struct_fields__}
         self.used = msgspec.convert(fields, Usage)
+        self._count(request, more.input)
         return Timed(answer, first[0] - began if first else 0.0, ended - began, "".join(thought))

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.models.fitness.calls import Caller, Refused, Timed, answer_room
-from agenthost.models.fitness.haystack import QUESTION, Haystack, haystack
+from agenthost.models.fitness.haystack import QUESTION, haystack
 
 SMALLEST = 1_000
 FIRST = 2_000
@@ -52,7 +52,6 @@ class Reader:
         self._random = random
         self._wanted = wanted
         self._steps = 2 if quick else MOST_STEPS
-        self._per_token = 4.0  # characters; the first answer's count says better
         self.found = Window()
 
     async def search(self) -> AsyncIterator[str]:
@@ -80,14 +79,14 @@ class Reader:
         """Whether everything is found in a text of that size: once more with another where something isn't."""
         missing: tuple[int, ...] = ()
         for _ in range(2):
-            hay = haystack(int(size * self._per_token), self._random)
+            hay = haystack(int(size * self._caller.per_token), self._random)
             try:
                 timed = await self._caller.ask(f"{hay.text}\n\n{QUESTION}")
             except Refused as refused:
                 self.found.remarks["refused"] = f"a request of about {size:,} tokens is refused: {refused}"
                 return False
             missing = hay.missing(timed.answer.text)
-            self._counted(size, hay, timed)
+            self._see_count(size, timed)
             if not missing:
                 self.found.read = max(self.found.read, size)
                 self.found.longest = timed
@@ -97,12 +96,10 @@ class Reader:
             self.found.remarks["missing"] = f"of about {size:,} tokens, what stands at {depths} of the depth isn't read"
         return False
 
-    def _counted(self, size: int, hay: Haystack, timed: Timed) -> None:
-        """Learn the characters of a token from a small text; see from a large one whether the server left some out."""
+    def _see_count(self, size: int, timed: Timed) -> None:
+        """Whether the server counted so few tokens that it must have left some out."""
         counted = timed.answer.usage.input
-        if size == SMALLEST and counted > 50:
-            self._per_token = min(8.0, max(1.5, (len(hay.text) + len(QUESTION)) / counted))
-        elif counted and counted < size * _FEW:
+        if size > SMALLEST and counted and counted < size * _FEW:
             self.found.remarks["counted"] = (
                 f"the server counted {counted:,} of about {size:,} tokens that were sent: it cuts without a word"
             )

@@ -59,7 +59,10 @@ class Fitted:
         return self._told(answer, request, telling)
 
     def _telling(self, request: ModelRequest, tell: Tell) -> Telling:
-        return Telling(tell, Answer(tell) if self._card.calling == "grammar" and request.tools else Plain(tell))
+        return Telling(
+            tell,
+            Answer(tell) if self._card.calling == "grammar" and request.tools else Plain(tell, bool(request.tools)),
+        )
 
     def _told(self, answer: ModelAnswer, request: ModelRequest, telling: Telling) -> ModelAnswer:
         mended = undress(answer, request, self._card, telling.thought)

@@ -50,7 +50,7 @@ def dress(request: ModelRequest) -> ModelRequest:
 
 def undress(answer: ModelAnswer, request: ModelRequest, thought: str = "") -> ModelAnswer:
     """The answer read back: its calls, or its words. What isn't of the schema is looked at as text."""
-    text = thinking.parted(answer.text, answer.stop == "length")[0].strip()
+    text = thinking.without_beginning(answer.text, answer.stop == "length").strip()
     if not request.tools or answer.stop == "refusal":
         return repair.repair(answer, request, thought=thought)
     offered = Offered(request.tools)

@@ -7,7 +7,7 @@ over. Readers never look at one place more than a bounded number of times, so th
 import re
 from typing import NamedTuple
 
-from agenthost.models.dialects import loose
+from agenthost.models.dialects import loose, thinking
 from agenthost.models.dialects.names import Offered
 from agenthost.models.dialects.tags import children, glm, invoked
 from agenthost.models.dialects.wishes import Span, Wish, broken, wishes
@@ -46,6 +46,7 @@ _OPEN = re.compile(
     + r"|<(?:\w{1,16}:)?invoke\s+name=[\"'](?P<invoke>[^\"'\n]{1,128})[\"']\s*>"
     + r"|(?:<\|channel\|>|<\|start\|>)[^<\n]{0,64}?to=(?:functions\.)?(?P<harmony>[\w.-]{1,128})[^\n]{0,80}?<\|message\|>"
     + r"|^[ \t]*Action:[ \t]*(?P<react>[\w.-]{1,128})[ \t]*\r?\n+[ \t]*Action[ _]Input:"
+    + r"|^[ \t]*(?P<think><think>|<thinking>|<thought>|<seed:think>|\[THINK\]|◁think▷)"
     + r"|^[ \t]*<(?P<own>[A-Za-z][\w.-]{0,127})>",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -114,6 +115,9 @@ class Marks:
         return max(over, found.end())
 
     def _marked(self, found: re.Match[str]) -> int:
+        if found["think"]:
+            end = self._thought(found)
+            return end if end else found.end()
         if _quoted(self._text, found.start(), self.spans[-1].end if self.spans else 0):
             return found.end()
         span = self._read(found)
@@ -123,6 +127,14 @@ class Marks:
             return found.end()
         self.spans.append(span)
         return max(_after(self._text, span.end), found.end())
+
+    def _thought(self, found: re.Match[str]) -> int:
+        """The end of a block of thinking: calls in it are only thought of."""
+        opened = thinking.OPEN.match(self._text, found.start("think"))
+        end = thinking.end_of(self._text, opened) if opened else None
+        if end is None:
+            self._failures += 1
+        return end.end() if end else 0
 
     def _read(self, found: re.Match[str]) -> Span | None:
         start, end = found.start(), found.end()

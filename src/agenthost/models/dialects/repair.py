@@ -40,7 +40,8 @@ _OPENED = re.compile(
     r"(?:\s|```\w*|<(?:\w{1,16}:)?(?:function_calls|tool_calls|tool_call)>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>)+\Z"
 )
 _EXAMPLE = re.compile(
-    r"\b(?:examples?|e\.\s?g\.|for instance|would look|looks? like|syntax|beispiel\w*|z\.\s?b\.|exemple|ejemplo|esempio)",
+    r"\b(?:an|for|one|another|a possible) example\b|\bexample (?:call|of|request)\b|\be\.\s?g\.|\bfor instance\b|"
+    r"\bwould (?:look|be)\b|\b(?:zum|ein) beispiel\b|\bz\.\s?b\.|\bexemple\b|\bejemplo\b|\besempio\b",
     re.IGNORECASE,
 )
 _NEAR_BEFORE = 300
@@ -61,14 +62,16 @@ def repair(answer: ModelAnswer, request: ModelRequest, told: bool = False, thoug
     if len(text) > MOST_TEXT:
         return answer
     offered = Offered(request.tools)
-    cut = answer.stop == "length"
-    if not thinking.wanted(request.instructions):
-        text, _ = thinking.parted(text, cut)
+    thinks = not thinking.wanted(request.instructions)
+    if thinks:
+        text = _spoken(text, answer.stop == "length", offered)
     words, text_calls = _from_text(text, request, offered, told) if not answer.calls else (text, [])
     if not answer.calls and not text_calls and not words.strip() and thought and len(thought) < MOST_TEXT:
         _, text_calls = _from_text(thought, request, offered, told, marked_only=True)
     if answer.calls:
         words = _without_copies(text, offered)
+    if thinks:
+        words = thinking.without_blocks(words)
     calls = _unique([_mended(call, offered) for call in answer.calls])
     calls += _identified(text_calls, request)
     if words == answer.text and tuple(calls) == answer.calls:
@@ -77,6 +80,16 @@ def repair(answer: ModelAnswer, request: ModelRequest, told: bool = False, thoug
     if calls and stop == "end":
         stop = "calls"
     return msgspec.structs.replace(answer, parts=_parts(answer.parts, words), calls=tuple(calls), stop=stop)
+
+
+def _spoken(text: str, cut: bool, offered: Offered) -> str:
+    """The text without the thinking before it."""
+    text = thinking.without_beginning(text, cut)
+    end = thinking.orphan(text)
+    if end is None:
+        return text
+    inside = any(span.start <= end.start() < span.end for span in Marks(text, offered).spans)
+    return text if inside else text[end.end() :].lstrip("\n")
 
 
 def calls_of(found: list[Wish], request: ModelRequest, offered: Offered) -> tuple[ToolCall, ...]:
@@ -131,8 +144,9 @@ def _before_invented(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
 
 
 def _announced(text: str, at: int) -> bool:
-    before = text[max(0, at - _NEAR_BEFORE) : at].rstrip().rpartition("\n\n")[2]
-    return bool(_EXAMPLE.search(before))
+    """Whether the line before says that an example follows."""
+    line = text[max(0, at - _NEAR_BEFORE) : at].rstrip().rpartition("\n")[2]
+    return line.endswith(":") and _EXAMPLE.search(line) is not None
 
 
 def _own(text: str, spans: list[Span], request: ModelRequest) -> list[Span]:

@@ -18,6 +18,7 @@ _CALL = re.compile(
     r"\[TOOL_CALL|functools\[|```[ \t]*(?:tool|function)",
     re.IGNORECASE,
 )
+_JSON = re.compile(r"\s*(?:```(?:json)?\s*)?[{\[]")
 _BEGUN = re.compile(r"[<\[`{]|functools")
 _LONGEST = 24
 """Characters that a mark may take before it is known to be one."""
@@ -25,10 +26,12 @@ _CALLING = "writing a tool call"
 
 
 class Plain:
-    """Words without the thinking and the calls that leak into them. An answer that begins as JSON is held back."""
+    """Words without the thinking and, where there are `tools`, the calls that leak into them: an answer that begins as
+    JSON is held back then."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, tools: bool = True) -> None:
         self._tell = tell
+        self._tools = tools
         self._held = ""
         self._thinking = ""
         self._begun = False
@@ -56,13 +59,13 @@ class Plain:
                 self._thinking = thinking.closing(opened)
                 self._held = self._held.lstrip()[opened.end() :]
                 return True
-            if len(self._held.strip()) < _LONGEST and self._held.lstrip()[:1] in "<[◁":
+            if len(self._held.strip()) < _LONGEST and self._held.lstrip()[:1] in "<[◁`":
                 return False
-            if self._held.lstrip()[:1] in "{[`":
+            if self._tools and _JSON.match(self._held):
                 self._stop()
                 return False
             self._begun = True
-        found = _CALL.search(self._held)
+        found = _CALL.search(self._held) if self._tools else None
         if found:
             self._say(self._held[: found.start()].rstrip())
             self._stop()

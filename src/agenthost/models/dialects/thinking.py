@@ -1,8 +1,8 @@
 """Takes thinking out of an answer's words: blocks that a model marks and its server didn't take out.
 
-A block counts where it begins the answer or stands on a line of its own; a closing mark alone ends thinking that
-began before the answer did. A block that is never closed is thinking where the answer was cut at its limit; else it
-holds all that the model said, and is kept as words.
+A block counts where it begins the answer or a line outside of code and calls; a closing mark alone ends thinking that
+began before the answer did. A block at the beginning that is never closed is thinking where the answer was cut at its
+limit; else it holds all that the model said, and is kept as words.
 """
 
 import re
@@ -12,14 +12,16 @@ MOST = 64
 """Blocks that are looked at in one answer."""
 
 OPEN = re.compile(
-    r"(?:<(?P<tag>think|thinking|thought|seed:think)>|(?P<think>\[THINK\])|(?P<kimi>◁think▷))",
-    re.IGNORECASE,
+    r"(?:<(?P<tag>think|thinking|thought|seed:think)>|(?P<think>\[THINK\])|(?P<kimi>◁think▷))", re.IGNORECASE
 )
-_CLOSE = re.compile(
-    r"^[ \t]*(?:</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷)"
-    r"|(?:</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷)(?=[ \t]*(?:\n|\Z))",
-    re.IGNORECASE | re.MULTILINE,
-)
+_CLOSE = r"(?:</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷)"
+_ORPHAN = re.compile(rf"^[ \t]*{_CLOSE}|{_CLOSE}(?=[ \t]*(?:\n|\Z))", re.IGNORECASE | re.MULTILINE)
+_LEADING = "\ufeff \t\r\n"
+
+
+def wanted(instructions: str) -> bool:
+    """Whether the model was told to write such blocks: then they are part of its answer."""
+    return OPEN.search(instructions) is not None
 
 
 def closing(found: re.Match[str]) -> str:
@@ -29,54 +31,46 @@ def closing(found: re.Match[str]) -> str:
     return "◁/think▷" if found["kimi"] else f"</{found['tag']}>"
 
 
-def wanted(instructions: str) -> bool:
-    """Whether the model was told to write such blocks: then they are part of its answer."""
-    return OPEN.search(instructions) is not None
+def end_of(text: str, found: re.Match[str]) -> re.Match[str] | None:
+    """The closing mark of a block."""
+    return re.compile(re.escape(closing(found)), re.IGNORECASE).search(text, found.end())
 
 
-def parted(text: str, cut: bool) -> tuple[str, str]:
-    """The words without thinking, and the thinking. `cut`: the answer was cut at its limit."""
-    thoughts: list[str] = []
+def without_beginning(text: str, cut: bool) -> str:
+    """The text without the blocks that it begins with. `cut`: the answer was cut at its limit."""
+    for _ in range(MOST):
+        at = len(text) - len(text.lstrip(_LEADING))
+        found = OPEN.match(text, at)
+        if found is None:
+            break
+        end = end_of(text, found)
+        if end is None:
+            return "" if cut else text[found.end() :].strip()
+        text = text[end.end() :].lstrip("\n")
+    return text
+
+
+def orphan(text: str) -> re.Match[str] | None:
+    """A closing mark without a beginning, outside of code: all before it was thinking."""
+    for found in islice(reversed(list(_ORPHAN.finditer(text))), 3):
+        before = text[: found.start()]
+        if before.count("```") % 2 == 0 and before.rpartition("\n")[2].count("`") % 2 == 0:
+            return None if OPEN.search(before) else found
+    return None
+
+
+def without_blocks(text: str) -> str:
+    """The text without closed blocks that stand on lines of their own, outside of code."""
     kept: list[str] = []
     at = 0
     for found in islice(OPEN.finditer(text), MOST):
-        if found.start() < at or not _alone(text, found.start(), at):
-            continue
-        end = re.compile(re.escape(closing(found)), re.IGNORECASE).search(text, found.end())
-        if end is None:
+        end = end_of(text, found) if found.start() >= at and begins_line(text, found.start()) else None
+        if end is not None and text[: found.start()].count("```") % 2 == 0:
             kept.append(text[at : found.start()])
-            rest = text[found.end() :]
-            if cut:
-                thoughts.append(rest)
-            else:
-                kept.append(rest)
-            at = len(text)
-            break
-        kept.append(text[at : found.start()])
-        thoughts.append(text[found.end() : end.start()])
-        at = end.end()
-    kept.append(text[at:])
-    words = "".join(kept)
-    if not thoughts and len(kept) == 1:
-        words, before = _orphan(words)
-        thoughts += before
-    if words == text:
-        return text, ""
-    return words.lstrip("\n") if thoughts else words.strip(), "\n".join(each.strip() for each in thoughts)
+            at = end.end()
+    return "".join([*kept, text[at:]]).strip() if kept else text
 
 
-def _orphan(text: str) -> tuple[str, list[str]]:
-    """A closing mark without a beginning: all before it was thinking."""
-    for found in islice(reversed(list(_CLOSE.finditer(text))), 3):
-        before = text[: found.start()]
-        if before.count("```") % 2 == 0 and before.rpartition("\n")[2].count("`") % 2 == 0:
-            return text[found.end() :], [before]
-    return text, []
-
-
-def _alone(text: str, start: int, at: int) -> bool:
-    """Whether a block begins the answer, or a line outside of code."""
-    before = text[at:start]
-    if not before.strip():
-        return True
-    return not before.rpartition("\n")[2].strip() and before.count("```") % 2 == 0
+def begins_line(text: str, at: int) -> bool:
+    """Whether nothing but white space stands before a place in its line."""
+    return not text[max(0, text.rfind("\n", 0, at)) : at].strip()

@@ -1,5 +1,6 @@
 """A model as the loop is given it: called in the way that its card says, its answers mended."""
 
+import asyncio
 from collections.abc import Callable
 from typing import cast
 
@@ -10,6 +11,9 @@ from agenthost.models.dialects.repair import repair
 from agenthost.models.dialects.streams import Answer, Plain, Telling
 
 Tell = Callable[[Delta], None]
+
+_LONG = 100_000
+"""Characters of an answer whose reading may hold others up for longer than a moment: it is read in a thread."""
 
 
 def dress(request: ModelRequest, card: ModelCard) -> ModelRequest:
@@ -46,7 +50,7 @@ class Fitted:
     async def answer(self, request: ModelRequest, tell: Tell) -> ModelAnswer:
         telling = self._telling(request, tell)
         answer = await self._model.answer(dress(request, self._card), telling.take)
-        return self._told(answer, request, telling)
+        return await self._told(answer, request, telling)
 
     async def begin(self, request: ModelRequest) -> str:
         """Start an answer in the background (`card.background`)."""
@@ -56,7 +60,7 @@ class Fitted:
         """Wait for an answer that was begun."""
         telling = self._telling(request, tell)
         answer = await cast(Resumable, self._model).resume(handle, dress(request, self._card), telling.take)
-        return self._told(answer, request, telling)
+        return await self._told(answer, request, telling)
 
     def _telling(self, request: ModelRequest, tell: Tell) -> Telling:
         return Telling(
@@ -64,7 +68,10 @@ class Fitted:
             Answer(tell) if self._card.calling == "grammar" and request.tools else Plain(tell, bool(request.tools)),
         )
 
-    def _told(self, answer: ModelAnswer, request: ModelRequest, telling: Telling) -> ModelAnswer:
-        mended = undress(answer, request, self._card, telling.thought)
+    async def _told(self, answer: ModelAnswer, request: ModelRequest, telling: Telling) -> ModelAnswer:
+        if len(answer.text) + len(telling.thought) > _LONG:
+            mended = await asyncio.to_thread(undress, answer, request, self._card, telling.thought)
+        else:
+            mended = undress(answer, request, self._card, telling.thought)
         telling.finish(mended)
         return mended

@@ -13,6 +13,7 @@ from agenthost.models.fitness.found import as_found, calls_tools, usable
 from agenthost.models.fitness.haystack import DEPTHS, GATES, haystack
 from agenthost.models.fitness.pictures import COLOURS, puzzles, squares, written
 from agenthost.models.fitness.probe import Plan, probe
+from agenthost.models.fitness.prober import Prober
 from agenthost.models.fitness.store import FitnessFiles
 from agenthost.models.fitness.window import sizes
 from agenthost.testing.openai_server.mind import SmallModel, Vices
@@ -246,3 +247,27 @@ async def test_a_spoilt_file_says_what_to_do(tmp_path: Any) -> None:
     (tmp_path / "m.json").write_text("{")
     with pytest.raises(BadInput, match="agenthost model probe m"):
         await files.get("m")
+
+
+async def test_a_probe_that_nobody_waits_for_ends_and_one_at_a_time_is_made(bench: Bench) -> None:
+    class Only:
+        """A catalogue of one model."""
+
+        kept: list[Fitness] = []  # noqa: RUF012 - of this test alone
+
+        async def bare(self, name: str) -> Any:
+            return bench.model(url, card=CARD)
+
+        async def keep(self, name: str, fitness: Fitness) -> None:
+            self.kept.append(fitness)
+
+    url = await bench.server(SmallModel())
+    prober = Prober(Only(), bench.put, lambda: 1.0)
+    left: Any = prober.probe("m", quick=True)
+    assert "this takes" in await anext(left)
+    with pytest.raises(BadInput, match="being probed already"):
+        await anext(prober.probe("m"))
+    await left.aclose()
+    assert Only.kept == []
+    items = [item async for item in prober.probe("m", quick=True)]
+    assert Only.kept == [items[-1]]

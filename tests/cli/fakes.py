@@ -178,7 +178,7 @@ class FakeHost(HostApi):
         raise NotFound(f"there is no {kind} '{name}'")
 
     async def models(self) -> list[ModelLine]:
-        return [ModelLine("openai:gpt-5.5", "openai", True, 400_000, True, 1.25, 10.0)]
+        return [ModelLine("openai:gpt-5.5", "openai", True, 400_000, True, 1.25, 10.0, calling="native")]
 
     async def set_secret(self, name: str, value: str) -> None:
         if value:

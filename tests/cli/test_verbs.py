@@ -268,7 +268,16 @@ async def test_a_secret_without_value_is_refused(run: Any, monkeypatch: Any) -> 
 
 async def test_models_are_listed_with_prices(run: Any, capsys: Any) -> None:
     await run(FakeHost([]), "model", "list")
-    assert capsys.readouterr().out.split("\t")[:6] == ["openai:gpt-5.5", "yes", "400k", "yes", "1.25", "10"]
+    assert capsys.readouterr().out.split("\t")[:8] == [
+        "openai:gpt-5.5",
+        "yes",
+        "400k",
+        "yes",
+        "native",
+        "",
+        "1.25",
+        "10",
+    ]
 
 
 async def test_doctor_exits_with_1_where_something_fails_and_says_how_to_mend_it(run: Any, capsys: Any) -> None:

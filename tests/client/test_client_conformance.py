@@ -15,7 +15,7 @@ class TestClient(HostApiSuite):
     @pytest.fixture
     async def case(self, tmp_path: Path) -> AsyncIterator[ApiCase]:
         async with serve(MemoryHost(), tmp_path / "home" / "host.sock"), connect(tmp_path / "home", {}) as client:
-            yield ApiCase(client, "quick", "asking", "slow", "family")
+            yield ApiCase(client, "quick", "asking", "slow", "family", "pretended")
 
 
 async def test_the_machine_and_who_waits_for_it_come_through(tmp_path: Path) -> None:

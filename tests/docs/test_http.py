@@ -21,7 +21,9 @@ def paths(routes: list[BaseRoute], above: str = "") -> set[str]:
             found |= paths(list(route.routes), above + route.path)
         else:
             assert isinstance(route, Route)
-            found |= {f"{method} {above}{route.path}" for method in (route.methods or set()) - {"HEAD"}}
+            found |= {
+                f"{method} {above}{route.path.replace(':path}', '}')}" for method in (route.methods or set()) - {"HEAD"}
+            }
     return found
 
 
@@ -38,5 +40,5 @@ def test_every_kind_of_error_is_documented_with_its_status() -> None:
 
 
 def test_every_event_of_a_stream_is_documented() -> None:
-    for event in (sse.RECORDED, sse.DELTA, sse.PROBLEM, sse.END):
+    for event in (sse.RECORDED, sse.DELTA, sse.LINE, sse.FITNESS, sse.PROBLEM, sse.END):
         assert f"| `{event}` |" in PAGE

@@ -9,4 +9,4 @@ from agenthost.testing.memory_host import MemoryHost
 class TestMemoryHost(HostApiSuite):
     @pytest.fixture
     def case(self) -> ApiCase:
-        return ApiCase(MemoryHost(), "quick", "asking", "slow", "family")
+        return ApiCase(MemoryHost(), "quick", "asking", "slow", "family", "pretended")

@@ -17,7 +17,7 @@ from agenthost.models.playbook import as_playbook
 from agenthost.models.settings import Provider, ProviderSettings
 from agenthost.testing.models import PICTURE
 from agenthost.testing.openai_server import record
-from agenthost.testing.openai_server.service import Service, serving
+from agenthost.testing.openai_server.service import Mind, Service, serving
 
 KEY = "sk-test-0123456789abcdef"
 FILES = {
@@ -40,9 +40,10 @@ class Bench:
         self.sessions = Sessions({})
         stack.push_async_callback(self.sessions.close)
 
-    async def server(self, playbook: dict[str, Any], **options: Any) -> str:
-        """Serve a playbook; the base URL."""
-        service = Service(as_playbook(playbook), self.folder, **options)
+    async def server(self, playbook: dict[str, Any] | Mind, **options: Any) -> str:
+        """Serve a playbook, or a mind; the base URL."""
+        answers = as_playbook(playbook) if isinstance(playbook, dict) else playbook
+        service = Service(answers, self.folder, **options)
         self._stack.callback(service.close)
         return await self._stack.enter_async_context(serving(service.application())) + "/v1"
 
@@ -57,11 +58,17 @@ class Bench:
         key: str = "",
         limiter: Limiter | None = None,
         sessions: Sessions | None = None,
+        card: ModelCard | None = None,
         **settings: Any,
     ) -> OpenAIModel:
-        card = ModelCard("m", input_price=1.0)
+        card = card or ModelCard("m", input_price=1.0)
         provider = Provider("acme", ProviderSettings(base_url=url, **settings), key, "ACME_KEY", "ACME_URL")
         return OpenAIModel(card, provider, sessions or self.sessions, limiter or Limiter(), read)
+
+    async def put(self, content: bytes) -> str:
+        """Keep a file that the models can read."""
+        FILES[digest(content)] = content
+        return digest(content)
 
     def bodies(self) -> list[dict[str, Any]]:
         return [msgspec.json.decode(body) for body in record.bodies(self.folder)]

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Temporary, Unavailable
-from agenthost.core.models import ModelRequest
+from agenthost.core.models import Fitness, ModelRequest
 from agenthost.models.cards import load_cards
 from agenthost.models.catalog import DEFAULT, Catalog
 from agenthost.models.scripted import ScriptedModel
@@ -27,13 +27,14 @@ async def catalog(
     settings: dict[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
+    fitness: Any = None,
 ) -> AsyncGenerator[Catalog]:
     """A catalogue of settings as agenthost.toml has them."""
 
     async def secret(name: str) -> str | None:
         return (secrets or {}).get(name)
 
-    made = Catalog(msgspec.convert(settings or {}, ModelSettings), read, environ or {}, secret)
+    made = Catalog(msgspec.convert(settings or {}, ModelSettings), read, environ or {}, secret, fitness)
     try:
         yield made
     finally:
@@ -185,7 +186,7 @@ async def test_a_scripted_model_plays_a_file(tmp_path: Path) -> None:
     settings = {"providers": {"play": {"kind": "scripted", "playbook": str(file)}}}
     async with catalog(settings) as models:
         for name in (f"scripted:{file}", "play:"):
-            model = await models.model(name)
+            model = await models.bare(name)
             assert isinstance(model, ScriptedModel)
             assert (await model.answer(asked("?"), lambda delta: None)).text == "Hi"
     assert "name it: scripted:PATH" in await refused("scripted:", Unavailable)
@@ -276,3 +277,57 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
             load_cards(str(file))
     with pytest.raises(BadInput, match="can't be used"):
         load_cards(str(tmp_path / "none.toml"))
+
+
+class Kept:
+    """What probes found, in memory."""
+
+    def __init__(self, **found: Fitness) -> None:
+        self.found = {name.replace("__", ":"): fitness for name, fitness in found.items()}
+
+    async def get(self, name: str) -> Fitness | None:
+        return self.found.get(name)
+
+    async def put(self, name: str, fitness: Fitness) -> None:
+        self.found[name] = fitness
+
+
+NAMES = {
+    "default": "quick",
+    "providers": {"acme": {"base-url": "http://127.0.0.1:9/v1"}},
+    "names": {"quick": {"model": "fast"}, "fast": {"model": "acme:small", "card": {"window": 9000}}},
+}
+
+
+async def test_what_was_found_of_a_name_or_of_what_it_stands_for_counts_and_settings_win() -> None:
+    weak = Fitness("small", 1.0, "grammar", native=False, schema=True, images=False, window=4_000, window_cut=4_200)
+    async with catalog(NAMES, fitness=Kept(acme__small=weak)) as models:
+        for name in ("default", "quick", "fast"):
+            card = (await models.model(name)).card
+            assert (card.calling, card.images, card.window) == ("grammar", False, 9_000)
+        assert (await models.model("acme:small")).card.window == 4_000
+        detail = await models.detail("default")
+        assert detail.stands_for == ("quick", "fast", "acme:small")
+        assert (detail.claimed.calling, detail.card.calling, detail.fitness) == ("native", "grammar", weak)
+        # Found of the name itself, it counts before what was found of the other.
+        await models.keep("quick", Fitness("small", 2.0, "fenced", native=False))
+        assert (await models.model("quick")).card.calling == "fenced"
+        assert (await models.model("fast")).card.calling == "grammar"
+
+
+async def test_what_is_found_of_default_is_kept_under_the_name_that_it_stands_for() -> None:
+    kept = Kept()
+    async with catalog(NAMES, fitness=kept) as models:
+        before = await models.model("default")
+        await models.keep("default", Fitness("small", 1.0, "fenced", native=False))
+        assert list(kept.found) == ["quick"]
+        assert (await models.model("default")).card.calling == "fenced"
+        assert before.card.calling == "native"
+
+
+async def test_a_name_says_how_its_model_calls_tools_even_where_it_claims_none() -> None:
+    names = {"fast": {"model": "acme:small", "card": {"tools": False, "calling": "fenced"}}}
+    async with catalog(NAMES | {"default": "fast", "names": names}) as models:
+        assert (await models.model("fast")).card.tools
+        lines = {line.name: line for line in await models.lines()}
+        assert lines["fast"].calling == "fenced"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
+from agenthost.models.dialects.fitted import Fitted
 from agenthost.models.playbook import as_playbook
 from agenthost.models.scripted import ScriptedModel
 from agenthost.testing.models import Connect, ModelSuite
@@ -19,12 +20,19 @@ class TestScripted(ModelSuite):
         return lambda playbook: ScriptedModel(as_playbook(playbook))
 
 
+class TestScriptedFitted(ModelSuite):
+    @pytest.fixture
+    def connect(self) -> Connect:
+        return lambda playbook: Fitted(ScriptedModel(as_playbook(playbook)), ModelCard("m"))
+
+
 class Later:
     """A model whose server is started when it is first called, so that `connect` needs no await."""
 
     card = ModelCard("m")
 
-    def __init__(self, bench: Bench, playbook: dict[str, Any], **settings: Any) -> None:
+    def __init__(self, bench: Bench, playbook: dict[str, Any], fitted: bool = False, **settings: Any) -> None:
+        self._fitted = fitted
         self._bench = bench
         self._playbook = playbook
         self._settings = settings
@@ -34,7 +42,15 @@ class Later:
     async def answer(self, request: ModelRequest, tell: Any) -> ModelAnswer:
         async with self._starting:
             self._url = self._url or await self._bench.server(self._playbook)
-        return await self._bench.model(self._url, **self._settings).answer(request, tell)
+        model = self._bench.model(self._url, **self._settings)
+        return await (Fitted(model, self.card) if self._fitted else model).answer(request, tell)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+class TestOpenAIFitted(ModelSuite):
+    @pytest.fixture
+    async def connect(self, bench: Bench, stream: bool) -> AsyncIterator[Connect]:
+        yield lambda playbook: Later(bench, playbook, fitted=True, wire="chat", stream=stream)
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])

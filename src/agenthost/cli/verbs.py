@@ -19,7 +19,11 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("list", "show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "export"),
     ),
     "secrets": ("secrets", "keep keys and passwords, encrypted", ("set", "list", "delete")),
-    "model": ("model", "which models can be used", ("list", "pull", "remove")),
+    "model": (
+        "model",
+        "which models can be used, and what they really do",
+        ("list", "show", "probe", "pull", "remove"),
+    ),
     "doctor": ("doctor", "what is missing here, and how to mend it", ()),
     "completion": ("completion", "a script that completes words in your shell", ("bash", "zsh", "fish")),
 }

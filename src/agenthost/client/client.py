@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.following import Follower
+from agenthost.client.probing import probing
 from agenthost.client.transport import Address, Broken, Timing, Transport, path_of
 from agenthost.core.api import (
     Applied,
@@ -19,6 +20,7 @@ from agenthost.core.api import (
     HostInfo,
     LiveDelta,
     ManifestProblem,
+    ModelDetail,
     ModelLine,
     OpenQuestion,
     Order,
@@ -27,6 +29,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.errors import BadInput
 from agenthost.core.events import Recorded
+from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow
@@ -37,6 +40,7 @@ from agenthost.wire.bodies import (
     Found,
     ManifestsBody,
     Names,
+    ProbeBody,
     ReplyBody,
     SecretBody,
     TaskPage,
@@ -85,6 +89,13 @@ class Client(HostApi):
 
     async def models(self) -> list[ModelLine]:
         return await self._get(list[ModelLine], "models")
+
+    async def model(self, name: str) -> ModelDetail:
+        return await self._get(ModelDetail, "models", name)
+
+    async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+        async for item in probing(self._transport, name, ProbeBody(quick, context)):
+            yield item
 
     async def set_secret(self, name: str, value: str) -> None:
         await self._send("PUT", path_of("secrets", name), SecretBody(value))

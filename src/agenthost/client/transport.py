@@ -73,9 +73,9 @@ class Transport:
             return await response.read()
 
     @contextlib.asynccontextmanager
-    async def stream(self, path: str, **options: Any) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async def stream(self, path: str, method: str = "GET", **options: Any) -> AsyncGenerator[AsyncIterator[bytes]]:
         """An event stream's pieces, as they come. Raises Broken where it is cut."""
-        async with self._request("GET", path, self.timing.silence, options) as response:
+        async with self._request(method, path, self.timing.silence, options) as response:
             if response.content_type != "text/event-stream":
                 raise self._stranger(response.content_type)
             yield response.content.iter_any()

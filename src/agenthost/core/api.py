@@ -13,7 +13,7 @@ from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.events import Recorded
 from agenthost.core.machines import MachineFacts, Waiting
-from agenthost.core.models import Delta
+from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow
@@ -93,8 +93,9 @@ class ManifestProblem(Struct, frozen=True):
 
 
 class ModelLine(Struct, frozen=True, omit_defaults=True):
-    """A model as it is listed; `note` says why it can't be used, or where it was found. `pid`: of the process that
-    runs it here, 0 where none does."""
+    """A model as it is listed; `note` says why it can't be used, or where it was found. `calling`: how it is made to
+    call tools (`no`: it can't). `probed`: when it was, in seconds since the epoch (0: never). `pid`: of the process
+    that runs it here, 0 where none does."""
 
     name: str
     provider: str
@@ -105,6 +106,19 @@ class ModelLine(Struct, frozen=True, omit_defaults=True):
     output_price: float | None = None
     note: str = ""
     pid: int = 0
+    calling: str = ""
+    probed: float = 0.0
+
+
+class ModelDetail(Struct, frozen=True, omit_defaults=True):
+    """One model: what its name stands for (outermost first), its card as claimed and as the loop goes by it, and
+    what a probe found (None: it was never probed)."""
+
+    name: str
+    stands_for: tuple[str, ...]
+    claimed: ModelCard
+    card: ModelCard
+    fitness: Fitness | None = None
 
 
 class ReplayReport(Struct, frozen=True, omit_defaults=True):
@@ -210,6 +224,17 @@ class HostApi(Protocol):
     async def delete(self, kind: str, name: str) -> None: ...
 
     async def models(self) -> list[ModelLine]: ...
+
+    async def model(self, name: str) -> ModelDetail:
+        """One model. Raises NotFound, or Unavailable saying which setting is missing."""
+        ...
+
+    def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+        """Find out what a model really does, keep it, and go by it from now on: lines for people, then the result.
+
+        It calls the model, which may cost: the first line says about how much. `quick` asks less; `context` is the
+        longest text that is tried, in tokens (0: a moderate one). Raises as `model` does."""
+        ...
 
     async def set_secret(self, name: str, value: str) -> None:
         """Keep a secret, encrypted; an empty value forgets it (NotFound where there is none)."""

@@ -127,10 +127,10 @@ class Fitness(Struct, frozen=True, omit_defaults=True):
     """What a probe found that a model really does, whatever its card claims. None: it wasn't tried.
 
     `native` and `parallel`: tool calls by the provider's mechanism, one and several in one answer. `schema`: answers
-    keep to a JSON schema that the request carries. `fenced`: calls written in fences, as told in words, can be read. `images`:
-    it sees what is in a picture. `window`: tokens up to which a hidden word was found again at every depth;
-    `window_cut`: the least size at which it wasn't (0: never). Speeds in tokens a second; `first_token` in
-    seconds. `calling` is what follows for the loop. `notes` are for people. `at`: seconds since the epoch.
+    keep to a JSON schema that the request carries. `fenced`: calls written in fences, as told in words, can be read.
+    `leaked`: it writes its calls as text in a form of its own, which is read all the same. `images`: it sees what is in
+    a picture. `window`: tokens up to which a hidden word was found again at every depth; `window_cut`: the least size
+    at which it wasn't (0: never). Speeds in tokens a second; `first_token` in seconds. `calling` is what follows for the loop. `notes` are for people. `at`: seconds since the epoch.
     """
 
     model: str
@@ -140,6 +140,7 @@ class Fitness(Struct, frozen=True, omit_defaults=True):
     parallel: bool | None = None
     schema: bool | None = None
     fenced: bool | None = None
+    leaked: bool | None = None
     images: bool | None = None
     window: int = 0
     window_cut: int = 0

@@ -1,13 +1,15 @@
 """Which adapter fulfils which port: the one place that names them. Each is imported here and nowhere else."""
 
 import os
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 from msgspec import Struct
 
-from agenthost.core.api import ModelLine
+from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -32,6 +34,8 @@ class Adapters(Struct):
     prober: Prober
     scripts: Scripts
     list_models: Callable[[], Awaitable[list[ModelLine]]]
+    model_detail: Callable[[str], Awaitable[ModelDetail]]
+    probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     closing: list[Close]
 
     async def close(self) -> None:
@@ -46,6 +50,8 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.machine.facts import look
     from agenthost.machine.shares import capacity
     from agenthost.models.catalog import Catalog
+    from agenthost.models.fitness.prober import Prober as FitnessProber
+    from agenthost.models.fitness.store import FitnessFiles
     from agenthost.sandboxes.probes import HttpProber
     from agenthost.scripts.monty import MontyScripts
     from agenthost.stores.blobs import FileBlobs
@@ -71,7 +77,10 @@ async def join(settings: Settings) -> Adapters:
         scripts = MontyScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
-        models = Catalog(settings.models, blobs.get, os.environ, secrets.get, folder=home / "models", machine=machine)
+        kept = FitnessFiles(home / "fitness")
+        models = Catalog(
+            settings.models, blobs.get, os.environ, secrets.get, kept, folder=home / "models", machine=machine
+        )
         way = Way(settings.network.private)
         sandbox = _choice(settings, machine, way, secrets.get)
         prober = HttpProber(sandbox)
@@ -89,9 +98,21 @@ async def join(settings: Settings) -> Adapters:
         models.close,
         sandbox.close,
     ]
-    list_models = models.lines
     return Adapters(
-        store, blobs, workspaces, secrets, models, tools, machine, sandbox, prober, scripts, list_models, closing
+        store,
+        blobs,
+        workspaces,
+        secrets,
+        models,
+        tools,
+        machine,
+        sandbox,
+        prober,
+        scripts,
+        models.lines,
+        models.detail,
+        FitnessProber(models, blobs.put, time.time).probe,
+        closing,
     )
 
 

@@ -20,6 +20,7 @@ from agenthost.core.api import (
     HostInfo,
     LiveDelta,
     ManifestProblem,
+    ModelDetail,
     ModelLine,
     OpenQuestion,
     Order,
@@ -32,6 +33,7 @@ from agenthost.core.events import Recorded
 from agenthost.core.ids import digest, root_id, task_id
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.media import check_file
+from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import (
     Filter,
@@ -399,6 +401,14 @@ class Host:
     async def models(self) -> list[ModelLine]:
         """The models that can be named here."""
         return await self._adapters.list_models()
+
+    async def model(self, name: str) -> ModelDetail:
+        """One model: as it claims, as it was found, as the loop goes by it."""
+        return await self._adapters.model_detail(name)
+
+    def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+        """Find out what a model really does."""
+        return self._adapters.probe(name, quick, context)
 
     async def set_secret(self, name: str, value: str) -> None:
         """Keep a secret, encrypted; from now on it is taken out of everything that is journalled."""

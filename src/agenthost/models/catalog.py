@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from agenthost.core.api import ModelLine
+from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable, nearest
-from agenthost.core.models import ModelCard
+from agenthost.core.models import Fitness, ModelCard
 from agenthost.core.ports import Abilities, Machine, Model
 from agenthost.models.cards import Cards, load_cards
+from agenthost.models.dialects.fitted import Fitted
+from agenthost.models.fitness.found import as_found, usable
 from agenthost.models.limits import Limiter
 from agenthost.models.settings import LOCAL, OPENAI, ModelSettings, NameSettings, Provider, ProviderSettings
 
@@ -43,9 +45,17 @@ class _Kept(Model, Protocol):
     def refused(self) -> bool: ...
 
 
+class Kept(Protocol):
+    """What probes found, by name."""
+
+    async def get(self, name: str) -> Fitness | None: ...
+
+    async def put(self, name: str, fitness: Fitness) -> None: ...
+
+
 class Catalog:
-    """The port `core.ports.Models`, from settings, the environment and stored secrets. `folder` is where local models
-    are; `machine` says what fits."""
+    """The port `core.ports.Models`, from settings, the environment, stored secrets, and what probes found. `folder`
+    is where local models are; `machine` says what fits."""
 
     def __init__(
         self,
@@ -53,6 +63,7 @@ class Catalog:
         read: Callable[[str], Awaitable[bytes]],
         environ: Mapping[str, str],
         secret: Secret,
+        fitness: Kept | None = None,
         folder: Path | None = None,
         machine: Machine | None = None,
     ) -> None:
@@ -64,12 +75,22 @@ class Catalog:
         self._machine = machine
         self._local: LocalModels | None = None
         self._cards: Cards | None = None
+        self._fitness = fitness
         self._known: dict[str, _Kept] = {}
+        self._fitted: dict[str, tuple[_Kept, Fitted]] = {}
         self._limiters: dict[str, Limiter] = {}
         self._sessions: Sessions | None = None
 
     async def model(self, name: str) -> Model:
-        """The model of that name. Raises NotFound, Unavailable, BadInput."""
+        """The model of that name, as the loop goes by it. Raises NotFound, Unavailable, BadInput."""
+        bare = await self.bare(name)
+        kept = self._fitted.get(name)
+        if kept is None or kept[0] is not bare:
+            kept = self._fitted[name] = bare, Fitted(bare, await self._effective(name, bare.card))
+        return kept[1]
+
+    async def bare(self, name: str) -> _Kept:
+        """The model of that name as it claims to be. Raises as `model` does."""
         known = self._known.get(name)
         if known is None or known.refused:
             known = self._known[name] = await self._make(name, ())
@@ -98,9 +119,52 @@ class Catalog:
         if self._local is not None:
             await self._local.close()
             self._local = None
+        self._fitted.clear()
         if self._sessions is not None:
             await self._sessions.close()
             self._sessions = None
+
+    async def detail(self, name: str) -> ModelDetail:
+        """What is known of a model. Raises as `model` does."""
+        bare = await self.bare(name)
+        chain = await self._chain(name)
+        return ModelDetail(name, chain[1:], bare.card, await self._effective(name, bare.card), await self._found(name))
+
+    async def keep(self, name: str, fitness: Fitness) -> None:
+        """Go by what a probe found from now on. `default` itself is a name for another."""
+        chain = await self._chain(name)
+        if self._fitness is not None:
+            await self._fitness.put(chain[1] if name == "default" and len(chain) > 1 else name, fitness)
+        self._fitted.clear()
+
+    async def _effective(self, name: str, claimed: ModelCard) -> ModelCard:
+        card = as_found(claimed, await self._found(name))
+        for each in reversed(await self._chain(name)):
+            named = self._settings.names.get(each)
+            if named is not None and named.card:
+                card = _overridden(card, named)
+        return usable(card)
+
+    async def _found(self, name: str) -> Fitness | None:
+        """What a probe found of the name, or else of what it stands for."""
+        if self._fitness is not None:
+            for each in await self._chain(name):
+                found = await self._fitness.get(each)
+                if found is not None:
+                    return found
+        return None
+
+    async def _chain(self, name: str) -> tuple[str, ...]:
+        """The name, and the names that it stands for, one by one."""
+        chain = [name]
+        while len(chain) <= len(self._settings.names) + 1:
+            last = chain[-1]
+            named = self._settings.names.get(last)
+            following = await self._default() if last == "default" else named.model if named else ""
+            if not following or following in chain:
+                break
+            chain.append(following)
+        return tuple(chain)
 
     async def lines(self) -> list[ModelLine]:
         """What can be named here: the default, configured names, and the table's models of configured providers."""
@@ -127,10 +191,22 @@ class Catalog:
         provider = stands_for.partition(":")[0] if ":" in stands_for else ""
         try:
             card = (await self.model(name)).card
+            found = await self._found(name)
         except AgentHostError as error:
             return ModelLine(name, provider, False, note=error.message)
         note = f"stands for {stands_for}" if stands_for != name else ""
-        return ModelLine(name, provider, True, card.window, card.images, card.input_price, card.output_price, note)
+        return ModelLine(
+            name,
+            provider,
+            True,
+            card.window,
+            card.images,
+            card.input_price,
+            card.output_price,
+            note,
+            calling=card.calling if card.tools else "no",
+            probed=found.at if found else 0.0,
+        )
 
     async def _stands_for(self, name: str) -> tuple[str, NameSettings | None]:
         if name == "default":

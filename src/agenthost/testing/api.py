@@ -16,8 +16,10 @@ from agenthost.core.api import HostApi, LiveDelta, OpenQuestion, Order
 from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.events import Created, Finished, Received, Recorded
 from agenthost.core.lifecycle import FINAL
+from agenthost.core.models import Fitness
 from agenthost.core.parts import text_message
 from agenthost.core.ports import Filter
+from agenthost.models.fitness.found import as_found
 
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting; no assertion is about time."""
@@ -34,13 +36,15 @@ spec: {description: %s}
 class ApiCase(Struct):
     """A host to try, and names of agents on it: `quick` answers and ends by itself, `asking` asks a
     person one question first and ends when it is answered, `slow` goes on until it is cancelled,
-    `family` (a workflow or agent; empty: none) ends by itself after a child task of its own."""
+    `family` (a workflow or agent; empty: none) ends by itself after a child task of its own. `model` is one that can be
+    probed."""
 
     api: HostApi
     quick: str
     asking: str
     slow: str
     family: str = ""
+    model: str = "default"
 
 
 async def followed(
@@ -276,6 +280,25 @@ class HostApiSuite:
         assert all(report.agrees for report in await case.api.replay(row.id))
         assert (await case.api.export(row.id)).startswith(b"PK")
         assert isinstance(await case.api.artifacts(row.id), list)
+
+    async def test_a_model_is_probed_and_gone_by_from_then_on(self, case: ApiCase) -> None:
+        before = await case.api.model(case.model)
+        assert before.fitness is None
+        items = [item async for item in case.api.probe(case.model, quick=True)]
+        found = items[-1]
+        assert isinstance(found, Fitness)
+        assert len(items) > 1
+        assert all(isinstance(item, str) and item for item in items[:-1])
+        after = await case.api.model(case.model)
+        assert after.fitness == found
+        assert after.card == as_found(before.claimed, found)
+        assert after.claimed == before.claimed
+
+    async def test_a_model_that_there_is_not_is_not_probed(self, case: ApiCase) -> None:
+        with pytest.raises(NotFound):
+            await case.api.model("no-such-model")
+        with pytest.raises(NotFound):
+            _ = [item async for item in case.api.probe("no-such-model")]
 
     async def test_models_and_findings_are_listed(self, case: ApiCase) -> None:
         assert await case.api.models()

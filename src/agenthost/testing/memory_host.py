@@ -22,6 +22,7 @@ from agenthost.core.api import (
     HostInfo,
     LiveDelta,
     ManifestProblem,
+    ModelDetail,
     ModelLine,
     OpenQuestion,
     Order,
@@ -47,10 +48,11 @@ from agenthost.core.events import (
 from agenthost.core.ids import child_id, root_id, task_id
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.machines import MachineFacts, Need, Waiting
-from agenthost.core.models import Delta, ModelAnswer
+from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.models.fitness.found import as_found
 
 ZIP_OF_NOTHING = b"PK\x05\x06" + bytes(18)
 AGENTS = ("quick", "asking", "slow", "family")
@@ -74,6 +76,7 @@ class MemoryHost(HostApi):
         self._questions: dict[str, OpenQuestion] = {}
         self._queues: list[tuple[str, asyncio.Queue[LiveDelta | None]]] = []
         self._count = 0
+        self._fitness: Fitness | None = None
 
     # --- making things happen ---
 
@@ -299,6 +302,18 @@ class MemoryHost(HostApi):
 
     async def models(self) -> list[ModelLine]:
         return [ModelLine("pretended", "memory", True)]
+
+    async def model(self, name: str) -> ModelDetail:
+        if name != "pretended":
+            raise NotFound(f"there is no model '{name}'. {nearest(name, ['pretended'])}")
+        card = ModelCard(name)
+        return ModelDetail(name, (), card, as_found(card, self._fitness), self._fitness)
+
+    async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+        await self.model(name)
+        yield "it is only pretended"
+        self._fitness = Fitness(name, 1.0, "fenced", native=False)
+        yield self._fitness
 
     async def set_secret(self, name: str, value: str) -> None:
         self._secrets[name] = value

@@ -60,6 +60,13 @@ class SecretBody(Struct, frozen=True):
     value: str
 
 
+class ProbeBody(Struct, frozen=True, omit_defaults=True):
+    """How a model is to be probed."""
+
+    quick: bool = False
+    context: int = 0
+
+
 class Names(Struct, frozen=True):
     """Names and nothing else."""
 

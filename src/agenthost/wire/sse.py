@@ -9,6 +9,8 @@ from agenthost.core.errors import BadInput, Permanent
 
 RECORDED = "recorded"
 DELTA = "delta"
+LINE = "line"
+FITNESS = "fitness"
 END = "end"
 PROBLEM = "problem"
 HEARTBEAT = b": alive\n\n"

@@ -21,7 +21,7 @@ def application(api: HostApi, closing: Closing, streams: StreamSettings) -> Star
         *events.routes(api, streams, closing),
         *files.routes(api),
         *manifests.routes(api),
-        *system.routes(api),
+        *system.routes(api, streams, closing),
     ]
     return Starlette(
         routes=[Route("/healthz", _alive, methods=["GET"]), Mount(ROOT, routes=below)],

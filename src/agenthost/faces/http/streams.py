@@ -9,7 +9,7 @@ id of the last event, and then nothing is missed or repeated.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from agenthost.core.api import LiveDelta
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
+from agenthost.core.models import Fitness
 from agenthost.faces.http.bodies import mistake, problem
 from agenthost.faces.http.outbox import Outbox
 from agenthost.wire import sse
@@ -51,13 +52,14 @@ class Closing:
         await self._event.wait()
 
 
-Items = AsyncIterator[Recorded | LiveDelta]
+Items = AsyncIterator[Any]
+"""What is sent: of `follow`, or of `probe`."""
 
 
 class EventStream:
     """One follower's response, an ASGI application. `frame` writes an event with its id."""
 
-    def __init__(self, items: Items, frame: Callable[[Recorded], bytes], settings: StreamSettings, closing: Closing):
+    def __init__(self, items: Items, frame: Callable[[Any], bytes], settings: StreamSettings, closing: Closing):
         self._items = items
         self._frame = frame
         self._settings = settings
@@ -91,7 +93,7 @@ class EventStream:
         except Exception as error:  # noqa: BLE001 - the HTTP edge
             self._fail(mistake(error, "events"))
 
-    def _encode(self, item: Recorded | LiveDelta) -> bytes:
+    def _encode(self, item: Any) -> bytes:
         return sse.encode_frame(sse.DELTA, encode(item)) if isinstance(item, LiveDelta) else self._frame(item)
 
     def _fail(self, error: AgentHostError) -> None:
@@ -143,11 +145,16 @@ async def _released(items: Items) -> AsyncGenerator[Items]:
         yield items
     finally:
         if isinstance(items, AsyncGenerator):
-            await cast("AsyncGenerator[Recorded | LiveDelta]", items).aclose()
+            await cast("AsyncGenerator[Any]", items).aclose()
 
 
 def _end(reason: str) -> bytes:
     return sse.encode_frame(sse.END, encode(End(reason)))
+
+
+def probe_frames(item: str | Fitness) -> bytes:
+    """A frame of a probe: a line for people, or what was found."""
+    return sse.encode_frame(sse.FITNESS if isinstance(item, Fitness) else sse.LINE, encode(item))
 
 
 def tree_frames(after: dict[str, int]) -> Callable[[Recorded], bytes]:

@@ -1,6 +1,7 @@
 """The host itself: which it is, how it is, its models, the names of its secrets."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,7 +9,8 @@ from starlette.routing import BaseRoute, Route
 
 from agenthost.core.api import HostApi
 from agenthost.faces.http.bodies import answer, edge, read_json
-from agenthost.wire.bodies import Names, SecretBody
+from agenthost.faces.http.streams import Closing, EventStream, StreamSettings, probe_frames
+from agenthost.wire.bodies import Names, ProbeBody, SecretBody
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,8 @@ class System:
     """The handlers of what is about the host and not about work."""
 
     api: HostApi
+    settings: StreamSettings
+    closing: Closing
 
     async def info(self, request: Request) -> Response:
         return answer(await self.api.info())
@@ -26,6 +30,14 @@ class System:
     async def models(self, request: Request) -> Response:
         return answer(await self.api.models())
 
+    async def model(self, request: Request) -> Response:
+        return answer(await self.api.model(str(request.path_params["name"])))
+
+    async def probe(self, request: Request) -> Response:
+        body = await read_json(request, ProbeBody)
+        items = self.api.probe(str(request.path_params["name"]), body.quick, body.context)
+        return cast(Response, EventStream(items, probe_frames, self.settings, self.closing))
+
     async def secrets(self, request: Request) -> Response:
         return answer(Names(tuple(await self.api.secrets())))
 
@@ -35,13 +47,15 @@ class System:
         return Response(status_code=204)
 
 
-def routes(api: HostApi) -> list[BaseRoute]:
+def routes(api: HostApi, settings: StreamSettings, closing: Closing) -> list[BaseRoute]:
     """The routes of the host itself, below the API's root."""
-    system = System(api)
+    system = System(api, settings, closing)
     return [
         Route("/info", edge(system.info), methods=["GET"]),
         Route("/doctor", edge(system.doctor), methods=["GET"]),
         Route("/models", edge(system.models), methods=["GET"]),
+        Route("/models/{name:path}/probe", edge(system.probe), methods=["POST"]),
+        Route("/models/{name:path}", edge(system.model), methods=["GET"]),
         Route("/secrets", edge(system.secrets), methods=["GET"]),
         Route("/secrets/{name}", edge(system.set_secret), methods=["PUT"]),
     ]

@@ -81,6 +81,7 @@ def card_of(start: Start) -> ModelCard:
         max_output=max(256, plan.context // 4),
         images=start.projector is not None,
         tools="tools" in start.header.chat_template or bool(start.settings.chat_template),
+        calling="native" if "tools" in start.header.chat_template or start.settings.chat_template else "grammar",
         input_price=0.0,
         output_price=0.0,
         cached_price=0.0,

@@ -13,6 +13,7 @@ from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import structured, words
 from agenthost.programs.agent.context import text_tokens
+from agenthost.programs.agent.trimming import tool_tokens, trimmed
 
 
 class Toolbox(Struct, frozen=True):
@@ -96,13 +97,12 @@ class Definition:
         if finish is not None:
             tools[finish.name] = finish
         reach = words.reach(self.spec.sandbox)
-        specs = tuple(
+        told = tuple(
             ToolSpec(tool.name, tool.description + (reach if tool.sandbox else ""), tool.parameters)
             for tool in tools.values()
         )
+        specs = trimmed(told, self.model.window)
         pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
-        tokens = text_tokens(instructions) + sum(
-            text_tokens(spec.name + spec.description + str(spec.parameters)) for spec in specs
-        )
+        tokens = text_tokens(instructions) + tool_tokens(specs)
         return Toolbox(tools, agents, specs, instructions, tokens, finish)

@@ -184,6 +184,6 @@ def _too_long(state: AgentState, d: Definition, size: int, most: int) -> None:
         what = f"what is to be said takes about {size:,} tokens"
     reason = (
         f"{what}, and a request to the model '{d.model.name}' has room for {most:,} (window {d.model.window:,}, "
-        f"answer {d.max_output:,}); use a model with a larger window, or say it shorter"
+        f"answer {d.max_output:,}); use a model with a larger window, {'give it fewer tools, ' if own > most else ''}or say it shorter"
     )
     state.end("blocked", reason, "context-too-long")

@@ -6,8 +6,11 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
+
 from agenthost.core.errors import BadInput
 from agenthost.models.playbook import load_playbook
+from agenthost.testing.openai_server.mind import SmallModel, Vices
 from agenthost.testing.openai_server.service import Service, serving
 
 
@@ -15,7 +18,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m agenthost.testing.openai_server", description="OpenAI's API, by a playbook."
     )
-    parser.add_argument("--playbook", required=True, type=Path, metavar="FILE", help="what is answered, and when")
+    answers = parser.add_mutually_exclusive_group(required=True)
+    answers.add_argument("--playbook", type=Path, metavar="FILE", help="what is answered, and when")
+    answers.add_argument(
+        "--small", metavar="VICES", help="a small model that can do what a probe asks; how it lies, as JSON"
+    )
     parser.add_argument("--port", type=int, default=0, metavar="N", help="0 takes a free one")
     parser.add_argument("--record", type=Path, metavar="DIR", help="where requests and answers are kept")
     parser.add_argument("--latency", type=float, default=0.0, metavar="MS", help="before the first byte")
@@ -25,10 +32,17 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _small(vices: str) -> SmallModel:
+    try:
+        return SmallModel(msgspec.json.decode(vices, type=Vices))
+    except msgspec.DecodeError as error:
+        raise BadInput(f"the vices of a small model are not what they may be: {error}") from None
+
+
 async def main(arguments: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT."""
     service = Service(
-        load_playbook(arguments.playbook),
+        load_playbook(arguments.playbook) if arguments.playbook else _small(arguments.small),
         arguments.record,
         arguments.latency / 1000,
         arguments.pause / 1000,

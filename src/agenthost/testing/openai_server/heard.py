@@ -128,6 +128,15 @@ def _picture(url: str) -> FilePart:
     return FilePart(digest(content), head.removeprefix("data:").removesuffix(";base64"), len(content))
 
 
+def pictures_of(body: Any) -> dict[str, bytes]:
+    """The pictures anywhere in a body, by the hash of their bytes."""
+    if isinstance(body, str) and body.startswith("data:image/"):
+        content = b64decode(body.partition(",")[2])
+        return {digest(content): content}
+    inner: list[Any] = list(body.values()) if isinstance(body, dict) else body if isinstance(body, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return {name: content for item in inner for name, content in pictures_of(item).items()}
+
+
 def _words(content: Any) -> str:
     return "\n".join(part.text for part in _parts(content) if isinstance(part, TextPart))
 

@@ -7,18 +7,24 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
+
 from agenthost.testing.openai_server import record
+from agenthost.testing.openai_server.mind import Vices
 from agenthost.testing.openai_server.record import Answered
 
 
 class OpenAIServer:
-    """Plays the file `playbook`, keeps what it hears in `folder`. `latency` and `pause` are in milliseconds,
+    """Plays the file `playbook`, or is a small model with these vices; keeps what it hears in `folder`. `latency` and `pause` are in milliseconds,
     as the command's. `url` is the base URL, once the context is open."""
 
-    def __init__(self, playbook: Path, folder: Path, latency: float = 0, pause: float = 0, key: str = "") -> None:
+    def __init__(
+        self, playbook: Path | Vices, folder: Path, latency: float = 0, pause: float = 0, key: str = ""
+    ) -> None:
         self._folder = folder
         self._command = [sys.executable, "-m", "agenthost.testing.openai_server", "--port", "0"]
-        self._command += ["--playbook", str(playbook), "--record", str(folder)]
+        given = str(playbook) if isinstance(playbook, Path) else msgspec.json.encode(playbook).decode()
+        self._command += ["--playbook" if isinstance(playbook, Path) else "--small", given, "--record", str(folder)]
         self._command += ["--latency", str(latency), "--pause", str(pause), "--key", key]
         self._process: subprocess.Popen[str] | None = None
         self.url = ""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from ssl import SSLContext
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -14,19 +15,25 @@ from agenthost.core.models import ModelRequest
 from agenthost.models.playbook import Heard, Play, Playbook, Tries
 from agenthost.models.scripted import pieces
 from agenthost.testing.openai_server import faults, told
-from agenthost.testing.openai_server.heard import Malformed, request_of
+from agenthost.testing.openai_server.heard import Malformed, pictures_of, request_of
 from agenthost.testing.openai_server.record import Answered, Record
 
 _MOST_BYTES = 256 * 2**20
 
 
+class Mind(Protocol):
+    """What answers in a playbook's place: it is shown the pictures too, by digest."""
+
+    def play(self, request: ModelRequest, seen: dict[str, bytes]) -> Play: ...
+
+
 class Service:
-    """Answers by `playbook`. `latency`: seconds before the first byte; `pause`: between any two pieces of a
+    """Answers by `playbook`, or out of a mind. `latency`: seconds before the first byte; `pause`: between any two pieces of a
     stream. `key`: what clients must show, if anything. `models` is what /v1/models lists."""
 
     def __init__(
         self,
-        playbook: Playbook,
+        playbook: Playbook | Mind,
         record: Path | None = None,
         latency: float = 0.0,
         pause: float = 0.0,
@@ -83,7 +90,10 @@ class Service:
             heard = request_of(wire, msgspec.json.decode(content), request.headers)
         except (Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
             return faults.error(400, "invalid_request_error", "", str(error))
-        play = self._playbook.play(heard, self._tries.so_far(heard))
+        if isinstance(self._playbook, Playbook):
+            play = self._playbook.play(heard, self._tries.so_far(heard))
+        else:
+            play = self._playbook.play(heard, pictures_of(msgspec.json.decode(content)))
         if play is None:
             return _speechless(heard)
         await asyncio.sleep(self._latency + play.delay)

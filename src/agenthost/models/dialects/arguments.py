@@ -1,0 +1,170 @@
+"""A call's arguments mended where only one thing can be meant, and left as they are where not.
+
+Mended: JSON in a string (of a string), an envelope around the arguments, the tool's name among them, nothing or
+null for no arguments, and values whose text is exactly the number, truth value or list that the schema wants.
+"""
+
+import re
+from typing import Any, cast
+
+import msgspec
+
+from agenthost.models.dialects import loose
+
+ENVELOPES = ("arguments", "parameters", "input", "args", "params", "kwargs", "action_input", "tool_input", "tool_args")
+NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action", "type", "id")
+
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?(?:[eE][+-]?\d+)?")
+_NESTED = 3
+_EXACT = 2**53
+"""Beyond it a whole number may change where it is read as a float."""
+
+
+def strict(text: str) -> Any:
+    """The value of JSON. Raises ValueError where it isn't."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise ValueError from error
+
+
+def repaired(text: str, name: str, schema: dict[str, Any]) -> str:
+    """The arguments of a call of tool `name` as JSON of one object; the text as it was where they are well already,
+    or can't be known."""
+    value = _value(text)
+    if value is _UNKNOWN:
+        return text
+    mended = fitted(value, name, schema)
+    if mended is None:
+        return text
+    try:
+        same = strict(text.strip() or "null") == mended and not isinstance(value, str)
+    except ValueError:
+        same = False
+    return text if same and _kinds(strict(text)) == _kinds(mended) else encoded(mended)
+
+
+def encoded(arguments: dict[str, Any]) -> str:
+    """Arguments as JSON text."""
+    return msgspec.json.encode(arguments).decode()
+
+
+def fitted(value: Any, name: str, schema: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments that a value surely stands for; None where it stands for none."""
+    for _ in range(_NESTED):
+        if not isinstance(value, str):
+            break
+        value = _value(value)
+    if value is None:
+        return {}
+    if isinstance(value, list) and len(cast(list[Any], value)) == 1:
+        value = cast(list[Any], value)[0]
+    if not isinstance(value, dict):
+        return None
+    return _typed(_unwrapped(cast(dict[str, Any], value), name, schema), schema)
+
+
+def plausible(arguments: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Whether these can be arguments of that schema, by their names."""
+    properties: dict[str, Any] = schema.get("properties") or {}
+    required: list[str] = schema.get("required") or []
+    open_ended = not properties or schema.get("additionalProperties") not in (None, False)
+    return all(key in arguments for key in required) and (open_ended or all(key in properties for key in arguments))
+
+
+_UNKNOWN: Any = object()
+
+
+def _value(text: str) -> Any:
+    stripped = text.strip().strip("\ufeff\u200b")
+    if not stripped:
+        return None
+    try:
+        return strict(stripped)
+    except ValueError:
+        pass
+    try:
+        return loose.whole(stripped)
+    except (loose.Cut, loose.Strange):
+        return _UNKNOWN
+
+
+def _unwrapped(value: dict[str, Any], name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    properties: dict[str, Any] = schema.get("properties") or {}
+    if not properties and schema.get("additionalProperties") is not False and list(value.values()) != [{}]:
+        return value  # it takes anything, an envelope's words too
+    for _ in range(_NESTED):
+        own = {key: item for key, item in value.items() if not _says_name(key, item, name, properties)}
+        keys = list(own)
+        if len(keys) != 1 or keys[0] not in ENVELOPES or keys[0] in properties:
+            # Without the name only where the name isn't an argument by its own right.
+            return own if own and len(own) < len(value) else value
+        inner = own[keys[0]]
+        if isinstance(inner, str):
+            inner = _value(inner)
+        if inner is None:
+            return {}
+        if not isinstance(inner, dict):
+            return value
+        value = cast(dict[str, Any], inner)
+    return value
+
+
+def _says_name(key: str, item: Any, name: str, properties: dict[str, Any]) -> bool:
+    return key in NAMES and key not in properties and item in (name, f"functions.{name}", "function", "tool_use")
+
+
+def _typed(value: Any, schema: Any, deep: int = 0) -> Any:
+    """Values with the type that the schema says, where their text is exactly such a value."""
+    if not isinstance(schema, dict) or deep > _NESTED:
+        return value
+    node = cast(dict[str, Any], schema)
+    kind = node.get("type")
+    if isinstance(value, str):
+        return _converted(value, kind, node)
+    if isinstance(value, list) and kind == "array":
+        items = cast(list[Any], value)
+        return cast(Any, [_typed(item, node.get("items"), deep + 1) for item in items])
+    if isinstance(value, dict) and kind in ("object", None):
+        properties: dict[str, Any] = node.get("properties") or {}
+        required: list[str] = node.get("required") or []
+        given = cast(dict[str, Any], value)
+        return {
+            key: _typed(item, properties.get(key), deep + 1)
+            for key, item in given.items()
+            if not (item is None and key in properties and key not in required and _refuses_null(properties[key]))
+        }
+    return cast(Any, value)
+
+
+def _refuses_null(schema: Any) -> bool:
+    """Whether null is no value of a plain type: an optional argument that is null wasn't given."""
+    kind = cast(dict[str, Any], schema).get("type") if isinstance(schema, dict) else None
+    return isinstance(kind, str) and kind != "null"
+
+
+def _converted(text: str, kind: Any, schema: dict[str, Any]) -> Any:
+    if kind in ("integer", "number"):
+        found = _NUMBER.fullmatch(text)
+        if found and (kind == "number" or found[0].lstrip("-").isdigit()):
+            value = strict(text)
+            return value if abs(value) < _EXACT else text
+    elif kind == "boolean" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    elif kind in ("array", "object") and text.lstrip()[:1] in ("[", "{"):
+        try:
+            value = strict(text)
+        except ValueError:
+            return text
+        if isinstance(value, list if kind == "array" else dict):
+            return _typed(value, schema)
+    return text
+
+
+def _kinds(value: Any) -> Any:
+    """The types in a value, since 1 == True and 1 == 1.0."""
+    if isinstance(value, dict):
+        return {key: _kinds(item) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [_kinds(item) for item in cast(list[Any], value)]
+    return cast(Any, type(value))

@@ -78,7 +78,10 @@ MEANINGS = {
     "tools": "trusted Python tools of your own: a name, and the `module:attribute` that it stands for",
     "models.default": "what `default` means where `AGENTHOST_MODEL` says nothing",
     "models.cards-file": "a TOML file in place of the built-in table of windows and prices",
-    "models.providers.NAME.kind": "`openai`: speaks its API; `scripted`: plays a file of fixed replies",
+    "models.providers.NAME.kind": "`openai`: speaks its API; `pydantic-ai`: another provider, by the extra `agenthost[providers]`; `scripted`: plays a file of fixed replies; empty: what the name stands for, else `openai`",
+    "models.providers.NAME.provider": "for `pydantic-ai`: which of its providers this is, such as `anthropic`; empty: the name itself",
+    "models.providers.NAME.options": "for `pydantic-ai`: further arguments of its provider, such as `region_name` for `bedrock`",
+    "models.providers.NAME.prompt-cache-key": "whether requests say which of them begin alike (`prompt_cache_key`), so that more is read from the provider's cache; by itself for api.openai.com only",
     "models.providers.NAME.base-url": "the API's address, up to and with `/v1`",
     "models.providers.NAME.api-key": "the key itself; better is `agenthost secrets set` and `api-key-env`",
     "models.providers.NAME.api-key-env": "the variable or stored secret that holds the key",
@@ -90,7 +93,7 @@ MEANINGS = {
     "models.providers.NAME.idle-timeout": "seconds for the first byte, and between any two",
     "models.providers.NAME.output-field": "the field of Chat Completions for the most tokens of an answer; empty: found out",
     "models.providers.NAME.headers": "sent with every request",
-    "models.providers.NAME.extra": "laid over the body of every request",
+    "models.providers.NAME.extra": "laid over the body of every request; for `pydantic-ai`: its model settings, such as `cache = false`",
     "models.providers.NAME.labels": "whether agent and purpose are sent along as headers",
     "models.providers.NAME.requests-per-minute": "the most requests a minute, over all tasks",
     "models.providers.NAME.tokens-per-minute": "the most tokens a minute, over all tasks",
@@ -110,6 +113,7 @@ MEANINGS = {
     "models.names.NAME.card.cache_write_price": "USD per million tokens written to the provider's cache.",
     "models.names.NAME.card.calling": "How it is made to call tools: `native`, `grammar` or `fenced`.",
     "models.names.NAME.card.background": "Answers are made at the provider in the background, and fetched again after a crash.",
+    "models.names.NAME.card.tiers": "dearer prices of long requests: a list of `{above, input_price, output_price, cached_price, cache_write_price}`, `above` in tokens of input",
     "models.names.NAME.card.image_tokens": "the most tokens that one picture costs",
     "work.attempts": "calls of one model before its next fallback",
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
@@ -159,6 +163,7 @@ def _type(kind: Any) -> str:
         inspect.BoolType: "true or false",
         inspect.DictType: "table",
         inspect.AnyType: "any",
+        inspect.VarTupleType: "list",
     }
     if isinstance(kind, inspect.UnionType):
         return " or ".join(_type(one) for one in kind.types if not isinstance(one, inspect.NoneType))

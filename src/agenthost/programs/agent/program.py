@@ -75,6 +75,7 @@ class AgentProgram:
             d.spec.temperature,
             command.id,
             metadata,
+            d.spec.reasoning,
         )
 
     def bind(self, state: AgentState, command: Evaluate) -> Evaluation:

@@ -60,8 +60,9 @@ class Clients:
         try:
             made = infer_provider_class(kind)
         except ImportError as error:
+            missing = error.name or getattr(error.__cause__, "name", None) or "its SDK"
             raise Unavailable(
-                f"the provider '{kind}' needs a library that isn't there ({error.name}): {INSTALL}"
+                f"the provider '{kind}' needs a library that isn't there ({missing}): {INSTALL}"
             ) from None
         known = inspect.signature(made.__init__).parameters
         given: dict[str, Any] = dict(resolved.settings.options)

@@ -1,12 +1,15 @@
 """A model of any provider behind pydantic-ai: one attempt a call."""
 
 import asyncio
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Literal, cast
 
 import msgspec
+from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.profiles.anthropic import ANTHROPIC_THINKING_BUDGET_MAP
+from pydantic_ai.settings import ModelSettings, ThinkingLevel
 
 from agenthost.core.errors import AgentHostError, Permanent, Temporary
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Turn, Usage
@@ -24,6 +27,7 @@ from agenthost.models.providers.state import thinks
 from agenthost.models.settings import Provider
 
 _BYTES_A_TOKEN = 4  # a rule of thumb for English; only limits and missing usage rest on it
+_LEVELS: tuple[Literal["minimal", "low", "medium", "high"], ...] = ("minimal", "low", "medium", "high")
 _SIGNED = frozenset({"anthropic", "bedrock"})
 """Providers that refuse to think on in a round of tools whose thinking isn't shown to them."""
 
@@ -65,7 +69,8 @@ class ProviderModel:
         async with self._making:
             if self._made is None:
                 self._made = await self._clients.model(self._provider, self._kind, self._card.name)
-                self._peer.url = self._peer.url or self._made.base_url or ""
+                with suppress(UserError):  # where its address is found out at each call
+                    self._peer.url = self._peer.url or self._made.base_url or ""
 
     async def answer(self, request: ModelRequest, tell: Tell) -> ModelAnswer:
         await self.open()
@@ -144,6 +149,7 @@ class ProviderModel:
     def _wishes(self, request: ModelRequest) -> ModelSettings:
         """What pydantic-ai calls the settings of a request. One attempt, the prefix cached where that must be asked
         for (with tools the exchange too: another turn is to come), and above all what `extra` says."""
+        assert self._made is not None
         headers = {"Idempotency-Key": request.key} if request.key else {}
         if self._provider.settings.labels:
             headers |= {
@@ -159,8 +165,22 @@ class ProviderModel:
         if request.temperature is not None:
             wishes["temperature"] = request.temperature
         if request.effort:
-            wishes["thinking"] = False if request.effort == "none" or self._unsigned(request) else request.effort
+            wishes["thinking"] = self._thinking(request)
+        wishes = {name: value for name, value in wishes.items() if name not in self._made.unsupported_settings}
         return cast(ModelSettings, wishes | self._provider.settings.extra)
+
+    def _thinking(self, request: ModelRequest) -> ThinkingLevel:
+        """How hard to think. Claude's models before 4.6 take a budget of tokens, which is part of the answer's limit:
+        then it is the highest level below what was wished for that leaves room for an answer."""
+        assert self._made is not None
+        if request.effort in ("", "none") or self._unsigned(request):
+            return False
+        by_budget = "claude" in self._card.name and not self._made.profile.get("anthropic_supports_adaptive_thinking")
+        if not by_budget:
+            return request.effort
+        fitting = [level for level in _LEVELS if ANTHROPIC_THINKING_BUDGET_MAP[level] < request.max_output]
+        wanted = fitting[: _LEVELS.index(request.effort) + 1]
+        return wanted[-1] if wanted else False
 
     def _unsigned(self, request: ModelRequest) -> bool:
         """Whether a round of tools goes on whose thinking this provider can't be shown: another model began it."""

@@ -14,7 +14,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "crusoe": ("CRUSOE_API_KEY",),
     "deepseek": ("DEEPSEEK_API_KEY",),
     "fireworks": ("FIREWORKS_API_KEY",),
-    "github": ("GITHUB_API_KEY",),
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "google-cloud": (),
     "groq": ("GROQ_API_KEY",),

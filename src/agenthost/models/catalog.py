@@ -174,7 +174,7 @@ class Catalog:
                 return priced
         local = provider in LOCAL
         free: dict[str, str] = dict.fromkeys(("input_price", "output_price", "cached_price"), "it runs on this machine")
-        return table.card(model, free=local), free if local else {}
+        return msgspec.structs.replace(table.card(name, free=local), name=model), free if local else {}
 
     async def _foreign(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
         """A model of another provider, through pydantic-ai."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 
-from genai_prices.data_snapshot import get_snapshot
+from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
 from agenthost.core.models import ModelCard, Tier
@@ -23,9 +23,9 @@ _Price = Decimal | TieredPrices | None
 def priced(provider: str, model: str, today: datetime | None = None) -> ModelCard | None:
     """The card of a model; None where neither it nor its provider is known. A price by the hour of the day
     counts at its dearest, since nobody knows when a call will be made."""
-    try:
-        _, info = get_snapshot().find_provider_model(model, None, _IDS.get(provider, provider), None)
-    except LookupError:
+    found = find_provider_by_id(get_snapshot().providers, _IDS.get(provider, provider))
+    info = found.find_model(model) if found is not None else None  # of this provider, not of one that it resells
+    if info is None:
         return None
     window = info.context_window or _WINDOW
     card = ModelCard(model, window, min(_OUTPUT, window), image_tokens=_IMAGE)

@@ -182,6 +182,8 @@ async def test_a_failed_call_is_made_once_and_calling_again_is_the_engines(desk:
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_key_never_shows(desk: Desk, kind: str, stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    rightly = desk.model(kind, await desk.server(HELLO, key=KEY), stream=stream)
+    assert (await answered(rightly, asked("?")))[0].text == "Hello."
     model = desk.model(kind, await desk.server(HELLO, key="another-key"), stream=stream)
     with pytest.raises(Permanent) as caught:
         await model.answer(asked("?"), lambda delta: None)
@@ -201,10 +203,11 @@ async def test_a_provider_that_isnt_there_is_unreachable_and_nothing_was_sent(de
         assert "ACME_URL" in caught.value.message
 
 
-async def test_a_silent_provider_is_given_up_after_its_idle_timeout(desk: Desk) -> None:
+@pytest.mark.parametrize("kind", ["anthropic", "google"])
+async def test_a_silent_provider_is_given_up_after_its_idle_timeout(desk: Desk, kind: str) -> None:
     url = await desk.server({"rules": [{"fail": {"kind": "stall"}, "reply": {"text": "one two three"}}]})
     with pytest.raises(Temporary) as caught:
-        await desk.model("anthropic", url, idle_timeout=0.2).answer(asked("?"), lambda delta: None)
+        await desk.model(kind, url, idle_timeout=0.2).answer(asked("?"), lambda delta: None)
     assert (caught.value.code, caught.value.sent) == ("timeout", True)
     assert "idle-timeout" in caught.value.message
 

@@ -141,9 +141,10 @@ def _constructed(made: type[TheirProvider[Any]], resolved: Provider, given: dict
 
 
 def _single_attempt(provider: TheirProvider[Any]) -> TheirProvider[Any]:
-    """boto3 calls again by itself unless told; calling again is the engine's."""
-    config = provider.client.meta.config
-    config.retries = {"total_max_attempts": 1, "mode": "standard"}
+    """boto3 calls again by itself, and pydantic-ai makes the client: so its handler of retries is taken out
+    (botocore's `retries.standard.register_retry_handler`). Calling again is the engine's."""
+    service = "bedrock-runtime"
+    provider.client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
     return provider
 
 

@@ -59,7 +59,9 @@ class ProvidersService:
     async def _answer(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
         content = await request.read()
         number = self._record.asked(content) if self._record is not None else 0
-        shown = request.headers.get(dialect.key_header, "")
+        shown = request.headers.get(dialect.key_header) or request.headers.get("Authorization", "").removeprefix(
+            "Bearer "
+        )
         if self._key and shown != self._key:
             trouble = dialect.troubles["auth"]
             # As a careless server may: with what it was shown.

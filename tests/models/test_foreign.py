@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from agenthost.core.errors import NotFound, Unavailable
+from agenthost.core.errors import NotFound, Permanent, Unavailable
 from agenthost.models.prices import source
 from agenthost.testing.models import answered, asked
 from tests.models.conftest import KEY
@@ -40,6 +41,16 @@ async def test_its_key_may_be_a_stored_secret_or_stand_in_the_settings(desk: Des
         async with catalog(**given) as models:
             answer, _ = await answered(await models.model("anthropic:m"), asked("?"))
             assert answer.text == "Hello."
+
+
+async def test_a_key_that_was_refused_and_set_anew_is_taken_at_the_next_call(desk: Desk) -> None:
+    environ = {"ANTHROPIC_API_KEY": "an-old-key"}
+    settings = {"providers": {"anthropic": {"base-url": await desk.server(HELLO, key=KEY)}}}
+    async with catalog(settings, environ) as models:
+        with pytest.raises(Permanent, match="Set ANTHROPIC_API_KEY to a key that may use m"):
+            await answered(await models.model("anthropic:m"), asked("?"))
+        environ["ANTHROPIC_API_KEY"] = KEY
+        assert (await answered(await models.model("anthropic:m"), asked("?")))[0].text == "Hello."
 
 
 async def test_a_provider_may_have_a_name_of_ones_own(desk: Desk) -> None:

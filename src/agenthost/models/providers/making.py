@@ -30,22 +30,23 @@ _ADDRESSES = ("base_url", "api_host", "azure_endpoint", "api_base")
 
 
 class Clients:
-    """Hands out providers, one for each that is set. For one event loop."""
+    """Hands out providers, one for each that is set and its key. For one event loop."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._made: dict[str, TheirProvider[Any]] = {}
+        self._made: dict[tuple[str, str], TheirProvider[Any]] = {}
         self._stack = AsyncExitStack()
 
     async def model(self, resolved: Provider, kind: str, name: str) -> Model:
         """The model `name` of pydantic-ai's provider `kind`. Raises Unavailable and BadInput."""
-        if resolved.name not in self._made:
+        key = (resolved.name, resolved.key)  # a key that was refused may have been set anew
+        if key not in self._made:
             made = await asyncio.to_thread(self._provider, resolved, kind)
-            if resolved.name in self._made:  # another call made it meanwhile
+            if key in self._made:  # another call made it meanwhile
                 await made.__aexit__(None, None, None)
             else:
-                self._made[resolved.name] = await self._stack.enter_async_context(made)
-        provider = self._made[resolved.name]
+                self._made[key] = await self._stack.enter_async_context(made)
+        provider = self._made[key]
         try:
             return await asyncio.to_thread(infer_model, f"{kind}:{name}", lambda _: provider)
         except UserError as error:

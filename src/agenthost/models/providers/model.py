@@ -27,7 +27,8 @@ from agenthost.models.providers.state import thinks
 from agenthost.models.settings import Provider
 
 _BYTES_A_TOKEN = 4  # a rule of thumb for English; only limits and missing usage rest on it
-_LEVELS: tuple[Literal["minimal", "low", "medium", "high"], ...] = ("minimal", "low", "medium", "high")
+_Level = Literal["minimal", "low", "medium", "high"]
+_LEVELS: tuple[_Level, ...] = ("minimal", "low", "medium", "high")
 _SIGNED = frozenset({"anthropic", "bedrock"})
 """Providers that refuse to think on in a round of tools whose thinking isn't shown to them."""
 
@@ -178,7 +179,9 @@ class ProviderModel:
         by_budget = "claude" in self._card.name and not self._made.profile.get("anthropic_supports_adaptive_thinking")
         if not by_budget:
             return request.effort
-        fitting = [level for level in _LEVELS if ANTHROPIC_THINKING_BUDGET_MAP[level] < request.max_output]
+        fitting: list[_Level] = [
+            level for level in _LEVELS if ANTHROPIC_THINKING_BUDGET_MAP[level] < request.max_output
+        ]
         wanted = fitting[: _LEVELS.index(request.effort) + 1]
         return wanted[-1] if wanted else False
 

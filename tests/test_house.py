@@ -19,6 +19,7 @@ FENCES = {
     "tools": "a plugin is loaded",
     "faces/http": "the HTTP edge",
     "cli": "the command's own edge",
+    "models/providers": "an SDK of a provider's is called",
     "sandboxes/inside": "what goes wrong in a sandbox is told to the host",
 }
 """Where a broad `except` may stand, and why."""

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from agenthost.core.budgets import Limits, Spend, cost_of, refusal
-from agenthost.core.models import ModelCard, Usage
+from agenthost.core.budgets import Limits, Spend, cost_of, refusal, worst_cost
+from agenthost.core.models import ModelCard, Tier, Usage
 
 
 def test_spends_add_up_by_kind() -> None:
@@ -24,6 +24,36 @@ def test_cost_counts_input_output_and_what_was_cached_by_their_prices() -> None:
     assert cost_of(card(input_price=10.0, output_price=30.0, cached_price=0.0), usage) == pytest.approx(6 + 15)
     assert cost_of(card(input_price=0.0, output_price=0.0), usage) == 0.0
     assert cost_of(card(input_price=1.0, output_price=2.0), Usage(1, 1)) == 3 / 1_000_000
+
+
+def test_what_is_written_to_the_cache_has_a_price_of_its_own() -> None:
+    usage = Usage(1_000_000, 0, cached=400_000, cache_written=500_000)
+    prices = card(input_price=10.0, output_price=30.0, cached_price=1.0, cache_write_price=12.5)
+    assert cost_of(prices, usage) == pytest.approx(1.0 + 0.4 + 6.25)
+    assert cost_of(card(input_price=10.0, output_price=30.0, cached_price=1.0), usage) == pytest.approx(6 + 0.4)
+
+
+def test_the_worst_case_is_that_all_of_the_input_is_written_to_the_cache() -> None:
+    dear = card(input_price=10.0, output_price=30.0, cached_price=1.0, cache_write_price=12.5)
+    assert worst_cost(dear, 1_000_000, 100_000) == pytest.approx(12.5 + 3)
+    cheap = card(input_price=10.0, output_price=30.0, cached_price=1.0, cache_write_price=0.5)
+    assert worst_cost(cheap, 1_000_000, 100_000) == pytest.approx(10 + 3)
+    assert worst_cost(card(input_price=10.0, output_price=30.0), 1_000_000, 0) == pytest.approx(10)
+    assert worst_cost(card(output_price=30.0), 1, 1) is None
+    for cached, written in ((0, 0), (300_000, 0), (0, 300_000), (100_000, 900_000)):
+        real = cost_of(dear, Usage(1_000_000, 100_000, cached, cache_written=written))
+        assert real is not None and real <= 12.5 + 3
+
+
+def test_a_long_request_costs_what_its_tier_says_for_every_token() -> None:
+    tiers = (Tier(200, 20.0, 60.0, 2.0, 25.0), Tier(500, 40.0, 80.0))
+    long = ModelCard("m", input_price=10.0, output_price=30.0, cached_price=1.0, cache_write_price=12.5, tiers=tiers)
+    assert cost_of(long, Usage(200, 10)) == pytest.approx((200 * 10 + 10 * 30) / 1e6)
+    assert cost_of(long, Usage(201, 10)) == pytest.approx((201 * 20 + 10 * 60) / 1e6)
+    assert cost_of(long, Usage(300, 0, 100, cache_written=100)) == pytest.approx((100 * 20 + 100 * 2 + 100 * 25) / 1e6)
+    assert cost_of(long, Usage(501, 0, 100)) == pytest.approx(501 * 40 / 1e6)
+    assert worst_cost(long, 201, 0) == pytest.approx(201 * 25 / 1e6)
+    assert worst_cost(long, 501, 1) == pytest.approx((501 * 40 + 80) / 1e6)
 
 
 @pytest.mark.parametrize("prices", [{}, {"input_price": 1.0}, {"output_price": 1.0}, {"cached_price": 1.0}])

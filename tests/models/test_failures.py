@@ -40,6 +40,7 @@ def error(message: str = "", type: str = "", code: str | None = None, param: str
     [
         (400, error("Bad field."), "bad-request", False, False, "acme refused the request: Bad field."),
         (422, b'{"detail": [{"loc": ["x"]}]}', "bad-request", False, False, '[{"loc":["x"]}]'),
+        (400, error("Unsupported.", param="reasoning_effort"), "bad-request", False, False, "Unsupported. Take `reasoning` out"),
         (413, b"", "bad-request", False, False, "it answered 413"),
         (401, error("No."), "auth", False, False, "Set ACME_KEY to a key that may use m"),
         (403, b"<html>", "auth", False, False, "refused the key: it answered 403 Forbidden."),

@@ -108,6 +108,39 @@ async def test_responses_says_the_whole_exchange(bench: Bench) -> None:
     }  # fmt: skip
 
 
+async def test_an_effort_is_sent_only_where_one_is_set(bench: Bench) -> None:
+    assert (await sent(bench, asked("?", effort="low")))["reasoning_effort"] == "low"
+    assert (await sent(bench, asked("?", effort="none"), wire="responses"))["reasoning"] == {"effort": "none"}
+    assert "reasoning_effort" not in await sent(bench, asked("?"))
+    assert "reasoning" not in await sent(bench, asked("?"), wire="responses")
+
+
+@pytest.mark.parametrize("wire", ["chat", "responses"])
+async def test_requests_that_begin_alike_say_so_where_that_is_known_or_set(bench: Bench, wire: str) -> None:
+    def of(agent: str, *tools: ToolSpec, says: str = "?") -> ModelRequest:
+        return asked(says, tools=tools, metadata={"agent": agent, "task": says})
+
+    add = ToolSpec("add", "Adds.")
+    assert "prompt_cache_key" not in await sent(bench, of("a"), wire=wire)
+    assert "prompt_cache_key" not in await sent(bench, of("a"), wire=wire, prompt_cache_key=False)
+    given = [
+        (await sent(bench, request, wire=wire, prompt_cache_key=True))["prompt_cache_key"]
+        for request in (of("a", add), of("a", add, says="!"), of("a"), of("b", add))
+    ]
+    assert given[0] == given[1]
+    assert len(set(given)) == 3
+    assert all(len(key) <= 64 for key in given)
+
+
+@pytest.mark.parametrize("wire", ["chat", "responses"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_was_written_to_the_cache_is_counted(bench: Bench, wire: str, stream: bool) -> None:
+    usage = {"input": 100, "output": 20, "cached": 60, "reasoning": 8, "cache_written": 30}
+    url = await bench.server({"rules": [{"reply": {"text": "x", "usage": usage}}]})
+    answer = await bench.model(url, wire=wire, stream=stream).answer(asked("?"), lambda delta: None)
+    assert answer.usage == Usage(100, 20, 60, 8, 30)
+
+
 async def test_a_tool_and_a_schema_are_offered_on_chat(bench: Bench) -> None:
     tools = (ToolSpec("fs.read", "Reads."), ToolSpec("add", "Adds.", {"type": "object", "properties": {"a": {}}}))
     body = await sent(bench, asked("?", tools=tools, output_schema=SCHEMA))

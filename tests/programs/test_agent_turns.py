@@ -12,13 +12,14 @@ from agenthost.core.tools import ToolCall, ToolResult, text_result
 
 
 def test_a_quiet_answer_ends_the_task_with_what_was_said() -> None:
-    book = play(maxOutputTokens=500, fallbacks=["other"], temperature=0.5)
+    book = play(maxOutputTokens=500, fallbacks=["other"], temperature=0.5, reasoning="low")
     asked = book.open["m1"]
     assert asked == CallModel("m1", "default", View(0, 1), "turn", 500, asked.worst, ("other",))
     shown = request(book, "m1")
     assert shown.instructions == "Be good."
     assert [turn.text for turn in shown.turns] == ["do it"]
     assert (shown.temperature, shown.max_output, shown.tools, shown.key) == (0.5, 500, (), "m1")
+    assert shown.effort == "low"
     assert shown.metadata == {"task": "t1", "agent": "coder", "purpose": "turn", "person": "default/owner"}
     assert book.answer("m1", says("hello")) == []
     assert verdict(book) == ("done", "", "it answered and asked for nothing more")

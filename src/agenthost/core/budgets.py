@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from agenthost.core.models import ModelCard, Usage
+from agenthost.core.models import ModelCard, Tier, Usage
 
 
 class Spend(Struct, frozen=True, omit_defaults=True):
@@ -27,11 +27,25 @@ class Limits(Struct, frozen=True, omit_defaults=True):
 
 def cost_of(card: ModelCard, usage: Usage) -> float | None:
     """What `usage` costs in USD by `card`, None where a price is unknown."""
-    if card.input_price is None or card.output_price is None:
+    price = _price(card, usage.input)
+    if price.input_price is None or price.output_price is None:
         return None
-    cached_price = card.input_price if card.cached_price is None else card.cached_price
-    fresh = usage.input - usage.cached
-    return (fresh * card.input_price + usage.cached * cached_price + usage.output * card.output_price) / 1_000_000
+    cached = price.input_price if price.cached_price is None else price.cached_price
+    written = price.input_price if price.cache_write_price is None else price.cache_write_price
+    fresh = usage.input - usage.cached - usage.cache_written
+    paid = fresh * price.input_price + usage.cached * cached + usage.cache_written * written
+    return (paid + usage.output * price.output_price) / 1_000_000
+
+
+def worst_cost(card: ModelCard, input: int, output: int) -> float | None:
+    """The most that a call of so many tokens can cost: all of the input may be written to the cache."""
+    price = _price(card, input)
+    dear = price.cache_write_price is not None and price.cache_write_price > (price.input_price or 0.0)
+    return cost_of(card, Usage(input, output, cache_written=input if dear else 0))
+
+
+def _price(card: ModelCard, input: int) -> ModelCard | Tier:
+    return next((tier for tier in reversed(card.tiers) if input > tier.above), card)
 
 
 def refusal(limits: Limits, spent: Spend, worst: Spend) -> str | None:

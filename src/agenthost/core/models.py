@@ -35,7 +35,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     """One entry of the exchange with a model.
 
     role `user`: `parts`. role `assistant`: `parts` and `calls`. role `tool`: `parts`, the result
-    of the call `call_id` of tool `name`; `error` where the result tells of a failure.
+    of the call `call_id` of tool `name`; `error` where the result tells of a failure. `state` is the answer's.
     """
 
     role: Literal["user", "assistant", "tool"]
@@ -44,6 +44,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     call_id: str = ""
     name: str = ""
     error: bool = False
+    state: str = ""
 
     @property
     def text(self) -> str:
@@ -72,7 +73,8 @@ class ModelRequest(Struct, frozen=True, omit_defaults=True):
 class ModelAnswer(Struct, frozen=True, tag="model-answer", omit_defaults=True):
     """What a model said. `stop`: `end`, `calls`, `length` (cut at max_output), `refusal`.
 
-    `model` is the one that answered (a fallback, or a dated version of what was asked for).
+    `model` is the one that answered (a fallback, or a dated version of what was asked for). `state` is what its
+    adapter wants to see again with this turn (signed thinking), for nobody else to read; at most 256 KiB.
     """
 
     parts: tuple[Part, ...]
@@ -80,6 +82,7 @@ class ModelAnswer(Struct, frozen=True, tag="model-answer", omit_defaults=True):
     stop: Literal["end", "calls", "length", "refusal"] = "end"
     usage: Usage = Usage()
     model: str = ""
+    state: str = ""
 
     @property
     def text(self) -> str:
@@ -100,8 +103,20 @@ class Delta(Struct, frozen=True, omit_defaults=True):
     notice: str = ""
 
 
+class Tier(Struct, frozen=True, omit_defaults=True):
+    """What every token of a request costs whose input has more than `above` tokens, as in ModelCard."""
+
+    above: int
+    input_price: float
+    output_price: float
+    cached_price: float | None = None
+    cache_write_price: float | None = None
+
+
 class ModelCard(Struct, frozen=True, omit_defaults=True):
     """What a model can do and costs. Prices in USD per million tokens; None is unknown.
+
+    `tiers`, by rising `above`: dearer prices of long requests. A cache price that is None is the input's.
 
     `window` and `max_output` are in tokens. `image_tokens` is the worst case for one image. `calling`
     is how it is made to call tools. `background`: its answers are made at the provider whether anybody waits
@@ -121,6 +136,7 @@ class ModelCard(Struct, frozen=True, omit_defaults=True):
     cache_write_price: float | None = None
     calling: Calling = "native"
     background: bool = False
+    tiers: tuple[Tier, ...] = ()
 
 
 class Fitness(Struct, frozen=True, omit_defaults=True):

@@ -1,6 +1,6 @@
 """Ledger entries of model calls: the worst case reserved before, the real use settled after."""
 
-from agenthost.core.budgets import Limits, Spend, cost_of
+from agenthost.core.budgets import Limits, Spend, cost_of, worst_cost
 from agenthost.core.commands import CallModel
 from agenthost.core.errors import AgentHostError
 from agenthost.core.models import ModelAnswer, ModelCard, Usage
@@ -28,7 +28,7 @@ class Accounts:
         scopes = tuple(Scope(scope.task, self._programs.limits(scope), scope.source) for scope in spec.scopes)
         card = await self.card(model)
         usage = Usage(command.worst, command.max_output)
-        cost = cost_of(card, usage) if card is not None else 0.0
+        cost = worst_cost(card, usage.input, usage.output) if card is not None else 0.0
         if cost is None and any(scope.limits.cost is not None for scope in scopes):
             error = AgentHostError(
                 f"a money budget is set and the price of '{model}' is not known; set input_price and output_price "

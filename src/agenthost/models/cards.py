@@ -2,13 +2,15 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from agenthost.core.errors import BadInput
-from agenthost.core.models import ModelCard
+from agenthost.core.models import ModelCard, Tier
 
 _DATED = re.compile(r"(.+?)-(?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest|preview)")
 _WINDOW = 16_384  # tokens that nearly every model served today can take
@@ -22,15 +24,21 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Cards:
     """Cards by name. A dated name (`gpt-5-2025-08-07`, `-latest`) has the card of the name without its date."""
 
-    def __init__(self, cards: tuple[ModelCard, ...]) -> None:
+    def __init__(self, cards: tuple[ModelCard, ...], source: str = "") -> None:
         self._cards = {card.name: card for card in cards}
+        self.source = source
+
+    def known(self, name: str) -> ModelCard | None:
+        """The card of model `name` where the table has one."""
+        known = self._cards.get(name)
+        if known is None and (dated := _DATED.fullmatch(name)):
+            known = self._cards.get(dated[1])
+        return known
 
     def card(self, name: str, free: bool = False) -> ModelCard:
         """The card of model `name`, under that very name. A model that isn't in the table gets one that promises
         little, without a price, or costing nothing where it is `free` (it runs on this machine)."""
-        known = self._cards.get(name)
-        if known is None and (dated := _DATED.fullmatch(name)):
-            known = self._cards.get(dated[1])
+        known = self.known(name)
         if known is not None:
             return msgspec.structs.replace(known, name=name)
         price = 0.0 if free else None
@@ -44,8 +52,42 @@ def load_cards(path: str = "") -> Cards:
     """The cards of a TOML file, or our own table. Raises BadInput where the file can't be used."""
     if not path:
         text = files("agenthost.models").joinpath("cards.toml").read_text(encoding="utf-8")
-        return Cards(msgspec.convert(tomllib.loads(text), _Table).cards)
+        return Cards(msgspec.convert(tomllib.loads(text), _Table).cards, "AgentHost's own table")
     try:
-        return Cards(msgspec.convert(tomllib.loads(Path(path).read_text(encoding="utf-8")), _Table).cards)
+        return Cards(msgspec.convert(tomllib.loads(Path(path).read_text(encoding="utf-8")), _Table).cards, path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise BadInput(f"The table of model cards {path} can't be used: {error}.") from None
+
+
+class CardLine(msgspec.Struct, frozen=True):
+    """One value of a card and where it comes from, for people."""
+
+    field: str
+    value: str
+    source: str
+
+
+def explain(card: ModelCard, sources: Mapping[str, str]) -> tuple[CardLine, ...]:
+    """Every value of a card with its source. `sources`: a field's source by its name; under `""` that of the rest."""
+    return tuple(
+        CardLine(field, _shown(field, getattr(card, field)), sources.get(field, sources.get("", "assumed")))
+        for field in card.__struct_fields__
+    )
+
+
+def _shown(field: str, value: object) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field.endswith("_price") and isinstance(value, float | int):
+        return f"{value:g} USD per million tokens"
+    if isinstance(value, int):
+        return f"{value:,} tokens"
+    if isinstance(value, tuple):
+        tiers = cast(tuple[Tier, ...], value)
+        return (
+            "; ".join(f"above {t.above:,} tokens: {t.input_price:g} in, {t.output_price:g} out" for t in tiers)
+            or "none"
+        )
+    return str(value)

@@ -11,15 +11,17 @@ from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable, nearest
 from agenthost.core.models import Fitness, ModelCard
 from agenthost.core.ports import Abilities, Machine, Model
-from agenthost.models.cards import Cards, load_cards
+from agenthost.models.cards import CardLine, Cards, explain, load_cards
 from agenthost.models.dialects.fitted import Fitted
 from agenthost.models.fitness.found import as_found, usable
 from agenthost.models.limits import Limiter
+from agenthost.models.providers.names import INSTALL, KEYLESS, KEYS
 from agenthost.models.settings import LOCAL, OPENAI, ModelSettings, NameSettings, Provider, ProviderSettings
 
 if TYPE_CHECKING:
     from agenthost.models.llamacpp.local import LocalModels
     from agenthost.models.openai.connection import Sessions
+    from agenthost.models.providers.making import Clients
 
 Secret = Callable[[str], Awaitable[str | None]]
 
@@ -29,6 +31,7 @@ DEFAULT = "openai:gpt-5.5"
 BUILT_IN: dict[str, ProviderSettings] = {
     "openai": ProviderSettings(base_url=OPENAI, api_key_env="OPENAI_API_KEY"),
     **{name: ProviderSettings(base_url=url) for name, url in LOCAL.items()},
+    **{name: ProviderSettings(kind="pydantic-ai") for name in KEYS},
     "scripted": ProviderSettings(kind="scripted"),
     "llamacpp": ProviderSettings(kind="llamacpp"),
 }
@@ -80,6 +83,8 @@ class Catalog:
         self._fitted: dict[str, tuple[_Kept, Fitted]] = {}
         self._limiters: dict[str, Limiter] = {}
         self._sessions: Sessions | None = None
+        self._clients: Clients | None = None
+        self._sources: dict[str, dict[str, str]] = {}
 
     async def model(self, name: str) -> Model:
         """The model of that name, as the loop goes by it. Raises NotFound, Unavailable, BadInput."""
@@ -123,6 +128,15 @@ class Catalog:
         if self._sessions is not None:
             await self._sessions.close()
             self._sessions = None
+        if self._clients is not None:
+            await self._clients.close()
+            self._clients = None
+
+    async def explain(self, name: str) -> tuple[CardLine, ...]:
+        """The card of a model, value by value, each with where it comes from. Raises as `model` does."""
+        card = (await self.model(name)).card
+        stands_for = await self._stands_for(name)
+        return explain(card, self._sources.get(stands_for, {}) | self._sources.get(name, {}))
 
     async def detail(self, name: str) -> ModelDetail:
         """What is known of a model. Raises as `model` does."""
@@ -252,12 +266,70 @@ class Catalog:
             return await self.local.model(
                 model, _adjusting(named), {**settings.extra, **(named.extra if named else {})}
             )
-        card = self._table().card(model, free=provider in LOCAL)
+        card, self._sources[name] = await self._card(provider, settings, model)
         if named is not None:
             card = _overridden(card, named)
+            for called, meant in self._settings.names.items():
+                if meant is named:
+                    self._sources[called] = dict.fromkeys(named.card, f"[models.names.{called}.card]")
             if named.extra:
                 settings = msgspec.structs.replace(settings, extra={**settings.extra, **named.extra})
+        if settings.kind == "pydantic-ai":
+            return await self._foreign(provider, settings, card)
         return await self._openai(provider, settings, card)
+
+    async def _card(self, provider: str, settings: ProviderSettings, model: str) -> tuple[ModelCard, dict[str, str]]:
+        """A model's card, and where its values come from. What another provider asks for a model of the same name
+        is its own business, so its models stand in the table as `provider:model`."""
+        table = self._table()
+        foreign = settings.kind == "pydantic-ai"
+        name = f"{settings.provider or provider}:{model}" if foreign else model
+        if (known := table.known(name)) is not None:
+            return msgspec.structs.replace(known, name=model), {"": table.source}
+        if foreign and not self._settings.cards_file:
+            priced = await asyncio.to_thread(_priced, settings.provider or provider, model)
+            if priced is not None:
+                return priced
+        local = provider in LOCAL
+        free: dict[str, str] = dict.fromkeys(("input_price", "output_price", "cached_price"), "it runs on this machine")
+        return msgspec.structs.replace(table.card(name, free=local), name=model), free if local else {}
+
+    async def _foreign(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
+        """A model of another provider, through pydantic-ai."""
+        kind = settings.provider or provider
+        if kind not in KEYS:
+            where = f"the provider '{kind}' of [models.providers.{provider}] is not known"
+            raise NotFound(f"{where}. {nearest(kind, list(KEYS))}")
+        settings, key, source = await self._foreign_key(provider, settings, kind)
+        if not key and kind not in KEYLESS:
+            if not settings.base_url:
+                raise Unavailable(f"the model '{provider}:{card.name}' needs a key and {source} isn't set.")
+            key = "none"  # a server of one's own may want none, and the SDKs want one all the same
+        try:
+            from agenthost.models.providers.making import Clients
+            from agenthost.models.providers.model import ProviderModel
+        except ImportError as error:
+            what = f"the model '{provider}:{card.name}' needs a part that isn't installed ({error.name})"
+            raise Unavailable(f"{what}: {INSTALL}") from None
+        if self._clients is None:
+            self._clients = Clients(self._environ)
+        base = f"the base-url of [models.providers.{provider}]"
+        resolved = Provider(provider, settings, key, source, base)
+        made = ProviderModel(card, resolved, kind, self._clients, self._limiter(provider, settings), self._read)
+        await made.open()
+        return made
+
+    async def _foreign_key(
+        self, provider: str, settings: ProviderSettings, kind: str
+    ) -> tuple[ProviderSettings, str, str]:
+        api_key = f"the api-key of [models.providers.{provider}]"
+        if settings.api_key or settings.api_key_env:
+            return settings, await self._key(provider, settings), settings.api_key_env or api_key
+        for name in KEYS[kind]:
+            named = msgspec.structs.replace(settings, api_key_env=name)
+            if key := await self._key(provider, named):
+                return settings, key, name
+        return settings, "", next(iter(KEYS[kind]), api_key)
 
     async def _openai(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
         from agenthost.models.openai.connection import Sessions
@@ -311,7 +383,7 @@ class Catalog:
             return given or built_in or ProviderSettings()
         filled: dict[str, Any] = {
             field: getattr(built_in, field)
-            for field in ("base_url", "api_key_env")
+            for field in ("base_url", "api_key_env", "kind")
             if not getattr(given, field) and not (field == "api_key_env" and given.api_key)
         }
         return msgspec.structs.replace(given, **filled)
@@ -324,6 +396,16 @@ class Catalog:
 
 def _adjusting(named: NameSettings | None) -> Callable[[ModelCard], ModelCard]:
     return lambda card: _overridden(card, named) if named is not None else card
+
+
+def _priced(provider: str, model: str) -> tuple[ModelCard, dict[str, str]] | None:
+    """The card of another provider's model by the data of `genai-prices`, where that is installed and knows it."""
+    try:
+        from agenthost.models import prices
+    except ImportError:
+        return None
+    card = prices.priced(provider, model)
+    return None if card is None else (card, dict.fromkeys(prices.fields(card), prices.source()))
 
 
 def _overridden(card: ModelCard, named: NameSettings) -> ModelCard:

@@ -25,11 +25,14 @@ class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     `api_key_env` names the environment variable (or stored secret) that holds the key. `proxy`: a URL,
     `none`, or empty for HTTPS_PROXY, HTTP_PROXY and NO_PROXY. `ca_file`: PEM certificates trusted beside the system's.
     `connect_timeout`, and `idle_timeout` (for the first byte and between any two), in seconds.
+    `prompt_cache_key`: whether requests say which of them begin alike; None is for api.openai.com alone.
     `output_field`: Chat Completions' field for the most tokens of an answer. `extra` is laid over every
     request's body. `labels` sends agent and purpose along as headers. `playbook`: the file of a scripted provider.
+    For the kind `pydantic-ai`: `provider` is which of its providers this is (the table's own name if empty), `options` are
+    further arguments of that provider (`region_name` for bedrock), and `extra` are pydantic-ai's model settings.
     """
 
-    kind: Literal["openai", "scripted", "llamacpp"] = "openai"
+    kind: Literal["", "llamacpp", "openai", "pydantic-ai", "scripted"] = ""
     base_url: str = ""
     api_key: str = ""
     api_key_env: str = ""
@@ -40,6 +43,7 @@ class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     connect_timeout: Seconds = 10.0
     idle_timeout: Seconds = 120.0
     output_field: Literal["", "max_tokens", "max_completion_tokens"] = ""
+    prompt_cache_key: bool | None = None
     headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     labels: bool = False
@@ -47,6 +51,8 @@ class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     tokens_per_minute: Count | None = None
     concurrency: Count | None = None
     playbook: str = ""
+    provider: str = ""
+    options: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
     def __repr__(self) -> str:
         """Without the key and the headers, which may hold one."""

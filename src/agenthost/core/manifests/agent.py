@@ -103,6 +103,9 @@ class AgentSpec(Part):
     temperature: float | None = Field(
         None, ge=0, le=2, description="How freely the model chooses its words; the model's own if not given."
     )
+    reasoning: Literal["", "none", "minimal", "low", "medium", "high"] = Field(
+        "", description="How hard a reasoning model thinks before it answers; the model's own way if not given."
+    )
 
 
 class Agent(Part):

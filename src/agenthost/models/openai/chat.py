@@ -24,6 +24,7 @@ from agenthost.models.openai.wire import (
     Tell,
     Teller,
     arguments_of,
+    cache_key,
     error_of,
     own_call,
     parts_of,
@@ -33,6 +34,7 @@ from agenthost.models.openai.wire import (
 
 class _Details(Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -98,6 +100,10 @@ class ChatWire:
             body["stream_options"] = {"include_usage": True}
         if request.temperature is not None:
             body["temperature"] = request.temperature
+        if request.effort:
+            body["reasoning_effort"] = request.effort
+        if shape.cache_key:
+            body["prompt_cache_key"] = cache_key(request)
         if request.tools:
             body["tools"] = [
                 {
@@ -253,6 +259,7 @@ def _usage(usage: _Usage) -> Usage:
         usage.completion_tokens or 0,
         (prompt.cached_tokens or 0) if prompt else 0,
         (completion.reasoning_tokens or 0) if completion else 0,
+        (prompt.cache_write_tokens or 0) if prompt else 0,
     )
 
 

@@ -21,6 +21,8 @@ _REFUSED = frozenset({"content_policy_violation", "content_filter", "moderation_
 _NO_MODEL = frozenset({"model_not_found", "not_found_error", "NotFoundError"})
 _RATE = frozenset({"rate_limit_exceeded", "rate_limit_error", "slow_down"})
 _SERVER = frozenset({"server_error", "internal_server_error", "overloaded_error", "service_unavailable", "api_error"})
+_REASONING = frozenset({"reasoning", "reasoning.effort", "reasoning_effort"})
+_EFFORT = " Take `reasoning` out of the agent's manifest, or set it to a level that this model has."
 _LONGEST = 500  # characters of a provider's own words that we repeat
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -74,7 +76,8 @@ def answered(status: int, headers: Mapping[str, str], content: bytes, peer: Peer
         sent = status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
         result = Temporary(f"{peer.name} failed: {said}", code="provider-error", delay=delay, sent=sent)
     else:
-        result = Permanent(f"{peer.name} refused the request: {said}", code="bad-request")
+        advice = _EFFORT if error is not None and error.param in _REASONING else ""
+        result = Permanent(f"{peer.name} refused the request: {said}{advice}", code="bad-request")
     return _with(result, headers, status)
 
 

@@ -49,7 +49,8 @@ class OpenAIModel:
         self._limiter = limiter
         self._read = read
         field = settings.output_field or ("max_completion_tokens" if official else "max_tokens")
-        self._shape = Shape(card.name, settings.stream, field, settings.extra)
+        told = official if settings.prompt_cache_key is None else settings.prompt_cache_key
+        self._shape = Shape(card.name, settings.stream, field, told, settings.extra)
         self._headers = _headers(provider)
         secrets = [provider.key, *settings.headers.values()]
         sources = (provider.key_setting, provider.url_setting)

@@ -23,6 +23,7 @@ from agenthost.models.openai.wire import (
     Tell,
     Teller,
     arguments_of,
+    cache_key,
     error_of,
     own_call,
     parts_of,
@@ -32,6 +33,7 @@ from agenthost.models.openai.wire import (
 
 class _Details(Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -100,6 +102,10 @@ class ResponsesWire:
             body["stream"] = True
         if request.temperature is not None:
             body["temperature"] = request.temperature
+        if request.effort:
+            body["reasoning"] = {"effort": request.effort}
+        if shape.cache_key:
+            body["prompt_cache_key"] = cache_key(request)
         if request.tools:
             # Left out, `strict` would be taken as wished for, and optional parameters made required.
             body["tools"] = [
@@ -260,6 +266,7 @@ def _usage(usage: _Usage | None) -> Usage:
         usage.output_tokens or 0,
         (given.cached_tokens or 0) if given else 0,
         (made.reasoning_tokens or 0) if made else 0,
+        (given.cache_write_tokens or 0) if given else 0,
     )
 
 

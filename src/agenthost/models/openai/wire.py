@@ -1,6 +1,7 @@
 """What both wires share: their settings, the shape of a reader, and what a reader may find wrong."""
 
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
@@ -17,11 +18,12 @@ Tell = Callable[[Delta], None]
 
 class Shape(Struct, frozen=True):
     """How a request's body is to be written. `output_field` is Chat Completions' name for the most
-    tokens of an answer. `extra` is laid over the body as it stands."""
+    tokens of an answer. `cache_key`: requests that begin alike say so. `extra` is laid over the body as it stands."""
 
     model: str
     stream: bool = True
     output_field: str = "max_tokens"
+    cache_key: bool = False
     extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
 
@@ -161,6 +163,13 @@ def arguments_of(value: str | dict[str, Any] | None) -> str:
     if isinstance(value, dict):
         return msgspec.json.encode(value).decode()
     return value or "{}"
+
+
+def cache_key(request: ModelRequest) -> str:
+    """The same for all requests that begin with the same instructions and tools, so that the provider sends them where
+    that beginning is cached (OpenAI's guide "Prompt caching"). In practice: one for each agent and stage."""
+    prefix = (request.metadata.get("agent", ""), request.instructions, request.tools)
+    return "agenthost-" + sha256(msgspec.json.encode(prefix)).hexdigest()[:40]
 
 
 def own_call(call: ToolCall, names: dict[str, str]) -> ToolCall:

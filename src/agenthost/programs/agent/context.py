@@ -24,7 +24,7 @@ def text_tokens(text: str) -> int:
 
 def turn_tokens(turn: Turn, model: PinnedModel) -> int:
     """An estimate, from above, of the tokens of a turn."""
-    total = TURN_OVERHEAD
+    total = TURN_OVERHEAD + (text_tokens(turn.state) if turn.state else 0)
     for part in turn.parts:
         if isinstance(part, TextPart):
             total += text_tokens(part.text)

@@ -76,6 +76,7 @@ class AgentProgram:
             d.spec.temperature,
             command.id,
             metadata,
+            d.spec.reasoning,
         )
 
     def bind(self, state: AgentState, command: Evaluate) -> Evaluation:

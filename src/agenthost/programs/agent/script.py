@@ -80,6 +80,7 @@ def request(state: AgentState, d: Definition, command: CallModel, metadata: dict
         temperature=d.spec.temperature,
         key=command.id,
         metadata=metadata,
+        effort=d.spec.reasoning,
     )
 
 

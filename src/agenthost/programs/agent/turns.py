@@ -31,7 +31,7 @@ def answered(state: AgentState, d: Definition, delivery: Delivery, command: Call
     context.calibrate(state, answer, fixed(state, d))
     answer = msgspec.structs.replace(answer, calls=calls.named(answer.calls, state.model_calls))
     if answer.text.strip() or answer.calls:
-        context.add(state, Turn("assistant", answer.parts, answer.calls), d.model)
+        context.add(state, Turn("assistant", answer.parts, answer.calls, state=answer.state), d.model)
     if answer.stop == "refusal":
         state.partial += answer.text
         reason = f"the model refused: {answer.text.strip() or 'it gave no reason'}"

@@ -16,13 +16,19 @@ from agenthost.testing.openai_server.record import Answered
 
 class OpenAIServer:
     """Plays the file `playbook`, or is a small model with these vices; keeps what it hears in `folder`. `latency` and `pause` are in milliseconds,
-    as the command's. `url` is the base URL, once the context is open."""
+    as the command's. `module` is another server of the same command line. `url` is the base URL, once the context is open."""
 
     def __init__(
-        self, playbook: Path | Vices, folder: Path, latency: float = 0, pause: float = 0, key: str = ""
+        self,
+        playbook: Path | Vices,
+        folder: Path,
+        latency: float = 0,
+        pause: float = 0,
+        key: str = "",
+        module: str = "agenthost.testing.openai_server",
     ) -> None:
         self._folder = folder
-        self._command = [sys.executable, "-m", "agenthost.testing.openai_server", "--port", "0"]
+        self._command = [sys.executable, "-m", module, "--port", "0"]
         given = str(playbook) if isinstance(playbook, Path) else msgspec.json.encode(playbook).decode()
         self._command += ["--playbook" if isinstance(playbook, Path) else "--small", given, "--record", str(folder)]
         self._command += ["--latency", str(latency), "--pause", str(pause), "--key", key]

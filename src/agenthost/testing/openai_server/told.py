@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from agenthost.core.models import Usage
 from agenthost.core.tools import ToolCall
 from agenthost.models.playbook import Play
 from agenthost.models.scripted import pieces
@@ -155,7 +156,7 @@ def _chat_usage(play: Play) -> dict[str, Any]:
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
         "total_tokens": usage.total,
-        "prompt_tokens_details": {"cached_tokens": usage.cached},
+        "prompt_tokens_details": _given(usage),
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
 
@@ -164,11 +165,18 @@ def _responses_usage(play: Play) -> dict[str, Any]:
     usage = play.usage
     return {
         "input_tokens": usage.input,
-        "input_tokens_details": {"cached_tokens": usage.cached},
+        "input_tokens_details": _given(usage),
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.total,
     }
+
+
+def _given(usage: Usage) -> dict[str, int]:
+    """Details of the input. Only newer models write to the cache at a price."""
+    return {"cached_tokens": usage.cached} | (
+        {"cache_write_tokens": usage.cache_written} if usage.cache_written else {}
+    )
 
 
 def _cut(arguments: str) -> list[str]:

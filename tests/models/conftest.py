@@ -57,11 +57,12 @@ class Bench:
         key: str = "",
         limiter: Limiter | None = None,
         sessions: Sessions | None = None,
+        kind: Any = OpenAIModel,
         **settings: Any,
-    ) -> OpenAIModel:
+    ) -> Any:
         card = ModelCard("m", input_price=1.0)
         provider = Provider("acme", ProviderSettings(base_url=url, **settings), key, "ACME_KEY", "ACME_URL")
-        return OpenAIModel(card, provider, sessions or self.sessions, limiter or Limiter(), read)
+        return kind(card, provider, sessions or self.sessions, limiter or Limiter(), read)
 
     def bodies(self) -> list[dict[str, Any]]:
         return [msgspec.json.decode(body) for body in record.bodies(self.folder)]

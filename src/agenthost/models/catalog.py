@@ -158,7 +158,12 @@ class Catalog:
         if self._sessions is None:
             self._sessions = Sessions(self._environ)
         resolved = Provider(provider, settings, key, source, base_source)
-        return OpenAIModel(card, resolved, self._sessions, self._limiter(provider, settings), self._read)
+        limiter = self._limiter(provider, settings)
+        if card.background:
+            from agenthost.models.openai.background import BackgroundModel
+
+            return BackgroundModel(card, resolved, self._sessions, limiter, self._read)
+        return OpenAIModel(card, resolved, self._sessions, limiter, self._read)
 
     async def _scripted(self, name: str, playbook: str) -> _Kept:
         from agenthost.models.playbook import load_playbook

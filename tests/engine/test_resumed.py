@@ -4,17 +4,20 @@ import asyncio
 from typing import Any
 
 import pytest
-from bundles import agent, ended, plan, until, verdict, world_of
+from bundles import SPECS, agent, ended, plan, turns, until, verdict, world_of
 from crashes import Mortal, survive
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agenthost.core.budgets import Limits
 from agenthost.core.errors import NotFound, Permanent, Temporary
 from agenthost.core.events import Answered, Begun, Retried
 from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest
+from agenthost.core.parts import TextPart
 from agenthost.core.ports import InboxItem
+from agenthost.core.tools import ToolResult
 from agenthost.testing.loops import fast
-from agenthost.testing.world import PlayedModels, World, order, says
+from agenthost.testing.world import PlayedModels, PlayedTool, PlayedTools, World, order, says
 
 CARD = ModelCard("m", input_price=1.0, output_price=2.0, background=True)
 
@@ -292,3 +295,62 @@ def test_a_crash_before_the_handle_is_written_down_leaves_one_answer_to_nobody_a
         assert made - sum(entry.settled for entry in entries) <= len(unsettled)
         orphans += made > 3
     assert orphans, "no crash fell between the beginning and its commit"
+
+
+# --- tools that cost money ----------------------------------------------------------------------------
+
+
+async def paying(limits: Limits | None, cost: float | None, spent: float | None) -> tuple[World, list[Any], str]:
+    """A task whose agent calls a tool that may cost `cost` and did cost `spent`: the ledger's entries of the tool,
+    and what the model was told."""
+    world = await world_of(agent("a", tools=("send",)))
+    told: list[str] = []
+
+    def play(request: ModelRequest) -> ModelAnswer:
+        told.extend(turn.text for turn in request.turns if turn.role == "tool")
+        return says("", ("send", {})) if turns(request) == 0 else says("done")
+
+    async def send(arguments: dict[str, Any], context: Any) -> ToolResult:
+        await context.reserve("p:draw", cost, 5)
+        return ToolResult((TextPart("drawn"),), tokens=3, cost=spent)
+
+    world.models.players["m"] = play
+    world.tools = PlayedTools([PlayedTool(SPECS["send"], send)])
+    engine = world.engine()
+    await engine.start(alone=True)
+    await engine.create(order("t1", "a", limits=limits))
+    await verdict(world, engine, "t1")
+    await engine.close()
+    return world, [one for one in await world.store.ledger("t1") if one.model == "p:draw"], "".join(told)
+
+
+@pytest.mark.parametrize(("spent", "counted"), [(0.02, 0.02), (None, 0.3)])
+def test_a_paid_tool_is_reserved_at_its_worst_and_settled_at_what_it_says(spent: float | None, counted: float) -> None:
+    async def go() -> None:
+        world, entries, told = await paying(Limits(cost=1.0), 0.3, spent)
+        assert told == "drawn"
+        (entry,) = entries
+        assert (entry.worst.cost, entry.worst.tokens, entry.settled) == (0.3, 5, spent is not None)
+        models = sum(e.spent.cost for e in await world.store.ledger("t1") if e.model != "p:draw" and e.spent)
+        assert (await world.store.spent("t1")).cost == pytest.approx(counted + models)
+
+    fast(go())
+
+
+def test_a_paid_tool_that_no_budget_has_room_for_is_not_called_and_the_agent_hears_why() -> None:
+    async def go() -> None:
+        _, entries, told = await paying(Limits(cost=0.1), 0.3, 0.3)
+        assert not entries
+        assert "drawn" not in told and "0.3000 USD" in told
+
+    fast(go())
+
+
+def test_a_paid_tool_of_unknown_price_is_refused_where_money_is_bounded() -> None:
+    async def go() -> None:
+        _, entries, told = await paying(Limits(cost=1.0), None, 0.0)
+        assert not entries and "the price of 'p:draw' is not known" in told and "drawn" not in told
+        _, entries, told = await paying(None, None, 0.0)
+        assert told == "drawn" and not entries[0].priced
+
+    fast(go())

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agenthost.core.events import Answered, Asked, Claimed, Doubted, Recorded
+from agenthost.core.events import Answered, Asked, Begun, Claimed, Doubted, Recorded
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import ModelAnswer
 from agenthost.core.ports import Filter, LedgerEntry
@@ -29,6 +29,11 @@ from agenthost.testing.openai_server.process import OpenAIServer
 
 ORDERS = 3
 HERE = Path(__file__).parent
+BACKGROUND = """
+[models.names.bg]
+model = "fake:m"
+card = {background = true, input_price = 1.0, output_price = 2.0}
+"""
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -147,7 +152,15 @@ def check_calls(journals: dict[str, list[Recorded]], ledger: list[LedgerEntry], 
             told = counted.pop(f"{call}/{entry.attempt}", None)
             if entry.settled:
                 assert told is not None and entry.spent is not None and entry.spent.tokens == told, entry
+    check_begun(journals)
     assert not counted, f"the provider answered calls that the ledger doesn't know: {counted}"
+
+
+def check_begun(journals: dict[str, list[Recorded]]) -> None:
+    """An answer that is made in the background, and whose handle is in the journal, is never begun again."""
+    for events in journals.values():
+        begun = collections.Counter(one.event.command for one in events if isinstance(one.event, Begun))
+        assert all(count == 1 for count in begun.values()), begun.most_common(3)
 
 
 def check_effects(journals: dict[str, list[Recorded]], home: Path) -> None:
@@ -200,7 +213,10 @@ def crashes(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--crashes"))
 
 
-def test_killed_at_any_moment_work_is_neither_lost_nor_done_twice(tmp_path: Path, crashes: int) -> None:
+@pytest.mark.parametrize("background", [False, True])
+def test_killed_at_any_moment_work_is_neither_lost_nor_done_twice(
+    tmp_path: Path, crashes: int, background: bool
+) -> None:
     """Rounds of fresh work, each killed until it is done, until there were as many kills as asked for."""
     seed = int(os.environ.get("CRASH_SEED") or time.time())
     print(f"CRASH_SEED={seed}")
@@ -213,10 +229,13 @@ def test_killed_at_any_moment_work_is_neither_lost_nor_done_twice(tmp_path: Path
         home.mkdir(mode=0o700)
         with OpenAIServer(HERE / "playbook.yaml", home / "provider", latency=15, pause=2) as provider:
             (home / "agenthost.toml").write_text(
-                '[models]\ndefault = "fake:m"\n'
-                f'[models.providers.fake]\nbase-url = "{provider.url}"\nlabels = true\n'
+                f'[models]\ndefault = "{"bg" if background else "fake:m"}"\n'
+                f'[models.providers.fake]\nbase-url = "{provider.url}"\nlabels = true\nwire = "responses"\n'
                 "[tools]\n" + "".join(f'{name} = "tests.crash.tools:{name}"\n' for name in ("pay", "book", "look"))
             )
+            if background:
+                with (home / "agenthost.toml").open("a") as settings:
+                    settings.write(BACKGROUND)
             kills += kill_at_random(home, min(25, crashes - kills), draw)
             finish(home)
             asyncio.run(look(home, provider))

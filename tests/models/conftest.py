@@ -59,11 +59,12 @@ class Bench:
         limiter: Limiter | None = None,
         sessions: Sessions | None = None,
         card: ModelCard | None = None,
+        kind: Any = OpenAIModel,
         **settings: Any,
-    ) -> OpenAIModel:
+    ) -> Any:
         card = card or ModelCard("m", input_price=1.0)
         provider = Provider("acme", ProviderSettings(base_url=url, **settings), key, "ACME_KEY", "ACME_URL")
-        return OpenAIModel(card, provider, sessions or self.sessions, limiter or Limiter(), read)
+        return kind(card, provider, sessions or self.sessions, limiter or Limiter(), read)
 
     async def put(self, content: bytes) -> str:
         """Keep a file that the models can read."""

@@ -346,7 +346,7 @@ async def test_a_header_that_can_not_be_sent_is_refused(bench: Bench) -> None:
 async def test_an_answer_far_too_large_is_not_taken_in(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, media: str
 ) -> None:
-    monkeypatch.setattr("agenthost.models.openai.model.MOST_BYTES", 1000)
+    monkeypatch.setattr("agenthost.models.openai.reading.MOST_BYTES", 1000)
     monkeypatch.setattr("agenthost.models.openai.sse.MOST_BYTES", 1000)
 
     async def endless(request: web.Request) -> web.Response:

@@ -109,6 +109,19 @@ class Retried(Struct, frozen=True, tag="retried", omit_defaults=True):
     delay: float = 0.0
 
 
+class Begun(Struct, frozen=True, tag="begun", omit_defaults=True):
+    """Something that costs money was begun elsewhere for a command: which attempt it is, by which model.
+
+    `handle` is where its answer can be fetched, also after a crash; empty for what is fetched by nobody
+    (a tool's paid call), which stands here because its worst case is reserved with it.
+    """
+
+    command: str
+    attempt: int
+    model: str
+    handle: str = ""
+
+
 class Answered(Struct, frozen=True, tag="answered", omit_defaults=True):
     """A command has its answer, or its failure."""
 
@@ -154,7 +167,20 @@ class Finished(Struct, frozen=True, tag="finished", omit_defaults=True):
     uncertain: tuple[str, ...] = ()
 
 
-Event = Created | Claimed | Asked | Started | Retried | Answered | Doubted | Received | CancelAsked | Noted | Finished
+Event = (
+    Created
+    | Claimed
+    | Asked
+    | Started
+    | Retried
+    | Begun
+    | Answered
+    | Doubted
+    | Received
+    | CancelAsked
+    | Noted
+    | Finished
+)
 
 
 class Recorded(Struct, frozen=True):
@@ -178,6 +204,7 @@ KINDS: dict[str, type[Event]] = {
     "asked": Asked,
     "started": Started,
     "retried": Retried,
+    "begun": Begun,
     "answered": Answered,
     "doubted": Doubted,
     "received": Received,

@@ -120,7 +120,8 @@ class ModelCard(Struct, frozen=True, omit_defaults=True):
 
     `window` and `max_output` are in tokens. `image_tokens` is the worst case for one image. `calling`
     is how it is made to call tools. `background`: its answers are made at the provider whether anybody waits
-    or not, and can be fetched later (`core.ports.Resumable`).
+    or not, and can be fetched later (`core.ports.Resumable`). `image_price`: USD at most for one picture that it makes;
+    `minute_price`: for a minute of sound that it hears; `character_price`: for a million characters that it speaks.
     """
 
     name: str
@@ -137,6 +138,9 @@ class ModelCard(Struct, frozen=True, omit_defaults=True):
     calling: Calling = "native"
     background: bool = False
     tiers: tuple[Tier, ...] = ()
+    image_price: float | None = None
+    minute_price: float | None = None
+    character_price: float | None = None
 
 
 class Fitness(Struct, frozen=True, omit_defaults=True):

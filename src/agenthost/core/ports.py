@@ -351,8 +351,13 @@ class Resumable(Model, Protocol):
         ...
 
     async def resume(self, handle: str, request: ModelRequest, tell: Callable[[Delta], None]) -> ModelAnswer:
-        """Wait for an answer that was begun. Raises Permanent (`gone`) where the provider no longer has it.
-        Cancelled, it tells the provider to stop."""
+        """Wait for an answer that was begun. Raises Permanent (`gone`) where the provider no longer has it, Temporary
+        not `sent` where it can't be fetched now (it may be later), and Temporary `sent` where making it failed.
+        Cancelled, it only stops waiting: the answer is made on."""
+        ...
+
+    async def cancel(self, handle: str) -> None:
+        """Tell the provider that nobody wants the answer any more. One that has ended, or is gone, stays so."""
         ...
 
 
@@ -426,6 +431,12 @@ class ToolContext(Protocol):
     def blobs(self) -> Blobs: ...
     async def run(self, command: str, timeout: float | None = None) -> SandboxOutcome:
         """Run a shell line in the task's sandbox."""
+        ...
+
+    async def reserve(self, model: str, cost: float | None, tokens: int = 0) -> None:
+        """Set aside, in the ledger, what this call may cost at most (USD; None: unknown) before it is spent, once a
+        call; its result says what it did cost. Raises BudgetRefused where a budget has no room, and AgentHostError
+        (`price-unknown`) where money is bounded and the cost is unknown."""
         ...
 
 

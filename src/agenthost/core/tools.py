@@ -43,12 +43,15 @@ class ToolCall(Struct, frozen=True):
 class ToolResult(Struct, frozen=True, tag="tool-result", omit_defaults=True):
     """What came of a tool call. `error` marks a result that tells the model what went wrong.
 
-    `changes`: what it did to the workspace, path to content digest, None where it removed.
+    `changes`: what it did to the workspace, path to content digest, None where it removed. `tokens` and `cost`
+    (USD): what a call really used that reserved its worst case (`ToolContext.reserve`); without a cost that stands.
     """
 
     parts: tuple[Part, ...]
     error: bool = False
     changes: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
+    tokens: int = 0
+    cost: float | None = None
 
     @property
     def text(self) -> str:

@@ -23,28 +23,35 @@ class Accounts:
             return None
 
     async def reserve(self, spec: TaskSpec, command: CallModel, attempt: int, model: str, now: float) -> LedgerEntry:
-        """The entry of an attempt that is about to be made. Raises AgentHostError (`price-unknown`) where a
-        money budget is set and the model's price isn't known."""
-        scopes = tuple(Scope(scope.task, self._programs.limits(scope), scope.source) for scope in spec.scopes)
+        """The entry of an attempt that is about to be made. Raises as `entry` does."""
         card = await self.card(model)
         usage = Usage(command.worst, command.max_output)
         cost = worst_cost(card, usage.input, usage.output) if card is not None else 0.0
+        turns = 1 if command.purpose == "turn" else 0
+        return self.entry(spec, (command.id, attempt), model, turns, usage.total, cost, now)
+
+    def entry(
+        self, spec: TaskSpec, key: tuple[str, int], model: str, turns: int, tokens: int, cost: float | None, now: float
+    ) -> LedgerEntry:
+        """The entry of an attempt (command, number) at the most that it may use. Raises AgentHostError
+        (`price-unknown`) where a money budget is set and the cost isn't known."""
+        scopes = tuple(Scope(scope.task, self._programs.limits(scope), scope.source) for scope in spec.scopes)
         if cost is None and any(scope.limits.cost is not None for scope in scopes):
             error = AgentHostError(
                 f"a money budget is set and the price of '{model}' is not known; set input_price and output_price "
-                f"of this model in agenthost.toml, or take the cost out of the budget"
+                "(for pictures and sound image_price, minute_price or character_price) of this model in agenthost.toml, "
+                "or take the cost out of the budget"
             )
             error.code = "price-unknown"
             raise error
-        worst = Spend(1 if command.purpose == "turn" else 0, usage.total, cost or 0.0)
         return LedgerEntry(
             task=spec.id,
-            command=command.id,
-            attempt=attempt,
+            command=key[0],
+            attempt=key[1],
             agent=spec.name,
             model=model,
             at=now,
-            worst=worst,
+            worst=Spend(turns, tokens, cost or 0.0),
             scopes=tuple(scope for scope in scopes if scope.limits != Limits()),
             person=spec.person,
             namespace=spec.namespace,

@@ -33,7 +33,7 @@ class Hands:
                 self._later(command.id, until, Reply(command.default, "host"))
         elif isinstance(command, Stop):
             entry = opened.get(command.target)
-            self._start(command.id, self._stop(command, entry.command if entry is not None else None))
+            self._start(command.id, self._stop(command, entry))
         elif isinstance(command, StartChild):
             self._start(command.id, self._services.start_child(self._task.spec, command))
         else:
@@ -95,8 +95,9 @@ class Hands:
         seconds = max(0.0, until - self._services.parts.clock())
         self._timers[id] = asyncio.get_running_loop().call_later(seconds, fire)
 
-    async def _stop(self, command: Stop, target: Command | None) -> None:
+    async def _stop(self, command: Stop, entry: Open | None) -> None:
         """Stop a command; the answer `stopped` comes once it has stopped. A child is asked to end and reports itself."""
+        target = entry.command if entry is not None else None
         if isinstance(target, StartChild):
             starting = self._going.get(target.id)
             if starting is not None:
@@ -106,6 +107,7 @@ class Hands:
             if (timer := self._timers.pop(target.id, None)) is not None:
                 timer.cancel()
             await self._ended([target.id])
+            await self._services.performer.withdraw(self._task.begun(target.id))
             told = "it was stopped" if target.repeatable else "it was stopped; it may have happened all the same"
             self._tell(Outcome(target.id, (Answered(target.id, failure=Failure("stopped", told)),)))
         self._tell(Outcome(command.id, (Answered(command.id, Nothing()),)))

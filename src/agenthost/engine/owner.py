@@ -5,7 +5,7 @@ from typing import Any
 
 from agenthost.core.commands import CallModel, Command, Evaluate, Finish, StartChild
 from agenthost.core.errors import AgentHostError, BudgetRefused, Failure
-from agenthost.core.events import Answered, Asked, Claimed, Finished, Recorded, Started
+from agenthost.core.events import Answered, Asked, Begun, Claimed, Finished, Recorded, Started
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.models import ModelRequest
 from agenthost.core.ports import Evaluation, InboxItem, Program
@@ -47,8 +47,13 @@ class Owner:
         return self._program.bind(self._state, command)
 
     def attempt(self, command: str) -> int:
-        """The attempt of a model call that is reserved, from 1."""
+        """The attempt at a command that is reserved, from 1."""
         return self._state.open[command].attempt
+
+    def begun(self, command: str) -> Begun | None:
+        """What that attempt has begun elsewhere."""
+        entry = self._state.open.get(command)
+        return entry.begun if entry is not None else None
 
     async def commit(self, outcome: Outcome) -> bool:
         """Hand over an outcome; returns when it is in the journal: whether the command was still open for it.
@@ -200,6 +205,8 @@ class Owner:
             if not outcome.reserve:
                 step.add(outcome, self._state.open)
         opened = list(self._state.open.values())
+        for entry in opened:
+            await self._services.performer.withdraw(entry.begun)
         below = [entry.command for entry in opened if isinstance(entry.command, StartChild)]
         if below:
             await self._services.end_children(self.spec, below, finish.verdict.reason)

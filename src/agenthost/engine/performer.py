@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import CallModel, CallTool, Command, Evaluate, Probe, RunCommand
-from agenthost.core.errors import AgentHostError, BadInput, Failure, Temporary
-from agenthost.core.events import Answered, Retried, RunResult
-from agenthost.core.models import Delta, ModelRequest
+from agenthost.core.errors import AgentHostError, BadInput, BudgetRefused, Failure, Permanent, Temporary
+from agenthost.core.events import Answered, Begun, Retried, RunResult
+from agenthost.core.models import Delta, ModelAnswer, ModelRequest
 from agenthost.core.parts import TextPart
-from agenthost.core.ports import Blobs, Evaluation, Settlement, Workspace
+from agenthost.core.ports import Blobs, Evaluation, Model, Resumable, Settlement, Workspace
 from agenthost.core.sandboxes import SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolResult
@@ -52,7 +52,11 @@ class Task(Protocol):
     def evaluation(self, command: Evaluate) -> Evaluation: ...
 
     def attempt(self, command: str) -> int:
-        """The number of the attempt that is reserved for a model call, from 1."""
+        """The number of the attempt that is reserved, from 1."""
+        ...
+
+    def begun(self, command: str) -> Begun | None:
+        """What that attempt has begun elsewhere."""
         ...
 
     async def commit(self, outcome: Outcome) -> bool:
@@ -64,13 +68,12 @@ class Task(Protocol):
 class Context:
     """What a tool may use while it is called; fulfils core.ports.ToolContext."""
 
-    def __init__(self, task: TaskSpec, command: Command, desk: Desk | None, blobs: Blobs, runner: "Performer") -> None:
-        self.task = task.id
-        self.agent = task.name
-        self.key = key_of(task, command)
+    def __init__(self, task: Task, command: CallTool, desk: Desk | None, blobs: Blobs, runner: "Performer") -> None:
+        self.task = task.spec.id
+        self.agent = task.spec.name
+        self.key = key_of(task.spec, command)
         self.blobs = blobs
-        self._spec = task
-        self._command = command
+        self._for = task, command
         self._desk = desk
         self._runner = runner
 
@@ -83,8 +86,13 @@ class Context:
 
     async def run(self, command: str, timeout: float | None = None) -> SandboxOutcome:
         """Run a shell line in the task's sandbox and workspace."""
-        tell = self._runner.teller(self._spec, self._command)
-        return await self._runner.run_shell(self._spec, self.workspace, command, timeout, tell)
+        task, call = self._for
+        tell = self._runner.teller(task.spec, call)
+        return await self._runner.run_shell(task.spec, self.workspace, command, timeout, tell)
+
+    async def reserve(self, model: str, cost: float | None, tokens: int = 0) -> None:
+        """Set aside what this call may cost at most."""
+        await self._runner.reserve(*self._for, model, cost, tokens)
 
 
 class Performer:
@@ -118,7 +126,9 @@ class Performer:
         request = task.request(command)
         names = (command.model, *command.fallbacks)
         attempt = task.attempt(command.id)
-        tried = index = 0
+        begun = task.begun(command.id)
+        index = names.index(begun.model) if begun is not None and begun.model in names else 0
+        tried = 0
         while True:
             tried += 1
             try:
@@ -129,7 +139,11 @@ class Performer:
                 failure, free, wait = error.failure(), _is_free(error), self._wait(error, tried)
                 # Another model may well do what this one can't; but a request that is wrong is wrong everywhere.
                 over = error.code in _WRONG_EVERYWHERE or (wait is None and index + 1 == len(names))
-            settle = _nothing_spent(command, attempt, names[index]) if free else ()
+            begun = task.begun(command.id)
+            # An answer that was begun is paid for, whether it can be fetched or not.
+            settle = _nothing_spent(command, attempt, names[index]) if free and begun is None else ()
+            if wait is None or not free:
+                await self.withdraw(begun)
             if over:
                 answered = Answered(command.id, failure=_given_up(failure, names[: index + 1]))
                 await task.commit(Outcome(command.id, (answered,), settle=settle))
@@ -144,6 +158,8 @@ class Performer:
     def _wait(self, error: AgentHostError, tried: int) -> float | None:
         """Seconds until this model is called again, None where it isn't."""
         settings = self._settings
+        if error.code == "gone" and tried < settings.attempts:
+            return 0.0
         if not isinstance(error, Temporary) or tried >= settings.attempts:
             return None
         if error.delay is not None and error.delay > settings.delay_most:
@@ -159,8 +175,39 @@ class Performer:
         def tell(delta: Delta) -> None:
             self._bus.delta(task.spec.id, command.id, attempt, delta)
 
-        answer = await model.answer(wanted, tell)
+        begun = task.begun(command.id)
+        if model.card.background or begun is not None:
+            answer = await self._fetch(task, model, wanted, begun or Begun(command.id, attempt, name), tell)
+        else:
+            answer = await model.answer(wanted, tell)
         return await self._accounts.settle(command, attempt, name, answer), Answered(command.id, answer)
+
+    async def _fetch(
+        self, task: Task, model: Model, wanted: ModelRequest, begun: Begun, tell: Callable[[Delta], None]
+    ) -> ModelAnswer:
+        """An answer that is made in the background: begun, unless it was, with its handle in the journal before
+        anything else, and waited for."""
+        if not model.card.background:
+            raise Permanent(f"the model '{begun.model}' no longer answers in the background", code="gone")
+        resumable = cast(Resumable, model)
+        if not begun.handle:
+            begun = msgspec.structs.replace(begun, handle=await resumable.begin(wanted))
+            if not await task.commit(Outcome(begun.command, (begun,))):
+                await self.withdraw(begun)
+                raise Permanent("nobody waits for this answer any more", code="stopped")
+        return await resumable.resume(begun.handle, wanted, tell)
+
+    async def withdraw(self, begun: Begun | None) -> None:
+        """Tell a provider, where an answer was begun, that nobody waits for it any more."""
+        if begun is None or not begun.handle:
+            return
+        try:
+            async with asyncio.timeout(self._settings.grace):
+                model = await self._parts.models.model(begun.model)
+                if model.card.background:
+                    await cast(Resumable, model).cancel(begun.handle)
+        except (AgentHostError, TimeoutError) as error:
+            self._parts.log.warning("an answer is made on", model=begun.model, handle=begun.handle, error=str(error))
 
     async def _again(
         self,
@@ -191,16 +238,25 @@ class Performer:
     async def _call_tool(self, task: Task, command: CallTool) -> None:
         tool = self._parts.tools.tool(command.tool)
         if not tool.spec.workspace:
-            context = Context(task.spec, command, None, self._parts.blobs, self)
-            result = await tool.call(command.arguments, context)
-            await task.commit(Outcome(command.id, (Answered(command.id, result),)))
+            result = await tool.call(command.arguments, Context(task, command, None, self._parts.blobs, self))
+            await task.commit(
+                Outcome(command.id, (Answered(command.id, result),), settle=_spent(task, command, result))
+            )
             return
         async with self._files.use(task.spec.workspace) as desk:
-            context = Context(task.spec, command, desk, self._parts.blobs, self)
+            context = Context(task, command, desk, self._parts.blobs, self)
             result = await tool.call(command.arguments, context)
             if not tool.spec.read_only:
                 result = await _with_changes(desk.workspace, result)
-            await self._keep(task, desk, command, result)
+            await self._keep(task, desk, command, result, _spent(task, command, result))
+
+    async def reserve(self, task: Task, command: CallTool, model: str, cost: float | None, tokens: int) -> None:
+        """Reserve the worst case of a tool's paid call; what the last one reserved stands, where a crash cut it."""
+        attempt = task.attempt(command.id) + (task.begun(command.id) is not None)
+        entry = self._accounts.entry(task.spec, (command.id, attempt), model, 0, tokens, cost, self._parts.clock())
+        begun = Begun(command.id, attempt, model)
+        if not await task.commit(Outcome(command.id, (begun,), reserve=(entry,))):
+            raise BudgetRefused(f"a budget has no room for this call of '{model}'; raise it to go further")
 
     async def _run(self, task: Task, command: RunCommand) -> None:
         async with self._files.use(task.spec.workspace) as desk:
@@ -222,9 +278,17 @@ class Performer:
             )
             await self._keep(task, desk, command, result)
 
-    async def _keep(self, task: Task, desk: Desk, command: Command, result: ToolResult | RunResult) -> None:
+    async def _keep(
+        self,
+        task: Task,
+        desk: Desk,
+        command: Command,
+        result: ToolResult | RunResult,
+        settle: tuple[Settlement, ...] = (),
+    ) -> None:
         """Commit a result with what it changed; where nobody waits for it any more, the folder is restored."""
-        kept = await task.commit(Outcome(command.id, (Answered(command.id, result),), files=result.changes))
+        answered = Answered(command.id, result)
+        kept = await task.commit(Outcome(command.id, (answered,), settle=settle, files=result.changes))
         if kept and not (isinstance(result, ToolResult) and result.error):
             self._files.kept(desk, result.changes)
 
@@ -293,6 +357,14 @@ def _is_free(error: AgentHostError) -> bool:
 
 def _nothing_spent(command: CallModel, attempt: int, model: str) -> tuple[Settlement, ...]:
     return (Settlement(command.id, attempt, Spend(), model),)
+
+
+def _spent(task: Task, command: CallTool, result: ToolResult) -> tuple[Settlement, ...]:
+    """What a tool's paid call really cost, where it says so."""
+    begun = task.begun(command.id)
+    if begun is None or result.cost is None:
+        return ()
+    return (Settlement(command.id, begun.attempt, Spend(0, result.tokens, result.cost), begun.model),)
 
 
 async def _with_changes(workspace: Workspace, result: ToolResult) -> ToolResult:

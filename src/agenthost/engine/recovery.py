@@ -2,7 +2,8 @@
 
 | open command | what happens |
 | --- | --- |
-| a model call | made again; the attempt that was cut stays in the ledger at its worst case |
+| a model call whose answer is made in the background | its answer is waited for, under the same attempt |
+| any other model call | made again; the attempt that was cut stays in the ledger at its worst case |
 | safe to repeat (read-only, idempotent, a sandbox without network, an evaluation, a child) | performed again |
 | not safe, not started | can't be: it is committed as started together with the asking |
 | not safe, started, and the tool's own check finds its result | answered with that |
@@ -27,7 +28,9 @@ async def recover(services: Services, state: BaseState) -> tuple[list[Outcome], 
     again: list[Command] = []
     for entry in state.open.values():
         command = entry.command
-        if isinstance(command, CallModel):
+        if isinstance(command, CallModel) and entry.begun is not None:
+            again.append(command)
+        elif isinstance(command, CallModel):
             outcomes.append(await _model_call(services, state, command, entry.attempt + 1))
             again.append(command)
         elif command.repeatable:

@@ -135,7 +135,7 @@ class Catalog:
     async def explain(self, name: str) -> tuple[CardLine, ...]:
         """The card of a model, value by value, each with where it comes from. Raises as `model` does."""
         card = (await self.model(name)).card
-        stands_for = await self._stands_for(name)
+        stands_for, _ = await self._stands_for(name)
         return explain(card, self._sources.get(stands_for, {}) | self._sources.get(name, {}))
 
     async def detail(self, name: str) -> ModelDetail:
@@ -348,7 +348,12 @@ class Catalog:
         if self._sessions is None:
             self._sessions = Sessions(self._environ)
         resolved = Provider(provider, settings, key, source, base_source)
-        return OpenAIModel(card, resolved, self._sessions, self._limiter(provider, settings), self._read)
+        limiter = self._limiter(provider, settings)
+        if card.background:
+            from agenthost.models.openai.background import BackgroundModel
+
+            return BackgroundModel(card, resolved, self._sessions, limiter, self._read)
+        return OpenAIModel(card, resolved, self._sessions, limiter, self._read)
 
     async def _scripted(self, name: str, playbook: str) -> _Kept:
         from agenthost.models.playbook import load_playbook

@@ -24,6 +24,7 @@ from agenthost.core.events import (
     Answer,
     Answered,
     Asked,
+    Begun,
     CancelAsked,
     ChildResult,
     Claimed,
@@ -43,7 +44,8 @@ DOUBT_OPTIONS = ("it happened", "run it again", "give up")
 
 
 class Open(Struct):
-    """A command without answer yet: where in the journal and when it was asked, and its attempt (from 1)."""
+    """A command without answer yet: where in the journal and when it was asked, its attempt (from 1), and what that
+    has begun elsewhere."""
 
     command: Command
     seq: int
@@ -51,6 +53,7 @@ class Open(Struct):
     attempt: int = 1
     started: bool = False
     doubted: bool = False
+    begun: Begun | None = None
 
 
 class BaseState(Struct, kw_only=True):
@@ -108,7 +111,7 @@ def describe(command: Command) -> str:
     return f"the command {command.id}"
 
 
-_PROGRESS = (Started, Retried, Doubted)
+_PROGRESS = (Started, Retried, Begun, Doubted)
 _CHANGING = (RunResult, ToolResult, ChildResult)
 
 
@@ -136,12 +139,16 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     return None
 
 
-def _progress(state: BaseState, event: Started | Retried | Doubted) -> None:
+def _progress(state: BaseState, event: Started | Retried | Begun | Doubted) -> None:
     entry = state.open.get(event.command)
     if entry is None:
         return
     if isinstance(event, Retried):
+        # The same attempt once more is another look for the answer that it has begun.
+        entry.begun = entry.begun if entry.attempt == event.attempt else None
         entry.attempt = event.attempt
+    elif isinstance(event, Begun):
+        entry.attempt, entry.begun = event.attempt, event
     elif isinstance(event, Started):
         entry.started = True
     else:

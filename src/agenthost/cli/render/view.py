@@ -205,7 +205,7 @@ class View:
                 return [Note(task=task, at=at, text=event.text)]
             case events.Finished():
                 return self._finished(look, event, at)
-            case events.Started():
+            case events.Started() | events.Begun():
                 return []
 
     def _created(self, look: Look, event: events.Created, at: float) -> list[Moment]:

@@ -56,6 +56,10 @@ class Fitted:
         """Start an answer in the background (`card.background`)."""
         return await cast(Resumable, self._model).begin(dress(request, self._card))
 
+    async def cancel(self, handle: str) -> None:
+        """As the model's own."""
+        await cast(Resumable, self._model).cancel(handle)
+
     async def resume(self, handle: str, request: ModelRequest, tell: Tell) -> ModelAnswer:
         """Wait for an answer that was begun."""
         telling = self._telling(request, tell)

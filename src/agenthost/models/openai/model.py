@@ -18,8 +18,9 @@ from agenthost.models.openai.chat import ChatWire
 from agenthost.models.openai.connection import Sessions, base_url
 from agenthost.models.openai.content import Read, said
 from agenthost.models.openai.names import own_names
+from agenthost.models.openai.reading import content_of, events_of
 from agenthost.models.openai.responses import ResponsesWire
-from agenthost.models.openai.sse import MOST_BYTES, Event, Parser
+from agenthost.models.openai.sse import Parser
 from agenthost.models.openai.wire import BadAnswer, Reader, Refused, Shape, Tell, Wire
 from agenthost.models.settings import OPENAI, Provider
 
@@ -111,11 +112,11 @@ class OpenAIModel:
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:
-                    content = await _content(response)
+                    content = await content_of(response)
                     raise failures.answered(response.status, response.headers, content, self._peer, time.time())
                 if response.content_type == "text/event-stream":
                     return await self._streamed(response, reader)
-                return self._whole(await _content(response), response.content_type, names)
+                return self._whole(await content_of(response), response.content_type, names)
         except BadAnswer as error:
             problem: AgentHostError = failures.bad_answer(str(error), self._peer)
         except Refused as error:
@@ -131,7 +132,7 @@ class OpenAIModel:
     async def _streamed(self, response: aiohttp.ClientResponse, reader: Reader) -> ModelAnswer:
         parser = Parser()
         async for chunk in response.content.iter_any():
-            reader.feed(_events(parser, chunk))
+            reader.feed(events_of(parser, chunk))
             if reader.closed:
                 if not response.content.at_eof():
                     await _drain(response)
@@ -177,24 +178,6 @@ def _sendable(text: str, setting: str) -> None:
     """Raises BadInput where `text` can't stand in a header (RFC 9110, 5.5), without repeating it."""
     if not text.isascii() or not text.isprintable():
         raise BadInput(f"{setting} holds a line break or a character that no HTTP header can have. Set it again.")
-
-
-def _events(parser: Parser, chunk: bytes) -> list[Event]:
-    try:
-        return parser.feed(chunk)
-    except ValueError as error:
-        raise BadAnswer(str(error)) from None
-
-
-async def _content(response: aiohttp.ClientResponse) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise BadAnswer("it is far too large")
-    return b"".join(chunks)
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -16,8 +16,8 @@ ANSWERED = "answered.jsonl"
 
 
 class Answered(Struct, frozen=True):
-    """An answer that was given to its last byte. `request` is the number of the body's file, `key` the
-    idempotency key, `wire` `chat` or `responses`."""
+    """An answer that was given to its last byte, or begun in the background, where it is made whoever waits. `request` is the number of the body's file, `key` the
+    idempotency key, `wire` `chat`, `responses` or `background`."""
 
     request: int
     key: str

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from ssl import SSLContext
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -14,8 +14,10 @@ from aiohttp import web
 from agenthost.core.models import ModelRequest
 from agenthost.models.playbook import Heard, Play, Playbook, Tries
 from agenthost.models.scripted import pieces
-from agenthost.testing.openai_server import faults, told
+from agenthost.testing.openai_server import background, faults, told
+from agenthost.testing.openai_server.background import Background
 from agenthost.testing.openai_server.heard import Malformed, pictures_of, request_of
+from agenthost.testing.openai_server.offers import Offers
 from agenthost.testing.openai_server.record import Answered, Record
 
 _MOST_BYTES = 256 * 2**20
@@ -39,6 +41,8 @@ class Service:
         pause: float = 0.0,
         key: str = "",
         models: tuple[str, ...] = ("scripted",),
+        offers: Offers | None = None,
+        background: Background | None = None,
     ) -> None:
         self._playbook = playbook
         self._record = Record(record) if record is not None else None
@@ -47,6 +51,8 @@ class Service:
         self._key = key
         self._models = models
         self._tries = Tries()
+        self.offers = offers or Offers()
+        self.background = background or Background()
 
     def application(self) -> web.Application:
         """The routes of the API."""
@@ -54,6 +60,10 @@ class Service:
         app.router.add_get("/v1/models", self._list)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/responses", self._responses)
+        app.router.add_get("/v1/responses/{id}", self.background.get)
+        app.router.add_post("/v1/responses/{id}/cancel", self.background.cancel)
+        app.router.add_delete("/v1/responses/{id}", self.background.delete)
+        self.offers.add(app, self._heard, self._batched)
         return app
 
     def close(self) -> None:
@@ -90,10 +100,7 @@ class Service:
             heard = request_of(wire, msgspec.json.decode(content), request.headers)
         except (Malformed, msgspec.DecodeError, UnicodeDecodeError) as error:
             return faults.error(400, "invalid_request_error", "", str(error))
-        if isinstance(self._playbook, Playbook):
-            play = self._playbook.play(heard, self._tries.so_far(heard))
-        else:
-            play = self._playbook.play(heard, pictures_of(msgspec.json.decode(content)))
+        play = self._play(heard, content)
         if play is None:
             return _speechless(heard)
         await asyncio.sleep(self._latency + play.delay)
@@ -102,6 +109,10 @@ class Service:
             if (response := await faults.before_answer(play.fail, request, wire)) is not None:
                 return response
         answered = Answered(number, heard.key, wire, heard.model, play.usage, heard.metadata.get("agent", ""))
+        if background.wants(body.get("background")):
+            self._note(msgspec.structs.replace(answered, wire="background"))
+            id = self.background.begin(play, heard.model, self._latency, self._pause or play.pause)
+            return await self.background.began(request, id, stream)
         if stream:
             usage = b'"include_usage":true' in content.replace(b" ", b"")
             frames = (
@@ -112,6 +123,33 @@ class Service:
             return await self._streamed(request, play, frames, answered)
         whole = told.chat_whole(play, heard.model) if wire == "chat" else told.responses_whole(play, heard.model)
         return await self._sent(request, play, msgspec.json.encode(whole), answered)
+
+    def _play(self, heard: ModelRequest, content: bytes) -> Play | None:
+        if isinstance(self._playbook, Playbook):
+            return self._playbook.play(heard, self._tries.so_far(heard))
+        return self._playbook.play(heard, pictures_of(msgspec.json.decode(content)))
+
+    async def _heard(self, request: web.Request) -> web.Response | None:
+        """Keep what another endpoint was asked; the refusal where the key is wrong."""
+        content = await request.read()
+        if self._record is not None:
+            self._record.asked(content)
+        await asyncio.sleep(self._latency)
+        return self._refused(request)
+
+    def _batched(self, url: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        """One request of a batch: status and body of its answer."""
+        wire = "chat" if url.endswith("/chat/completions") else "responses"
+        try:
+            heard = request_of(wire, msgspec.json.decode(body), {})
+        except Malformed as error:
+            return 400, {"error": {"message": str(error), "type": "invalid_request_error", "param": None, "code": None}}
+        play = self._play(heard, body)
+        if play is None:
+            return 400, {
+                "error": {"message": "No reply.", "type": "invalid_request_error", "code": "scripted_no_reply"}
+            }
+        return 200, told.chat_whole(play, heard.model) if wire == "chat" else told.responses_whole(play, heard.model)
 
     async def _streamed(
         self, request: web.Request, play: Play, frames: Iterator[bytes], answered: Answered

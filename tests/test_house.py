@@ -20,6 +20,7 @@ FENCES = {
     "faces/http": "the HTTP edge",
     "cli": "the command's own edge",
     "sandboxes/inside": "what goes wrong in a sandbox is told to the host",
+    "testing/problems/inside": "whatever a stranger's solution raises is its verdict",
 }
 """Where a broad `except` may stand, and why."""
 

@@ -29,7 +29,8 @@ def live(door: socket.socket, outer: tuple[int, int] | None, filter: bytes, firs
     shall run the program.
     """
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        # Python answers SIGINT with an exception: a run that sends it to its guard would end as a fault of ours.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGINT])
         os.umask(0o022)
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         if outer is not None:

@@ -1,0 +1,117 @@
+"""What a container is made of: an OCI bundle (opencontainers/runtime-spec 1.0.2) from the machine's own system, or an image's."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agenthost.core.errors import BadInput
+from agenthost.sandboxes.inside.rooms import PACKAGES, UID
+from agenthost.sandboxes.outer import ENVIRONMENT, HOME, Places, hidden, keeps_local
+
+_SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_NAMESPACES = ("pid", "network", "ipc", "uts", "mount")
+_SAFE = ["nosuid", "nodev"]
+WORKSPACE = "/workspace"
+NOFILE = 1024
+RIGHTS = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
+
+
+def _bind(source: str, target: str) -> dict[str, Any]:
+    return {"destination": target, "type": "bind", "source": source, "options": ["ro", "rbind", *_SAFE]}
+
+
+def _tmpfs(target: str, size: int, *more: str) -> dict[str, Any]:
+    options = [*_SAFE, f"size={size}", *more]
+    return {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
+
+
+def system_mounts(places: Places) -> list[dict[str, Any]]:
+    """The machine's own system, read-only, as `outer` lays it out for bubblewrap."""
+    mounts = [_bind("/usr", "/usr")]
+    python = str(places.python)
+    if not keeps_local(places.python) and Path("/usr/local").is_dir():
+        mounts.append(_bind(str(places.runtime / "empty"), "/usr/local"))
+    plain = [f"/{name}" for name in _SYSTEM if not Path("/", name).is_symlink() and Path("/", name).is_dir()]
+    mounts += [_bind(folder, folder) for folder in plain]
+    if not python.startswith("/usr"):
+        mounts.append(_bind(python, python))
+    empty = str(places.runtime / "empty")
+    mounts += [_bind(empty, folder) for folder in hidden(places)]
+    for number, folder in enumerate(places.site):
+        mounts.append(_bind(str(places.runtime / "site") if number == 0 else empty, folder))
+    for name in ("bin", "python"):
+        mounts.append(_bind(str(places.runtime / name), f"{HOME}/{name}"))
+    return mounts
+
+
+def lay_out_root(folder: Path, places: Places) -> None:
+    """The skeleton of a root file system: places to mount on, the links of a merged /usr, and the small /etc."""
+    for name in _SYSTEM:
+        system = Path("/", name)
+        if system.is_symlink():
+            (folder / name).symlink_to(os.readlink(system))
+        elif system.is_dir():
+            (folder / name).mkdir()
+    wanted = ["usr", "proc", "dev", "sys", "tmp", "workspace", "etc", HOME[1:], f"{HOME[1:]}/bin", f"{HOME[1:]}/python"]
+    for path in (*wanted, PACKAGES[1:], str(places.python)[1:]):
+        (folder / path).mkdir(parents=True, exist_ok=True)
+    for file in (places.runtime / "etc").iterdir():
+        if file.is_file():
+            (folder / "etc" / file.name).write_bytes(file.read_bytes())
+    for name in ("ld.so.cache",):
+        if Path("/etc", name).is_file():
+            (folder / "etc" / name).write_bytes(Path("/etc", name).read_bytes())
+    if Path("/etc/alternatives").is_dir():
+        (folder / "etc" / "alternatives").mkdir()
+        for link in Path("/etc/alternatives").iterdir():
+            if link.is_symlink():
+                (folder / "etc" / "alternatives" / link.name).symlink_to(os.readlink(link))
+
+
+def config(
+    root: Path, mounts: Sequence[dict[str, Any]], argv: Sequence[str], memory: int, disk: int, hostname: str = "sandbox"
+) -> bytes:
+    """config.json: an ordinary user without any right, a root that can't be written, /tmp and the workspace in
+    memory. `memory` and `disk` in bytes, for the container."""
+
+    return json.dumps(
+        {
+            "ociVersion": "1.0.2",
+            "hostname": hostname,
+            "root": {"path": str(root), "readonly": True},
+            "process": {
+                "user": {"uid": 0, "gid": 0, "umask": 0o022},
+                "args": list(argv),
+                "env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
+                "cwd": "/",
+                "noNewPrivileges": True,
+                "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), RIGHTS),
+                "rlimits": [{"type": "RLIMIT_NOFILE", "soft": NOFILE, "hard": NOFILE}],
+            },
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc", "options": [*_SAFE, "noexec", "ro"]},
+                *mounts,
+                _tmpfs("/tmp", disk, "mode=1777"),
+                _tmpfs("/dev/shm", disk, "mode=1777", "noexec"),
+                _tmpfs(WORKSPACE, disk, f"uid={UID}", f"gid={UID}", "mode=0755"),
+            ],
+            "linux": {
+                "namespaces": [{"type": name} for name in _NAMESPACES],
+                "resources": {"memory": {"limit": memory}},
+                "maskedPaths": ["/proc/kcore", "/proc/sysrq-trigger", "/proc/sys"],
+                "readonlyPaths": ["/proc/sys"],
+            },
+        }
+    ).encode()
+
+
+def image(folder: str) -> Path:
+    """A root file system that the settings name. Raises BadInput where it is none."""
+    root = Path(folder)
+    if not (root / "bin").exists() or not (root / "tmp").is_dir():
+        raise BadInput(
+            f"{folder} is no root file system. [sandbox.gvisor] rootfs wants a folder with bin and tmp in it."
+        )
+    return root

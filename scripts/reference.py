@@ -13,7 +13,7 @@ from msgspec import inspect
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
-from agenthost.host.settings import SandboxSettings, Settings, WorkSettings
+from agenthost.host.settings import GvisorSettings, SandboxSettings, Settings, WorkSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
@@ -69,6 +69,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "models.names.NAME.card": ModelCard,
     "work": WorkSettings,
     "sandbox": SandboxSettings,
+    "sandbox.gvisor": GvisorSettings,
     "files": FileLimits,
 }
 
@@ -113,7 +114,10 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
-    "sandbox.kind": "`bubblewrap`, the only one so far",
+    "sandbox.kind": "`bubblewrap`, or `gvisor`",
+    "sandbox.gvisor.command": "gVisor's command: a name on the PATH, or a path",
+    "sandbox.gvisor.platform": "how gVisor runs the code: `systrap`, or `kvm` where the machine has it",
+    "sandbox.gvisor.rootfs": "a folder with a root file system, in place of the machine's own system, read-only; python has to be in it",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

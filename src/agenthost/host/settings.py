@@ -34,10 +34,23 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     tasks: Positive = 1000
 
 
+class GvisorSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """gVisor by its own command, `[sandbox.gvisor]`.
+
+    `command`: runsc's name or path. `platform`: how it runs the code, `systrap` or `kvm`. `rootfs`: a folder
+    with a root file system (of an unpacked image, say) in place of the machine's own system.
+    """
+
+    command: str = "runsc"
+    platform: str = "systrap"
+    rootfs: str = ""
+
+
 class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """Where code runs, `[sandbox]`. `kind`: `bubblewrap`."""
+    """Where code runs, `[sandbox]`. `kind`: `bubblewrap` or `gvisor`."""
 
     kind: str = "bubblewrap"
+    gvisor: GvisorSettings = GvisorSettings()
 
 
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -123,6 +136,7 @@ def _keys(place: str) -> list[str]:
         "": Settings,
         "work": WorkSettings,
         "sandbox": SandboxSettings,
+        "sandbox.gvisor": GvisorSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

@@ -14,7 +14,8 @@ _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NAMESPACES = ("pid", "network", "ipc", "uts", "mount")
 _SAFE = ["nosuid", "nodev"]
 WORKSPACE = "/workspace"
-NOFILE = 1024
+# gVisor lets nobody inside set the last four, so they are as `cage.limits` wants them from the beginning.
+LIMITS = {"NOFILE": 1024, "MSGQUEUE": 64 * 1024, "SIGPENDING": 1024, "NICE": 0, "RTPRIO": 0}
 RIGHTS = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
 
 
@@ -88,7 +89,7 @@ def config(
                 "cwd": "/",
                 "noNewPrivileges": True,
                 "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), RIGHTS),
-                "rlimits": [{"type": "RLIMIT_NOFILE", "soft": NOFILE, "hard": NOFILE}],
+                "rlimits": [{"type": f"RLIMIT_{name}", "soft": most, "hard": most} for name, most in LIMITS.items()],
             },
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc", "options": [*_SAFE, "noexec", "ro"]},

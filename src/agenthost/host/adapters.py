@@ -84,4 +84,10 @@ def _sandbox(settings: Settings) -> Sandbox:
         from agenthost.sandboxes.bubblewrap import Bubblewrap
 
         return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
-    raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\"")
+    if kind == "gvisor":
+        from agenthost.sandboxes.gvisor.sandbox import Gvisor
+
+        chosen = settings.sandbox.gvisor
+        folder = settings.folder
+        return Gvisor(folder / "cache", folder / "workspaces", chosen.command, chosen.platform, chosen.rootfs)
+    raise NotFound(f'there is no sandbox \'{kind}\'; agenthost.toml may say: [sandbox] kind = "bubblewrap" or "gvisor"')

@@ -8,7 +8,7 @@ from typing import Any
 
 from agenthost.core.errors import BadInput
 from agenthost.sandboxes.inside.rooms import PACKAGES, UID
-from agenthost.sandboxes.outer import ENVIRONMENT, HOME, Places, hidden, keeps_local
+from agenthost.sandboxes.outer import ENVIRONMENT, HOME, LIBRARY, Places, hidden, keeps_local
 
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NAMESPACES = ("pid", "network", "ipc", "uts", "mount")
@@ -16,6 +16,12 @@ _SAFE = ["nosuid", "nodev"]
 WORKSPACE = "/workspace"
 # gVisor lets nobody inside set the last four, so they are as `cage.limits` wants them from the beginning.
 LIMITS = {"NOFILE": 1024, "MSGQUEUE": 64 * 1024, "SIGPENDING": 1024, "NICE": 0, "RTPRIO": 0}
+# Devices of gVisor's own that nobody here needs; then the first process that all sandboxes of containers have.
+START = (
+    "import os, shutil, sys; first = frozenset(sys.modules) - {'shutil'}; sys.path.insert(0, " + repr(LIBRARY) + "); "
+    "os.path.exists('/dev/fuse') and os.unlink('/dev/fuse'); shutil.rmtree('/dev/net', True); "
+    "from agenthost.sandboxes.inside.porter import main; main(first)()"
+)
 RIGHTS = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
 
 
@@ -47,14 +53,16 @@ def system_mounts(places: Places) -> list[dict[str, Any]]:
     return mounts
 
 
-def lay_out_root(folder: Path, places: Places) -> None:
+def lay_out_root(folder: Path, places: Places, image: str = "") -> None:
     """The skeleton of a root file system: places to mount on, the links of a merged /usr, and the small /etc."""
+    folder.mkdir(mode=0o755)
     for name in _SYSTEM:
         system = Path("/", name)
         if system.is_symlink():
             (folder / name).symlink_to(os.readlink(system))
         elif system.is_dir():
             (folder / name).mkdir()
+    (folder / LIBRARY[1:] / "agenthost/sandboxes/inside").mkdir(parents=True)
     wanted = ["usr", "proc", "dev", "sys", "tmp", "workspace", "etc", HOME[1:], f"{HOME[1:]}/bin", f"{HOME[1:]}/python"]
     for path in (*wanted, PACKAGES[1:], str(places.python)[1:]):
         (folder / path).mkdir(parents=True, exist_ok=True)
@@ -71,20 +79,27 @@ def lay_out_root(folder: Path, places: Places) -> None:
                 (folder / "etc" / "alternatives" / link.name).symlink_to(os.readlink(link))
 
 
-def config(
-    root: Path, mounts: Sequence[dict[str, Any]], argv: Sequence[str], memory: int, disk: int, hostname: str = "sandbox"
-) -> bytes:
-    """config.json: an ordinary user without any right, a root that can't be written, /tmp and the workspace in
-    memory. `memory` and `disk` in bytes, for the container."""
+def layer_mounts(layer: Path | None) -> list[dict[str, Any]]:
+    """A package layer, and our own part of what runs inside."""
+    inside = str(Path(__file__).parent.parent / "inside")
+    packages = [_bind(str(layer), PACKAGES)] if layer is not None else []
+    return [_bind(inside, f"{LIBRARY}/agenthost/sandboxes/inside"), *packages]
 
+
+def config(root: Path, mounts: Sequence[dict[str, Any]], size: int) -> bytes:
+    """config.json: a root that can't be written, /tmp and the workspace in memory, each of `size` bytes at most.
+
+    The first process is root of gVisor's own kernel with the right to become somebody else, and uses it at once; it
+    keeps the way back only because a run would otherwise be the same user and could kill it.
+    """
     return json.dumps(
         {
             "ociVersion": "1.0.2",
-            "hostname": hostname,
+            "hostname": "sandbox",
             "root": {"path": str(root), "readonly": True},
             "process": {
                 "user": {"uid": 0, "gid": 0, "umask": 0o022},
-                "args": list(argv),
+                "args": [f"{HOME}/bin/python", "-c", START],
                 "env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
                 "cwd": "/",
                 "noNewPrivileges": True,
@@ -94,13 +109,12 @@ def config(
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc", "options": [*_SAFE, "noexec", "ro"]},
                 *mounts,
-                _tmpfs("/tmp", disk, "mode=1777"),
-                _tmpfs("/dev/shm", disk, "mode=1777", "noexec"),
-                _tmpfs(WORKSPACE, disk, f"uid={UID}", f"gid={UID}", "mode=0755"),
+                _tmpfs("/tmp", size, "mode=1777"),
+                _tmpfs("/dev/shm", size, "mode=1777", "noexec"),
+                _tmpfs(WORKSPACE, size, f"uid={UID}", f"gid={UID}", "mode=0755"),
             ],
             "linux": {
                 "namespaces": [{"type": name} for name in _NAMESPACES],
-                "resources": {"memory": {"limit": memory}},
                 "maskedPaths": ["/proc/kcore", "/proc/sysrq-trigger", "/proc/sys"],
                 "readonlyPaths": ["/proc/sys"],
             },
@@ -108,11 +122,13 @@ def config(
     ).encode()
 
 
-def image(folder: str) -> Path:
-    """A root file system that the settings name. Raises BadInput where it is none."""
+def image_mounts(folder: str) -> list[dict[str, Any]]:
+    """The folders of a root file system that the settings name. Raises BadInput where it is none."""
     root = Path(folder)
-    if not (root / "bin").exists() or not (root / "tmp").is_dir():
+    if not (root / "usr").is_dir() or not root.is_absolute():
         raise BadInput(
-            f"{folder} is no root file system. [sandbox.gvisor] rootfs wants a folder with bin and tmp in it."
+            f"'{folder}' is no root file system. [sandbox.gvisor] rootfs wants the path of a folder with usr in it."
         )
-    return root
+    mine = {"proc", "sys", "dev", "tmp", "workspace"}
+    folders = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and not entry.is_symlink()]
+    return [_bind(str(entry), f"/{entry.name}") for entry in folders if entry.name not in mine]

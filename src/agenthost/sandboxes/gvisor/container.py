@@ -32,7 +32,7 @@ class Container(asyncio.SubprocessProtocol):
         self.gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def start(cls, words: Sequence[str]) -> "Container":
+    async def run(cls, words: Sequence[str]) -> "Container":
         """Raises OSError where the command can't be started at all."""
         _, protocol = await asyncio.get_running_loop().subprocess_exec(
             cls,
@@ -48,7 +48,7 @@ class Container(asyncio.SubprocessProtocol):
 
     # --- the line ----------------------------------------------------------------------------
 
-    def start_line(self, received: Callable[[bytes], None], lost: Callable[[str], None]) -> None:
+    def start(self, received: Callable[[bytes], None], lost: Callable[[str], None]) -> None:
         self._received, self._lost = received, lost
         if self._held:
             received(bytes(self._held))
@@ -121,11 +121,13 @@ class Container(asyncio.SubprocessProtocol):
         self._writable.set()
 
     def process_exited(self) -> None:
-        if self._transport is not None and not self.gone.done():
-            self.gone.set_result(self._transport.get_returncode() or 0)
         self._writable.set()
         self._lost(self.said)
+        if self._transport is not None:
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._writable.set()
         if not self.gone.done():
-            self.gone.set_result(-1)
+            code = self._transport.get_returncode() if self._transport is not None else None
+            self.gone.set_result(-1 if code is None else code)

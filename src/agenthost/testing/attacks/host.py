@@ -50,7 +50,7 @@ import os
 for path in {homes!r}:
     try: os.stat(path); print('there', path)
     except OSError: pass
-for path in ('/etc/shadow', '/proc/1/environ', '/proc/kcore', '/dev/mem', '/dev/kmsg'):
+for path in ('/etc/shadow', '/proc/kcore', '/dev/mem', '/dev/kmsg'):
     try: open(path, 'rb').read(1); print('there', path)
     except OSError: pass
 print(sorted(os.listdir('/')))
@@ -102,7 +102,7 @@ for p in os.listdir('/proc'):
         sysrq-trigger, drop_caches, oom_score_adj below zero; `read` for the memory of the guard or the kernel."""
         code = """
 import os
-for name in ('kcore', 'sysrq-trigger', 'keys', 'kallsyms', 'kmsg', 'timer_list', 'sched_debug', '1/root/etc', '1/environ', '1/mem', '1/cwd/etc', '1/fd/0'):
+for name in ('kcore', 'sysrq-trigger', 'keys', 'kallsyms', 'kmsg', 'timer_list', 'sched_debug', '1/root/etc', '1/mem', '1/cwd/etc', '1/fd/0'):
     try:
         if open('/proc/' + name, 'rb').read(1): print('read', name)
     except IsADirectoryError: print('reached', name)

@@ -9,7 +9,7 @@ import pytest
 
 from agenthost.core.ports import Sandbox
 from agenthost.testing.attacks.common import attempt
-from agenthost.testing.sandboxes import begun, python
+from agenthost.testing.sandboxes import python, under_way
 
 # Answers that say: there is no way there. A time-out would say that packets were sent.
 NO_WAY = {"ENETUNREACH", "EADDRNOTAVAIL", "EINVAL", "EHOSTUNREACH", "ECONNREFUSED", "ENETDOWN", "EAFNOSUPPORT"}
@@ -116,7 +116,7 @@ open('ready', 'w').close(); time.sleep(20)
 """
         serving = asyncio.get_running_loop().create_task(python(sandbox, other, serve))
         try:
-            await self.under_way(other)
+            await under_way(serving, other / "ready")
             reach = """
 import socket
 for family, address in ((socket.AF_INET, ('127.0.0.1', 8001)), (socket.AF_UNIX, '\\0neighbour')):
@@ -128,8 +128,3 @@ for family, address in ((socket.AF_INET, ('127.0.0.1', 8001)), (socket.AF_UNIX, 
         finally:
             serving.cancel()
             await asyncio.wait([serving])
-
-    async def under_way(self, folder: Path) -> None:
-        """Wait until the neighbour serves: until its file `ready` is seen. A back end whose files come
-        back at a run's end waits in another way."""
-        await begun(folder / "ready")

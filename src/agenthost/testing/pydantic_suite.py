@@ -37,7 +37,9 @@ class WorkspaceSuite(WorkspaceBackendSuite):
 
         return destroy
 
-    async def test_background_child_does_not_hold_up_completed_command(self, backend: WorkspaceBackend) -> None:
+    async def test_background_child_does_not_hold_up_completed_command(  # pyright: ignore[reportIncompatibleMethodOverride] - pytest fills in by name
+        self, backend: WorkspaceBackend
+    ) -> None:
         """Theirs has the child live on when the command has ended. Ours ends with it: nothing of a run stays
         but its files. What holds of both: the command isn't held up by a child that keeps its output open."""
         assert isinstance(backend, SandboxWorkspace)
@@ -49,7 +51,7 @@ class WorkspaceSuite(WorkspaceBackendSuite):
         await asyncio.sleep(0.3)
         assert (await Workspace(backend).stat("/workspace/beat")).size == before
 
-    async def test_a_backend_attached_by_ref_reaches_a_detached_process(
+    async def test_a_backend_attached_by_ref_reaches_a_detached_process(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
         self, backend: WorkspaceBackend, attach_backend: Callable[[WorkspaceRef], WorkspaceBackend]
     ) -> None:
         """Theirs has a process live on between commands and signals it from a second backend. Ours leaves none:
@@ -63,7 +65,9 @@ class WorkspaceSuite(WorkspaceBackendSuite):
         await asyncio.sleep(0.3)
         assert (await Workspace(attached).stat("/workspace/beat")).size == before
 
-    async def test_cancellation_stops_foreground_work(self, backend: WorkspaceBackend) -> None:
+    async def test_cancellation_stops_foreground_work(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
+        self, backend: WorkspaceBackend
+    ) -> None:
         """Theirs looks for the pid from the next command. Our runs have pids of their own, so another process
         would be seen under that number; what is looked at instead is what the command does."""
         assert isinstance(backend, SandboxWorkspace)

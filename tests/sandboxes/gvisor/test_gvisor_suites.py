@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+from pydantic_ai.workspaces import Workspace, WorkspaceBackend
+
 from agenthost.core.ports import Sandbox
 from agenthost.sandboxes.outer import ENVIRONMENT
 from agenthost.testing.attacks import AttackSuite
@@ -9,6 +12,7 @@ from agenthost.testing.attacks.common import attempt
 from agenthost.testing.controls import ControlsSuite
 from agenthost.testing.problems import ProblemsSuite
 from agenthost.testing.pydantic_suite import WorkspaceSuite
+from agenthost.testing.pydantic_workspaces import SandboxWorkspace
 from agenthost.testing.sandboxes import SandboxSuite
 
 
@@ -42,4 +46,16 @@ class TestProblems(ProblemsSuite):
 
 
 class TestWorkspaces(WorkspaceSuite):
-    pass
+    @pytest.fixture
+    def filesystem_honors_shell_permissions(self) -> bool:
+        """Between two commands a file is on the host, which keeps contents and not who may read them."""
+        return False
+
+    async def test_symlink_loop_does_not_break_listing(  # type: ignore[override] - pytest fills in by name
+        self, backend: WorkspaceBackend
+    ) -> None:
+        """Links are removed when a command has ended, as the host keeps none; so the next finds no loop."""
+        assert isinstance(backend, SandboxWorkspace)
+        made = await backend.run(["sh", "-c", "ln -s loop loop && ls"])
+        assert (made.exit_code, made.stdout) == (0, "loop\n")
+        assert list(await Workspace(backend).list_dir("/workspace")) == []

@@ -154,13 +154,18 @@ class Pipe(Handler):
             self._link.flush()
 
     async def close(self) -> None:
+        """What was written still goes out; what comes from now on is dropped."""
         if self.channel is not None and not self.channel.closed:
-            if self._over:
-                self.channel.end()
-            else:
-                self.channel.give_up("closed")
+            self.channel.handler = _Dropped()
+            self.channel.grant(len(self._held))
+            self.channel.end()
             self._link.flush()
 
     async def _wait(self) -> None:
         self._changed.clear()
         await self._changed.wait()
+
+
+class _Dropped(Handler):
+    def data(self, channel: Channel, lane: int, body: bytes) -> None:
+        channel.grant(len(body))

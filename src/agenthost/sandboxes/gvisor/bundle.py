@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from agenthost.core.errors import BadInput
+from agenthost.sandboxes.attached import boot
 from agenthost.sandboxes.inside.rooms import PACKAGES, UID
-from agenthost.sandboxes.outer import ENVIRONMENT, HOME, LIBRARY, Places, hidden, keeps_local
+from agenthost.sandboxes.outer import ENVIRONMENT, HOME, Places, hidden, keeps_local
 
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NAMESPACES = ("pid", "network", "ipc", "uts", "mount")
@@ -18,9 +19,9 @@ WORKSPACE = "/workspace"
 LIMITS = {"NOFILE": 1024, "MSGQUEUE": 64 * 1024, "SIGPENDING": 1024, "NICE": 0, "RTPRIO": 0}
 # Devices of gVisor's own that nobody here needs; then the first process that all sandboxes of containers have.
 START = (
-    "import os, shutil, sys; first = frozenset(sys.modules) - {'shutil'}; sys.path.insert(0, " + repr(LIBRARY) + "); "
-    "os.path.exists('/dev/fuse') and os.unlink('/dev/fuse'); shutil.rmtree('/dev/net', True); "
-    "from agenthost.sandboxes.inside.porter import main; main(first)()"
+    "import os\nfor name in ('/dev/fuse', '/dev/net/tun'):\n"
+    "  if os.path.exists(name): os.unlink(name)\n"
+    "del os, name\n" + boot.START
 )
 RIGHTS = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
 
@@ -62,7 +63,6 @@ def lay_out_root(folder: Path, places: Places, image: str = "") -> None:
             (folder / name).symlink_to(os.readlink(system))
         elif system.is_dir():
             (folder / name).mkdir()
-    (folder / LIBRARY[1:] / "agenthost/sandboxes/inside").mkdir(parents=True)
     wanted = ["usr", "proc", "dev", "sys", "tmp", "workspace", "etc", HOME[1:], f"{HOME[1:]}/bin", f"{HOME[1:]}/python"]
     for path in (*wanted, PACKAGES[1:], str(places.python)[1:]):
         (folder / path).mkdir(parents=True, exist_ok=True)
@@ -80,13 +80,11 @@ def lay_out_root(folder: Path, places: Places, image: str = "") -> None:
 
 
 def layer_mounts(layer: Path | None) -> list[dict[str, Any]]:
-    """A package layer, and our own part of what runs inside."""
-    inside = str(Path(__file__).parent.parent / "inside")
-    packages = [_bind(str(layer), PACKAGES)] if layer is not None else []
-    return [_bind(inside, f"{LIBRARY}/agenthost/sandboxes/inside"), *packages]
+    """A package layer."""
+    return [_bind(str(layer), PACKAGES)] if layer is not None else []
 
 
-def config(root: Path, mounts: Sequence[dict[str, Any]], size: int) -> bytes:
+def config(root: Path, mounts: Sequence[dict[str, Any]], size: int, python: str = f"{HOME}/bin/python") -> bytes:
     """config.json: a root that can't be written, /tmp and the workspace in memory, each of `size` bytes at most.
 
     The first process is root of gVisor's own kernel with the right to become somebody else, and uses it at once; it
@@ -99,7 +97,7 @@ def config(root: Path, mounts: Sequence[dict[str, Any]], size: int) -> bytes:
             "root": {"path": str(root), "readonly": True},
             "process": {
                 "user": {"uid": 0, "gid": 0, "umask": 0o022},
-                "args": [f"{HOME}/bin/python", "-c", START],
+                "args": [python, "-c", START],
                 "env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
                 "cwd": "/",
                 "noNewPrivileges": True,

@@ -2,24 +2,24 @@
 
 import asyncio
 import itertools
-import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from agenthost.core.errors import BadInput, Temporary, Unavailable
 from agenthost.core.ports import SandboxService, silent
 from agenthost.core.sandboxes import MIB, Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
+from agenthost.sandboxes.attached.child import Child
+from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.gvisor import bundle, diagnose
-from agenthost.sandboxes.gvisor.container import Container, command
 from agenthost.sandboxes.gvisor.keeper import Keeper
-from agenthost.sandboxes.gvisor.room import Room, lost
 from agenthost.sandboxes.layers import Layers, normal
-from agenthost.sandboxes.outer import ENVIRONMENT
 from agenthost.sandboxes.runtime import places
-from agenthost.sandboxes.station import NotStarted
 
 # Containers that nobody is using, kept for their workspaces; the longest unused goes first.
 _IDLE = 8
@@ -27,6 +27,16 @@ _LEAST_ROOM = 1024 * MIB
 _LEAST_MEMORY, _LEAST_PROCESSES = 32 * MIB, 2
 # gVisor counts a run's processes two above what the limit says: it lets one more begin, and the first isn't counted.
 _UNCOUNTED = 2
+
+
+class _Kept(Struct):
+    """A container, and whose it is: the workspace's folder, or nobody's yet."""
+
+    room: Room
+    kind: tuple[str, int]
+    workspace: str = ""
+    busy: bool = False
+    started: bool = False
 
 
 class Gvisor:
@@ -53,8 +63,8 @@ class Gvisor:
         self._mounts: list[dict[str, Any]] = []
         self._opening = asyncio.Lock()
         self._names = itertools.count(1)
-        self._rooms: dict[str, Room] = {}
-        self._spare: Room | None = None
+        self._rooms: dict[str, _Kept] = {}
+        self._spare: _Kept | None = None
         self._closed = False
 
     @property
@@ -92,11 +102,12 @@ class Gvisor:
         _check(run)
         folder = await asyncio.to_thread(self._place, run.workspace)
         layer = await self._layers.have(run.policy.packages, tell)
-        room = await self._room(str(folder), (layer, _size(run.policy.disk)))
+        kept = await self._take(str(folder), (layer, _size(run.policy.disk)))
         try:
-            return await room.run(run, _request(run), folder)
+            await self._greeted(kept)
+            return await kept.room.run(msgspec.structs.replace(run, workspace=str(folder)))
         finally:
-            room.busy = False
+            kept.busy = False
             await self._thin_out()
 
     async def spawn(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxService:
@@ -106,51 +117,71 @@ class Gvisor:
     async def release(self, workspace: str) -> None:
         """End the containers of a workspace."""
         folder = str(Path(workspace).resolve())  # noqa: ASYNC240 - a name, no content
-        await _all(room for room in list(self._rooms.values()) if room.workspace == folder and not room.busy)
+        await self._let_go([kept for kept in self._rooms.values() if kept.workspace == folder and not kept.busy])
 
     async def close(self) -> None:
         """End every container and remove what belongs to them."""
         self._closed = True
+        await self._let_go(list(self._rooms.values()))
         async with self._opening:
-            await _all(list(self._rooms.values()))
             if self._keeper is not None:
                 await asyncio.to_thread(self._keeper.close)
                 self._keeper = None
 
     # --- rooms -------------------------------------------------------------------------------
 
-    async def _room(self, workspace: str, kind: tuple[str, int]) -> Room:
+    async def _take(self, workspace: str, kind: tuple[str, int]) -> _Kept:
         """A room for a workspace: its own, the one that waits, or a new one. Then another is made to wait."""
-        for room in self._rooms.values():
-            if room.workspace == workspace and room.kind == kind and room.alive and not room.busy:
-                room.busy = True
-                return room
-        room, self._spare = self._spare, None
-        if room is not None and (room.kind != kind or not room.alive):
-            await room.close()
-            room = None
-        room = room or await self._start(kind)
-        room.workspace, room.busy = workspace, True
-        try:
-            await room.ready()
-        except NotStarted as problem:
-            raise lost(problem) from problem
-        if self._spare is None and not self._closed:
-            self._spare = await self._start(kind)
-        return room
+        for kept in self._rooms.values():
+            if kept.workspace == workspace and kept.kind == kind and kept.room.alive and not kept.busy:
+                kept.busy = True
+                return kept
+        waiting, self._spare = self._spare, None
+        if waiting is not None and (waiting.kind != kind or not waiting.room.alive):
+            await self._let_go([waiting])
+            waiting = None
+        kept = waiting or await self._begin(kind)
+        kept.workspace, kept.busy = workspace, True
+        return kept
 
-    async def _start(self, kind: tuple[str, int]) -> Room:
+    async def _greeted(self, kept: _Kept) -> None:
+        """Wait until our process is in it, and have the next one begin meanwhile."""
+        if not kept.started:
+            kept.started = True
+            await kept.room.start()
+        if self._spare is None and not self._closed:
+            self._spare = await self._begin(kept.kind)
+
+    async def _begin(self, kind: tuple[str, int]) -> _Kept:
+        """Start runsc; what it starts needn't be waited for."""
         keeper = await self._open()
         name = f"room-{next(self._names)}"
         layer, size = kind
         await asyncio.to_thread(self._lay_out, keeper.folder / name, layer, size)
-        words = command([self._runsc, *self._flags], keeper.state, keeper.folder / name, name)
+        words = [self._runsc, *self._flags, "--root", str(keeper.state), "run", "--bundle", str(keeper.folder / name)]
+        setpriv = shutil.which("setpriv")  # the kernel ends it with its host, where it can be asked to
+        path = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
         try:
-            container = await Container.run(words)
+            child = await Child.begin([*([setpriv, "--pdeathsig", "KILL"] if setpriv else []), *words, name], path)
         except OSError as problem:
             raise Unavailable(f"There is no sandbox here: {problem}") from problem
-        room = self._rooms[name] = Room(name, kind, container, self._forget)
-        return room
+
+        async def end() -> str:
+            await child.end()
+            self._rooms.pop(name, None)
+            await asyncio.to_thread(shutil.rmtree, keeper.folder / name, True)
+            return ""
+
+        kept = self._rooms[name] = _Kept(Room(child, end, _UNCOUNTED), kind)
+        return kept
+
+    async def _let_go(self, those: Sequence[_Kept]) -> None:
+        await asyncio.gather(*(kept.room.close() for kept in those))
+
+    async def _thin_out(self) -> None:
+        idle = [kept for kept in self._rooms.values() if not kept.busy and kept is not self._spare]
+        alive = [kept for kept in idle if kept.room.alive]
+        await self._let_go([kept for kept in idle if not kept.room.alive] + alive[:-_IDLE])
 
     async def _open(self) -> Keeper:
         async with self._opening:
@@ -172,16 +203,9 @@ class Gvisor:
         assert self._root is not None
         folder.mkdir()
         mounts = [*self._mounts, *bundle.layer_mounts(self._cache / "layers" / layer if layer else None)]
-        (folder / "config.json").write_bytes(bundle.config(self._root, mounts, size))
-
-    def _forget(self, name: str) -> None:
-        self._rooms.pop(name, None)
-        if self._keeper is not None:
-            shutil.rmtree(self._keeper.folder / name, ignore_errors=True)
-
-    async def _thin_out(self) -> None:
-        idle = [room for room in self._rooms.values() if not room.busy and room is not self._spare]
-        await _all([room for room in idle if not room.alive] + [room for room in idle if room.alive][:-_IDLE])
+        (folder / "config.json").write_bytes(
+            bundle.config(self._root, mounts, size, *(["python3"] if self._rootfs else []))
+        )
 
     def _place(self, workspace: str) -> Path:
         """The workspace's folder, links resolved."""
@@ -194,29 +218,9 @@ class Gvisor:
         return folder
 
 
-async def _all(rooms: Any) -> None:
-    await asyncio.gather(*(room.close() for room in rooms))
-
-
 def _size(disk: int) -> int:
     """How large a container's own file systems are: above what is watched for, so that the watch says `disk`."""
     return max(_LEAST_ROOM, 1 << (2 * disk - 1).bit_length())
-
-
-def _request(run: SandboxRun) -> dict[str, object]:
-    policy = run.policy
-    return {
-        "argv": run.argv,
-        "env": {**ENVIRONMENT, "PYTEST_ADDOPTS": "-p no:cacheprovider", **dict(run.env)},
-        "cwd": run.cwd,
-        "turn": 0,
-        "cpu": 0,
-        "memory": policy.memory,
-        "disk": policy.disk,
-        "processes": policy.processes - _UNCOUNTED,
-        "cpu_seconds": math.ceil(policy.timeout * math.ceil(policy.cpu)) + 1,
-        "counted": True,
-    }
 
 
 def _check(run: SandboxRun) -> None:

@@ -38,7 +38,7 @@ class Porter:
         self.python = python
         self.filter = calls.program(linux.MACHINE)
         self.environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
-        self.tree = Tree(visits.WORKSPACE)
+        self.tree = Tree(visits.WORKSPACE, cleaning=True)
         self.mux = Mux(2, self._opened)
         self.visit: visits.Visit | None = None
         self.start: visits.Visit | None = None
@@ -129,6 +129,11 @@ class Porter:
         what = asked["do"]
         if what == "run":
             return visits.Visit(self, channel)
+        if what == "kill":
+            if self.visit is not None:
+                self.visit.kill()
+            channel.end()
+            return Handler()
         if what == "connect":
             return relays.connect(self, channel, asked["port"])
         if what == "listen":

@@ -191,7 +191,7 @@ class _Datagrams(_Listener):
             return
         if self._porter.mux.ours >= _MOST:
             return
-        told = {"listener": self._channel.number, "local": self._side.getsockname()[:2]}
+        told = {"listener": self._channel.number, "local": self._side.getsockname()[:2], "datagram": True}
         question = self._porter.mux.open(json.dumps(told).encode(), _Answer(self._side, sender))
         question.send(body)
         question.end()

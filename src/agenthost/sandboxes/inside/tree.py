@@ -1,6 +1,7 @@
-"""The workspace in a room, as the host is told of it: ordinary files and folders, and what changed since it last asked.
+"""A workspace's folder as one side tells the other of it: ordinary files and folders, and what changed since.
 
-Used only while no run is going on. No link is ever followed: a run may have left any in the way.
+The host has one for its own folder and the room one for its. Used only while no run is going on. No link is
+ever followed: a run may have left any in the way.
 """
 
 from __future__ import annotations
@@ -34,14 +35,19 @@ def _signature(facts: os.stat_result) -> _Signature:
 
 
 class Tree:
-    """A workspace's folder and what the host knows of it."""
+    """A workspace's folder and what the other side knows of it. `cleaning`: links and devices are removed, else passed over."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, cleaning: bool) -> None:
         self._root = root
+        self._cleaning = cleaning
         self._files: dict[str, _Signature | None] = {}
         self._folders: set[str] = set()
 
-    # --- what the host sends -----------------------------------------------------------------
+    def size(self) -> int:
+        """Bytes of all files that both sides know."""
+        return sum(seen.size for seen in self._files.values() if seen is not None)
+
+    # --- what the other side sends -----------------------------------------------------------
 
     def folder(self, path: str) -> None:
         """Have a folder at `path`; what else stands there goes."""
@@ -64,7 +70,7 @@ class Tree:
             os.mkdir(name, 0o777, dir_fd=parent)
         os.chmod(name, 0o777, dir_fd=parent)
 
-    def begin(self, path: str, mode: int) -> int:
+    def begin(self, path: str) -> int:
         """A new file at `path`, open for writing, in place of whatever stood there."""
         above, _, name = path.rpartition("/")
         if above:
@@ -72,16 +78,15 @@ class Tree:
         parent = self._open(above.split("/") if above else [])
         try:
             self._remove_in(parent, name)
-            file = os.open(
-                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent
-            )
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(name, flags, 0o600, dir_fd=parent)
         finally:
             os.close(parent)
-        os.fchmod(file, mode)
-        return file
 
     def finish(self, path: str, file: int, mtime: int) -> None:
-        """The file is complete. Its time is the host's, and in the past, so that any writing shows."""
+        """The file is complete. Its time is the other side's, and in the past, so that any writing shows."""
+        start = os.pread(file, 4, 0)
+        os.fchmod(file, 0o777 if start[:2] == b"#!" or start == b"\x7fELF" else 0o666)
         then = min(mtime, time.time_ns() - _TICK_NS)
         os.utime(file, ns=(then, then))
         self._files[path] = _signature(os.fstat(file))
@@ -114,12 +119,12 @@ class Tree:
                 os.close(folder)
             os.rmdir(name, dir_fd=parent)
 
-    # --- what the host is told ---------------------------------------------------------------
+    # --- what the other side is told ---------------------------------------------------------
 
     def changes(self) -> Iterator[dict[str, Any]]:
-        """What differs from what the host knows, as heads of records; those with a `file` have its content next.
+        """What differs from what the other side knows, as heads of records; those with a `file` have its content next.
 
-        Links and devices are removed. The host is taken to know everything once this was read to its end.
+        It is taken to know everything from the first head on: read to the end, or give the other side up.
         """
         files: dict[str, _Signature | None] = {}
         folders: set[str] = set()
@@ -141,7 +146,7 @@ class Tree:
             for at in range(0, len(paths), _TOGETHER):
                 yield {key: paths[at : at + _TOGETHER]}
         for path, facts in changed:
-            yield {"file": path, "size": facts.st_size, "mode": facts.st_mode & 0o777}
+            yield {"file": path, "size": facts.st_size, "mtime": facts.st_mtime_ns}
 
     def open(self, path: str) -> int:
         """A file that `changes` named, open for reading."""
@@ -191,7 +196,8 @@ class Tree:
                     continue
                 waiting.append((*names, entry.name))
             elif not stat.S_ISREG(facts.st_mode) or not _tellable(path):
-                os.unlink(entry.name, dir_fd=folder)
+                if self._cleaning:
+                    os.unlink(entry.name, dir_fd=folder)
                 continue
             yield path, facts
 

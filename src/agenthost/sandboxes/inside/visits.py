@@ -1,7 +1,7 @@
 """One run in a room: its files come in, its first process is forked and watched, and what it changed is told.
 
-The host opens a channel and sends records in lane 0 (`gone`, `folders`, `file` with content, then `run`) and stdin in
-lane 1. It is answered in lane 1 (stdout), lane 2 (stderr) and lane 0: `exit`, then what changed, then the end.
+The host opens a channel and sends records in lane 0 (`gone`, `folders`, `file` with content, `run`, and `stdin` after
+the last of it) and stdin in lane 1. It is answered in lane 1 (stdout), lane 2 (stderr) and lane 0: `exit`, then what changed, then the end.
 """
 
 from __future__ import annotations
@@ -63,11 +63,6 @@ class Visit(Handler):
             if self._stdin >= 0:
                 self._feed()
 
-    def ended(self, channel: Channel) -> None:
-        self._fed_all = True
-        if self._stdin >= 0:
-            self._feed()
-
     def reset(self, channel: Channel, reason: str) -> None:
         """The host wants no answer any more."""
         self._clear()
@@ -77,20 +72,17 @@ class Visit(Handler):
         try:
             if "file" in head:
                 self._coming = head
-                self._file = tree.begin(head["file"], head["mode"])
+                self._file = tree.begin(head["file"])
             elif "gone" in head:
                 for path in head["gone"]:
                     tree.remove(path)
             elif "folders" in head:
                 for path in head["folders"]:
                     tree.folder(path)
-            elif "eof" in head:
+            elif "stdin" in head:
                 self._fed_all = True
                 if self._stdin >= 0:
                     self._feed()
-            elif "kill" in head:
-                if self._pid:
-                    self._finish(head["kill"], _KILLED)
             elif "run" in head:
                 self._request = head["run"]
                 self._porter.start = self
@@ -241,6 +233,11 @@ class Visit(Handler):
         # A look costs at most a tenth of the time between looks.
         self._pause = min(max(self._pause * 1.3, 10 * (time.monotonic() - began)), max(_SLOWEST_LOOK, self._pause))
         self.next_look = time.monotonic() + self._pause
+
+    def kill(self) -> None:
+        """The host wants it ended, and told how it stands."""
+        if self._pid:
+            self._finish("", _KILLED)
 
     def _finish(self, limit: str, code: int) -> None:
         """End everything, tell the end, and begin to tell what changed."""

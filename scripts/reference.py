@@ -58,6 +58,7 @@ It is above the file; an option of the command is above both.
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
 | `SSL_CERT_FILE` | certificates in place of the system's |
+| `AGENTHOST_TEST_GVISOR` | `required`: AgentHost's own tests fail where gVisor is missing, instead of being skipped |
 | `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
 """
 

@@ -36,7 +36,7 @@ class _Kept(Struct):
     kind: tuple[str, int]
     workspace: str = ""
     busy: bool = False
-    started: bool = False
+    starting: asyncio.Task[None] | None = None
 
 
 class Gvisor:
@@ -146,9 +146,8 @@ class Gvisor:
 
     async def _greeted(self, kept: _Kept) -> None:
         """Wait until our process is in it, and have the next one begin meanwhile."""
-        if not kept.started:
-            kept.started = True
-            await kept.room.start()
+        if kept.starting is not None:
+            await asyncio.shield(kept.starting)
         if self._spare is None and not self._closed:
             self._spare = await self._begin(kept.kind)
 
@@ -172,11 +171,16 @@ class Gvisor:
             await asyncio.to_thread(shutil.rmtree, keeper.folder / name, True)
             return ""
 
-        kept = self._rooms[name] = _Kept(Room(child, end, _UNCOUNTED), kind)
+        room = Room(child, end, _UNCOUNTED)
+        kept = self._rooms[name] = _Kept(room, kind)
+        # ours to hold: whoever takes the room waits for it, and so does whoever lets it go
+        kept.starting = asyncio.get_running_loop().create_task(room.start(), name=f"gvisor {name}")
         return kept
 
     async def _let_go(self, those: Sequence[_Kept]) -> None:
         await asyncio.gather(*(kept.room.close() for kept in those))
+        if starting := [kept.starting for kept in those if kept.starting is not None]:
+            await asyncio.gather(*starting, return_exceptions=True)
 
     async def _thin_out(self) -> None:
         idle = [kept for kept in self._rooms.values() if not kept.busy and kept is not self._spare]

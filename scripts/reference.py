@@ -14,6 +14,7 @@ from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
 from agenthost.host.settings import GvisorSettings, SandboxSettings, Settings, WorkSettings
+from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
@@ -71,6 +72,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "work": WorkSettings,
     "sandbox": SandboxSettings,
     "sandbox.gvisor": GvisorSettings,
+    "machine": MachineSettings,
     "files": FileLimits,
 }
 
@@ -119,6 +121,9 @@ MEANINGS = {
     "sandbox.gvisor.command": "gVisor's command: a name on the PATH, or a path",
     "sandbox.gvisor.platform": "how gVisor runs the code: `systrap`, or `kvm` where the machine has it",
     "sandbox.gvisor.rootfs": "a folder with a root file system, in place of the machine's own system, read-only; python has to be in it",
+    "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter",
+    "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
+    "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

@@ -13,11 +13,13 @@ from agenthost.core.api import Finding, ModelLine
 from agenthost.core.commands import Verdict
 from agenthost.core.errors import StoreDamaged
 from agenthost.core.events import Answered, Finished, Nothing, Recorded
+from agenthost.core.machines import MachineFacts, Need
 from agenthost.core.ports import Sandbox, Store
 from agenthost.core.sandboxes import Availability
 from agenthost.host import doctor
 from agenthost.host.logs import event_line
 from agenthost.host.settings import load
+from agenthost.machine.ledger import Ledger
 from tests.host.conftest import Lines
 
 
@@ -42,9 +44,16 @@ def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find", nothing_found)
 
 
-async def examined(home: Path, models: list[ModelLine], default: str = "") -> dict[str, Finding]:
+FACTS = MachineFacts(2.0, 4 << 30)
+
+
+async def examined(
+    home: Path, models: list[ModelLine], default: str = "", machine: Ledger | None = None
+) -> dict[str, Finding]:
     settings = load(home, {"AGENTHOST_MODEL": default})
-    found = await doctor.examine(settings, cast(Sandbox, Nowhere()), cast(Store, Damaged()), models)
+    found = await doctor.examine(
+        settings, cast(Sandbox, Nowhere()), machine or Ledger(FACTS, Need(1)), cast(Store, Damaged()), models
+    )
     return {each.what: each for each in found}
 
 
@@ -96,3 +105,17 @@ def test_a_line_of_the_log_names_the_event_and_never_its_contents(caplog: pytest
     with caplog.at_level("WARNING", "agenthost"):
         event_line(log, Recorded("t", 5, 1.0, Answered("m1", Nothing())), "echo")
     assert len(log.lines) == 2
+
+
+async def test_the_machine_and_who_waits_for_a_part_of_it_are_told(tmp_path: Path) -> None:
+    machine = Ledger(FACTS, Need(1 << 30))
+    async with asyncio.timeout(60):
+        hold = await machine.hold(Need(1 << 30), "one")
+        waiting = asyncio.get_running_loop().create_task(machine.hold(Need(512 << 20), "task-two"))
+        await asyncio.sleep(0)
+        found = await examined(tmp_path, [], machine=machine)
+        await hold.release()
+        await waiting
+    assert "of memory" in found["machine"].seen and "hands out" in found["machine"].seen
+    assert found["GPU"].seen
+    assert found["waiting"].seen.startswith("task-two for 512 MiB of memory, since ")

@@ -18,9 +18,11 @@ from agenthost.cli.screen import Screen
 from agenthost.cli.summary import part_text, summarise
 from agenthost.core.api import HostApi, OpenQuestion
 from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
+from agenthost.machine.words import amount
 
 
 def parser(verb: str) -> Parser:
@@ -132,6 +134,8 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
     screen.say(f"began    {datetime.fromtimestamp(row.created):%Y-%m-%d %H:%M:%S}")
     if row.state in FINAL:
         screen.say(f"took     {duration(row.updated - row.created)}")
+    else:
+        await _waits(api, screen, row)
     spent = detail.spent
     screen.say(f"spent    {spent.turns} model calls, {count(spent.tokens)} tokens, {money(spent.cost)}")
     if detail.trace:
@@ -149,6 +153,13 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
         for number, option in enumerate(question.ask.options, 1):
             screen.say(f"  {number}. {option}")
     return 0
+
+
+async def _waits(api: HostApi, screen: Screen, row: TaskRow) -> None:
+    """Say what the task's tree waits for."""
+    for place, waiting in enumerate((await api.info()).waiting):
+        if root_id(waiting.who) == root_id(row.id):
+            screen.say(f"waits    for {amount(waiting.need)} ({place} before it)", "yellow")
 
 
 def _child(view: View, row: TaskRow) -> list[str]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.events import Recorded
+from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
@@ -125,12 +126,15 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
 
 class HostInfo(Struct, frozen=True, omit_defaults=True):
-    """Which host this is. `serving` is False for one that lives in the command's own process."""
+    """Which host this is. `serving` is False for one that lives in the command's own process. `machine` is what it
+    is on; `waiting` are those who wait for a part of it, in order."""
 
     version: str
     home: str
     pid: int
     serving: bool = False
+    machine: MachineFacts | None = None
+    waiting: tuple[Waiting, ...] = ()
 
 
 class HostApi(Protocol):

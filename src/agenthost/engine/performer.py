@@ -81,7 +81,8 @@ class Context:
 
     async def run(self, command: str, timeout: float | None = None) -> SandboxOutcome:
         """Run a shell line in the task's sandbox and workspace."""
-        return await self._runner.run_shell(self._spec, self.workspace, command, timeout)
+        id = self.key.removeprefix(f"{self.task}/")
+        return await self._runner.run_shell(self._spec, self.workspace, command, timeout, id=id)
 
 
 class Performer:
@@ -203,7 +204,7 @@ class Performer:
     async def _run(self, task: Task, command: RunCommand) -> None:
         async with self._files.use(task.spec.workspace) as desk:
             policy = await self._policy(task.spec, command)
-            outcome = await self.run_shell(task.spec, desk.workspace, command.command, None, policy)
+            outcome = await self.run_shell(task.spec, desk.workspace, command.command, None, policy, command.id)
             changes = await desk.workspace.changes()
             result = RunResult(
                 exit_code=outcome.exit_code,
@@ -237,14 +238,20 @@ class Performer:
         command: str,
         timeout: float | None,
         policy: SandboxPolicy | None = None,
+        id: str = "",
     ) -> SandboxOutcome:
-        """Run a shell line in a task's sandbox. `timeout` may only shorten what the policy allows."""
+        """Run a shell line in a task's sandbox. `timeout` may only shorten what the policy allows. What it waits
+        for is told to those who follow the command `id`."""
+
+        def tell(line: str) -> None:
+            self._bus.delta(spec.id, id, 1, Delta(notice=line))
+
         policy = policy or await self._parts.programs.policy(spec)
         if policy.packages:
-            await self._parts.sandbox.prepare(policy, lambda line: None)
+            await self._parts.sandbox.prepare(policy, tell)
         if timeout is not None and timeout < policy.timeout:
             policy = msgspec.structs.replace(policy, timeout=timeout)
-        return await self._parts.sandbox.run(SandboxRun(("sh", "-c", command), workspace.folder, policy))
+        return await self._parts.sandbox.run(SandboxRun(("sh", "-c", command), workspace.folder, policy), tell)
 
     async def check(self, spec: TaskSpec, command: CallTool) -> ToolResult | bool | None:
         """After a crash: the tool's result where the call happened, False where it surely did not,

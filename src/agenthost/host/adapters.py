@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from agenthost.core.api import ModelLine
 from agenthost.core.errors import NotFound
-from agenthost.core.ports import Blobs, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Blobs, Machine, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
+from agenthost.machine.ledger import Ledger
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -24,6 +25,7 @@ class Adapters(Struct):
     secrets: Secrets
     models: Models
     tools: Tools
+    machine: Machine
     sandbox: Sandbox
     scripts: Scripts
     list_models: Callable[[], Awaitable[list[ModelLine]]]
@@ -38,6 +40,8 @@ class Adapters(Struct):
 
 async def join(settings: Settings) -> Adapters:
     """Join the adapters that the settings name. Holds the home; raises HomeBusy where another host does."""
+    from agenthost.machine.facts import look
+    from agenthost.machine.shares import capacity
     from agenthost.models.catalog import Catalog
     from agenthost.scripts.monty import MontyScripts
     from agenthost.stores.blobs import FileBlobs
@@ -62,7 +66,9 @@ async def join(settings: Settings) -> Adapters:
         secrets = FileSecrets(home)
         models = Catalog(settings.models, read=blobs.get, environ=os.environ, secret=secrets.get)
         scripts = MontyScripts()
-        sandbox = _sandbox(settings)
+        seen = await look()
+        machine = Ledger(seen.facts, capacity(settings.machine, seen))
+        sandbox = _sandbox(settings, machine)
     except BaseException:
         lock.release()
         raise
@@ -73,21 +79,26 @@ async def join(settings: Settings) -> Adapters:
         workspaces.close,
         models.close,
         scripts.close,
+        machine.close,
         sandbox.close,
     ]
-    return Adapters(store, blobs, workspaces, secrets, models, tools, sandbox, scripts, models.lines, closing)
+    return Adapters(store, blobs, workspaces, secrets, models, tools, machine, sandbox, scripts, models.lines, closing)
 
 
-def _sandbox(settings: Settings) -> Sandbox:
+def _sandbox(settings: Settings, machine: Ledger) -> Sandbox:
     kind = settings.sandbox.kind
     if kind == "bubblewrap":
+        from agenthost.sandboxes.admitted import Admitted
         from agenthost.sandboxes.bubblewrap import Bubblewrap
 
-        return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
+        inner = Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
+        return Admitted(inner, machine, machine.whole)
     if kind == "gvisor":
+        from agenthost.sandboxes.admitted import Admitted
         from agenthost.sandboxes.gvisor.sandbox import Gvisor
 
         chosen = settings.sandbox.gvisor
         folder = settings.folder
-        return Gvisor(folder / "cache", folder / "workspaces", chosen.command, chosen.platform, chosen.rootfs)
+        gvisor = Gvisor(folder / "cache", folder / "workspaces", chosen.command, chosen.platform, chosen.rootfs)
+        return Admitted(gvisor, machine, machine.whole)
     raise NotFound(f'there is no sandbox \'{kind}\'; agenthost.toml may say: [sandbox] kind = "bubblewrap" or "gvisor"')

@@ -4,19 +4,25 @@ import asyncio
 import os
 import platform
 import shutil
-import sys
+import time
 from pathlib import Path
 
 from agenthost.core.api import Finding, ModelLine
 from agenthost.core.errors import AgentHostError
-from agenthost.core.ports import Filter, Sandbox, Store
+from agenthost.core.machines import Need
+from agenthost.core.ports import Filter, Machine, Sandbox, Store
 from agenthost.host.settings import Settings
+from agenthost.machine import words
+from agenthost.machine.facts import look
+from agenthost.machine.shares import capacity
 from agenthost.models.detect import find
 
 LOW_DISK = 1024**3
 
 
-async def examine(settings: Settings, sandbox: Sandbox, store: Store, models: list[ModelLine]) -> list[Finding]:
+async def examine(
+    settings: Settings, sandbox: Sandbox, machine: Machine, store: Store, models: list[ModelLine]
+) -> list[Finding]:
     """Look at everything that a host needs."""
     return [
         Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
@@ -25,7 +31,7 @@ async def examine(settings: Settings, sandbox: Sandbox, store: Store, models: li
         await _sandbox(sandbox),
         _model(settings, models),
         *await _local_models(),
-        _machine(),
+        *await _machine(settings, machine),
     ]
 
 
@@ -77,7 +83,26 @@ async def _local_models() -> list[Finding]:
     ]
 
 
-def _machine() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    return Finding("ok", "machine", f"{cores} cores, {memory:.1f} GiB of memory")
+async def _machine(settings: Settings, machine: Machine) -> list[Finding]:
+    """What the machine has, what of it is handed out, and who waits."""
+    seen = await look()
+    whole = capacity(settings.machine, seen)
+    facts = seen.facts
+    told = (
+        f"{words.cores(facts.cores)}, {words.size(facts.memory)} of memory ({words.size(seen.available)} free); "
+        f"the host hands out {words.amount(Need(whole.memory, whole.cpu))}"
+    )
+    short = whole.memory > seen.available
+    fix = "other programs use the memory: end some, or lower [machine] memory"
+    found = [Finding("warn" if short else "ok", "machine", told, fix if short else "")]
+    for gpu in facts.gpus:
+        memory = f", {words.size(gpu.memory)}" if gpu.memory else ""
+        fix = "" if gpu.memory or whole.gpu_memory else "say how much memory it has: [machine] gpu-memory"
+        found.append(Finding("ok", "GPU", f"{gpu.name} ({gpu.kind}{memory})", fix))
+    if not facts.gpus:
+        found.append(Finding("ok", "GPU", "none was found (nvidia-smi, vulkaninfo); models run on the processor"))
+    now = time.time()
+    return found + [
+        Finding("ok", "waiting", f"{one.who} for {words.amount(one.need)}, since {now - one.since:.0f} s")
+        for one in machine.waiting()
+    ]

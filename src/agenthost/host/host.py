@@ -157,7 +157,10 @@ class Host:
 
     async def info(self) -> HostInfo:
         """Which host this is."""
-        return HostInfo(__version__, self.settings.home, os.getpid(), self.serving)
+        machine = self._adapters.machine
+        return HostInfo(
+            __version__, self.settings.home, os.getpid(), self.serving, machine.facts(), tuple(machine.waiting())
+        )
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         """Keep a file that somebody gave."""
@@ -412,7 +415,8 @@ class Host:
         """What is well and what is not, with how to mend it."""
         from agenthost.host.doctor import examine
 
-        return await examine(self.settings, self._adapters.sandbox, self._adapters.store, await self.models())
+        parts = self._adapters
+        return await examine(self.settings, parts.sandbox, parts.machine, parts.store, await self.models())
 
 
 def _reply_id(ask: Ask) -> str:

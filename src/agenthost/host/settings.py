@@ -13,6 +13,7 @@ from platformdirs import user_data_path
 
 from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
+from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
 
 FILE = "agenthost.toml"
@@ -60,6 +61,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     models: ModelSettings = msgspec.field(default_factory=ModelSettings)
     work: WorkSettings = WorkSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    machine: MachineSettings = MachineSettings()
     files: FileLimits = FileLimits()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -137,6 +139,7 @@ def _keys(place: str) -> list[str]:
         "work": WorkSettings,
         "sandbox": SandboxSettings,
         "sandbox.gvisor": GvisorSettings,
+        "machine": MachineSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

@@ -5,7 +5,6 @@ import math
 import os
 import platform
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,16 @@ from agenthost.core.errors import BadInput, Temporary, Unavailable
 from agenthost.core.ports import SandboxService, silent
 from agenthost.core.sandboxes import MIB, Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.sandboxes import diagnose
+from agenthost.sandboxes.egress.egress import Egress
+from agenthost.sandboxes.egress.way import Way
 from agenthost.sandboxes.layers import Layers, normal
-from agenthost.sandboxes.outer import ENVIRONMENT, command
+from agenthost.sandboxes.outer import CERTIFICATES, ENVIRONMENT, certificates, command
 from agenthost.sandboxes.runtime import places
-from agenthost.sandboxes.station import NotStarted, Station, pipe, sockets
-from agenthost.sandboxes.streams import Collector, Feeder
+from agenthost.sandboxes.station import NotStarted, Station, sockets
+from agenthost.sandboxes.visit import Service, Visit
 
 # As root, a workspace's code runs as a user of its own out of this range, far above accounts and containers.
 _FIRST_USER, _USERS, _NOBODY = 1_900_000_000, 65_536, 65_534
-_KILLED = 137
 _LEAST_MEMORY, _LEAST_PROCESSES = 32 * MIB, 1
 
 
@@ -30,13 +30,14 @@ class Bubblewrap:
     """The port `core.ports.Sandbox` by bubblewrap. Use it from one loop.
 
     `cache` keeps the runtime and the package layers; every run's workspace lies under `workspaces`.
-    `bwrap` is the command's name or path.
+    `bwrap` is the command's name or path. `way` is how runs that have hosts granted get out.
     """
 
-    def __init__(self, cache: Path, workspaces: Path, bwrap: str = "bwrap") -> None:
+    def __init__(self, cache: Path, workspaces: Path, bwrap: str = "bwrap", way: Way | None = None) -> None:
         self._cache = cache
         self._workspaces = workspaces
         self._bwrap = bwrap
+        self._way = way or Way()
         self._layers = Layers(cache / "layers")
         self._starting = asyncio.Lock()
         self._station: Station | None = None
@@ -87,7 +88,18 @@ class Bubblewrap:
     async def run(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxOutcome:
         """Run to the end. Raises Unavailable, BadInput (a request that can't be run), and Temporary
         (`sandbox`: the launcher died under it)."""
+        visit, request = await self._visit(run, tell, False)
+        return await visit.outcome(request)
+
+    async def spawn(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxService:
+        """Start a run that goes on until it is stopped, or the policy's timeout. Raises as `run` does."""
+        visit, request = await self._visit(run, tell, True)
+        return await Service.begin(visit, request)
+
+    async def _visit(self, run: SandboxRun, tell: Callable[[str], None], service: bool) -> tuple[Visit, dict[str, Any]]:
+        """A run with its request, not yet asked for."""
         _check(run)
+        egress = Egress(run.policy.hosts, self._way, tell) if run.policy.hosts else None
         seen = await asyncio.to_thread(self._look, run.workspace)
         try:
             station = await self._launcher()
@@ -96,12 +108,8 @@ class Bubblewrap:
             raise Unavailable(f"There is no sandbox here: {told.detail}. To mend it: {told.fix}") from problem
         layer = await self._layers.have(run.policy.packages, tell)
         self._turn += 1
-        request = _request(run, layer, self._turn, self._root) | seen
-        return await _Visit(station, run).outcome(request)
-
-    async def spawn(self, run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxService:
-        """Raises Unavailable: this sandbox serves no ports yet."""
-        raise Unavailable("The sandbox bubblewrap serves no ports yet.")
+        asked = _request(run, layer, self._turn, self._root) | seen | _network(egress, run, service)
+        return Visit(station, run, egress), asked
 
     async def release(self, workspace: str) -> None:
         """Nothing is kept for a workspace."""
@@ -174,8 +182,6 @@ def _check(run: SandboxRun) -> None:
         raise BadInput("An environment variable needs a name without '='.")
     if run.cwd.startswith("/") or ".." in run.cwd.split("/"):
         raise BadInput(f"The working directory '{run.cwd}' leaves the workspace. Give a path below it.")
-    if policy.hosts:
-        raise Unavailable("The sandbox bubblewrap can't grant a network. Set network: none.")
     if policy.isolation != "process" or policy.image:
         raise Unavailable(
             "The sandbox bubblewrap has neither images nor a kernel of its own. Demand neither, or set another."
@@ -190,10 +196,8 @@ def _check(run: SandboxRun) -> None:
 def _request(run: SandboxRun, layer: str, turn: int, root: bool) -> dict[str, Any]:
     policy = run.policy
     release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
-    env = {**ENVIRONMENT, "PYTEST_ADDOPTS": "-p no:cacheprovider", **dict(run.env)}
     return {
         "argv": run.argv,
-        "env": env,
         "cwd": run.cwd,
         "layer": layer,
         "turn": turn,
@@ -207,84 +211,10 @@ def _request(run: SandboxRun, layer: str, turn: int, root: bool) -> dict[str, An
     }
 
 
-class _Visit:
-    """One run from its request to its outcome."""
-
-    def __init__(self, station: Station, run: SandboxRun) -> None:
-        self._station = station
-        self._door = station.take()
-        self._run = run
-        self._limit = ""
-
-    async def outcome(self, request: dict[str, Any]) -> SandboxOutcome:
-        policy = self._run.policy
-        out, out_far = pipe()
-        err, err_far = pipe()
-        feeder = None
-        if self._run.stdin:
-            in_far, end = os.pipe()
-            feeder = Feeder(end, self._run.stdin)
-        else:
-            in_far = os.open(os.devnull, os.O_RDONLY)
-        streams = [Collector(end, policy.output, self._too_much) for end in (out, err)]
-        began = time.monotonic()
-        try:
-            try:
-                await self._door.ask(request, (in_far, out_far, err_far))
-            finally:
-                for end in (in_far, out_far, err_far):
-                    os.close(end)
-            await self._gone(began)
-            duration = time.monotonic() - began
-            (stdout, cut_out), (stderr, cut_err) = (stream.finish() for stream in streams)
-            return self._told(SandboxOutcome(0, stdout, stderr, duration, cut=cut_out + cut_err))
-        finally:
-            if not self._door.gone.done():
-                await self._end_it()
-            for stream in streams:
-                stream.close()
-            if feeder is not None:
-                feeder.close()
-            self._door.close()
-            self._station.refill()
-
-    async def _gone(self, began: float) -> None:
-        left = began + self._run.policy.timeout - time.monotonic()
-        done, _ = await asyncio.wait([self._door.gone], timeout=max(left, 0))
-        if not done:
-            self._limit = self._limit or "time"
-            self._door.kill()
-            await asyncio.wait([self._door.gone])
-
-    async def _end_it(self) -> None:
-        """Cancelled: kill the run and stay until nothing of it is left, however often we are cancelled."""
-        self._door.kill()
-        while not self._door.gone.done():
-            try:
-                await asyncio.wait([self._door.gone])
-            except asyncio.CancelledError:
-                continue
-
-    def _too_much(self) -> None:
-        self._limit = self._limit or "output"
-        self._door.kill()
-
-    def _told(self, seen: SandboxOutcome) -> SandboxOutcome:
-        answer = self._door.answer()
-        status = self._door.gone.result()
-        if "error" in answer:
-            trace: str = answer["error"].strip()
-            raise Temporary(
-                f"The sandbox could not be made for this run: {trace.splitlines()[-1]}", code="sandbox", trace=trace
-            )
-        limit: str = answer.get("limit") or self._limit
-        code: int = answer.get("exit", _KILLED)
-        if not answer and not limit:
-            if status is None:
-                raise Temporary("The sandbox's launcher ended during this run.", code="sandbox", sent=True)
-            if status != 9:
-                raise Temporary(f"The sandbox ended without an answer ({self._door.why or status}).", code="sandbox")
-            limit = "memory"  # the kernel's own choice when the machine has none left
-        if self._limit and "exit" in answer and not answer.get("limit"):
-            limit = "" if self._limit == "time" else self._limit  # it ended by itself just before
-        return SandboxOutcome(code, seen.stdout, seen.stderr, seen.duration, limit, seen.cut)
+def _network(egress: Egress | None, run: SandboxRun, service: bool) -> dict[str, Any]:
+    """Of a request what it says of the network: ports to listen on, the environment with the way out."""
+    env = {**ENVIRONMENT, "PYTEST_ADDOPTS": "-p no:cacheprovider"}
+    if egress is not None:
+        trusted = {"SSL_CERT_FILE": CERTIFICATES} if certificates() is not None else {}
+        env |= egress.env | trusted
+    return {"ports": egress.ports if egress else (), "service": service, "env": env | dict(run.env)}

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from agenthost.sandboxes.inside.rooms import LAYERS, NEW, PACKAGES, SKELETON, WORKSPACES
+from agenthost.sandboxes.inside.rooms import GRANTED_ETC, LAYERS, NEW, PACKAGES, SKELETON, WORKSPACES
 
 HOME = "/opt/agenthost"
 LIBRARY = f"{HOME}/launcher"
 # For the layout of a run's root the launcher needs these, of the real root where it has them.
 CAPABILITIES = (
     "SYS_ADMIN", "SYS_PTRACE", "SETUID", "SETGID", "SETPCAP", "CHOWN", "FOWNER", "KILL", "NET_ADMIN",
-    "DAC_OVERRIDE", "DAC_READ_SEARCH",
+    "NET_BIND_SERVICE", "DAC_OVERRIDE", "DAC_READ_SEARCH",
 )  # fmt: skip
 START = (
     f"import sys; first = frozenset(sys.modules); sys.path.insert(0, {LIBRARY!r}); "
@@ -27,6 +27,9 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+# Where Linux systems keep the certificates that they trust, in one file.
+_BUNDLES = (CERTIFICATES, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -91,6 +94,22 @@ def _system(at: str, places: Places) -> list[str]:
     return arguments
 
 
+def certificates() -> Path | None:
+    """The certificates that this machine trusts, None where there are none."""
+    found = (Path(bundle) for bundle in _BUNDLES)
+    return next((path.resolve() for path in found if path.is_file() and path.stat().st_size), None)
+
+
+def _granted_etc(places: Places) -> list[str]:
+    """The /etc of runs that have hosts granted, put in the place of the other one."""
+    arguments = ["--ro-bind", str(places.runtime / "etc-granted"), GRANTED_ETC]
+    for name in ("ld.so.cache", "alternatives"):
+        arguments += ["--ro-bind-try", f"/etc/{name}", f"{GRANTED_ETC}/{name}"]
+    if (bundle := certificates()) is not None:
+        arguments += ["--ro-bind", str(bundle), f"{GRANTED_ETC}{CERTIFICATES.removeprefix('/etc')}"]
+    return arguments
+
+
 def _devices(at: str) -> list[str]:
     arguments = ["--dir", f"{at}/dev"]
     for name in _DEVICES:
@@ -137,6 +156,7 @@ def command(bwrap: str, places: Places, control: int, root: bool) -> list[str]:
         arguments += ["--perms", "0755", "--dir", f"{SKELETON}{name}"]
     arguments += ["--remount-ro", SKELETON]
     arguments += ["--bind", str(places.workspaces), WORKSPACES, "--ro-bind", str(places.layers), LAYERS]
+    arguments += _granted_etc(places)
     arguments += ["--remount-ro", "/", "--chdir", "/"]
     return [*arguments, "--", f"{HOME}/bin/python", "-c", START, str(control), "root" if root else "user"]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from agenthost.core.errors import Unavailable
 from agenthost.sandboxes.inside.rooms import PACKAGES
-from agenthost.sandboxes.outer import HOME, Places, interpreter, keeps_local
+from agenthost.sandboxes.outer import CERTIFICATES, HOME, Places, interpreter, keeps_local
 
-LAYOUT = 1
+LAYOUT = 2
 DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 _ASK = "import json, site, sys; print(json.dumps([sys.base_prefix, site.getsitepackages()]))"
 _COMMAND = f"""#!{HOME}/bin/python
@@ -29,6 +29,11 @@ _ETC = {
     "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "ld.so.cache": "",
+}
+_ETC_GRANTED = {
+    **_ETC,
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "resolv.conf": "nameserver 127.0.0.1\n",
 }
 
 
@@ -68,7 +73,7 @@ def _copy_distribution(name: str, target: Path) -> None:
 
 
 def _assemble(folder: Path, python: Path) -> None:
-    for name in ("bin", "python", "site", "empty", "etc"):
+    for name in ("bin", "python", "site", "empty", "etc", "etc-granted"):
         (folder / name).mkdir()
     for name in ("python", "python3"):
         (folder / "bin" / name).symlink_to(python)
@@ -80,9 +85,13 @@ def _assemble(folder: Path, python: Path) -> None:
     for name in DISTRIBUTIONS:
         _copy_distribution(name, folder / "python")
     compileall.compile_dir(folder / "python", quiet=2, stripdir=str(folder / "python"), prependdir=f"{HOME}/python")
-    for name, text in _ETC.items():
-        (folder / "etc" / name).write_text(text)
-    (folder / "etc" / "alternatives").mkdir()
+    for etc, files in (("etc", _ETC), ("etc-granted", _ETC_GRANTED)):
+        for name, text in files.items():
+            (folder / etc / name).write_text(text)
+        (folder / etc / "alternatives").mkdir()
+    bundle = Path(f"{folder}/etc-granted{CERTIFICATES.removeprefix('/etc')}")
+    bundle.parent.mkdir(parents=True)
+    bundle.touch()
     readable(folder)
 
 

@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -18,6 +19,7 @@ SPARE = 2
 _START_SECONDS = 20.0
 _END_SECONDS = 3.0
 _STDERR = 8192
+_MOST_SOCKETS = 253  # SCM_MAX_FD
 
 
 class NotStarted(Exception):
@@ -38,6 +40,7 @@ class Door:
         self._side = side
         self.gone = gone
         self.why = ""
+        self._asking = asyncio.Lock()
 
     async def ask(self, request: dict[str, Any], files: Sequence[int]) -> None:
         """Send the request with stdin, stdout and stderr."""
@@ -49,6 +52,40 @@ class Door:
             await asyncio.get_running_loop().sock_sendall(self._side, body)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it died; `gone` and the missing answer say so
+
+    async def sockets(self) -> list[socket.socket] | None:
+        """What pid 1 hands over next of its network; None where the run has ended instead."""
+        loop = asyncio.get_running_loop()
+        while True:
+            ready: asyncio.Future[None] = loop.create_future()
+            loop.add_reader(self._side, _done, ready)
+            try:
+                await ready
+            finally:
+                loop.remove_reader(self._side)
+            word = self._side.recv(1, socket.MSG_PEEK)
+            if word in (b"", b"{"):
+                return None
+            handles = array.array("i")
+            _, extra, _, _ = self._side.recvmsg(1, socket.CMSG_LEN(_MOST_SOCKETS * handles.itemsize))
+            for _, _, data in extra:
+                handles.frombytes(data[: len(data) - len(data) % handles.itemsize])
+            if word in (b"n", b"s"):
+                return [_nonblocking(handle) for handle in handles]
+
+    async def socket(self) -> socket.socket:
+        """A socket of the run's network, not yet connected: for services. Raises ConnectionRefusedError where it has ended."""
+        found = None
+        async with self._asking:
+            if not self.gone.done():
+                try:
+                    self._side.send(b"s")
+                    found = await self.sockets()
+                except OSError:
+                    pass  # it has just ended
+        if not found:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "the service has ended")
+        return found[0]
 
     def kill(self) -> None:
         """End the run and everything it started, at once."""
@@ -62,7 +99,7 @@ class Door:
                 said += piece
         except (BlockingIOError, ConnectionResetError):
             pass
-        return json.loads(said[1:]) if len(said) > 1 else {}
+        return json.loads(said[said.find(b"{") :]) if b"{" in said else {}
 
     def close(self) -> None:
         self._side.close()
@@ -213,6 +250,17 @@ class Station:
 def sockets() -> tuple[socket.socket, socket.socket]:
     """A control socket: the host's end, the launcher's end. Whole messages, with descriptors."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _done(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _nonblocking(handle: int) -> socket.socket:
+    found = socket.socket(fileno=handle)
+    found.setblocking(False)
+    return found
 
 
 def pipe() -> tuple[int, int]:

@@ -27,6 +27,15 @@ async def python(sandbox: Sandbox, workspace: Path, code: str, policy: SandboxPo
     return await sandbox.run(SandboxRun(("python", "-c", code), str(workspace), policy))
 
 
+async def begun(file: Path) -> None:
+    """Wait until a run has made `file`."""
+    for _ in range(1000):
+        if await asyncio.to_thread(file.exists):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"the run never made {file}")
+
+
 async def under_way(run: "asyncio.Task[SandboxOutcome]", file: Path) -> None:
     """Wait until a run has made `file`; two seconds where a back end hands files over only at a run's end."""
     for _ in range(200):

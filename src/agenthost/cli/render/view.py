@@ -150,7 +150,8 @@ class View:
         """Bring the view up to `item`; what is worth telling of it."""
         if isinstance(item, LiveDelta):
             self._delta(item)
-            return []
+            notice = item.delta.notice
+            return [Note(task=item.task, at=self.now, text=notice)] if notice else []
         look = self.look(item.task)
         if item.seq <= look.seq:
             return []

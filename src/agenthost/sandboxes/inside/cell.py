@@ -7,6 +7,7 @@ import array
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -41,7 +42,12 @@ def live(door: socket.socket, outer: tuple[int, int] | None, filter: bytes, pyth
             file.write("1000")  # short of memory, the kernel ends this before anything of the host's
         door.sendall(b"r")
         request, files = _receive(door)
+        made = rooms.listeners(request["ports"]) if request["ports"] else []
         watch = _settle(request, proc)
+        if made or request["service"]:
+            _give(door, b"n", made)
+            for end in made:
+                end.close()
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         pid = os.fork()
     except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
@@ -70,10 +76,16 @@ def _receive(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(body), list(files)
 
 
+def _give(door: socket.socket, word: bytes, ends: list[socket.socket]) -> None:
+    """Hand sockets of this network to the host."""
+    handles = array.array("i", [end.fileno() for end in ends])
+    door.sendmsg([word], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)] if ends else [])
+
+
 def _settle(request: dict[str, Any], proc: int) -> Watch:
     owner = request["owner"]
     room = min(request["disk"], request["memory"])
-    rooms.move_in(request["workspace"], request["inode"], request["layer"], room, owner)
+    rooms.move_in(request["workspace"], request["inode"], request["layer"], room, owner, bool(request["ports"]))
     if owner is not None:
         rooms.hand_over("/workspace", owner)
         cage.become(owner, proc)
@@ -95,8 +107,9 @@ def _guard(door: socket.socket, pid: int, files: list[int], watch: Watch, reques
         for number in (0, 1, 2, *files):
             os.dup2(nothing, number)
         pause = _FIRST_LOOK
+        wait = _Serving(door, pid).wait if request["service"] else _wait
         while (code := program.reap(pid)) is None:
-            if signal.sigtimedwait([signal.SIGCHLD], pause) is None:
+            if wait(pause):
                 began = time.monotonic()
                 if limit := watch.over():
                     _end(door, {"limit": limit, "exit": 137})
@@ -110,6 +123,34 @@ def _guard(door: socket.socket, pid: int, files: list[int], watch: Watch, reques
         _end(door, answer)
     except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
         _end(door, {"error": traceback.format_exc()})
+
+
+def _wait(pause: float) -> bool:
+    """Until a child ends or the time is over; whether it is over."""
+    return signal.sigtimedwait([signal.SIGCHLD], pause) is None
+
+
+class _Serving:
+    """The guard of a service: while it waits, it hands the host a socket of this network for each byte that comes."""
+
+    def __init__(self, door: socket.socket, pid: int) -> None:
+        self._door = door
+        self._poll = select.poll()
+        self._poll.register(door, select.POLLIN)
+        self._poll.register(os.pidfd_open(pid), select.POLLIN)
+
+    def wait(self, pause: float) -> bool:
+        """Until the first process ends or the time is over; whether it is over."""
+        until = time.monotonic() + pause
+        while (left := until - time.monotonic()) > 0:
+            for number, _ in self._poll.poll(left * 1000):
+                if number != self._door.fileno():
+                    return False
+                if not self._door.recv(1):
+                    os._exit(0)  # the host has hung up
+                with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as end:
+                    _give(self._door, b"s", [end])
+        return True
 
 
 def _spent() -> float:

@@ -10,6 +10,7 @@ from agenthost.sandboxes.inside import linux
 
 SKELETON, NEW = "/skel", "/new"
 WORKSPACES, LAYERS = "/host/workspaces", "/host/layers"
+GRANTED_ETC = "/host/etc"
 PACKAGES = "/opt/agenthost/packages"
 UID = 1000
 
@@ -66,11 +67,23 @@ def lay_out() -> None:
     _proc()
 
 
-def move_in(workspace: str, inode: int, layer: str, size: int, owner: int | None) -> None:
+def listeners(ports: list[int]) -> list[socket.socket]:
+    """What a run with hosts granted talks to: a listening socket for each TCP port, and the name server's at the end."""
+    made: list[socket.socket] = []
+    for port in ports:
+        made.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        made[-1].bind(("0.0.0.0", port))
+        made[-1].listen(128)
+    made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    made[-1].bind(("127.0.0.1", 53))
+    return made
+
+
+def move_in(workspace: str, inode: int, layer: str, size: int, owner: int | None, granted: bool) -> None:
     """Add the run's own folders and leave everything else behind.
 
     `size` bounds /tmp and /dev/shm together, in bytes; `owner` is who they belong to.
-    `inode` is the workspace's as the host saw it: a link put in its way meanwhile leads nowhere.
+    `granted`: it has hosts, and an /etc to find them. `inode` is the workspace's as the host saw it: a link put in its way meanwhile leads nowhere.
     """
     mine = "" if owner is None else f",uid={owner},gid={owner}"
     inodes = max(size // 4096, 64)
@@ -85,6 +98,8 @@ def move_in(workspace: str, inode: int, layer: str, size: int, owner: int | None
         raise OSError("the workspace was exchanged for another folder")
     if layer:
         linux.mount(f"{LAYERS}/{layer}", f"{NEW}{PACKAGES}", None, linux.MS_BIND)
+    if granted:
+        linux.mount(GRANTED_ETC, f"{NEW}/etc", None, linux.MS_BIND | linux.MS_REC)
     linux.pivot_into(NEW)
 
 

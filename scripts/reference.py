@@ -13,7 +13,7 @@ from msgspec import inspect
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
-from agenthost.host.settings import NetworkSettings, SandboxSettings, Settings, WorkSettings
+from agenthost.host.settings import GvisorSettings, NetworkSettings, SandboxSettings, Settings, WorkSettings
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
@@ -60,6 +60,7 @@ It is above the file; an option of the command is above both.
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
 | `SSL_CERT_FILE` | certificates in place of the system's |
+| `AGENTHOST_TEST_GVISOR` | `required`: AgentHost's own tests fail where gVisor is missing, instead of being skipped |
 | `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
 """
 
@@ -74,6 +75,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "work": WorkSettings,
     "sandbox": SandboxSettings,
     "sandbox.functions": FunctionsSettings,
+    "sandbox.gvisor": GvisorSettings,
     "machine": MachineSettings,
     "network": NetworkSettings,
     "files": FileLimits,
@@ -141,7 +143,7 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
-    "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `functions`",
+    "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `gvisor`, `functions`",
     "sandbox.functions.url": "the executor function's address (`deploy/functions`); without it there is none",
     "sandbox.functions.secret": "the stored secret, or the variable, that holds the secret shared with the function",
     "sandbox.functions.identity": "where the ID token comes from that Google asks for: `command`, `metadata` (the account of a machine at Google), `none` (a function on this machine)",
@@ -151,6 +153,9 @@ MEANINGS = {
     "sandbox.functions.concurrency": "the most runs at once: the instances that it was deployed with; the rest waits",
     "sandbox.functions.packages": "requirements, as manifests name them, that its image has",
     "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter, or a GiB",
+    "sandbox.gvisor.command": "gVisor's command: a name on the PATH, or a path",
+    "sandbox.gvisor.platform": "how gVisor runs the code: `systrap`, or `kvm` where the machine has it",
+    "sandbox.gvisor.rootfs": "a folder with a root file system, in place of the machine's own system, read-only; python has to be in it",
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
     "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public",

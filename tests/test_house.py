@@ -21,6 +21,7 @@ FENCES = {
     "cli": "the command's own edge",
     "models/providers": "an SDK of a provider's is called",
     "sandboxes/inside": "what goes wrong in a sandbox is told to the host",
+    "testing/problems/inside": "whatever a stranger's solution raises is its verdict",
 }
 """Where a broad `except` may stand, and why."""
 

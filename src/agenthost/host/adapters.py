@@ -124,6 +124,8 @@ def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str
 
     ends = [
         BackEnd("bubblewrap", "process", local(lambda settings: _bubblewrap(settings, way)), can=frozenset({"hosts"})),
+        # Asked for alone: it takes longer than bubblewrap and can't do all of it yet.
+        BackEnd("gvisor", "kernel", local(_gvisor), asked=True),
         # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
         BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
     ]
@@ -134,6 +136,13 @@ def _bubblewrap(settings: Settings, way: Way) -> Sandbox:
     from agenthost.sandboxes.bubblewrap import Bubblewrap
 
     return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces", way=way)
+
+
+def _gvisor(settings: Settings) -> Sandbox:
+    from agenthost.sandboxes.gvisor.sandbox import Gvisor
+
+    chosen, folder = settings.sandbox.gvisor, settings.folder
+    return Gvisor(folder / "cache", folder / "workspaces", chosen.command, chosen.platform, chosen.rootfs)
 
 
 def _functions(settings: Settings, secret: Callable[[str], Awaitable[str | None]]) -> Sandbox:

@@ -36,11 +36,24 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     tasks: Positive = 1000
 
 
+class GvisorSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """gVisor by its own command, `[sandbox.gvisor]`.
+
+    `command`: runsc's name or path. `platform`: how it runs the code, `systrap` or `kvm`. `rootfs`: a folder
+    with a root file system (of an unpacked image, say) in place of the machine's own system.
+    """
+
+    command: str = "runsc"
+    platform: str = "systrap"
+    rootfs: str = ""
+
+
 class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Where code runs, `[sandbox]`. `kind`: the name of one sandbox for what demands none, or `auto`: the strongest that
     is here."""
 
     kind: str = "auto"
+    gvisor: GvisorSettings = GvisorSettings()
     functions: FunctionsSettings = FunctionsSettings()
 
 
@@ -137,6 +150,7 @@ def _keys(place: str) -> list[str]:
         "work": WorkSettings,
         "sandbox": SandboxSettings,
         "sandbox.functions": FunctionsSettings,
+        "sandbox.gvisor": GvisorSettings,
         "machine": MachineSettings,
         "network": NetworkSettings,
         "files": FileLimits,

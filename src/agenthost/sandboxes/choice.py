@@ -30,13 +30,14 @@ _LOOK_SECONDS = 60.0
 
 class BackEnd(Struct, frozen=True):
     """One sandbox that can be chosen. `can`: what of a policy it can give; `alone`: whether it may be chosen by
-    itself, without being named. `make` does no I/O."""
+    itself, without being named; `asked`: then only where a manifest demands as much isolation. `make` does no I/O."""
 
     name: str
     isolation: Isolation
     make: Callable[[], Sandbox]
     can: frozenset[Ability] = frozenset()
     alone: bool = True
+    asked: bool = False
 
 
 class Seen(Struct, frozen=True):
@@ -138,7 +139,8 @@ class Choice:
             return [end for end in fit if end.name == policy.kind]
         if set_here := [end for end in fit if end.name == self._kind]:
             return set_here
-        return [end for end in fit if end.alone]
+        asked = policy.isolation != ISOLATIONS[0]
+        return [end for end in fit if end.alone and (asked or not end.asked)]
 
     async def _find(self, policy: SandboxPolicy) -> BackEnd | None:
         candidates = self._candidates(policy)

@@ -48,7 +48,7 @@ def keeps_local(python: Path) -> bool:
     return str(python).startswith("/usr/local")
 
 
-def _hidden(places: Places) -> list[str]:
+def hidden(places: Places) -> list[str]:
     """Folders with the host's own Python packages."""
     found = [Path("/usr/lib/python3/dist-packages")]
     if keeps_local(places.python):
@@ -81,7 +81,7 @@ def _system(at: str, places: Places) -> list[str]:
     if not inside_usr:
         arguments += [*_parents(at, python), "--ro-bind", python, f"{at}{python}"]
     empty = str(places.runtime / "empty")
-    for folder in _hidden(places):
+    for folder in hidden(places):
         arguments += ["--ro-bind", empty, f"{at}{folder}"]
     for number, folder in enumerate(places.site):
         arguments += ["--ro-bind", str(places.runtime / "site") if number == 0 else empty, f"{at}{folder}"]

@@ -1,5 +1,7 @@
 """Takes everything away from a run's first process: rights, system calls, and more than its share."""
 
+from __future__ import annotations
+
 import math
 import os
 import resource
@@ -25,11 +27,30 @@ def become(owner: int, proc: int) -> None:
     rooms.map_user(proc, owner, owner)
 
 
+def step_back(user: int) -> None:
+    """Where this is root: act as `user`, who can't signal it, and keep the way back. gVisor lets a run kill its
+    first process otherwise, which Linux doesn't."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(0, user, 0)
+        os.setresuid(0, user, 0)
+
+
+def step_down(user: int) -> None:
+    """The other way from there: `user` for good, with nothing to come back by."""
+    if os.getuid() == 0:
+        os.setresuid(0, 0, 0)
+        linux.empty_bounding_set()
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+
+
 def _limit(kind: int, value: int) -> None:
-    _, hard = resource.getrlimit(kind)
+    soft, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    if (soft, hard) != (value, value):  # gVisor refuses to set some, even to what they are
+        resource.setrlimit(kind, (value, value))
 
 
 def limits(memory: int, processes: int, disk: int, seconds: int, count_processes: bool) -> None:

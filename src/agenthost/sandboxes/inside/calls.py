@@ -4,6 +4,8 @@ Everything newer than this table answers ENOSYS, so a call that the kernel learn
 open by accident. Numbers: (x86_64, aarch64), from Linux's uapi headers; None where there is none.
 """
 
+from __future__ import annotations
+
 import errno
 import struct
 
@@ -51,7 +53,10 @@ _NAMESPACES = 0x7E020000
 _SETID = 0o6000
 _CREATE = 0o20000100  # O_CREAT, O_TMPFILE
 # set-id bits must not reach the host's disk, where somebody else could run the file.
-_MODES = (((90, None), 1), ((91, 52), 1), ((268, 53), 2), ((85, None), 1), ((133, None), 1), ((259, 33), 2))
+_MODES = (((90, None), 1), ((91, 52), 1), ((268, 53), 2), ((85, None), 1))
+# S_IFCHR and S_IFBLK have this bit, pipes and sockets don't. gVisor lets anybody make devices, of its own kinds.
+_DEVICE = 0o020000
+_NODES = (((133, None), 1), ((259, 33), 2))
 _OPENS = (((2, None), 1), ((257, 56), 2))
 
 
@@ -112,6 +117,9 @@ def _checked(column: int) -> bytes:
     for numbers, argument in _MODES:
         if (number := numbers[column]) is not None:
             program += _when(number, _refuse_bits(argument, _SETID))
+    for numbers, argument in _NODES:
+        if (number := numbers[column]) is not None:
+            program += _when(number, _refuse_bits(argument, _SETID | _DEVICE))
     for numbers, argument in _OPENS:
         if (number := numbers[column]) is not None:
             program += _when(number, _open(argument))

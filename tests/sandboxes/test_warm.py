@@ -70,7 +70,7 @@ async def test_a_missing_script_is_told_as_python_tells_it(sandbox: Bubblewrap, 
 
 def test_only_a_shell_line_that_means_itself_is_taken_for_python() -> None:
     def plain(line: str) -> bool:
-        return warm.plain(("sh", "-c", line))[0] != "sh"
+        return warm.plain(("sh", "-c", line), ("python", "python3"))[0] != "sh"
 
     assert plain("python main.py --n=1 a/b.txt")
     assert plain("python3 -m pytest -q")

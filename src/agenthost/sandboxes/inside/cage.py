@@ -1,5 +1,7 @@
 """Takes everything away from a run's first process: rights, system calls, and more than its share."""
 
+from __future__ import annotations
+
 import math
 import os
 import resource

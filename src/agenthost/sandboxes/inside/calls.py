@@ -4,6 +4,8 @@ Everything newer than this table answers ENOSYS, so a call that the kernel learn
 open by accident. Numbers: (x86_64, aarch64), from Linux's uapi headers; None where there is none.
 """
 
+from __future__ import annotations
+
 import errno
 import struct
 

@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import Any, NoReturn
 
-from agenthost.sandboxes.inside import cage, linux, rooms, warm
+from agenthost.sandboxes.inside import cage, linux, program, rooms, warm
 from agenthost.sandboxes.inside.watch import Watch
 
 # Longest message: argv and environment as the kernel allows them, and their JSON.
@@ -23,7 +23,7 @@ _LONGEST = 64 * 1024 * 1024
 _FIRST_LOOK, _SLOWEST_LOOK = 0.03, 0.1
 
 
-def live(door: socket.socket, outer: tuple[int, int] | None, filter: bytes, first: frozenset[str]) -> warm.Job:
+def live(door: socket.socket, outer: tuple[int, int] | None, filter: bytes, python: warm.Interpreter) -> warm.Job:
     """Be a run. `outer` is the user to map (None as root, who becomes the user that the request names).
 
     Returns only in the run's first process, and there only where the interpreter that is here
@@ -52,7 +52,7 @@ def live(door: socket.socket, outer: tuple[int, int] | None, filter: bytes, firs
     except BaseException:  # noqa: BLE001 - whatever it is, the host must hear of it
         _end(door, {"error": traceback.format_exc()})
     if pid == 0:
-        return _begin(door, request, files, filter, first)
+        return _begin(door, request, files, filter, python)
     _guard(door, pid, files, watch, request)
 
 
@@ -93,43 +93,10 @@ def _settle(request: dict[str, Any], proc: int) -> Watch:
 
 
 def _begin(
-    door: socket.socket, request: dict[str, Any], files: list[int], filter: bytes, first: frozenset[str]
+    door: socket.socket, request: dict[str, Any], files: list[int], filter: bytes, python: warm.Interpreter
 ) -> warm.Job:
-    """The run's first process: from here on it is somebody else's."""
-    try:
-        door.detach()
-        os.setsid()
-        for target, source in enumerate(files):
-            os.dup2(source, target)
-        linux.close_from(3)
-        linux.prctl(linux.PR_SET_DUMPABLE, 1)
-        cage.limits(
-            request["memory"], request["processes"], request["disk"], request["cpu_seconds"], request["counted"]
-        )
-        cage.pin(request["cpu"], request["turn"])
-        cage.lock(filter)
-        os.chdir("/workspace")
-        os.chdir(request["cwd"] or ".")
-    except OSError as problem:
-        _fail(126, f"sandbox: {problem}")
-    os.environ.clear()
-    os.environ.update(request["env"])
-    argv: list[str] = request["argv"]
-    if (job := warm.plan(argv, request["env"], first)) is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        return job
-    cage.plain_signals()
-    try:
-        os.execvp(argv[0], argv)
-    except FileNotFoundError:
-        _fail(127, f"sandbox: {argv[0]}: not found")
-    except (OSError, ValueError) as problem:
-        _fail(126, f"sandbox: {argv[0]}: {problem}")
-
-
-def _fail(code: int, text: str) -> NoReturn:
-    os.write(2, text.encode("utf-8", "replace") + b"\n")
-    os._exit(code)
+    door.detach()
+    return program.become(request, files, filter, python)
 
 
 def _guard(door: socket.socket, pid: int, files: list[int], watch: Watch, request: dict[str, Any]) -> NoReturn:
@@ -140,7 +107,7 @@ def _guard(door: socket.socket, pid: int, files: list[int], watch: Watch, reques
             os.dup2(nothing, number)
         pause = _FIRST_LOOK
         wait = _Serving(door, pid).wait if request["service"] else _wait
-        while (code := _reap(pid)) is None:
+        while (code := program.reap(pid)) is None:
             if wait(pause):
                 began = time.monotonic()
                 if limit := watch.over():
@@ -188,21 +155,6 @@ class _Serving:
 def _spent() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _reap(pid: int) -> int | None:
-    """Collect what has ended; the first process's code (the shell's manner), None while it runs."""
-    code = None
-    while True:
-        try:
-            ended, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return code
-        if ended == 0:
-            return code
-        if ended == pid:
-            code = os.waitstatus_to_exitcode(status)
-            code = 128 - code if code < 0 else code
 
 
 def _end(door: socket.socket, answer: dict[str, Any]) -> NoReturn:

@@ -5,8 +5,6 @@ passes on unread, so that nothing of one run is in the memory that the next is f
 """
 
 import array
-import ctypes
-import gc
 import os
 import select
 import signal
@@ -16,11 +14,16 @@ import sys
 from agenthost.sandboxes.inside import calls, cell, linux, warm
 
 
+_BIN = "/opt/agenthost/bin"
+
+
 class _Launcher:
     def __init__(self, control: socket.socket, outer: tuple[int, int] | None, first: frozenset[str]) -> None:
         self._control = control
         self._outer = outer
-        self._first = first
+        names = ("python", "python3")
+        words = {word: f"{_BIN}/{name}" for name in names for word in (name, f"{_BIN}/{name}")}
+        self._python = warm.Interpreter(words, first)
         self._filter = calls.program(linux.MACHINE)
         self._flags = linux.OWN | (0 if outer is None else linux.CLONE_NEWUSER)
         self._runs: dict[str, tuple[int, int]] = {}  # id: (pid, pidfd)
@@ -64,7 +67,7 @@ class _Launcher:
             self._control.detach()
             os.dup2(door, 3)
             linux.close_from(4)
-            return cell.live(socket.socket(fileno=3), self._outer, self._filter, self._first)
+            return cell.live(socket.socket(fileno=3), self._outer, self._filter, self._python)
         os.close(door)
         watcher = os.pidfd_open(pid)
         self._runs[run] = (pid, watcher)
@@ -82,25 +85,11 @@ class _Launcher:
         self._control.send(f"gone {run} {status}".encode())
 
 
-def _keep_for_good(first: frozenset[str]) -> None:
-    """Give what the launcher loaded a reference that nobody drops, and take it out of collections.
-
-    A run forgets these modules; were they freed there, or looked through at its end, each of their
-    pages would be copied first, which is most of what a short run would cost.
-    """
-    for name, module in sys.modules.items():
-        if name not in first:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module.__dict__))
-    gc.collect()
-    gc.freeze()
-
-
 def main(first: frozenset[str]) -> warm.Job:
     """`first` are the modules that the interpreter had loaded by itself. argv: control descriptor, root or user."""
     del sys.path[0]
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     control = socket.socket(fileno=int(sys.argv[1]))
-    _keep_for_good(first)
+    warm.keep_for_good(first)
     outer = None if sys.argv[2] == "root" else (os.getuid(), os.getgid())
     return _Launcher(control, outer, first).wait()

@@ -3,6 +3,8 @@
 Numbers are from Linux's uapi headers (linux/sched.h, linux/mount.h, linux/prctl.h, linux/capability.h).
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import os
@@ -22,7 +24,8 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
-PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 8, 24, 38
+PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS = 4, 8, 38
+PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 CAPABILITY_VERSION_3 = 0x20080522
@@ -74,8 +77,8 @@ def pivot_into(folder: str) -> None:
     os.chdir("/")
 
 
-def prctl(option: int, first: int = 0, second: int = 0) -> None:
-    _checked(LIBC.prctl(option, first, second, 0, 0), "prctl")
+def prctl(option: int, first: int = 0, second: int = 0) -> int:
+    return _checked(LIBC.prctl(option, first, second, 0, 0), "prctl")
 
 
 def close_from(first: int) -> None:
@@ -102,7 +105,9 @@ def drop_capabilities() -> None:
     """No capability now, and none to be had by exec: the bounding and ambient sets are emptied too."""
     for capability in range(64):
         try:
-            prctl(PR_CAPBSET_DROP, capability)
+            # Who may not drop it (in a container) finds it dropped, or stops here.
+            if prctl(PR_CAPBSET_READ, capability):
+                prctl(PR_CAPBSET_DROP, capability)
         except OSError as problem:
             if problem.errno != errno.EINVAL:
                 raise

@@ -1,14 +1,20 @@
 """What a whole run uses of memory and disk, seen by its own pid 1.
 
 Memory is anonymous memory (shared pages counted once), shared memory without a name, and /tmp.
-Disk is what the workspace has grown by, files that are deleted but still held, and /tmp.
+Disk is what the workspace has grown by, files that are deleted but still held, and /tmp. /dev/shm counts as /tmp.
+Where there is a kernel's own count of what it ended for want of memory (a container's cgroup), that is looked at too.
 """
+
+from __future__ import annotations
 
 import os
 import stat
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WORKSPACE = "/workspace"
+SCRATCH = ("/tmp", "/dev/shm")
+# cgroup v2 and v1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst in Linux)
+_OOM = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 # Where the workspace's disk is nearly full, a run that could have filled it is ended.
 RESERVE = 512 * 1024 * 1024
 
@@ -26,17 +32,35 @@ def _statm(pid: str) -> tuple[int, int]:
     return int(size) * PAGE, int(resident) * PAGE
 
 
-def _anonymous(pid: str) -> int:
-    """Anonymous memory of one process in bytes, its share of what it shares."""
+def _anonymous(pid: str, resident: int) -> int:
+    """Anonymous memory of one process in bytes, its share of what it shares; all that is resident where it hides that."""
     total = 0
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
             for line in file:
                 if line.startswith((b"Pss_Anon:", b"Swap:")):
                     total += int(line.split()[1]) * 1024
+    except FileNotFoundError:
+        # it ended, or this kernel doesn't tell (gVisor)
+        return resident if os.path.exists(f"/proc/{pid}") else 0
+    except PermissionError:
+        return resident
     except OSError:
         pass
     return total
+
+
+def _ended_for_memory() -> int:
+    """How many processes the kernel has ended because the container had no memory left."""
+    for path in _OOM:
+        try:
+            with open(path, "rb") as file:
+                for line in file:
+                    if line.startswith(b"oom_kill "):
+                        return int(line.split()[1])
+        except OSError:
+            continue
+    return 0
 
 
 def _deleted_maps(pid: str, found: dict[tuple[str, str], int]) -> None:
@@ -53,6 +77,15 @@ def _deleted_maps(pid: str, found: dict[tuple[str, str], int]) -> None:
         pass
 
 
+def _devices(folders: tuple[str, ...]) -> list[str]:
+    """One folder for each file system that they are on."""
+    found: dict[int, str] = {}
+    for folder in folders:
+        if os.path.isdir(folder):
+            found.setdefault(os.stat(folder).st_dev, folder)
+    return list(found.values())
+
+
 class Watch:
     """Begun before the run's first process; `over` names the limit that is exceeded, or nothing."""
 
@@ -63,8 +96,10 @@ class Watch:
         status = os.stat(WORKSPACE)
         self._device = status.st_dev
         self._device_name = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+        self._scratches = _devices(SCRATCH)
         self._free = self._room()
         self._before = self._walk(None)
+        self._ended = _ended_for_memory()
 
     def over(self) -> str:
         """`memory`, `disk`, `processes`, or an empty text."""
@@ -72,17 +107,24 @@ class Watch:
         if self.processes is not None and len(pids) > self.processes:
             return "processes"
         scratch = self._scratch()
-        if self._memory(pids, scratch) > self.memory:
+        if self._memory(pids, scratch) > self.memory or self.over_memory():
             return "memory"
         return "disk" if self._disk(pids, scratch) else ""
+
+    def over_memory(self) -> bool:
+        """Whether the kernel had to end something of the run for want of memory."""
+        return _ended_for_memory() > self._ended
 
     def over_disk(self) -> bool:
         """The disk alone: for a run that has ended by itself."""
         return self._disk([], self._scratch())
 
     def _scratch(self) -> int:
-        status = os.statvfs("/tmp")
-        return (status.f_blocks - status.f_bfree) * status.f_frsize
+        total = 0
+        for path in self._scratches:
+            status = os.statvfs(path)
+            total += (status.f_blocks - status.f_bfree) * status.f_frsize
+        return total
 
     def _room(self) -> int:
         status = os.statvfs(WORKSPACE)
@@ -92,7 +134,7 @@ class Watch:
         sizes = [_statm(pid) for pid in pids]
         if sum(size for size, _ in sizes) + scratch <= self.memory:
             return 0  # even everything that is mapped fits
-        total = sum(_anonymous(pid) for pid in pids) + scratch
+        total = sum(_anonymous(pid, sizes[at][1]) for at, pid in enumerate(pids)) + scratch
         if total > self.memory:
             return total
         found: dict[tuple[str, str], int] = {}

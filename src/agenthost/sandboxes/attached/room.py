@@ -1,0 +1,360 @@
+"""One container as the host sees it: runs in it, connections into it, and connections out of it."""
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from agenthost.core.errors import BadInput, Temporary, Unavailable
+from agenthost.core.ports import Connection
+from agenthost.core.sandboxes import MIB, SandboxOutcome, SandboxRun
+from agenthost.sandboxes.attached.boot import code
+from agenthost.sandboxes.attached.channel import Line, Link, Pipe
+from agenthost.sandboxes.attached.streams import Kept
+from agenthost.sandboxes.attached.sync import Incoming, Outgoing
+from agenthost.sandboxes.inside import records
+from agenthost.sandboxes.inside.frames import WINDOW, Broken, Channel, Handler
+from agenthost.sandboxes.inside.tree import Tree
+
+ENVIRONMENT = {"HOME": "/tmp", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+"""Of a room's first process and of every run, beside the image's own."""
+
+Accept = Callable[[Connection, tuple[str, int]], Awaitable[None]]
+"""Handles a connection that was made inside to the local address given."""
+Answer = Callable[[bytes], Awaitable[bytes]]
+"""Answers a datagram."""
+
+_KILLED = 137
+_START_SECONDS = 30.0
+# What a room has to tell its end after it was told to end a run.
+_GRACE = 15.0
+_LONGEST_HEAD = 256 * 1024
+_LONGEST_REQUEST = 4 * 1024 * 1024
+_SLACK = 64 * MIB
+
+
+class Room:
+    """A container with our process in it. `end` is called once to destroy it, and says why it ended, where that is
+    known: `memory`, or nothing. Use it from one loop."""
+
+    def __init__(self, line: Line, end: Callable[[], Awaitable[str]]) -> None:
+        self._line = line
+        self._end = end
+        self._link = Link(line, self._opened)
+        self._up: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._lock = asyncio.Lock()
+        self._tree: Tree | None = None
+        self._listeners: dict[int, Accept | Answer] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Future[str] | None = None
+        self.spoiled = False
+
+    async def start(self) -> None:
+        """Send our process its code and wait until it is there. Raises Unavailable with what it lacks."""
+        self._link.start()
+        self._line.write(await asyncio.to_thread(code))
+        done, _ = await asyncio.wait(
+            [self._up, self._link.ended], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if self._up not in done:
+            why = self._link.ended.result() if self._link.ended.done() else "it didn't answer"
+            raise Unavailable(f"The container's Python doesn't start: {why}. Its image needs python3, 3.9 or newer.")
+        problem: str = self._up.result().get("problem", "")
+        if problem:
+            raise Unavailable(f"The container can't be used: {problem}")
+
+    @property
+    def alive(self) -> bool:
+        return self._link.alive and not self.spoiled
+
+    async def close(self) -> str:
+        """Destroy the room; why it had ended, where that is known."""
+        if self._ended is None:
+            self._ended = asyncio.get_running_loop().create_future()
+            self._link.end("closed")
+            for task in list(self._serving):
+                task.cancel()
+            try:
+                self._ended.set_result(await self._end())
+            except BaseException:
+                self._ended.set_result("")
+                raise
+        return await asyncio.shield(self._ended)
+
+    # --- runs --------------------------------------------------------------------------------
+
+    async def run(self, run: SandboxRun) -> SandboxOutcome:
+        """Run to the end, one at a time, in the room's workspace. The first run decides which folder that is."""
+        async with self._lock:
+            if self._tree is None:
+                self._tree = Tree(run.workspace, cleaning=False)
+            return await _Visit(self._link, run, self._tree, self).outcome()
+
+    async def connect(self, port: int) -> Connection:
+        """A connection to what listens inside. Raises ConnectionRefusedError while nothing does."""
+        pipe = Pipe(self._link)
+        pipe.channel = self._link.open(json.dumps({"do": "connect", "port": port}).encode(), pipe)
+        try:
+            await pipe.read(1)
+        except ConnectionResetError as problem:
+            raise ConnectionRefusedError(f"nothing listens on port {port} in the sandbox") from problem
+        return pipe
+
+    async def listen(self, port: int, accept: Accept, address: str = "127.0.0.1") -> None:
+        """Take connections to a TCP port inside. Raises OSError where that can't be listened on."""
+        await self._listen({"do": "listen", "kind": "tcp", "port": port, "address": address}, accept)
+
+    async def answer(self, port: int, answer: Answer, address: str = "127.0.0.1") -> None:
+        """Take datagrams to a UDP port inside. Raises OSError where that can't be listened on."""
+        await self._listen({"do": "listen", "kind": "udp", "port": port, "address": address}, answer)
+
+    async def _listen(self, asked: dict[str, Any], handler: Accept | Answer) -> None:
+        pipe = Pipe(self._link)
+        pipe.channel = self._link.open(json.dumps(asked).encode(), pipe)
+        await pipe.read(1)
+        self._listeners[pipe.channel.number] = handler
+
+    # --- what the room opens -----------------------------------------------------------------
+
+    def _opened(self, channel: Channel, body: bytes) -> Handler:
+        try:
+            told = json.loads(body)
+            if "hello" in told:
+                if self._up.done():
+                    raise Broken("a second greeting")
+                self._up.set_result(told)
+                return _Closing()
+            handler = self._listeners[told["listener"]]
+            address, port = told["local"]
+            local = (str(address), int(port))
+            datagram = bool(told.get("datagram"))
+        except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as problem:
+            raise Broken("a channel that nobody asked for") from problem
+        pipe = Pipe(self._link)
+        pipe.channel = channel
+        task = asyncio.get_running_loop().create_task(self._serve(pipe, handler, local, datagram))
+        self._serving.add(task)
+        task.add_done_callback(self._served)
+        return pipe
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._serving.discard(task)
+        if not task.cancelled():
+            task.exception()  # one connection's failure is its own
+
+    async def _serve(self, pipe: Pipe, handler: Any, local: tuple[str, int], datagram: bool) -> None:
+        try:
+            if not datagram:
+                await handler(pipe, local)
+                return
+            body = b""
+            while piece := await pipe.read():
+                body += piece
+                if len(body) > WINDOW:
+                    return
+            await pipe.write(await handler(body))
+        finally:
+            await pipe.close()
+
+
+class _Closing(Handler):
+    def ended(self, channel: Channel) -> None:
+        channel.end()
+
+
+class _Visit(Handler):
+    """One run from its request to its outcome."""
+
+    def __init__(self, link: Link, run: SandboxRun, tree: Tree, room: Room) -> None:
+        self._link = link
+        self._room = room
+        self._run = run
+        self._tree = tree
+        self._channel: Channel | None = None
+        self._kept = (Kept(run.policy.output), Kept(run.policy.output))
+        self._stdin = memoryview(run.stdin)
+        self._sending = False
+        self._incoming = Incoming(tree, tree.size() + run.policy.disk + _SLACK)
+        self._reader = records.Reader(_LONGEST_HEAD, self._head, self._incoming.content, self._incoming.done)
+        self._exit: dict[str, Any] | None = None
+        self._limit = ""
+        self._over = False
+        self._lost: str | None = None
+        self._came = 0
+        self._changed = asyncio.Event()
+        self.began = self.ended_at = 0.0
+
+    # --- from the room -----------------------------------------------------------------------
+
+    def data(self, channel: Channel, lane: int, body: bytes) -> None:
+        if lane == 0:
+            self._came += len(body)
+            self._reader.feed(body)
+            self._changed.set()
+            return
+        if lane not in (1, 2):
+            raise Broken("a lane that isn't there")
+        channel.grant(len(body))
+        if not self._kept[lane - 1].add(body) and not self._limit:
+            self.kill("output")
+
+    def _head(self, head: dict[str, Any]) -> None:
+        if self._exit is not None:
+            self._incoming.head(head)
+        elif "exit" in head or "error" in head:
+            self._exit = head
+            self.ended_at = time.monotonic()
+        else:
+            raise Broken("a record before the run's end")
+
+    def ended(self, channel: Channel) -> None:
+        if self._exit is None or not self._reader.between:
+            raise Broken("a run's end before its last word")
+        self._over = True
+        self._changed.set()
+        channel.end()
+
+    def reset(self, channel: Channel, reason: str) -> None:
+        self._lost = reason or "given up"
+        self._changed.set()
+
+    def ready(self, channel: Channel) -> None:
+        if self._sending:
+            self._feed()
+        self._changed.set()
+
+    # --- the host's part ---------------------------------------------------------------------
+
+    def kill(self, limit: str) -> None:
+        """End the run and everything it started; what it changed still comes."""
+        self._limit = self._limit or limit
+        self._link.open(b'{"do": "kill"}', _Closing()).end()
+        self._link.flush()
+
+    async def outcome(self) -> SandboxOutcome:
+        self._channel = channel = self._link.open(b'{"do": "run"}', self)
+        try:
+            await self._send(channel)
+            await self._follow()
+        except BaseException:
+            self._room.spoiled = True
+            channel.give_up("cancelled")
+            self._link.flush()
+            await _surely(self._room.close())
+            raise
+        finally:
+            self._incoming.close()
+        return await self._told()
+
+    async def _send(self, channel: Channel) -> None:
+        outgoing = Outgoing(self._tree)
+        while (batch := await asyncio.to_thread(outgoing.batch)) and self._lost is None:
+            channel.send(batch)
+            self._link.flush()
+            while channel.pending and self._lost is None:
+                await self._wait(None)
+        self.began = time.monotonic()
+        channel.send(records.pack({"run": request(self._run)}))
+        self._sending = True
+        self._feed()
+
+    def _feed(self) -> None:
+        channel = self._channel
+        while channel is not None and not channel.pending and self._sending:
+            if not self._stdin:
+                self._sending = False
+                channel.send(records.pack({"stdin": True}))
+                break
+            channel.send(bytes(self._stdin[:65536]), 1)
+            self._stdin = self._stdin[65536:]
+        self._link.flush()
+
+    async def _follow(self) -> None:
+        deadline = self.began + self._run.policy.timeout
+        while self._lost is None:
+            over = self._over
+            await self._apply()
+            if over:
+                return
+            left = None if self._exit is not None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                if self._limit:
+                    self._lost = "it didn't end the run"
+                    return
+                self.kill("time")
+                deadline = time.monotonic() + _GRACE
+                continue
+            await self._wait(left)
+
+    async def _apply(self) -> None:
+        came, self._came = self._came, 0
+        if todo := self._incoming.take():
+            await asyncio.to_thread(self._incoming.apply, todo)
+        if came and self._channel is not None:
+            self._channel.grant(came)
+            self._link.flush()
+
+    async def _wait(self, timeout: float | None) -> None:
+        if self._over or (self._came and self._exit is not None):
+            return
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _told(self) -> SandboxOutcome:
+        (stdout, cut_out), (stderr, cut_err) = (kept.finish() for kept in self._kept)
+        duration = max((self.ended_at or time.monotonic()) - self.began, 0.0)
+        limit, code = self._limit, _KILLED
+        if self._lost is not None or self._exit is None:
+            self._room.spoiled = True
+            limit = await _surely(self._room.close()) or limit
+            if not limit:
+                raise Temporary(f"The sandbox's container ended during this run: {self._lost}", code="sandbox", sent=True)
+        elif "error" in self._exit:
+            raise Temporary(f"The sandbox could not be made for this run: {self._exit['error']}", code="sandbox")
+        else:
+            told, code = self._exit.get("limit", ""), self._exit["exit"]
+            if told not in ("", "time", "memory", "disk", "processes") or not isinstance(code, int):
+                raise Temporary("The sandbox told an end that can't be.", code="sandbox")
+            limit = told or (limit if code == _KILLED else "")
+        return SandboxOutcome(code, stdout, stderr, duration, limit, cut_out + cut_err)
+
+
+async def _surely(work: Any) -> Any:
+    """Do it to its end, however often we are cancelled meanwhile."""
+    task = asyncio.get_running_loop().create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+def request(run: SandboxRun) -> dict[str, Any]:
+    """What the room is asked for a run. Raises BadInput where its words are too long."""
+    policy = run.policy
+    words: Iterable[str] = (*run.argv, *(part for pair in run.env for part in pair))
+    if sum(len(word) for word in words) > _LONGEST_REQUEST:
+        raise BadInput("A run's words are too long. Put what is long into a file of the workspace.")
+    return {
+        "argv": run.argv,
+        "env": {**ENVIRONMENT, "PYTEST_ADDOPTS": "-p no:cacheprovider", **dict(run.env)},
+        "cwd": run.cwd,
+        "memory": policy.memory,
+        "disk": policy.disk,
+        "processes": policy.processes,
+        "counted": False,  # the container's own limit does
+        "cpu": 0,
+        "turn": 0,
+        "cpu_seconds": math.ceil(policy.timeout * math.ceil(policy.cpu)) + 1,
+    }

@@ -15,12 +15,21 @@ from agenthost.sandboxes.attached.child import Child
 from agenthost.sandboxes.attached.room import ENVIRONMENT, Room
 from agenthost.sandboxes.outer import interpreter
 
-
 POLICY = SandboxPolicy(timeout=30)
 
 
 def container(python: Path) -> list[str]:
-    made = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "60321", "--gid", "60321", "--as-pid-1", "--die-with-parent"]
+    made = [
+        "bwrap",
+        "--unshare-all",
+        "--unshare-user",
+        "--uid",
+        "60321",
+        "--gid",
+        "60321",
+        "--as-pid-1",
+        "--die-with-parent",
+    ]
     made += ["--cap-drop", "ALL", "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
     for name in ("bin", "lib", "lib64"):
         made += ["--ro-bind-try", f"/{name}", f"/{name}"]
@@ -33,7 +42,9 @@ def container(python: Path) -> list[str]:
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
     if shutil.which("bwrap") is None:
         pytest.skip("bwrap doesn't work here")
-    child = await Child.begin(container(interpreter()), {"PATH": f"{interpreter().parent}:/usr/bin:/bin", **ENVIRONMENT})
+    child = await Child.begin(
+        container(interpreter()), {"PATH": f"{interpreter().parent}:/usr/bin:/bin", **ENVIRONMENT}
+    )
     room = Room(child, child.end)
     await room.start()
     yield room
@@ -47,7 +58,9 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-async def python(room: Room, folder: Path, code: str, policy: SandboxPolicy = POLICY, stdin: bytes = b"") -> SandboxOutcome:
+async def python(
+    room: Room, folder: Path, code: str, policy: SandboxPolicy = POLICY, stdin: bytes = b""
+) -> SandboxOutcome:
     return await room.run(SandboxRun(("python3", "-c", code), str(folder), policy, stdin=stdin))
 
 
@@ -78,7 +91,9 @@ async def test_files_go_in_and_only_changes_come_out(room: Room, folder: Path) -
     assert (folder / "big").stat() == before
     (folder / "deep/out.txt").unlink()
     (folder / "new.txt").write_text("new")
-    outcome = await python(room, folder, "import os; print(os.listdir('deep'), os.path.getsize('big'), open('new.txt').read())")
+    outcome = await python(
+        room, folder, "import os; print(os.listdir('deep'), os.path.getsize('big'), open('new.txt').read())"
+    )
     assert outcome.stdout == b"['in.txt'] 3000000 new\n"
 
 

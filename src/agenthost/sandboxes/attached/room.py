@@ -314,7 +314,9 @@ class _Visit(Handler):
             self._room.spoiled = True
             limit = await _surely(self._room.close()) or limit
             if not limit:
-                raise Temporary(f"The sandbox's container ended during this run: {self._lost}", code="sandbox", sent=True)
+                raise Temporary(
+                    f"The sandbox's container ended during this run: {self._lost}", code="sandbox", sent=True
+                )
         elif "error" in self._exit:
             raise Temporary(f"The sandbox could not be made for this run: {self._exit['error']}", code="sandbox")
         else:

@@ -13,7 +13,6 @@ import sys
 
 from agenthost.sandboxes.inside import calls, cell, linux, warm
 
-
 _BIN = "/opt/agenthost/bin"
 
 

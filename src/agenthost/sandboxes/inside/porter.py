@@ -50,7 +50,7 @@ class Porter:
         inner, outer = os.pipe()
         for end in (inner, outer):
             os.set_blocking(end, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _heard)
         signal.set_wakeup_fd(outer, warn_on_full_buffer=False)
         self.listen(inner, select.POLLIN, lambda _: self._woken(inner))
 
@@ -145,6 +145,10 @@ class Porter:
             "machine": linux.MACHINE,
         }
         self.mux.open(json.dumps(told).encode(), Handler()).end()
+
+
+def _heard(number: int, frame: object) -> None:
+    """That it came is told by the wake-up descriptor."""
 
 
 def _words() -> dict[str, str]:

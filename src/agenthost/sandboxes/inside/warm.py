@@ -63,9 +63,8 @@ def plan(argv: Sequence[str], env: Mapping[str, str], python: Interpreter) -> Jo
     if len(words) < 2 or words[0] not in python.words:
         return None
     for name in env.keys() | _START.keys():
-        if name.startswith(_READ_AT_START) or name in _ALSO:
-            if env.get(name) != _START.get(name):
-                return None
+        if (name.startswith(_READ_AT_START) or name in _ALSO) and env.get(name) != _START.get(name):
+            return None
     fresh = _Fresh(words, python.words[words[0]], python.first)
     option, rest = words[1], list(words[2:])
     if option == "-c" and rest:
@@ -110,8 +109,7 @@ def _become_fresh(fresh: _Fresh, argv: list[str], path: str) -> ModuleType:
     sys.modules["__main__"] = main
     sys.executable = fresh.executable
     sys.argv[:] = argv
-    if sys.version_info >= (3, 10):
-        sys.orig_argv[:] = list(fresh.words)
+    sys.orig_argv[:] = list(fresh.words)
     sys.path[:] = [path, *(entry for entry in sys.path[1:])]
     for stale in ("/opt/agenthost/packages", ""):
         sys.path_importer_cache.pop(stale, None)

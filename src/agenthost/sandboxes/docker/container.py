@@ -11,6 +11,8 @@ USER = 60_321
 """Who everything in a container is: above accounts, and below the 65,536 that a user namespace commonly maps."""
 
 HOME_LABEL = "agenthost.home"
+BASE_LABEL = "agenthost.base"
+"""Of an image with a folder /workspace: the id of the image that it was made from."""
 OVERHEAD = 32 * MIB
 """Memory of a container beside its policy's: our own process, and the kernel's for its processes."""
 

@@ -14,7 +14,7 @@ from aiohttp import ClientError
 from agenthost.core.errors import Unavailable
 from agenthost.sandboxes.attached.pool import Size
 from agenthost.sandboxes.attached.room import Room
-from agenthost.sandboxes.docker.container import HOME_LABEL, USER, config
+from agenthost.sandboxes.docker.container import BASE_LABEL, HOME_LABEL, USER, config
 from agenthost.sandboxes.docker.line import Attached
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -68,7 +68,7 @@ class Engine:
         """Remove every container of this home."""
         assert self._docker is not None
         filters = f'{{"label": ["{HOME_LABEL}={self._home}"]}}'
-        for container in await self._docker.containers.list(all="true", filters=filters):
+        for container in await self._docker.containers.list(all="true", filters=filters):  # pyright: ignore[reportUnknownMemberType] - aiodocker leaves keyword arguments untyped
             await _remove(container)
 
     async def room(self, size: Size) -> Room:
@@ -91,7 +91,7 @@ class Engine:
 
         try:
             await line.stream.__aenter__()
-            await container.start()
+            await container.start()  # pyright: ignore[reportUnknownMemberType] - as above
         except BaseException:
             await end()
             raise
@@ -123,11 +123,13 @@ class Engine:
 
     async def _with_workspace(self, docker: aiodocker.Docker, image: str) -> str:
         """The image with a folder /workspace that is the sandbox's user's: a new volume there becomes his too."""
+        for made in await docker.images.list(filters=f'{{"label": ["{BASE_LABEL}={image}"]}}'):
+            return made["Id"]
         body: dict[str, Any] = {"Image": image, "Cmd": ["true"], "Labels": {HOME_LABEL: self._home}}
         container = await docker.containers.create(body)
         try:
-            await container.put_archive("/", _folder("workspace"))
-            made = await container.commit(changes=f"LABEL {HOME_LABEL}={self._home}")
+            await container.put_archive("/", _folder("workspace"))  # pyright: ignore[reportUnknownMemberType] - as above
+            made = await container.commit(changes=f"LABEL {BASE_LABEL}={image}")
             return made["Id"]
         finally:
             await _remove(container)
@@ -150,7 +152,7 @@ def _folder(name: str) -> bytes:
 
 async def _why(container: DockerContainer) -> str:
     try:
-        state = (await container.show())["State"]
+        state = (await container.show())["State"]  # pyright: ignore[reportUnknownMemberType] - as above
     except _PROBLEMS:
         return ""
     return "memory" if state.get("OOMKilled") else ""

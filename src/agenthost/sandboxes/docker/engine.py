@@ -123,7 +123,8 @@ class Engine:
 
     async def _with_workspace(self, docker: aiodocker.Docker, image: str) -> str:
         """The image with a folder /workspace that is the sandbox's user's: a new volume there becomes his too."""
-        for made in await docker.images.list(filters=f'{{"label": ["{BASE_LABEL}={image}"]}}'):
+        filters = {"label": [f"{BASE_LABEL}={image}"]}
+        for made in await docker.images.list(filters=filters):  # pyright: ignore[reportUnknownMemberType] - as above
             return made["Id"]
         body: dict[str, Any] = {"Image": image, "Cmd": ["true"], "Labels": {HOME_LABEL: self._home}}
         container = await docker.containers.create(body)

@@ -16,6 +16,7 @@ from agenthost.core.models import ModelCard
 from agenthost.host.settings import SandboxSettings, Settings, WorkSettings
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.sandboxes.docker.settings import DockerSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
@@ -59,6 +60,7 @@ It is above the file; an option of the command is above both.
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
 | `SSL_CERT_FILE` | certificates in place of the system's |
+| `DOCKER_HOST`, `XDG_RUNTIME_DIR` | where an engine listens, for the sandbox `docker` |
 | `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
 """
 
@@ -70,6 +72,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "models.names.NAME.card": ModelCard,
     "work": WorkSettings,
     "sandbox": SandboxSettings,
+    "sandbox.docker": DockerSettings,
     "machine": MachineSettings,
     "files": FileLimits,
 }
@@ -115,7 +118,13 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
-    "sandbox.kind": "`bubblewrap`, the only one so far",
+    "sandbox.kind": "`bubblewrap`, or `docker` (Docker or Podman; needs `agenthost[docker]`)",
+    "sandbox.docker.host": "the engine's address; empty: `DOCKER_HOST`, else the usual sockets of Docker and Podman",
+    "sandbox.docker.runtime": "`runc`, `crun`, `runsc` (gVisor); empty: the engine's own",
+    "sandbox.docker.image": "the default image",
+    "sandbox.docker.warm": "containers that wait to be wanted",
+    "sandbox.docker.idle": "seconds that a workspace keeps its container without a run",
+    "sandbox.docker.most": "containers that workspaces have at once; the one used longest ago goes first",
     "machine.memory": "what runs and local models may hold together: a share of the memory that is here (`80%`), or a size (`8Gi`); a share is lowered to what was free at the start, yet never below a quarter",
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agenthost.sandboxes.docker.sandbox import Docker, DockerSettings
+from agenthost.sandboxes.docker.sandbox import Docker
+from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.testing.sandboxes import SandboxSuite, shell
 
 HOST = os.environ.get("AGENTHOST_TEST_DOCKER", "")

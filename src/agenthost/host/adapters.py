@@ -1,5 +1,6 @@
 """Which adapter fulfils which port: the one place that names them. Each is imported here and nowhere else."""
 
+import hashlib
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -8,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from agenthost.core.api import ModelLine
-from agenthost.core.errors import NotFound
+from agenthost.core.errors import NotFound, Unavailable
 from agenthost.core.ports import Blobs, Machine, Models, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -86,11 +87,22 @@ async def join(settings: Settings) -> Adapters:
 
 
 def _sandbox(settings: Settings, machine: Ledger) -> Sandbox:
-    kind = settings.sandbox.kind
+    from agenthost.sandboxes.admitted import Admitted
+
+    return Admitted(_inner(settings), machine, machine.whole)
+
+
+def _inner(settings: Settings) -> Sandbox:
+    kind, workspaces = settings.sandbox.kind, settings.folder / "workspaces"
     if kind == "bubblewrap":
-        from agenthost.sandboxes.admitted import Admitted
         from agenthost.sandboxes.bubblewrap import Bubblewrap
 
-        inner = Bubblewrap(settings.folder / "cache", settings.folder / "workspaces")
-        return Admitted(inner, machine, machine.whole)
-    raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\"")
+        return Bubblewrap(settings.folder / "cache", workspaces)
+    if kind == "docker":
+        try:
+            from agenthost.sandboxes.docker.sandbox import Docker
+        except ImportError as problem:
+            raise Unavailable("The sandbox docker needs a library. Run: pip install 'agenthost[docker]'") from problem
+        home = hashlib.sha256(str(settings.folder.resolve()).encode()).hexdigest()[:16]
+        return Docker(settings.sandbox.docker, workspaces, home)
+    raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say: [sandbox] kind = \"bubblewrap\" (or docker)")

@@ -15,6 +15,7 @@ from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.sandboxes.docker.settings import DockerSettings
 
 FILE = "agenthost.toml"
 
@@ -36,9 +37,10 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """Where code runs, `[sandbox]`. `kind`: `bubblewrap`."""
+    """Where code runs, `[sandbox]`. `kind`: `bubblewrap` or `docker`."""
 
     kind: str = "bubblewrap"
+    docker: DockerSettings = DockerSettings()
 
 
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -125,6 +127,7 @@ def _keys(place: str) -> list[str]:
         "": Settings,
         "work": WorkSettings,
         "sandbox": SandboxSettings,
+        "sandbox.docker": DockerSettings,
         "machine": MachineSettings,
         "files": FileLimits,
         "models": ModelSettings,

@@ -18,6 +18,7 @@ from agenthost.sandboxes.docker.container import BASE_LABEL, HOME_LABEL, USER, c
 from agenthost.sandboxes.docker.line import Attached
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TRIES, _AGAIN = 40, 0.05
 _PROBLEMS = (aiodocker.DockerError, ClientError, OSError, TimeoutError)
 
 
@@ -160,9 +161,14 @@ async def _why(container: DockerContainer) -> str:
 
 
 async def _remove(container: DockerContainer) -> None:
-    """Remove it with its volume; fine where it is gone or on its way."""
-    try:
-        await container.delete(force=True, v=True)
-    except aiodocker.DockerError as problem:
-        if problem.status not in (404, 409):
-            raise
+    """Remove it with its volume, and stay until it is gone: the engine, which removes it too once it has ended, may
+    be in the middle of that."""
+    for attempt in range(_TRIES):
+        try:
+            await container.delete(force=True, v=True)
+        except aiodocker.DockerError as problem:
+            if problem.status == 404:
+                return
+            if attempt == _TRIES - 1:
+                raise
+        await asyncio.sleep(_AGAIN)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 from agenthost.core.errors import AgentHostError, BadInput, Unavailable
 from agenthost.core.ports import Connection, SandboxService, silent
@@ -14,27 +13,11 @@ from agenthost.core.sandboxes import MIB, Availability, Isolation, SandboxOutcom
 from agenthost.sandboxes.attached.pool import Pool, PoolSettings, size_of
 from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.docker.engine import Engine
+from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.sandboxes.layers import normal
 
-DEFAULT_IMAGE = "agenthost-sandbox"
 _KERNELS = ("runsc",)
 _LEAST_MEMORY = 32 * MIB
-
-
-class DockerSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """Containers of Docker or Podman, `[sandbox.docker]`. Times in seconds.
-
-    `host`: the engine's address, else DOCKER_HOST or the usual sockets. `runtime`: `runc`, `crun`, `runsc`; the
-    engine's own where empty. `image`: the default image. `warm`: containers that wait. `idle`: how long a workspace
-    keeps its container without a run. `most`: containers that workspaces may have at once.
-    """
-
-    host: str = ""
-    runtime: str = ""
-    image: str = DEFAULT_IMAGE
-    warm: int = 2
-    idle: float = 300.0
-    most: int = 32
 
 
 class Docker:

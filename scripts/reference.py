@@ -17,6 +17,7 @@ from agenthost.host.settings import GvisorSettings, NetworkSettings, SandboxSett
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
+from agenthost.sandboxes.docker.settings import DockerSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
@@ -61,6 +62,7 @@ It is above the file; an option of the command is above both.
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
 | `SSL_CERT_FILE` | certificates in place of the system's |
 | `AGENTHOST_TEST_GVISOR` | `required`: AgentHost's own tests fail where gVisor is missing, instead of being skipped |
+| `DOCKER_HOST`, `XDG_RUNTIME_DIR` | where an engine listens, for the sandbox `docker` |
 | `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
 """
 
@@ -76,6 +78,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "sandbox": SandboxSettings,
     "sandbox.functions": FunctionsSettings,
     "sandbox.gvisor": GvisorSettings,
+    "sandbox.docker": DockerSettings,
     "machine": MachineSettings,
     "network": NetworkSettings,
     "files": FileLimits,
@@ -143,7 +146,7 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
-    "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `gvisor`, `functions`",
+    "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `docker` (Docker or Podman; needs `agenthost[docker]`), `gvisor`, `functions`",
     "sandbox.functions.url": "the executor function's address (`deploy/functions`); without it there is none",
     "sandbox.functions.secret": "the stored secret, or the variable, that holds the secret shared with the function",
     "sandbox.functions.identity": "where the ID token comes from that Google asks for: `command`, `metadata` (the account of a machine at Google), `none` (a function on this machine)",
@@ -156,6 +159,12 @@ MEANINGS = {
     "sandbox.gvisor.command": "gVisor's command: a name on the PATH, or a path",
     "sandbox.gvisor.platform": "how gVisor runs the code: `systrap`, or `kvm` where the machine has it",
     "sandbox.gvisor.rootfs": "a folder with a root file system, in place of the machine's own system, read-only; python has to be in it",
+    "sandbox.docker.host": "the engine's address; empty: `DOCKER_HOST`, else the usual sockets of Docker and Podman",
+    "sandbox.docker.runtime": "`runc`, `crun`, `runsc` (gVisor); empty: the engine's own",
+    "sandbox.docker.image": "the default image",
+    "sandbox.docker.warm": "containers that wait to be wanted",
+    "sandbox.docker.idle": "seconds that a workspace keeps its container without a run",
+    "sandbox.docker.most": "containers that workspaces have at once; the one used longest ago goes first",
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
     "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from agenthost.core.ports import Store, Workspace, Workspaces
+from agenthost.core.ports import Sandbox, Store, Workspace, Workspaces
 
 
 class Desk:
@@ -21,8 +21,9 @@ class Desk:
 class Files:
     """Hands out workspaces so that one command works in each at a time and starts from what is committed."""
 
-    def __init__(self, store: Store, workspaces: Workspaces) -> None:
+    def __init__(self, store: Store, workspaces: Workspaces, sandbox: Sandbox) -> None:
         self._store = store
+        self._sandbox = sandbox
         self._workspaces = workspaces
         self._desks: dict[str, Desk] = {}
 
@@ -59,6 +60,7 @@ class Files:
         desk = self._desks.get(id)
         if desk is not None and not desk.users:
             del self._desks[id]
+            await self._sandbox.release(desk.workspace.folder)
             await self._workspaces.discard(id)
 
     async def merge(

@@ -43,7 +43,7 @@ class Services:
         self.submit = submit
         self.bus = Bus()
         self.codec = Codec(parts.blobs, parts.redact)
-        self.files = Files(parts.store, parts.workspaces)
+        self.files = Files(parts.store, parts.workspaces, parts.sandbox)
         self.accounts = Accounts(parts.models, parts.programs)
         self.performer = Performer(parts, settings, self.files, self.accounts, self.bus)
         self._ends: dict[str, list[asyncio.Future[None]]] = {}

@@ -1,5 +1,6 @@
 """Which adapter fulfils which port: the one place that names them. Each is imported here and nowhere else."""
 
+import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.errors import Unavailable
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.host.settings import Settings
@@ -124,7 +126,8 @@ def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str
 
     ends = [
         BackEnd("bubblewrap", "process", local(lambda settings: _bubblewrap(settings, way)), can=frozenset({"hosts"})),
-        # Asked for alone: it takes longer than bubblewrap and can't do all of it yet.
+        # Named alone, or asked for by what it isolates: they can't do all that bubblewrap can yet.
+        BackEnd("docker", "process", local(_docker), can=frozenset({"images"}), alone=False),
         BackEnd("gvisor", "kernel", local(_gvisor), asked=True),
         # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
         BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
@@ -136,6 +139,15 @@ def _bubblewrap(settings: Settings, way: Way) -> Sandbox:
     from agenthost.sandboxes.bubblewrap import Bubblewrap
 
     return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces", way=way)
+
+
+def _docker(settings: Settings) -> Sandbox:
+    try:
+        from agenthost.sandboxes.docker.sandbox import Docker
+    except ImportError as problem:
+        raise Unavailable("The sandbox docker needs a library. Run: pip install 'agenthost[docker]'") from problem
+    home = hashlib.sha256(str(settings.folder.resolve()).encode()).hexdigest()[:16]
+    return Docker(settings.sandbox.docker, settings.folder / "workspaces", home)
 
 
 def _gvisor(settings: Settings) -> Sandbox:

@@ -15,6 +15,7 @@ from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
+from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
 
 FILE = "agenthost.toml"
@@ -53,6 +54,7 @@ class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     is here."""
 
     kind: str = "auto"
+    docker: DockerSettings = DockerSettings()
     gvisor: GvisorSettings = GvisorSettings()
     functions: FunctionsSettings = FunctionsSettings()
 
@@ -151,6 +153,7 @@ def _keys(place: str) -> list[str]:
         "sandbox": SandboxSettings,
         "sandbox.functions": FunctionsSettings,
         "sandbox.gvisor": GvisorSettings,
+        "sandbox.docker": DockerSettings,
         "machine": MachineSettings,
         "network": NetworkSettings,
         "files": FileLimits,

@@ -48,6 +48,7 @@ class Room:
         self._up: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._lock = asyncio.Lock()
         self._tree: Tree | None = None
+        self._visit: _Visit | None = None
         self._listeners: dict[int, Accept | Answer] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[str] | None = None
@@ -92,7 +93,13 @@ class Room:
         async with self._lock:
             if self._tree is None:
                 self._tree = Tree(run.workspace, cleaning=False)
-            return await _Visit(self._link, run, self._tree, self).outcome()
+            self._visit = _Visit(self._link, run, self._tree, self)
+            return await self._visit.outcome()
+
+    def kill(self) -> None:
+        """End the run that goes on: its exit code is 137, and what it changed still comes."""
+        if self._visit is not None:
+            self._visit.kill("")
 
     async def connect(self, port: int) -> Connection:
         """A connection to what listens inside. Raises ConnectionRefusedError while nothing does."""

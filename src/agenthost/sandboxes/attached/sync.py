@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from agenthost.sandboxes.inside import records
 from agenthost.sandboxes.inside.frames import Broken
 from agenthost.sandboxes.inside.tree import LONGEST_PATH, Tree
@@ -88,10 +90,11 @@ class Incoming:
             self._todo.append(("file", _checked(head["file"])))
         elif "gone" in head or "folders" in head:
             kind = "gone" if "gone" in head else "folders"
-            paths = head[kind]
-            if not isinstance(paths, list):
-                raise Broken("paths that are no list")
-            for path in paths:  # pyright: ignore[reportUnknownVariableType]
+            try:
+                paths = msgspec.convert(head[kind], list[str])
+            except msgspec.ValidationError as problem:
+                raise Broken("paths that are no list of texts") from problem
+            for path in paths:
                 self._count(1)
                 self._todo.append((kind, _checked(path)))
         else:

@@ -16,9 +16,6 @@ from agenthost.sandboxes.inside import calls, cell, linux, warm
 _BIN = "/opt/agenthost/bin"
 
 
-_BIN = "/opt/agenthost/bin"
-
-
 class _Launcher:
     def __init__(self, control: socket.socket, outer: tuple[int, int] | None, first: frozenset[str]) -> None:
         self._control = control

@@ -21,7 +21,7 @@ from agenthost.sandboxes.inside.frames import Broken, Channel, Handler, Mux
 from agenthost.sandboxes.inside.tree import Tree
 
 _PIECE = 262_144
-_HIDDEN = ("HOSTNAME", "container", "AGENTHOST_ROOM")
+_HIDDEN = ("HOSTNAME", "container")
 
 Ready = Callable[[int], None]
 

@@ -1,0 +1,151 @@
+"""Rooms that wait to be wanted, and rooms that a workspace has. A room never serves a second workspace."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from msgspec import Struct
+
+from agenthost.core.errors import AgentHostError, Unavailable
+from agenthost.core.sandboxes import SandboxPolicy
+from agenthost.sandboxes.attached.room import Room
+
+
+class Size(Struct, frozen=True):
+    """What a room is made for: memory and disk in bytes, cores, processes, image (empty: the default one), packages."""
+
+    memory: int
+    cpu: float
+    processes: int
+    disk: int
+    image: str = ""
+    packages: tuple[str, ...] = ()
+
+
+def size_of(policy: SandboxPolicy) -> Size:
+    """The room that a policy needs."""
+    return Size(policy.memory, policy.cpu, policy.processes, policy.disk, policy.image, policy.packages)
+
+
+class PoolSettings(Struct, frozen=True):
+    """`warm` rooms of the size `usual` wait; one that a workspace has is given up after `idle` seconds, or when
+    there are more than `most`, the one used longest ago first."""
+
+    usual: Size
+    warm: int = 2
+    idle: float = 300.0
+    most: int = 32
+
+
+class _Held:
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.users = 0
+        self.idle: asyncio.TimerHandle | None = None
+
+
+class Pool:
+    """`make` makes a room. Use it from one loop."""
+
+    def __init__(self, make: Callable[[Size], Awaitable[Room]], settings: PoolSettings) -> None:
+        self._make = make
+        self._settings = settings
+        self._warm: list[Room] = []
+        self._held: dict[tuple[str, Size], _Held] = {}
+        self._locks: dict[tuple[str, Size], asyncio.Lock] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self._making = 0
+        self._closed = False
+
+    async def take(self, workspace: str, size: Size) -> Room:
+        """The workspace's own room, from now on until `give_back`. Raises what `make` does."""
+        key = (workspace, size)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            held = self._held.get(key)
+            if held is None or not held.room.alive:
+                if held is not None:
+                    self._let_go(key)
+                held = self._held[key] = _Held(await self.fresh(size))
+        held.users += 1
+        if held.idle is not None:
+            held.idle.cancel()
+            held.idle = None
+        return held.room
+
+    def give_back(self, workspace: str, size: Size) -> None:
+        """It isn't used for now."""
+        key = (workspace, size)
+        held = self._held.get(key)
+        if held is None:
+            return
+        held.users -= 1
+        if not held.users:
+            self._held[key] = self._held.pop(key)  # the newest is the last
+            held.idle = asyncio.get_running_loop().call_later(self._settings.idle, self._let_go, key)
+        if not held.room.alive and not held.users:
+            self._let_go(key)
+        unused = [key for key, held in self._held.items() if not held.users]
+        for key in unused[: max(len(self._held) - self._settings.most, 0)]:
+            self._let_go(key)
+        self.refill()
+
+    async def fresh(self, size: Size) -> Room:
+        """A room that nobody had, which is the caller's to close."""
+        if self._closed:
+            raise Unavailable("This sandbox is closed.")
+        while size == self._settings.usual and self._warm:
+            room = self._warm.pop()
+            if room.alive:
+                return room
+            self._do(_close(room))
+        return await self._make(size)
+
+    def refill(self) -> None:
+        """Have rooms made ready. After a run and not during it."""
+        while not self._closed and len(self._warm) + self._making < self._settings.warm:
+            self._making += 1
+            self._do(self._make_warm())
+
+    async def _make_warm(self) -> None:
+        try:
+            room = await self._make(self._settings.usual)
+        except AgentHostError:
+            return  # whoever wants one is told
+        finally:
+            self._making -= 1
+        if self._closed:
+            await room.close()
+        else:
+            self._warm.insert(0, room)
+
+    async def release(self, workspace: str) -> None:
+        """Destroy what was kept for a workspace."""
+        for key in [key for key in self._held if key[0] == workspace]:
+            self._let_go(key)
+
+    def _let_go(self, key: tuple[str, Size]) -> None:
+        held = self._held.pop(key, None)
+        self._locks.pop(key, None)
+        if held is not None:
+            if held.idle is not None:
+                held.idle.cancel()
+            self._do(_close(held.room))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def close(self) -> None:
+        """Destroy every room, and wait until they are gone."""
+        self._closed = True
+        for key in list(self._held):
+            self._let_go(key)
+        while self._warm:
+            self._do(_close(self._warm.pop()))
+        while self._work:
+            await asyncio.wait(self._work)
+
+
+async def _close(room: Room) -> None:
+    await room.close()

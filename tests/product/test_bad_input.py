@@ -353,7 +353,7 @@ def test_without_a_sandbox_code_is_refused_and_nothing_is_kept(product: Product)
 def test_a_sandbox_of_an_unknown_kind(product: Product) -> None:
     product.settings("[sandbox]\nkind = 'dokker'\n")
     product.run("tasks", "list").refused(
-        'there is no sandbox \'dokker\'; agenthost.toml may say [sandbox] kind = one of "auto", "bubblewrap", "functions"'
+        'there is no sandbox \'dokker\'; agenthost.toml may say [sandbox] kind = one of "auto", "bubblewrap", "docker", "gvisor", "functions"'
     )
 
 

@@ -105,7 +105,7 @@ async def host(tmp_path: Path, world: Outside) -> AsyncIterator[Host]:
     if not (await opened._adapters.sandbox.available()).available:
         await opened.close()
         pytest.skip("no sandbox here")
-    opened._adapters.sandbox.inner._way._resolve = world.resolve  # type: ignore[attr-defined]
+    opened._adapters.sandbox._made["bubblewrap"].inner._way._resolve = world.resolve  # type: ignore[attr-defined]
     done, problems = await opened.apply({"m.yaml": MANIFESTS})
     assert done and not problems
     yield opened

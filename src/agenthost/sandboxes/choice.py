@@ -30,7 +30,7 @@ _LOOK_SECONDS = 60.0
 
 class BackEnd(Struct, frozen=True):
     """One sandbox that can be chosen. `can`: what of a policy it can give; `alone`: whether it may be chosen by
-    itself, without being named; `asked`: then only where a manifest demands as much isolation. `make` does no I/O."""
+    itself, without being named; `asked`: then only where a manifest demands as much isolation. `make` does no I/O but reading its code, in a thread."""
 
     name: str
     isolation: Isolation
@@ -158,11 +158,12 @@ class Choice:
         if found is None:
             none = self._none(policy)
             raise Unavailable(f"There is no sandbox for this here: {none.detail}. To mend it: {none.fix}")
-        return self._sandbox(found)
+        return self._made[found.name]
 
-    def _sandbox(self, end: BackEnd) -> Sandbox:
+    async def _sandbox(self, end: BackEnd) -> Sandbox:
         if end.name not in self._made:
-            self._made[end.name] = end.make()
+            # In a thread: making one may read a library from the disk.
+            self._made[end.name] = await asyncio.to_thread(end.make)
         return self._made[end.name]
 
     async def _look(self, end: BackEnd, again: bool) -> Availability:
@@ -174,7 +175,7 @@ class Choice:
     async def _ask(self, end: BackEnd) -> Availability:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                return await self._sandbox(end).available()
+                return await (await self._sandbox(end)).available()
         except TimeoutError:
             return Availability(False, f"it didn't answer in {_LOOK_SECONDS:.0f} s", f"look at what {end.name} needs")
         except AgentHostError as error:

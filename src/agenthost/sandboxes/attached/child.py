@@ -3,6 +3,7 @@
 import asyncio
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 _STDERR = 8192
 _END_SECONDS = 5.0
@@ -55,9 +56,8 @@ class Child:
     def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
         self._transport = transport
         self._protocol = protocol
-        stdin = transport.get_pipe_transport(0)
-        assert isinstance(stdin, asyncio.WriteTransport)
-        self._stdin = stdin
+        # uvloop's transports aren't asyncio's by class.
+        self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
 
     @classmethod
     async def begin(cls, command: Sequence[str], env: Mapping[str, str]) -> "Child":

@@ -10,6 +10,7 @@ from agenthost.core.api import ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable, nearest
 from agenthost.core.models import ModelCard
 from agenthost.core.ports import Abilities, Model
+from agenthost.models.abilities import abilities_of
 from agenthost.models.cards import Cards, load_cards
 from agenthost.models.limits import Limiter
 from agenthost.models.settings import LOCAL, OPENAI, ModelSettings, NameSettings, Provider, ProviderSettings
@@ -68,7 +69,7 @@ class Catalog:
 
     async def abilities(self, name: str) -> Abilities:
         """What else that model's provider does. Raises as `model` does."""
-        raise Unavailable(f"The provider of '{name}' does nothing but answer.")
+        return abilities_of(name, await self._make(name, ()))
 
     async def close(self) -> None:
         """End the connections."""

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
@@ -71,14 +72,14 @@ class Asking:
     async def post(self, what: str, path: str, body: dict[str, Any], tokens: int = 0) -> Content:
         """Send JSON. `tokens`: what the call may use of the provider's limit."""
         headers = {"Content-Type": "application/json"}
-        return await self._limited(what, path, msgspec.json.encode(body), headers, tokens)
+        return await self._limited(what, path, BytesIO(msgspec.json.encode(body)), headers, tokens)
 
     async def post_form(self, what: str, path: str, form: Form) -> Content:
         """Send a form with files (RFC 7578)."""
         data = aiohttp.FormData(quote_fields=False, default_to_multipart=True)  # names as they are, in UTF-8
         for name, value in form:
             if isinstance(value, Upload):
-                data.add_field(name, value.content, filename=value.name, content_type=value.media_type)
+                data.add_field(name, BytesIO(value.content), filename=value.name, content_type=value.media_type)
             else:
                 data.add_field(name, value)
         return await self._limited(what, path, data, {}, 0)

@@ -15,7 +15,7 @@ from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
 from agenthost.host.settings import SandboxSettings, Settings, WorkSettings
 from agenthost.machine.shares import MachineSettings
-from agenthost.models.settings import ModelSettings, NameSettings, ProviderSettings
+from agenthost.models.settings import ForSettings, ModelSettings, NameSettings, ProviderSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
@@ -66,6 +66,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "": Settings,
     "models": ModelSettings,
     "models.providers.NAME": ProviderSettings,
+    "models.for": ForSettings,
     "models.names.NAME": NameSettings,
     "models.names.NAME.card": ModelCard,
     "work": WorkSettings,
@@ -96,6 +97,10 @@ MEANINGS = {
     "models.providers.NAME.tokens-per-minute": "the most tokens a minute, over all tasks",
     "models.providers.NAME.concurrency": "the most calls at once, over all tasks",
     "models.providers.NAME.playbook": "the file that a `scripted` provider plays",
+    "models.for.draw": "the model that the tool `draw` makes pictures with",
+    "models.for.speak": "the model that the tool `speak` speaks with",
+    "models.for.transcribe": "the model that the tool `transcribe` hears with",
+    "models.for.moderate": "the model that the tool `moderate` judges with",
     "models.names.NAME.model": "what the name stands for: provider:model",
     "models.names.NAME.extra": "laid over the body of its requests",
     "models.names.NAME.card.name": "the model's name at its provider; follows from `model`",

@@ -78,6 +78,15 @@ class NameSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
 
+class ForSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """Which model the tools of the same names use, `[models.for]`: `provider:model` or a configured name."""
+
+    draw: str = ""
+    speak: str = ""
+    transcribe: str = ""
+    moderate: str = ""
+
+
 class ModelSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything about models, `[models]`. `cards_file`: a TOML file in place of the built-in table of cards."""
 
@@ -85,3 +94,4 @@ class ModelSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=dict[str, ProviderSettings])
     names: dict[str, NameSettings] = msgspec.field(default_factory=dict[str, NameSettings])
     cards_file: str = ""
+    tools: ForSettings = msgspec.field(default=ForSettings(), name="for")

@@ -15,7 +15,14 @@ from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
 from agenthost.host.settings import GvisorSettings, NetworkSettings, SandboxSettings, Settings, WorkSettings
 from agenthost.machine.shares import MachineSettings
-from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
+from agenthost.models.settings import (
+    ForSettings,
+    LlamaCppSettings,
+    LocalSettings,
+    ModelSettings,
+    NameSettings,
+    ProviderSettings,
+)
 from agenthost.sandboxes.functions.settings import FunctionsSettings
 from agenthost.sandboxes.docker.settings import DockerSettings
 
@@ -70,6 +77,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "": Settings,
     "models": ModelSettings,
     "models.providers.NAME": ProviderSettings,
+    "models.for": ForSettings,
     "models.names.NAME": NameSettings,
     "models.names.NAME.card": ModelCard,
     "models.local.NAME": LocalSettings,
@@ -123,6 +131,10 @@ MEANINGS = {
     "models.llamacpp.folder": "where models are; empty: `models` in the home",
     "models.llamacpp.keep": "seconds that a model stays loaded when nobody uses it",
     "models.llamacpp.start-timeout": "seconds that loading a model may take",
+    "models.for.draw": "the model that the tool `draw` makes pictures with",
+    "models.for.speak": "the model that the tool `speak` speaks with",
+    "models.for.transcribe": "the model that the tool `transcribe` hears with",
+    "models.for.moderate": "the model that the tool `moderate` judges with",
     "models.names.NAME.model": "what the name stands for: provider:model",
     "models.names.NAME.extra": "laid over the body of its requests",
     "models.names.NAME.card.name": "the model's name at its provider; follows from `model`",

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import Unavailable
@@ -61,6 +62,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.workspaces import FolderWorkspaces
+    from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
 
     home = settings.folder
@@ -71,7 +73,8 @@ async def join(settings: Settings) -> Adapters:
         lock.release()
 
     try:
-        tools = ToolRegistry(settings.tools)
+        media = media_tools(lambda name: models.abilities(name), asdict(settings.models.tools))
+        tools = ToolRegistry(settings.tools, media)
         store = SQLiteStore(home / "agenthost.db")
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)

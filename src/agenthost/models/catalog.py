@@ -11,6 +11,7 @@ from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable, nearest
 from agenthost.core.models import Fitness, ModelCard
 from agenthost.core.ports import Abilities, Machine, Model
+from agenthost.models.abilities import abilities_of
 from agenthost.models.cards import CardLine, Cards, explain, load_cards
 from agenthost.models.dialects.fitted import Fitted
 from agenthost.models.fitness.found import as_found, usable
@@ -107,7 +108,7 @@ class Catalog:
         provider, _, model = stands_for.partition(":")
         if provider in self._providers() and self._provider(provider).kind == "llamacpp":
             return await self.local.abilities(model, _adjusting(named))
-        raise Unavailable(f"The provider of '{name}' does nothing but answer.")
+        return abilities_of(name, await self.bare(name))
 
     @property
     def local(self) -> "LocalModels":

@@ -120,6 +120,15 @@ class LlamaCppSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     start_timeout: Seconds = 600.0
 
 
+class ForSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """Which model the tools of the same names use, `[models.for]`: `provider:model` or a configured name."""
+
+    draw: str = ""
+    speak: str = ""
+    transcribe: str = ""
+    moderate: str = ""
+
+
 class ModelSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything about models, `[models]`. `cards_file`: a TOML file in place of the built-in table of cards."""
 
@@ -129,3 +138,4 @@ class ModelSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     local: dict[str, LocalSettings] = msgspec.field(default_factory=dict[str, LocalSettings])
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     cards_file: str = ""
+    tools: ForSettings = msgspec.field(default=ForSettings(), name="for")

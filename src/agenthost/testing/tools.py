@@ -26,6 +26,11 @@ class PlainContext:
     agent: str = "agent"
     key: str = "task/command"
     timeouts: list[float | None] = field(default_factory=list[float | None])
+    reserved: list[tuple[str, float | None, int]] = field(default_factory=list[tuple[str, float | None, int]])
+
+    async def reserve(self, model: str, cost: float | None, tokens: int = 0) -> None:
+        """Keep what was asked for."""
+        self.reserved.append((model, cost, tokens))
 
     async def run(self, command: str, timeout: float | None = None) -> SandboxOutcome:
         """Run a shell line."""

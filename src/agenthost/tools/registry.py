@@ -17,11 +17,14 @@ class ToolRegistry:
 
     The attribute is a Tool, several, or a function without parameters that makes them; it is
     loaded when it is first named. It runs in the host's process with the host's rights: only the host's
-    settings may name it, never a manifest. Arguments are checked before a tool sees them.
+    settings may name it, never a manifest. Arguments are checked before a tool sees them. `others` are built in
+    beside the tools of the group.
     """
 
-    def __init__(self, extra: Mapping[str, str] | None = None) -> None:
-        self._built_in: dict[str, Tool] = {tool.spec.name: Checked(tool) for tool in workspace_tools()}
+    def __init__(self, extra: Mapping[str, str] | None = None, others: Sequence[Tool] = ()) -> None:
+        self._group: list[Tool] = [Checked(tool) for tool in workspace_tools()]
+        built_in = [*self._group, *(Checked(tool) for tool in others)]
+        self._built_in: dict[str, Tool] = {tool.spec.name: tool for tool in built_in}
         self._extra = dict(extra or {})
         self._loaded: dict[str, list[Tool]] = {}
         for name in self._extra:
@@ -38,7 +41,7 @@ class ToolRegistry:
         Raises NotFound, and Unavailable where it can't be loaded.
         """
         if name == GROUP:
-            return list(self._built_in.values())
+            return list(self._group)
         if name in self._built_in:
             return [self._built_in[name]]
         if name in self._extra:

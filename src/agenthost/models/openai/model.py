@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -28,6 +29,9 @@ _BYTES_A_TOKEN = 4  # OpenAI's own rule of thumb for English; only limits and mi
 _PATIENCE = 0.5  # seconds that a server has to end a stream which it called done
 
 
+Other = TypeVar("Other", bound="OpenAIModel")
+
+
 class OpenAIModel:
     """One model of one provider.
 
@@ -43,6 +47,7 @@ class OpenAIModel:
         self._wire: Wire = ChatWire() if chat else ResponsesWire()
         self._url = base.with_path(base.path.rstrip("/") + self._wire.path)
         self._base = base
+        self._provider = provider
         self._card = card
         self._refused = False
         self._settings = settings
@@ -71,6 +76,10 @@ class OpenAIModel:
     def refused(self) -> bool:
         """Whether the provider refused the key: whoever keeps this model should make it anew, with today's key."""
         return self._refused
+
+    def another(self, kind: type[Other]) -> Other:
+        """This model of this provider as another of its kinds, over the same connections and limits."""
+        return kind(self._card, self._provider, self._sessions, self._limiter, self._read)
 
     async def answer(self, request: ModelRequest, tell: Tell) -> ModelAnswer:
         turns = await said(request.turns, self._read)

@@ -9,7 +9,7 @@ import time
 import zlib
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from email import message_from_bytes
+from email import message_from_string
 from email.message import Message
 from hashlib import sha256
 from typing import Any
@@ -48,7 +48,7 @@ class Offers:
         self._twist = twist or _as_it_is
         self._files: dict[str, tuple[str, str, bytes]] = {}
         self._batches: dict[str, dict[str, Any]] = {}
-        self._looks: dict[str, int] = {}
+        self._made = 0
         self._pictures: dict[str, bytes] = {}
         self.forms: list[dict[str, Any]] = []
         """The forms that came: fields as text, files as (name, type, bytes)."""
@@ -125,8 +125,10 @@ class Offers:
 
     # --- pictures ---------------------------------------------------------------------------------
 
-    async def _images(self, request: web.Request) -> dict[str, Any]:
+    async def _images(self, request: web.Request) -> Any:
         body = await request.json()
+        if "gpt-image" in body["model"] and "response_format" in body:
+            return faults.error(400, "invalid_request_error", "unknown_parameter", "Unknown: 'response_format'.")
         return self._drawn(request, body["prompt"], body.get("size"))
 
     async def _edits(self, request: web.Request) -> dict[str, Any]:
@@ -161,6 +163,8 @@ class Offers:
             return faults.error(400, "invalid_request_error", "", "Invalid file format.")
         text = content[44:].rstrip(b"\0").decode()
         if form.get("response_format") == "verbose_json":
+            if "transcribe" in form["model"]:
+                return faults.error(400, "invalid_request_error", "unsupported_value", "verbose_json isn't known.")
             return {"text": text, "language": form.get("language", "english"), "duration": len(text) / 10}
         return {"text": text, "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 5}}
 
@@ -172,7 +176,8 @@ class Offers:
         return self._keep(name, form["purpose"], content)
 
     def _keep(self, name: str, purpose: str, content: bytes) -> dict[str, Any]:
-        id = f"file-{len(self._looks) + len(self._files) + 1}"
+        self._made += 1
+        id = f"file-{self._made}"
         self._files[id] = (name, purpose, content)
         return self._file(id)
 
@@ -188,7 +193,7 @@ class Offers:
         }
 
     async def _list_files(self, request: web.Request) -> dict[str, Any]:
-        ids = sorted(self._files)
+        ids = list(self._files)
         after = request.query.get("after")
         left = ids[ids.index(after) + 1 :] if after in ids else ids
         page = left[:2]
@@ -214,6 +219,7 @@ class Offers:
             "object": "batch",
             "endpoint": body["endpoint"],
             "created_at": int(time.time()),
+            "metadata": body.get("metadata"),
             "lines": lines,
         }
         self._batches[id] = batch | {"status": _BATCH[0], "request_counts": {"total": 0, "completed": 0, "failed": 0}}
@@ -231,7 +237,10 @@ class Offers:
         return self._shown(id)
 
     async def _list_batches(self, request: web.Request) -> dict[str, Any]:
-        return {"object": "list", "data": [self._shown(id) for id in self._batches], "has_more": False}
+        ids = list(self._batches)
+        after = request.query.get("after")
+        left = ids[ids.index(after) + 1 :] if after in ids else ids
+        return {"object": "list", "data": [self._shown(id) for id in left[:2]], "has_more": len(left) > 2}
 
     async def _cancel_batch(self, request: web.Request) -> Any:
         id = request.match_info["id"]
@@ -274,7 +283,7 @@ def _parts(kind: str, body: bytes) -> Iterator[tuple[str, str | None, str, bytes
     boundary["Content-Type"] = kind
     for part in body.split(b"--" + str(boundary.get_param("boundary")).encode())[1:-1]:
         head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        headers = message_from_bytes(head)
+        headers = message_from_string(head.decode())
         name = str(headers.get_param("name", header="Content-Disposition"))
         file = headers.get_filename()
         yield name, file, headers.get_content_type(), content.removesuffix(b"\r\n")

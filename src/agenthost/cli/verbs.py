@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "secrets": ("secrets", "keep keys and passwords, encrypted", ("set", "list", "delete")),
     "model": ("model", "which models can be used", ("list",)),
+    "sandbox": ("sandbox", "where code runs, and the images for it", ("list", "build", "pull")),
     "doctor": ("doctor", "what is missing here, and how to mend it", ()),
     "completion": ("completion", "a script that completes words in your shell", ("bash", "zsh", "fish")),
 }

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+pytest_plugins = ["testbeds.docker"]
+
 WATCHED = [
     "agenthost." + name for name in ("client", "engine", "faces", "host", "models", "scripts", "stores", "tools")
 ]

@@ -1,5 +1,4 @@
-"""Docker passes the suite of its port, in an engine that AGENTHOST_TEST_DOCKER names (an address), with the
-image AGENTHOST_TEST_IMAGE."""
+"""Docker passes the suite of its port, in a real engine that the tests have for themselves."""
 
 import asyncio
 import os
@@ -7,20 +6,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from testbeds.docker import IMAGE
 
 from agenthost.sandboxes.docker.sandbox import Docker
 from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.testing.sandboxes import SandboxSuite, shell
 
-HOST = os.environ.get("AGENTHOST_TEST_DOCKER", "")
-IMAGE = os.environ.get("AGENTHOST_TEST_IMAGE", "agenthost-sandbox")
-
 
 @pytest.fixture
-async def sandbox(workspaces: Path) -> AsyncIterator[Docker]:
-    if not HOST:
-        pytest.skip("no engine for the tests: set AGENTHOST_TEST_DOCKER to its address")
-    sandbox = Docker(DockerSettings(host=HOST, image=IMAGE, warm=0), workspaces, f"test-{os.getpid()}-{id(workspaces)}")
+async def sandbox(docker_engine: str, workspaces: Path) -> AsyncIterator[Docker]:
+    settings = DockerSettings(host=docker_engine, image=IMAGE, warm=0)
+    sandbox = Docker(settings, workspaces, f"test-{os.getpid()}-{id(workspaces)}")
     yield sandbox
     await sandbox.close()
 

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "which models can be used, and what they really do",
         ("list", "show", "probe", "pull", "remove"),
     ),
+    "sandbox": ("sandbox", "where code runs, and the images for it", ("list", "build", "pull")),
     "doctor": ("doctor", "what is missing here, and how to mend it", ()),
     "completion": ("completion", "a script that completes words in your shell", ("bash", "zsh", "fish")),
 }

@@ -32,6 +32,25 @@ def places(host: str) -> list[str]:
     return [f"unix://{path}" for path in (*found, "/run/podman/podman.sock") if Path(path).exists()]
 
 
+async def reach(host: str) -> aiodocker.Docker:
+    """A connection to the engine, which answers. `host`: as of the settings. Raises Unavailable."""
+    why = "no socket of an engine is there"
+    for place in await asyncio.to_thread(places, host):
+        try:
+            docker = aiodocker.Docker(url=place)
+        except ValueError as problem:
+            why = f"{place}: {problem}"
+            continue
+        try:
+            await docker.version()
+        except _PROBLEMS as problem:
+            why = f"{place}: {problem}"
+            await docker.close()
+        else:
+            return docker
+    raise Unavailable(f"There is no Docker or Podman here ({why}). Start one, or set host in [sandbox.docker].")
+
+
 class Engine:
     """A Docker or Podman engine. `home` labels its containers; `runtime` is the engine's default where empty."""
 
@@ -48,22 +67,9 @@ class Engine:
         """The connection; containers that a killed host left are removed first. Raises Unavailable."""
         async with self._lock:
             if self._docker is None:
-                self._docker = await self._reach()
+                self._docker = await reach(self._host)
                 await self.sweep()
             return self._docker
-
-    async def _reach(self) -> aiodocker.Docker:
-        why = "no socket of an engine is there"
-        for place in await asyncio.to_thread(places, self._host):
-            docker = aiodocker.Docker(url=place)
-            try:
-                await docker.version()
-            except _PROBLEMS as problem:
-                why = f"{place}: {problem}"
-                await docker.close()
-            else:
-                return docker
-        raise Unavailable(f"There is no Docker or Podman here ({why}). Start one, or set host in [sandbox.docker].")
 
     async def sweep(self) -> None:
         """Remove every container of this home."""

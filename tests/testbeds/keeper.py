@@ -1,0 +1,67 @@
+"""Starts a private Docker engine in a folder, and ends it with the process that it is for: `keeper.py FOLDER PID`.
+
+It leaves its caller and lives until it is told to end (SIGTERM) or the process PID is gone, however that ended. Then it
+ends the engine by its pid and removes the folder.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LOOKS = 0.2
+ENDS_WITHIN = 30.0
+
+
+def main(folder: Path, owner: int) -> None:
+    if os.fork():
+        return
+    os.setsid()
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    (folder / "keeper.pid").write_text(str(os.getpid()))
+    engine = start(folder)
+    try:
+        while not ended and engine.poll() is None and Path(f"/proc/{owner}").exists():
+            time.sleep(LOOKS)
+        if engine.poll() is not None and not ended:
+            (folder / "ended").touch()
+            while not ended and Path(f"/proc/{owner}").exists():
+                time.sleep(LOOKS)
+    finally:
+        end(engine, folder)
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """The engine, in a mount namespace of its own: what it mounts is gone with it."""
+    env = dict(os.environ)
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    if any(line.split()[1:3] in (["/", "rootfs"], ["/", "tmpfs"]) for line in mounts):
+        env["DOCKER_RAMDISK"] = "1"  # a root in memory can't be pivoted away from
+    command = ["unshare", "--mount", "--propagation", "private", "dockerd", "--iptables=false", "--bridge=none"]
+    command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-p", str(folder / "pid")]
+    command += ["--config-file", str(folder / "none.json"), "-H", f"unix://{folder}/docker.sock"]
+    (folder / "none.json").write_text("{}")
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+
+
+def end(engine: subprocess.Popen[bytes], folder: Path) -> None:
+    helper = folder / "exec" / "containerd" / "containerd.pid"
+    containerd = int(helper.read_text()) if helper.exists() else 0
+    engine.terminate()
+    try:
+        engine.wait(ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        engine.kill()
+        engine.wait()
+        if containerd and str(folder) in Path(f"/proc/{containerd}/cmdline").read_text():
+            os.kill(containerd, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

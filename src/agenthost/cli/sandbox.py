@@ -10,6 +10,7 @@ import agenthost
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.screen import Screen
+from agenthost.core.api import Finding
 from agenthost.core.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -64,13 +65,15 @@ async def _list(door: Door, screen: Screen) -> int:
         screen.object(found)
     else:
         screen.table(
-            ["usable", "sandbox", "seen", "to mend it"], [[_usable(e.status), e.what, e.seen, e.fix] for e in found]
+            ["usable", "sandbox", "seen", "to mend it"],
+            [["yes" if _usable(e) else "no", e.what, e.seen, e.fix] for e in found],
         )
-    return 0 if any(each.status == "ok" for each in found) else 2
+    return 0 if any(map(_usable, found)) else 2
 
 
-def _usable(status: str) -> str:
-    return "no" if status == "fail" else "yes"
+def _usable(found: Finding) -> bool:
+    # What isn't here needn't be a fault of the host, but then it comes with how to get it.
+    return found.status != "fail" and not found.fix
 
 
 def _settings(home: Path) -> "Settings":

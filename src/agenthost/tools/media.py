@@ -109,7 +109,7 @@ def media_tools(find: Find, models: Mapping[str, str]) -> list[Tool]:
         parameters: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
         if required:
             parameters["required"] = list(required)
-        spec = ToolSpec(name, description, parameters, read_only=read_only, idempotent=True, workspace=True)
+        spec = ToolSpec(name, description, parameters, read_only=read_only, workspace=True)
         tools.append(MediaTool(spec, function, find, models.get(name, "")))
     return tools
 

@@ -216,9 +216,10 @@ def test_list_exits_with_2_and_the_fix_where_there_is_none(tmp_path: Path) -> No
     (tmp_path / "agenthost.toml").write_text('[sandbox]\nkind = "docker"\n')
     done = command(tmp_path, f"unix://{tmp_path}/none.sock", "list", "--json")
     assert done.returncode == 2, done
-    (found,) = objects(done)[0] if isinstance(objects(done)[0], list) else [objects(done)[0]]
-    assert found["status"] == "fail"
-    assert "docs/sandbox.md" in str(found["fix"])
+    whole, *each = objects(done)[0] if isinstance(objects(done)[0], list) else objects(done)
+    assert (whole["what"], whole["status"]) == ("sandbox", "fail")
+    assert "docs/sandbox.md" in str(whole["fix"])
+    assert {found["what"] for found in each} >= {"sandbox docker", "sandbox bubblewrap"}
 
 
 def packages() -> set[str]:

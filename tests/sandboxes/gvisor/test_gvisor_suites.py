@@ -27,7 +27,10 @@ class TestAttacks(AttackSuite):
         memory, the root, the working folder and the streams to the host stay shut."""
         code = """
 import os
-streams = [n for n in os.listdir('/proc/1/fd') if os.readlink('/proc/1/fd/' + n).startswith('host:')]
+def stream(n):
+    try: return os.readlink('/proc/1/fd/' + n).startswith('host:')
+    except OSError: return False  # closed meanwhile
+streams = [n for n in os.listdir('/proc/1/fd') if stream(n)]
 for name in ('mem', 'root/etc/passwd', 'cwd/etc/passwd', *('fd/' + n for n in streams)):
     for mode in (os.O_RDONLY, os.O_WRONLY):
         try: os.open('/proc/1/' + name, mode | os.O_NONBLOCK); print('open', name)

@@ -157,18 +157,54 @@ while True: threading.Thread(target=serve, args=(server.accept()[0],)).start()
 
 
 async def test_a_run_reaches_the_host_only_where_it_listens(room: Room, folder: Path) -> None:
-    async def accept(connection: Connection, local: tuple[str, int]) -> None:
+    serving: list[asyncio.Task[None]] = []
+
+    async def serve(connection: Connection, local: tuple[str, int]) -> None:
         await connection.write(f"{local} {await connection.read()!r}".encode())
         await connection.close()
 
-    async def answer(question: bytes) -> bytes:
-        return question[::-1]
+    def accept(connection: Connection, local: tuple[str, int]) -> None:
+        serving.append(asyncio.get_running_loop().create_task(serve(connection, local)))
 
-    await room.listen(8443, accept, "0.0.0.0")
-    await room.answer(5353, answer)
+    leave = [
+        await room.listen(8443, accept, "0.0.0.0"),
+        await room.answer(5353, lambda question: question[::-1]),
+    ]
     code = """
 import socket
 near = socket.create_connection(('127.0.0.9', 8443)); near.sendall(b'hello'); print(near.recv(100).decode())
 ask = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); ask.sendto(b'abc', ('127.0.0.1', 5353)); print(ask.recv(100).decode())
 """
     assert (await python(room, folder, code)).stdout == b"('127.0.0.9', 8443) b'hello'\ncba\n"
+    await asyncio.gather(*serving)
+    for each in leave:
+        each()
+    assert b"ConnectionRefusedError" in (await python(room, folder, code)).stderr
+
+
+async def test_whoever_comes_while_many_are_served_waits(room: Room, folder: Path) -> None:
+    serving: list[Connection] = []
+
+    async def serve() -> None:
+        while len(serving) < 100:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        seen.append(len(serving))
+        for number in range(120):
+            while len(serving) <= number:
+                await asyncio.sleep(0.01)
+            await serving[number].write(b"hello")
+            await serving[number].close()
+
+    seen: list[int] = []
+    leave = await room.listen(8443, lambda connection, _: serving.append(connection))
+    code = """
+import socket
+ends = [socket.create_connection(('127.0.0.1', 8443)) for _ in range(120)]
+print(sum((end.recv(100), end.close())[0] == b'hello' for end in ends))
+"""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(serve())
+        outcome = await python(room, folder, code)
+    leave()
+    assert (outcome.stdout, seen) == (b"120\n", [100]), outcome

@@ -130,8 +130,16 @@ def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str
     ends = [
         BackEnd("bubblewrap", "process", local(lambda settings: _bubblewrap(settings, way)), can=frozenset({"hosts"})),
         # Named alone, or asked for by what it isolates: they can't do all that bubblewrap can yet.
-        BackEnd("docker", "process", local(_docker), can=frozenset({"images"}), alone=False),
-        BackEnd("gvisor", "kernel", local(_gvisor), asked=True),
+        BackEnd(
+            "docker",
+            "process",
+            local(lambda settings: _docker(settings, way)),
+            can=frozenset({"images", "hosts"}),
+            alone=False,
+        ),
+        BackEnd(
+            "gvisor", "kernel", local(lambda settings: _gvisor(settings, way)), can=frozenset({"hosts"}), asked=True
+        ),
         # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
         BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
     ]
@@ -144,20 +152,20 @@ def _bubblewrap(settings: Settings, way: Way) -> Sandbox:
     return Bubblewrap(settings.folder / "cache", settings.folder / "workspaces", way=way)
 
 
-def _docker(settings: Settings) -> Sandbox:
+def _docker(settings: Settings, way: Way) -> Sandbox:
     try:
         from agenthost.sandboxes.docker.sandbox import Docker
     except ImportError as problem:
         raise Unavailable("The sandbox docker needs a library. Run: pip install 'agenthost[docker]'") from problem
     home = hashlib.sha256(str(settings.folder.resolve()).encode()).hexdigest()[:16]
-    return Docker(settings.sandbox.docker, settings.folder / "workspaces", home)
+    return Docker(settings.sandbox.docker, settings.folder / "workspaces", home, way)
 
 
-def _gvisor(settings: Settings) -> Sandbox:
+def _gvisor(settings: Settings, way: Way) -> Sandbox:
     from agenthost.sandboxes.gvisor.sandbox import Gvisor
 
     chosen, folder = settings.sandbox.gvisor, settings.folder
-    return Gvisor(folder / "cache", folder / "workspaces", chosen.command, chosen.platform, chosen.rootfs)
+    return Gvisor(folder / "cache", folder / "workspaces", chosen.command, chosen.platform, chosen.rootfs, way)
 
 
 def _functions(settings: Settings, secret: Callable[[str], Awaitable[str | None]]) -> Sandbox:

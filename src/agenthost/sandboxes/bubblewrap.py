@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agenthost.core.errors import BadInput, Temporary, Unavailable
+from agenthost.core.errors import Temporary, Unavailable
 from agenthost.core.ports import SandboxService, silent
-from agenthost.core.sandboxes import MIB, Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
+from agenthost.core.sandboxes import Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.sandboxes import diagnose
+from agenthost.sandboxes.checks import check_run, place
 from agenthost.sandboxes.egress.egress import Egress
 from agenthost.sandboxes.egress.way import Way
 from agenthost.sandboxes.layers import Layers, normal
@@ -23,7 +24,6 @@ from agenthost.sandboxes.visit import Service, Visit
 
 # As root, a workspace's code runs as a user of its own out of this range, far above accounts and containers.
 _FIRST_USER, _USERS, _NOBODY = 1_900_000_000, 65_536, 65_534
-_LEAST_MEMORY, _LEAST_PROCESSES = 32 * MIB, 1
 
 
 class Bubblewrap:
@@ -154,19 +154,10 @@ class Bubblewrap:
 
     def _look(self, workspace: str) -> dict[str, Any]:
         """Of a request what the disk says: the workspace's place, its inode, and whose it shall be."""
-        place = self._relative(workspace)
-        inode = os.lstat(self._workspaces / place).st_ino
-        return {"workspace": place, "inode": inode, "owner": _owner(inode) if self._root else None}
-
-    def _relative(self, workspace: str) -> str:
-        """The workspace's place under the workspaces, links resolved."""
-        root = self._workspaces.resolve()
-        folder = Path(workspace).resolve()
-        if root not in folder.parents:
-            raise BadInput(f"The workspace {workspace} does not lie under {root}. Give a folder there.")
-        if not folder.is_dir():
-            raise BadInput(f"The workspace {workspace} is no folder. Make it first.")
-        return str(folder.relative_to(root))
+        folder = place(self._workspaces, workspace)
+        inode = os.lstat(folder).st_ino
+        relative = str(folder.relative_to(self._workspaces.resolve()))
+        return {"workspace": relative, "inode": inode, "owner": _owner(inode) if self._root else None}
 
 
 def _owner(inode: int) -> int:
@@ -180,24 +171,12 @@ def _owner(inode: int) -> int:
 
 
 def _check(run: SandboxRun) -> None:
-    policy = run.policy
-    if not run.argv or not run.argv[0]:
-        raise BadInput("A run needs a command. Give argv at least one word.")
-    if any("\0" in word for word in (*run.argv, run.cwd, *(part for pair in run.env for part in pair))):
-        raise BadInput("A run's words can't have a zero byte. Take it out of argv, env or cwd.")
-    if any(not name or "=" in name for name, _ in run.env):
-        raise BadInput("An environment variable needs a name without '='.")
-    if run.cwd.startswith("/") or ".." in run.cwd.split("/"):
-        raise BadInput(f"The working directory '{run.cwd}' leaves the workspace. Give a path below it.")
-    if policy.isolation != "process" or policy.image:
+    check_run(run)
+    if run.policy.isolation != "process" or run.policy.image:
         raise Unavailable(
             "The sandbox bubblewrap has neither images nor a kernel of its own. Demand neither, or set another."
         )
-    if policy.memory < _LEAST_MEMORY or policy.processes < _LEAST_PROCESSES or policy.disk < MIB:
-        raise BadInput("A run needs at least 32 MiB of memory, 1 MiB of disk and 1 process.")
-    if not (policy.timeout > 0 and policy.cpu > 0 and policy.output >= 0):
-        raise BadInput("A run's timeout and cpu must be above 0, its output 0 or more.")
-    normal(policy.packages)
+    normal(run.policy.packages)
 
 
 def _request(run: SandboxRun, layer: str, turn: int, root: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from agenthost.core.ports import Connection, Sandbox, SandboxService
 from agenthost.core.sandboxes import SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.testing.outside import API, BANNER_PORT, INSIDE, METADATA, OTHER, WIDE, Outside, trust
-from agenthost.testing.sandboxes import begun, python, shell
+from agenthost.testing.sandboxes import going_on, python, shell
 
 POLICY = SandboxPolicy(hosts=(API, f"*.{WIDE}", INSIDE, METADATA, f"{API}:{BANNER_PORT}"), timeout=30)
 
@@ -339,9 +339,10 @@ class ServiceSuite:
     async def test_stopping_ends_everything_it_started(self, sandbox: Sandbox, workspace: Path) -> None:
         line = "(setsid sh -c 'while :; do echo x >> beat; sleep 0.02; done' >/dev/null 2>&1 &) ; while :; do sleep 1; done"
         service = await sandbox.spawn(SandboxRun(("sh", "-c", line), str(workspace), SandboxPolicy()))
-        await begun(workspace / "beat")
+        await going_on(workspace / "beat")
         await service.stop()
         beats = (workspace / "beat").stat().st_size
+        assert beats > 0
         await asyncio.sleep(0.3)
         assert (workspace / "beat").stat().st_size == beats
 

@@ -36,12 +36,17 @@ async def begun(file: Path) -> None:
     raise AssertionError(f"the run never made {file}")
 
 
-async def under_way(run: "asyncio.Task[SandboxOutcome]", file: Path) -> None:
+async def going_on(file: Path) -> None:
     """Wait until a run has made `file`; two seconds where a back end hands files over only at a run's end."""
     for _ in range(200):
         if await asyncio.to_thread(file.exists):
             break
         await asyncio.sleep(0.01)
+
+
+async def under_way(run: "asyncio.Task[SandboxOutcome]", file: Path) -> None:
+    """As `going_on`, for a run that mustn't be over then."""
+    await going_on(file)
     assert not run.done()
 
 

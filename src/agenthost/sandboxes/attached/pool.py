@@ -37,8 +37,11 @@ class PoolSettings(Struct, frozen=True):
     most: int = 32
 
 
-class _Held:
-    def __init__(self, room: Room) -> None:
+class Held:
+    """A workspace's room, from `take` to `give_back`."""
+
+    def __init__(self, key: tuple[str, Size], room: Room) -> None:
+        self.key = key
         self.room = room
         self.users = 0
         self.idle: asyncio.TimerHandle | None = None
@@ -51,42 +54,39 @@ class Pool:
         self._make = make
         self._settings = settings
         self._warm: list[Room] = []
-        self._held: dict[tuple[str, Size], _Held] = {}
+        self._held: dict[tuple[str, Size], Held] = {}
         self._locks: dict[tuple[str, Size], asyncio.Lock] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._making = 0
         self._closed = False
 
-    async def take(self, workspace: str, size: Size) -> Room:
+    async def take(self, workspace: str, size: Size) -> Held:
         """The workspace's own room, from now on until `give_back`. Raises what `make` does."""
         key = (workspace, size)
         async with self._locks.setdefault(key, asyncio.Lock()):
             held = self._held.get(key)
             if held is None or not held.room.alive:
                 if held is not None:
-                    self._let_go(key)
-                held = self._held[key] = _Held(await self.fresh(size))
-        held.users += 1
+                    self._let_go(held)
+                held = Held(key, await self.fresh(size))
+                self._held[key] = held
+            held.users += 1
         if held.idle is not None:
             held.idle.cancel()
             held.idle = None
-        return held.room
+        return held
 
-    def give_back(self, workspace: str, size: Size) -> None:
+    def give_back(self, held: Held) -> None:
         """It isn't used for now."""
-        key = (workspace, size)
-        held = self._held.get(key)
-        if held is None:
-            return
         held.users -= 1
-        if not held.users:
-            self._held[key] = self._held.pop(key)  # the newest is the last
-            held.idle = asyncio.get_running_loop().call_later(self._settings.idle, self._let_go, key)
-        if not held.room.alive and not held.users:
-            self._let_go(key)
-        unused = [key for key, held in self._held.items() if not held.users]
-        for key in unused[: max(len(self._held) - self._settings.most, 0)]:
-            self._let_go(key)
+        if self._held.get(held.key) is held and not held.users:
+            self._held[held.key] = self._held.pop(held.key)  # the newest is the last
+            held.idle = asyncio.get_running_loop().call_later(self._settings.idle, self._let_go, held)
+            if not held.room.alive:
+                self._let_go(held)
+        unused = [held for held in self._held.values() if not held.users]
+        for each in unused[: max(len(self._held) - self._settings.most, 0)]:
+            self._let_go(each)
         self.refill()
 
     async def fresh(self, size: Size) -> Room:
@@ -118,18 +118,20 @@ class Pool:
         else:
             self._warm.insert(0, room)
 
-    async def release(self, workspace: str) -> None:
+    def release(self, workspace: str) -> None:
         """Destroy what was kept for a workspace."""
-        for key in [key for key in self._held if key[0] == workspace]:
-            self._let_go(key)
+        for held in [held for held in self._held.values() if held.key[0] == workspace]:
+            self._let_go(held)
 
-    def _let_go(self, key: tuple[str, Size]) -> None:
-        held = self._held.pop(key, None)
-        self._locks.pop(key, None)
-        if held is not None:
-            if held.idle is not None:
-                held.idle.cancel()
-            self._do(_close(held.room))
+    def _let_go(self, held: Held) -> None:
+        if self._held.get(held.key) is held:
+            del self._held[held.key]
+            if not self._locks[held.key].locked():
+                del self._locks[held.key]
+        if held.idle is not None:
+            held.idle.cancel()
+            held.idle = None
+        self._do(_close(held.room))
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -139,8 +141,8 @@ class Pool:
     async def close(self) -> None:
         """Destroy every room, and wait until they are gone."""
         self._closed = True
-        for key in list(self._held):
-            self._let_go(key)
+        for held in list(self._held.values()):
+            self._let_go(held)
         while self._warm:
             self._do(_close(self._warm.pop()))
         while self._work:

@@ -5,7 +5,10 @@ import json
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 from typing import Any
+
+import msgspec
 
 from agenthost.core.errors import BadInput, Temporary, Unavailable
 from agenthost.core.ports import Connection
@@ -14,17 +17,19 @@ from agenthost.sandboxes.attached.boot import code
 from agenthost.sandboxes.attached.channel import Line, Link, Pipe
 from agenthost.sandboxes.attached.streams import Kept
 from agenthost.sandboxes.attached.sync import Incoming, Outgoing
+from agenthost.sandboxes.egress.egress import Egress
+from agenthost.sandboxes.egress.handling import Handling
 from agenthost.sandboxes.inside import records
-from agenthost.sandboxes.inside.frames import WINDOW, Broken, Channel, Handler
+from agenthost.sandboxes.inside.frames import Broken, Channel, Handler
 from agenthost.sandboxes.inside.tree import Tree
 
 ENVIRONMENT = {"HOME": "/tmp", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
 """Of a room's first process and of every run, beside the image's own."""
 
-Accept = Callable[[Connection, tuple[str, int]], Awaitable[None]]
-"""Handles a connection that was made inside to the local address given."""
-Answer = Callable[[bytes], Awaitable[bytes]]
-"""Answers a datagram."""
+Accept = Callable[[Connection, tuple[str, int]], None]
+"""Takes a connection that was made inside to the local address given."""
+Answer = Callable[[bytes], bytes | None]
+"""Answers a datagram, or doesn't."""
 
 _KILLED = 137
 _START_SECONDS = 30.0
@@ -49,8 +54,8 @@ class Room:
         self._lock = asyncio.Lock()
         self._tree: Tree | None = None
         self._visit: _Visit | None = None
-        self._listeners: dict[int, Accept | Answer] = {}
-        self._serving: set[asyncio.Task[None]] = set()
+        self._accepting: dict[int, Accept] = {}
+        self._answering: dict[int, Answer] = {}
         self._ended: asyncio.Future[str] | None = None
         self.spoiled = False
 
@@ -77,8 +82,6 @@ class Room:
         if self._ended is None:
             self._ended = asyncio.get_running_loop().create_future()
             self._link.end("closed")
-            for task in list(self._serving):
-                task.cancel()
             try:
                 self._ended.set_result(await self._end())
             except BaseException:
@@ -88,13 +91,33 @@ class Room:
 
     # --- runs --------------------------------------------------------------------------------
 
-    async def run(self, run: SandboxRun) -> SandboxOutcome:
-        """Run to the end, one at a time, in the room's workspace. The first run decides which folder that is."""
+    async def run(
+        self, run: SandboxRun, egress: Egress | None = None, begun: Callable[[], None] | None = None
+    ) -> SandboxOutcome:
+        """Run to the end, one at a time, in the room's workspace. The first run decides which folder that is.
+        `egress`: its way out. `begun` is called when it was asked for."""
         async with self._lock:
             if self._tree is None:
                 self._tree = Tree(run.workspace, cleaning=False)
-            self._visit = _Visit(self._link, run, self._tree, self)
-            return await self._visit.outcome()
+            async with AsyncExitStack() as stack:
+                if egress is not None:
+                    await self._let_out(egress, stack)
+                self._visit = _Visit(self._link, run, self._tree, self, begun)
+                outcome = await self._visit.outcome()
+        refused = egress.refused() if egress is not None else b""
+        return msgspec.structs.replace(outcome, stderr=outcome.stderr + refused) if refused else outcome
+
+    async def _let_out(self, egress: Egress, stack: AsyncExitStack) -> None:
+        """Listen inside as `egress` wants it, until `stack` is closed. Raises Temporary where that can't be done."""
+        handling = Handling(egress, lambda: None)  # the room itself opens no more than are served
+        stack.push_async_callback(handling.close)
+        try:
+            for port in egress.ports:
+                stack.callback(await self.listen(port, handling.take, "0.0.0.0"))
+            stack.callback(await self.answer(53, egress.answer))
+        except OSError as problem:
+            self.spoiled = True
+            raise Temporary(f"The sandbox can't open its way out: {problem}", code="sandbox") from problem
 
     def kill(self) -> None:
         """End the run that goes on: its exit code is 137, and what it changed still comes."""
@@ -111,19 +134,31 @@ class Room:
             raise ConnectionRefusedError(f"nothing listens on port {port} in the sandbox") from problem
         return pipe
 
-    async def listen(self, port: int, accept: Accept, address: str = "127.0.0.1") -> None:
-        """Take connections to a TCP port inside. Raises OSError where that can't be listened on."""
-        await self._listen({"do": "listen", "kind": "tcp", "port": port, "address": address}, accept)
+    async def listen(self, port: int, accept: Accept, address: str = "127.0.0.1") -> Callable[[], None]:
+        """Take connections to a TCP port inside, until what is given back is called. Raises OSError where that can't
+        be listened on."""
+        channel = await self._listen("tcp", port, address)
+        self._accepting[channel.number] = accept
+        return lambda: self._leave(channel)
 
-    async def answer(self, port: int, answer: Answer, address: str = "127.0.0.1") -> None:
-        """Take datagrams to a UDP port inside. Raises OSError where that can't be listened on."""
-        await self._listen({"do": "listen", "kind": "udp", "port": port, "address": address}, answer)
+    async def answer(self, port: int, answer: Answer, address: str = "127.0.0.1") -> Callable[[], None]:
+        """Take datagrams to a UDP port inside, as `listen` does."""
+        channel = await self._listen("udp", port, address)
+        self._answering[channel.number] = answer
+        return lambda: self._leave(channel)
 
-    async def _listen(self, asked: dict[str, Any], handler: Accept | Answer) -> None:
+    async def _listen(self, kind: str, port: int, address: str) -> Channel:
         pipe = Pipe(self._link)
+        asked = {"do": "listen", "kind": kind, "port": port, "address": address}
         pipe.channel = self._link.open(json.dumps(asked).encode(), pipe)
         await pipe.read(1)
-        self._listeners[pipe.channel.number] = handler
+        return pipe.channel
+
+    def _leave(self, channel: Channel) -> None:
+        self._accepting.pop(channel.number, None)
+        self._answering.pop(channel.number, None)
+        channel.end()
+        self._link.flush()
 
     # --- what the room opens -----------------------------------------------------------------
 
@@ -135,37 +170,37 @@ class Room:
                     raise Broken("a second greeting")
                 self._up.set_result(told)
                 return _Closing()
-            handler = self._listeners[told["listener"]]
+            listener = told["listener"]
             address, port = told["local"]
             local = (str(address), int(port))
-            datagram = bool(told.get("datagram"))
+            answer, accept = self._answering.get(listener), self._accepting.get(listener)
         except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as problem:
             raise Broken("a channel that nobody asked for") from problem
+        if answer is not None:
+            return _Question(answer)
         pipe = Pipe(self._link)
         pipe.channel = channel
-        task = asyncio.get_running_loop().create_task(self._serve(pipe, handler, local, datagram))
-        self._serving.add(task)
-        task.add_done_callback(self._served)
+        if accept is not None:
+            accept(pipe, local)
+        else:
+            channel.give_up("nobody listens any more")
         return pipe
 
-    def _served(self, task: asyncio.Task[None]) -> None:
-        self._serving.discard(task)
-        if not task.cancelled():
-            task.exception()  # one connection's failure is its own
 
-    async def _serve(self, pipe: Pipe, handler: Any, local: tuple[str, int], datagram: bool) -> None:
-        try:
-            if not datagram:
-                await handler(pipe, local)
-                return
-            body = b""
-            while piece := await pipe.read():
-                body += piece
-                if len(body) > WINDOW:
-                    return
-            await pipe.write(await handler(body))
-        finally:
-            await pipe.close()
+class _Question(Handler):
+    """A datagram that is answered."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._body = b""
+
+    def data(self, channel: Channel, lane: int, body: bytes) -> None:
+        self._body += body  # no more than a window, as none of it is granted
+
+    def ended(self, channel: Channel) -> None:
+        if (said := self._answer(self._body)) is not None:
+            channel.send(said)
+        channel.end()
 
 
 class _Closing(Handler):
@@ -176,8 +211,11 @@ class _Closing(Handler):
 class _Visit(Handler):
     """One run from its request to its outcome."""
 
-    def __init__(self, link: Link, run: SandboxRun, tree: Tree, room: Room) -> None:
+    def __init__(
+        self, link: Link, run: SandboxRun, tree: Tree, room: Room, begun: Callable[[], None] | None = None
+    ) -> None:
         self._link = link
+        self._begun = begun
         self._room = room
         self._run = run
         self._tree = tree
@@ -268,6 +306,8 @@ class _Visit(Handler):
         channel.send(records.pack({"run": request(self._run, self._room.uncounted)}))
         self._sending = True
         self._feed()
+        if self._begun is not None:
+            self._begun()
 
     def _feed(self) -> None:
         channel = self._channel

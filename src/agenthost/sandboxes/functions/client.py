@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.ports import SandboxService, silent
 from agenthost.core.sandboxes import MIB, Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
+from agenthost.sandboxes.checks import check_run, place
 from agenthost.sandboxes.functions import folder
 from agenthost.sandboxes.functions.frames import Answer, Hello, Refused, Request, read, write
 from agenthost.sandboxes.functions.identity import Identity, Signer
@@ -79,7 +80,7 @@ class Functions:
 
         Cancelled, nothing is written back; what runs there ends by its timeout at the latest."""
         self._check(run)
-        root = await asyncio.to_thread(self._place, run.workspace)
+        root = await asyncio.to_thread(place, self._workspaces, run.workspace)
         packed = await asyncio.to_thread(folder.Packed, root, MOST - _HEAD - len(run.stdin))
         body = await asyncio.to_thread(write, _request(run, packed), [run.stdin, *packed.contents])
         if len(body) > MOST:
@@ -163,28 +164,9 @@ class Functions:
 
     # --- checks -----------------------------------------------------------------------------------
 
-    def _place(self, workspace: str) -> Path:
-        root, place = self._workspaces.resolve(), Path(workspace).resolve()
-        if root not in place.parents:
-            raise BadInput(f"The workspace {workspace} does not lie under {root}. Give a folder there.")
-        if not place.is_dir():
-            raise BadInput(f"The workspace {workspace} is no folder. Make it first.")
-        return place
-
     def _check(self, run: SandboxRun) -> None:
         policy, settings = run.policy, self._settings
-        if not run.argv or not run.argv[0]:
-            raise BadInput("A run needs a command. Give argv at least one word.")
-        if any("\0" in word for word in (*run.argv, run.cwd, *(part for pair in run.env for part in pair))):
-            raise BadInput("A run's words can't have a zero byte. Take it out of argv, env or cwd.")
-        if any(not name or "=" in name for name, _ in run.env):
-            raise BadInput("An environment variable needs a name without '='.")
-        if run.cwd.startswith("/") or ".." in run.cwd.split("/"):
-            raise BadInput(f"The working directory '{run.cwd}' leaves the workspace. Give a path below it.")
-        if policy.memory < 32 * MIB or policy.processes < 1 or policy.disk < MIB:
-            raise BadInput("A run needs at least 32 MiB of memory, 1 MiB of disk and 1 process.")
-        if not (policy.timeout > 0 and policy.cpu > 0 and policy.output >= 0):
-            raise BadInput("A run's timeout and cpu must be above 0, its output 0 or more.")
+        check_run(run)
         if policy.hosts:
             raise Unavailable(
                 "The sandbox functions can't grant a network. Set network: none, or demand another sandbox."

@@ -9,7 +9,7 @@ from typing import Any
 from agenthost.core.errors import BadInput
 from agenthost.sandboxes.attached import boot
 from agenthost.sandboxes.inside.rooms import PACKAGES, UID
-from agenthost.sandboxes.outer import ENVIRONMENT, HOME, Places, hidden, keeps_local
+from agenthost.sandboxes.outer import CERTIFICATES, ENVIRONMENT, HOME, Places, certificates, hidden, keeps_local
 
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NAMESPACES = ("pid", "network", "ipc", "uts", "mount")
@@ -66,9 +66,13 @@ def lay_out_root(folder: Path, places: Places, image: str = "") -> None:
     wanted = ["usr", "proc", "dev", "sys", "tmp", "workspace", "etc", HOME[1:], f"{HOME[1:]}/bin", f"{HOME[1:]}/python"]
     for path in (*wanted, PACKAGES[1:], str(places.python)[1:]):
         (folder / path).mkdir(parents=True, exist_ok=True)
-    for file in (places.runtime / "etc").iterdir():
+    for file in (places.runtime / "etc-granted").iterdir():
         if file.is_file():
             (folder / "etc" / file.name).write_bytes(file.read_bytes())
+    if (trusted := certificates()) is not None:
+        bundle = folder / CERTIFICATES[1:]
+        bundle.parent.mkdir(parents=True)
+        bundle.write_bytes(trusted.read_bytes())
     for name in ("ld.so.cache",):
         if Path("/etc", name).is_file():
             (folder / "etc" / name).write_bytes(Path("/etc", name).read_bytes())

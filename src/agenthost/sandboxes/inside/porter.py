@@ -42,6 +42,7 @@ class Porter:
         self.mux = Mux(2, self._opened)
         self.visit: visits.Visit | None = None
         self.start: visits.Visit | None = None
+        self.crowded: list[relays.Listener] = []
         self._poll = select.poll()
         self._on: dict[int, Ready] = {}
         self._events: dict[int, int] = {}
@@ -92,6 +93,8 @@ class Porter:
             for end, events in self._poll.poll(self._pause()):
                 if (ready := self._on.get(end)) is not None:
                     ready(events)
+            if self.crowded:
+                self.crowded = [listener for listener in self.crowded if not listener.resume()]
             if self.start is not None and (job := self.start.go()) is not None:
                 return job
             if self.visit is not None:

@@ -144,27 +144,42 @@ def listen(porter: Porter, channel: Channel, asked: dict[str, Any]) -> Handler:
         channel.give_up(f"{errno.errorcode.get(problem.errno or 0, 'EIO')} {problem}")
         return Handler()
     side.setblocking(False)
-    listener = _Datagrams(porter, channel, side) if asked["kind"] == "udp" else _Listener(porter, channel, side)
+    listener = _Datagrams(porter, channel, side) if asked["kind"] == "udp" else Listener(porter, channel, side)
     channel.send(b"+")
     return listener
 
 
-class _Listener(Handler):
+class Listener(Handler):
+    """A socket that listens for the host."""
+
     def __init__(self, porter: Porter, channel: Channel, side: socket.socket) -> None:
         self._porter = porter
         self._channel = channel
         self._side = side
         if side.type == socket.SOCK_STREAM:
             side.listen(_BACKLOG)
-        porter.listen(side.fileno(), select.POLLIN, lambda _: self._take())
+        porter.listen(side.fileno(), select.POLLIN, lambda _: self._happened())
+
+    def _happened(self) -> None:
+        if self._porter.mux.ours < _MOST:
+            self._take()
+            return
+        # who comes now waits until somebody else is done
+        self._porter.listen(self._side.fileno(), 0)
+        self._porter.crowded.append(self)
+
+    def resume(self) -> bool:
+        """Go on, where there is room again."""
+        if self._porter.mux.ours >= _MOST:
+            return False
+        if self._side.fileno() >= 0:
+            self._porter.listen(self._side.fileno(), select.POLLIN)
+        return True
 
     def _take(self) -> None:
         try:
             theirs, _ = self._side.accept()
         except OSError:
-            return
-        if self._porter.mux.ours >= _MOST:
-            theirs.close()
             return
         told = {"listener": self._channel.number, "local": theirs.getsockname()[:2]}
         channel = self._porter.mux.open(json.dumps(told).encode(), Handler())
@@ -183,13 +198,11 @@ class _Listener(Handler):
         self._close()
 
 
-class _Datagrams(_Listener):
+class _Datagrams(Listener):
     def _take(self) -> None:
         try:
             body, sender = self._side.recvfrom(LONGEST)
         except OSError:
-            return
-        if self._porter.mux.ours >= _MOST:
             return
         told = {"listener": self._channel.number, "local": self._side.getsockname()[:2], "datagram": True}
         question = self._porter.mux.open(json.dumps(told).encode(), _Answer(self._side, sender))

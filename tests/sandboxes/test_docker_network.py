@@ -1,0 +1,35 @@
+"""Granted network and services in Docker."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from testbeds.docker import IMAGE
+
+from agenthost.sandboxes.docker.sandbox import Docker
+from agenthost.sandboxes.docker.settings import DockerSettings
+from agenthost.testing.egress import EgressSuite, ServiceSuite
+from agenthost.testing.outside import Outside, outside
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[Outside]:
+    async with outside() as world:
+        yield world
+
+
+@pytest.fixture
+async def sandbox(docker_engine: str, workspaces: Path, world: Outside) -> AsyncIterator[Docker]:
+    settings = DockerSettings(host=docker_engine, image=IMAGE, warm=0)
+    sandbox = Docker(settings, workspaces, f"test-{os.getpid()}-{id(workspaces)}", world.way)
+    yield sandbox
+    await sandbox.close()
+
+
+class TestGrantedNetwork(EgressSuite):
+    pass
+
+
+class TestServices(ServiceSuite):
+    pass

@@ -158,7 +158,7 @@ def _docker(settings: Settings, way: Way) -> Sandbox:
     except ImportError as problem:
         raise Unavailable("The sandbox docker needs a library. Run: pip install 'agenthost[docker]'") from problem
     home = hashlib.sha256(str(settings.folder.resolve()).encode()).hexdigest()[:16]
-    return Docker(settings.sandbox.docker, settings.folder / "workspaces", home, way)
+    return Docker(settings.sandbox.docker, settings.folder / "workspaces", home, way, settings.folder / "cache")
 
 
 def _gvisor(settings: Settings, way: Way) -> Sandbox:

@@ -334,7 +334,10 @@ class ServiceSuite:
         service = await self.serving(sandbox, workspace, SandboxPolicy(timeout=1.5))
         connection = await reach(service, 8000)
         assert (await service.wait()).limit == "time"
-        assert await everything(connection) == b""
+        try:
+            assert await everything(connection) == b""
+        except ConnectionResetError:
+            pass  # an end too
 
     async def test_stopping_ends_everything_it_started(self, sandbox: Sandbox, workspace: Path) -> None:
         line = "(setsid sh -c 'while :; do echo x >> beat; sleep 0.02; done' >/dev/null 2>&1 &) ; while :; do sleep 1; done"

@@ -1,4 +1,4 @@
-"""Granted network and services in gVisor."""
+"""Granted network, services and packages in gVisor."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,12 +8,20 @@ import pytest
 from agenthost.sandboxes.gvisor.sandbox import Gvisor
 from agenthost.testing.egress import EgressSuite, ServiceSuite
 from agenthost.testing.outside import Outside, outside
+from agenthost.testing.packages import PackagesSuite, index
+
+__all__ = ["index"]
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[Outside]:
     async with outside() as world:
         yield world
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -28,4 +36,8 @@ class TestGrantedNetwork(EgressSuite):
 
 
 class TestServices(ServiceSuite):
+    pass
+
+
+class TestPackages(PackagesSuite):
     pass

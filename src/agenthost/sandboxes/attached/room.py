@@ -74,6 +74,11 @@ class Room:
             raise Unavailable(f"The container can't be used: {problem}")
 
     @property
+    def greeting(self) -> dict[str, Any]:
+        """What its Python told of itself, once it has started; not to be trusted."""
+        return self._up.result()
+
+    @property
     def alive(self) -> bool:
         return self._link.alive and not self.spoiled
 

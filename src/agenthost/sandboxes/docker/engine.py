@@ -10,12 +10,15 @@ from typing import Any
 import aiodocker
 from aiodocker.containers import DockerContainer
 from aiohttp import ClientError
+from msgspec import Struct
 
 from agenthost.core.errors import Unavailable
 from agenthost.sandboxes.attached.pool import Size
 from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.docker.container import BASE_LABEL, HOME_LABEL, USER, config
 from agenthost.sandboxes.docker.line import Attached
+from agenthost.sandboxes.docker.packages import with_packages
+from agenthost.sandboxes.inside.rooms import PACKAGES
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TRIES, _AGAIN = 40, 0.05
@@ -51,6 +54,14 @@ async def reach(host: str) -> aiodocker.Docker:
     raise Unavailable(f"There is no Docker or Podman here ({why}). Start one, or set host in [sandbox.docker].")
 
 
+class Image(Struct, frozen=True):
+    """An image that rooms are made of: `id` of what was named, `ready` of that with a workspace, and its PATH."""
+
+    id: str
+    ready: str
+    path: str
+
+
 class Engine:
     """A Docker or Podman engine. `home` labels its containers; `runtime` is the engine's default where empty."""
 
@@ -60,7 +71,8 @@ class Engine:
         self._home = home
         self._runtime = runtime
         self._docker: aiodocker.Docker | None = None
-        self._ready: dict[str, tuple[str, str]] = {}
+        self._ready: dict[str, Image] = {}
+        self._layered: dict[tuple[str, tuple[str, ...]], str] = {}
         self._lock = asyncio.Lock()
 
     async def open(self) -> aiodocker.Docker:
@@ -81,9 +93,12 @@ class Engine:
     async def room(self, size: Size) -> Room:
         """A new container, ready. Raises Unavailable."""
         docker = await self.open()
-        image, path = await self.image(size.image or self._image)
+        image = await self.image(size.image or self._image)
+        ready, path = image.ready, image.path
+        if size.packages:
+            ready, path = self._layered[image.id, size.packages], f"{PACKAGES}/bin:{path}"
         try:
-            container = await docker.containers.create(config(image, path, size, self._home, self._runtime))
+            container = await docker.containers.create(config(ready, path, size, self._home, self._runtime))
             line = Attached(container.attach(stdin=True, stdout=True, stderr=True))
             return await self._begin(container, line)
         except _PROBLEMS as problem:
@@ -110,8 +125,8 @@ class Engine:
             raise
         return room
 
-    async def image(self, name: str) -> tuple[str, str]:
-        """The image that rooms are made of for an image's name, and its PATH. Raises Unavailable where it isn't there."""
+    async def image(self, name: str) -> Image:
+        """The image of this name. Raises Unavailable where it isn't there."""
         docker = await self.open()
         try:
             found = await docker.images.inspect(name)
@@ -125,8 +140,23 @@ class Engine:
             if id not in self._ready:
                 env: list[str] = found.get("Config", {}).get("Env") or []
                 path = next((line[5:] for line in env if line.startswith("PATH=")), _PATH)
-                self._ready[id] = (await self._with_workspace(docker, id), path)
+                self._ready[id] = Image(id, await self._with_workspace(docker, id), path)
             return self._ready[id]
+
+    def has(self, image: Image, packages: tuple[str, ...]) -> bool:
+        """Whether rooms with these packages can be made."""
+        return (image.id, packages) in self._layered
+
+    async def add(self, image: Image, packages: tuple[str, ...], layer: Path, site: str) -> None:
+        """Have an image with packages: the folder `layer`, and `site` as `packages.target` tells it. Raises Unavailable,
+        and Permanent (`packages`)."""
+        docker = await self.open()
+        labels = {HOME_LABEL: self._home, BASE_LABEL: image.ready}
+        try:
+            made = await with_packages(docker, image.ready, layer, site, labels)
+        except _PROBLEMS as problem:
+            raise Unavailable(f"Docker can't put packages into an image: {problem}. See docs/sandbox.md.") from problem
+        self._layered[image.id, packages] = made
 
     async def _with_workspace(self, docker: aiodocker.Docker, image: str) -> str:
         """The image with a folder /workspace that is the sandbox's user's: a new volume there becomes his too."""

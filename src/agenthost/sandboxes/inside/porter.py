@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import signal
+import site
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -150,8 +151,18 @@ class Porter:
             "problem": problem,
             "python": ".".join(map(str, sys.version_info[:3])),
             "machine": linux.MACHINE,
+            "libc": _libc(),
+            "site": site.getsitepackages()[:1],
         }
         self.mux.open(json.dumps(told).encode(), Handler()).end()
+
+
+def _libc() -> str:
+    """Such as `glibc 2.36`; empty where it is another."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (ValueError, OSError):
+        return ""
 
 
 def _words() -> dict[str, str]:

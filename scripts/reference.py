@@ -64,6 +64,7 @@ It is above the file; an option of the command is above both.
 | --- | --- |
 | `AGENTHOST_HOME` | the home: settings, journal, files, secrets, logs |
 | `AGENTHOST_MODEL` | what `default` means: a configured name, or provider:model |
+| `AGENTHOST_SANDBOX` | the sandbox that runs what demands none: `bubblewrap`, `docker`, `gvisor`, `functions`, or `auto`, the strongest here |
 | `AGENTHOST_URL`, `AGENTHOST_TOKEN` | reach a host there, instead of the one of the home |
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |

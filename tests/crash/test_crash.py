@@ -49,7 +49,11 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def environment(home: Path) -> dict[str, str]:
     root = HERE.parent.parent
-    return os.environ | {"PYTHONPATH": str(root), "CRASH_EFFECTS": str(home / "effects.jsonl")}
+    return os.environ | {
+        "AGENTHOST_SANDBOX": "bubblewrap",
+        "PYTHONPATH": str(root),
+        "CRASH_EFFECTS": str(home / "effects.jsonl"),
+    }
 
 
 def start_worker(home: Path) -> subprocess.Popen[bytes]:

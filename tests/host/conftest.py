@@ -41,6 +41,8 @@ rules:
   - reply: {text: "You said {{said}}"}
 """
 
+ENVIRONMENT = {"AGENTHOST_SANDBOX": "bubblewrap"}  # the quickest
+
 Opens = Callable[..., Coroutine[Any, Any, Host]]
 
 
@@ -78,7 +80,9 @@ async def opens(tmp_path: Path, log: Lines) -> AsyncGenerator[Opens]:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
         (home / "agenthost.toml").write_text(toml)
-        host = await open_host(load(home, {"AGENTHOST_MODEL": f"scripted:{tmp_path}/plays.yaml"}), work, log)
+        host = await open_host(
+            load(home, ENVIRONMENT | {"AGENTHOST_MODEL": f"scripted:{tmp_path}/plays.yaml"}), work, log
+        )
         opened.append(host)
         texts = {f"{at}.yaml": text for at, text in enumerate(manifests)}
         done, problems = await host.apply(texts)

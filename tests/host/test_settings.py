@@ -21,6 +21,13 @@ def test_the_environment_stands_above_the_file(tmp_path: Path) -> None:
     assert load(tmp_path, {}).work.backoff_most == 3
 
 
+def test_the_environment_names_the_sandbox(tmp_path: Path) -> None:
+    assert load(tmp_path, {}).sandbox.kind == "auto"
+    (tmp_path / "agenthost.toml").write_text('[sandbox]\nkind = "docker"\n')
+    assert load(tmp_path, {}).sandbox.kind == load(tmp_path, {"AGENTHOST_SANDBOX": ""}).sandbox.kind == "docker"
+    assert load(tmp_path, {"AGENTHOST_SANDBOX": "gvisor"}).sandbox.kind == "gvisor"
+
+
 def test_the_home_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load(environ={"AGENTHOST_HOME": "here"}).folder == tmp_path / "here"

@@ -104,6 +104,7 @@ class Product:
         self.env = kept | {
             "AGENTHOST_HOME": str(self.home),
             "AGENTHOST_MODEL": f"scripted:{self.plays}",
+            "AGENTHOST_SANDBOX": "bubblewrap",  # the quickest
             "NO_COLOR": "1",
             "PYTHONWARNINGS": "error::ResourceWarning",
         }

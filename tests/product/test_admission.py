@@ -46,7 +46,7 @@ spec:
 @pytest.fixture
 async def host(tmp_path: Path):
     (tmp_path / "agenthost.toml").write_text('[machine]\nmemory = "400Mi"\ncpu = 64\n')
-    opened = await open_host(load(tmp_path, {}), work=True)
+    opened = await open_host(load(tmp_path, {"AGENTHOST_SANDBOX": "bubblewrap"}), work=True)
     if not (await opened._adapters.sandbox.available()).available:
         await opened.close()
         pytest.skip("no sandbox here")

@@ -351,9 +351,10 @@ def test_without_a_sandbox_code_is_refused_and_nothing_is_kept(product: Product)
 
 
 def test_a_sandbox_of_an_unknown_kind(product: Product) -> None:
+    product.without("AGENTHOST_SANDBOX")
     product.settings("[sandbox]\nkind = 'dokker'\n")
     product.run("tasks", "list").refused(
-        'there is no sandbox \'dokker\'; agenthost.toml may say [sandbox] kind = one of "auto", "bubblewrap", "docker", "gvisor", "functions"'
+        'there is no sandbox \'dokker\'; [sandbox] kind in agenthost.toml, or AGENTHOST_SANDBOX, may be one of "auto", "gvisor", "bubblewrap", "docker", "functions"'
     )
 
 

@@ -16,7 +16,7 @@ from tests.product.hosts import make_home
 class TestHost(HostApiSuite):
     @pytest.fixture
     async def case(self, tmp_path: Path) -> AsyncIterator[ApiCase]:
-        host = await open_host(load(make_home(tmp_path / "home"), {}), work=True)
+        host = await open_host(load(make_home(tmp_path / "home"), {"AGENTHOST_SANDBOX": "bubblewrap"}), work=True)
         yield ApiCase(host, "quick", "asking", "slow", "family")
         await host.close()
 
@@ -25,7 +25,7 @@ class TestHostOverItsSocket(HostApiSuite):
     @pytest.fixture
     async def case(self, tmp_path: Path) -> AsyncIterator[ApiCase]:
         home = make_home(tmp_path / "home")
-        host = await open_host(load(home, {}), work=True)
+        host = await open_host(load(home, {"AGENTHOST_SANDBOX": "bubblewrap"}), work=True)
         async with serve(host, home / "host.sock"), connect(home, {}) as client:
             yield ApiCase(client, "quick", "asking", "slow", "family")
         await host.close()

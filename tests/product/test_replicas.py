@@ -38,7 +38,7 @@ spec:
 async def host(tmp_path: Path):
     (tmp_path / "playbook.yaml").write_text(PLAYBOOK)
     (tmp_path / "agenthost.toml").write_text(f'[models]\ndefault = "scripted:{tmp_path}/playbook.yaml"\n')
-    opened = await open_host(load(tmp_path, {}))
+    opened = await open_host(load(tmp_path, {"AGENTHOST_SANDBOX": "bubblewrap"}))
     yield opened
     await opened.close()
 

@@ -101,7 +101,7 @@ async def host(tmp_path: Path, world: Outside) -> AsyncIterator[Host]:
     (tmp_path / "agenthost.toml").write_text(
         f'[models]\ndefault = "scripted:{tmp_path}/plays.json"\n[network]\nprivate = {private}\n'
     )
-    opened = await open_host(load(tmp_path, {}), work=True)
+    opened = await open_host(load(tmp_path, {"AGENTHOST_SANDBOX": "bubblewrap"}), work=True)
     if not (await opened._adapters.sandbox.available()).available:
         await opened.close()
         pytest.skip("no sandbox here")

@@ -14,10 +14,12 @@ from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import Unavailable
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.sandboxes import Isolation
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 from agenthost.sandboxes.admitted import Admitted
 from agenthost.sandboxes.choice import BackEnd, Choice
+from agenthost.sandboxes.docker.settings import KERNELS
 from agenthost.sandboxes.egress.way import Way
 
 Close = Callable[[], Awaitable[Any]]
@@ -128,22 +130,22 @@ def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str
         return lambda: Admitted(make(settings), machine, machine.whole)
 
     ends = [
+        BackEnd("gvisor", "kernel", local(lambda settings: _gvisor(settings, way)), can=frozenset({"hosts"})),
         BackEnd("bubblewrap", "process", local(lambda settings: _bubblewrap(settings, way)), can=frozenset({"hosts"})),
-        # Named alone, or asked for by what it isolates: they can't do all that bubblewrap can yet.
         BackEnd(
             "docker",
-            "process",
+            _docker_isolation(settings),
             local(lambda settings: _docker(settings, way)),
             can=frozenset({"images", "hosts"}),
-            alone=False,
-        ),
-        BackEnd(
-            "gvisor", "kernel", local(lambda settings: _gvisor(settings, way)), can=frozenset({"hosts"}), asked=True
         ),
         # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
         BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
     ]
     return Choice(ends, settings.sandbox.kind)
+
+
+def _docker_isolation(settings: Settings) -> Isolation:
+    return "kernel" if settings.sandbox.docker.runtime in KERNELS else "process"
 
 
 def _bubblewrap(settings: Settings, way: Way) -> Sandbox:

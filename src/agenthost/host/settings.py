@@ -97,7 +97,13 @@ def load(home: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     settings = _read(folder / FILE)
     models = settings.models
     default = environ.get("AGENTHOST_MODEL") or models.default
-    return msgspec.structs.replace(settings, home=str(folder), models=msgspec.structs.replace(models, default=default))
+    kind = environ.get("AGENTHOST_SANDBOX") or settings.sandbox.kind
+    return msgspec.structs.replace(
+        settings,
+        home=str(folder),
+        models=msgspec.structs.replace(models, default=default),
+        sandbox=msgspec.structs.replace(settings.sandbox, kind=kind),
+    )
 
 
 def _read(file: Path) -> Settings:

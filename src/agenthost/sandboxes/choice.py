@@ -30,14 +30,13 @@ _LOOK_SECONDS = 60.0
 
 class BackEnd(Struct, frozen=True):
     """One sandbox that can be chosen. `can`: what of a policy it can give; `alone`: whether it may be chosen by
-    itself, without being named; `asked`: then only where a manifest demands as much isolation. `make` does no I/O but reading its code, in a thread."""
+    itself, without being named. `make` does no I/O but reading its code, in a thread."""
 
     name: str
     isolation: Isolation
     make: Callable[[], Sandbox]
     can: frozenset[Ability] = frozenset()
     alone: bool = True
-    asked: bool = False
 
 
 class Seen(Struct, frozen=True):
@@ -57,7 +56,9 @@ class Choice:
         known = [end.name for end in ends]
         if kind not in (AUTO, *known):
             names = ", ".join(f'"{name}"' for name in (AUTO, *known))
-            raise NotFound(f"there is no sandbox '{kind}'; agenthost.toml may say [sandbox] kind = one of {names}")
+            raise NotFound(
+                f"there is no sandbox '{kind}'; [sandbox] kind in agenthost.toml, or AGENTHOST_SANDBOX, may be one of {names}"
+            )
         # `sorted` is stable: the strongest first, and among those the order that was given.
         self._ends = sorted(ends, key=lambda end: -ISOLATIONS.index(end.isolation))
         self._kind = kind
@@ -139,8 +140,7 @@ class Choice:
             return [end for end in fit if end.name == policy.kind]
         if set_here := [end for end in fit if end.name == self._kind]:
             return set_here
-        asked = policy.isolation != ISOLATIONS[0]
-        return [end for end in fit if end.alone and (asked or not end.asked)]
+        return [end for end in fit if end.alone]
 
     async def _find(self, policy: SandboxPolicy) -> BackEnd | None:
         candidates = self._candidates(policy)

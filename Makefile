@@ -10,7 +10,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .PHONY: help install demo test check bench crash build docs coverage mutation clean
 
 help: ## What there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '%-10s %s\n' "$$name" "$$what"; done
 
 install: $(STAMP) ## The environment; nothing is started
 $(STAMP): pyproject.toml uv.lock

@@ -20,8 +20,11 @@ command -v debootstrap >/dev/null || missing+=(debootstrap)
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null || give_up "missing here: ${missing[*]}"
   say "installing ${missing[*]} from Debian's packages"
-  # RUNLEVEL=1: the machine's own engine is not started for it.
-  { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" iptables; } >"$log" 2>&1 ||
+  # An update fails for any source that is out of order; whether these can be had for all that, the installation says.
+  # RUNLEVEL=1: the machine's own engine is not started for it. A machine that has just been started may be updating
+  # itself: its lock is waited for.
+  { apt-get update -qq || true; } >"$log" 2>&1
+  RUNLEVEL=1 apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" iptables >>"$log" 2>&1 ||
     give_up "${missing[*]} could not be installed: $(tail -n 1 "$log")"
 fi
 
@@ -35,9 +38,9 @@ suite=bookworm
 of="$suite $PACKAGES"
 [ -e "$cache/sandbox.tar" ] && [ "$(cat "$cache/sandbox.txt" 2>/dev/null)" = "$of" ] && exit 0
 
-say "making the image of the tests: Debian $suite with $PACKAGES (half a minute)"
+say "making the image of the tests: Debian $suite with $PACKAGES (a minute)"
 root=$(mktemp -d "$cache/root.XXXXXX")
-trap 'rm -rf "$log" "$root"' EXIT
+trap 'rm -rf "$log" "$root" "$root.tar"' EXIT
 chmod 755 "$root"
 # The mirror is the one that the machine uses itself.
 mirror=$(grep -rhsoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d | head -n 1 | tr -d ' ' || true)
@@ -46,6 +49,6 @@ unshare --mount --propagation private \
   debootstrap --variant=minbase --include="$PACKAGES" "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" >"$log" 2>&1 ||
   give_up "the image could not be made: $(tail -n 1 "$log")"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
-tar --numeric-owner --exclude='./dev/*' -C "$root" -cf "$root.tar" .
+tar --numeric-owner --exclude='./dev/*' -C "$root" -cf "$root.tar" . 2>"$log" || give_up "the image could not be kept: $(tail -n 1 "$log")"
 mv "$root.tar" "$cache/sandbox.tar"
 echo "$of" >"$cache/sandbox.txt"

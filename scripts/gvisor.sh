@@ -12,19 +12,23 @@ export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 fetch() {
-  apt-get install -y -qq "$@" >"$log" 2>&1
+  # An update fails for any source that is out of order; whether runsc can be had for all that, the installation says.
+  # A machine that has just been started may be updating itself: its lock is waited for.
+  { apt-get update -qq || true; } >"$log" 2>&1
+  apt-get install -y -qq -o DPkg::Lock::Timeout=300 "$1" >>"$log" 2>&1 ||
+    { say "runsc could not be installed: $(tail -n 1 "$log"); the sandbox gvisor is not tested"; exit 0; }
 }
 
 say "installing runsc from Debian's packages"
 . /etc/os-release
 if [ "${VERSION_CODENAME:-}" = bookworm ]; then
   # Only backports have it there. The mirror is the one that the machine uses for bookworm itself.
-  if ! grep -rqs bookworm-backports /etc/apt/sources.list /etc/apt/sources.list.d; then
+  if ! grep -rqsE '^[^#]*bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
     mirror=$(grep -rhsoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d | head -n 1 | tr -d ' ' || true)
     echo "deb ${mirror:-http://deb.debian.org/debian} bookworm-backports main" >/etc/apt/sources.list.d/agenthost-backports.list
   fi
-  { apt-get update -qq >"$log" 2>&1 && fetch runsc/bookworm-backports; } || { say "runsc could not be installed: $(tail -n 1 "$log")"; exit 0; }
+  fetch runsc/bookworm-backports
 else
-  { apt-get update -qq >"$log" 2>&1 && fetch runsc; } || { say "runsc could not be installed: $(tail -n 1 "$log")"; exit 0; }
+  fetch runsc
 fi
 say "$(runsc --version | head -n 1)"

@@ -8,6 +8,21 @@ say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
 
 stop() { echo "agenthost: $*" >&2; exit 2; }
 
+# Debian's packages, where they may be installed without asking. What apt says is shown when it fails. A machine that
+# has just been started may be updating itself: its lock is waited for. An update fails for any source that is out of
+# order; whether the package can be had for all that, the installation says.
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo -n)
+may_install() { command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; }
+fetch() {
+  local said
+  say "installing $* from Debian's packages"
+  said=$(
+    "${as_root[@]}" apt-get update -qq 2>&1
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1
+  ) || { echo "$said" >&2; return 1; }
+}
+
 command -v "$python" >/dev/null || stop "there is no '$python'. Run: sudo apt-get install python3, or: make install PYTHON=/path/to/python3"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   stop "$("$python" --version) is too old: AgentHost needs 3.11 or newer. Run: make install PYTHON=/path/to/python3.11"
@@ -15,25 +30,22 @@ command -v "$python" >/dev/null || stop "there is no '$python'. Run: sudo apt-ge
 find_uv() {
   command -v uv 2>/dev/null && return
   # A folder of its own: Debian's pip refuses to touch the system's packages, and venv may be missing.
-  local home="$PWD/.venv-uv"
+  local home="$PWD/.venv-uv" wanted=python3-venv
   if [ ! -x "$home/bin/uv" ]; then
     say "installing uv through pip into .venv-uv"
     if "$python" -m venv "$home" >/dev/null 2>&1; then
       "$home/bin/python" -m pip install -q --disable-pip-version-check uv >&2
-    elif "$python" -m pip --version >/dev/null 2>&1; then
-      rm -rf "$home"
+    elif rm -rf "$home" && "$python" -m pip --version >/dev/null 2>&1; then
       "$python" -m pip install -q --disable-pip-version-check --prefix "$home" --ignore-installed uv >&2 ||
         "$python" -m pip install -q --disable-pip-version-check --break-system-packages --prefix "$home" --ignore-installed uv >&2
-    elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-      rm -rf "$home"
-      say "installing python3-venv from Debian's packages"
-      apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >&2
-      "$python" -m venv "$home" && "$home/bin/python" -m pip install -q --disable-pip-version-check uv >&2
+    elif may_install; then
+      fetch python3-venv && "$python" -m venv "$home" >&2 && "$home/bin/python" -m pip install -q --disable-pip-version-check uv >&2
     else
-      stop "uv is missing, and this Python has neither venv nor pip. Run: sudo apt-get install python3-venv"
+      command -v bwrap >/dev/null || wanted="python3-venv bubblewrap"
+      stop "uv is missing, and this Python has neither venv nor pip. Run: sudo apt-get install $wanted"
     fi
   fi
-  find "$home" -name uv -type f -perm -u+x | head -n 1
+  [ ! -d "$home" ] || find "$home" -name uv -type f -perm -u+x | head -n 1
 }
 
 uv=$(find_uv) || exit 2
@@ -45,14 +57,8 @@ unset VIRTUAL_ENV
 UV_PYTHON_DOWNLOADS=never "$uv" sync --locked --quiet --python "$python"
 
 if ! command -v bwrap >/dev/null; then
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say "installing bubblewrap from Debian's packages"
-    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap) >/dev/null 2>&1 ||
-      say "bubblewrap could not be installed; run: apt-get install bubblewrap"
-  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
-    say "installing bubblewrap from Debian's packages"
-    (sudo -n apt-get update -qq && sudo -n DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap) >/dev/null 2>&1 ||
-      say "bubblewrap could not be installed; run: sudo apt-get install bubblewrap"
+  if may_install; then
+    fetch bubblewrap || say "bubblewrap could not be installed (see above), and code runs only in a sandbox. Run: sudo apt-get install bubblewrap"
   else
     say "bubblewrap is missing, and code runs only in a sandbox. Run: sudo apt-get install bubblewrap"
   fi

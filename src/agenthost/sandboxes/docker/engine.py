@@ -2,26 +2,45 @@
 
 import asyncio
 import io
+import json
 import os
+import secrets
 import tarfile
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import aiodocker
 from aiodocker.containers import DockerContainer
+from aiodocker.events import DockerEvents
 from aiohttp import ClientError
 from msgspec import Struct
 
 from agenthost.core.errors import Unavailable
+from agenthost.sandboxes import owners
 from agenthost.sandboxes.attached.pool import Size
 from agenthost.sandboxes.attached.room import Room
-from agenthost.sandboxes.docker.container import BASE_LABEL, HOME_LABEL, USER, config
+from agenthost.sandboxes.docker.container import (
+    BASE_LABEL,
+    HOME_LABEL,
+    MADE_LABEL,
+    OWNER_LABEL,
+    UNCOUNTED,
+    USER,
+    Make,
+    config,
+    has_kernel,
+)
 from agenthost.sandboxes.docker.line import Attached
 from agenthost.sandboxes.docker.packages import with_packages
 from agenthost.sandboxes.inside.rooms import PACKAGES
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_OURS = ("/workspace", "/tmp", "/dev/shm", "/proc", "/sys")
 _TRIES, _AGAIN = 40, 0.05
+# How long ago an end for want of memory counts as the reason of a container's own, in seconds.
+_RECENT, _EVENTS_WITHIN = 10.0, 5.0
 _PROBLEMS = (aiodocker.DockerError, ClientError, OSError, TimeoutError)
 
 
@@ -54,14 +73,6 @@ async def reach(host: str) -> aiodocker.Docker:
     raise Unavailable(f"There is no Docker or Podman here ({why}). Start one, or set host in [sandbox.docker].")
 
 
-class Image(Struct, frozen=True):
-    """An image that rooms are made of: `id` of what was named, `ready` of that with a workspace, and its PATH."""
-
-    id: str
-    ready: str
-    path: str
-
-
 class Engine:
     """A Docker or Podman engine. `home` labels its containers; `runtime` is the engine's default where empty."""
 
@@ -70,8 +81,10 @@ class Engine:
         self._image = image
         self._home = home
         self._runtime = runtime
+        self._podman = False
         self._docker: aiodocker.Docker | None = None
-        self._ready: dict[str, Image] = {}
+        self._labels: dict[str, str] = {}
+        self._ready: dict[str, Base] = {}
         self._layered: dict[tuple[str, tuple[str, ...]], str] = {}
         self._lock = asyncio.Lock()
 
@@ -79,45 +92,73 @@ class Engine:
         """The connection; containers that a killed host left are removed first. Raises Unavailable."""
         async with self._lock:
             if self._docker is None:
-                self._docker = await reach(self._host)
-                await self.sweep()
+                docker = await reach(self._host)
+                try:
+                    await self._meet(docker)
+                    await self._sweep(docker)
+                except BaseException as problem:
+                    await docker.close()
+                    if isinstance(problem, _PROBLEMS):
+                        raise Unavailable(f"The engine fails: {said(problem)}. Mend it and try again.") from problem
+                    raise
+                self._docker = docker
             return self._docker
 
-    async def sweep(self) -> None:
-        """Remove every container of this home."""
-        assert self._docker is not None
-        filters = f'{{"label": ["{HOME_LABEL}={self._home}"]}}'
-        for container in await self._docker.containers.list(all="true", filters=filters):  # pyright: ignore[reportUnknownMemberType] - aiodocker leaves keyword arguments untyped
-            await _remove(container)
+    async def _meet(self, docker: aiodocker.Docker) -> None:
+        """What kind of engine it is. Raises Unavailable where it lacks the runtime."""
+        version, info = await docker.version(), await docker.system.info()
+        self._podman = any("podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or [])
+        known: Mapping[str, Any] = info.get("Runtimes") or {}
+        if self._runtime and known and self._runtime not in known:
+            raise Unavailable(
+                f"The engine has no runtime {self._runtime}, only {', '.join(sorted(known))}. Add it to the engine "
+                "(docs/sandbox.md, 'Docker'), or set another runtime in [sandbox.docker]."
+            )
+        self._runtime = self._runtime or str(info.get("DefaultRuntime") or "")
+        owner = await asyncio.to_thread(owners.this)
+        self._labels = {HOME_LABEL: self._home, OWNER_LABEL: owner.label, MADE_LABEL: secrets.token_hex(8)}
+
+    async def _sweep(self, docker: aiodocker.Docker) -> None:
+        """Remove the containers of this home whose process is gone for certain."""
+        for container, labels in await _labelled(docker, HOME_LABEL, self._home):
+            if await asyncio.to_thread(owners.gone, labels.get(OWNER_LABEL, "")):
+                await _remove(container)
 
     async def room(self, size: Size) -> Room:
         """A new container, ready. Raises Unavailable."""
         docker = await self.open()
-        image = await self.image(size.image or self._image)
-        ready, path = image.ready, image.path
+        name = size.image or self._image
+        base = await self.image(name)
+        image, path = base.id, base.path
         if size.packages:
-            ready, path = self._layered[image.id, size.packages], f"{PACKAGES}/bin:{path}"
+            image, path = self._layered[base.id, size.packages], f"{PACKAGES}/bin:{path}"
+        made = Make(image, path, self._labels, base.volumes, self._runtime, self._podman)
         try:
-            container = await docker.containers.create(config(ready, path, size, self._home, self._runtime))
+            container = await docker.containers.create(config(made, size))
             line = Attached(container.attach(stdin=True, stdout=True, stderr=True))
             return await self._begin(container, line)
         except _PROBLEMS as problem:
-            raise Unavailable(f"Docker can't make a container: {problem}. See docs/sandbox.md.") from problem
+            if "python3" in (why := said(problem)):
+                raise Unavailable(f"The image {name} has no python3. It needs python3, 3.9 or newer.") from problem
+            raise Unavailable(f"Docker can't make a container: {why}. See docs/sandbox.md, 'Docker'.") from problem
 
     async def _begin(self, container: DockerContainer, line: Attached) -> Room:
         async def end() -> str:
             why = await _why(container)
-            await _remove(container)
+            try:
+                await _remove(container)
+            except _PROBLEMS:
+                pass  # an engine that is away removes it when it is back, as it has ended
             await line.end()
             return why
 
         try:
             await line.stream.__aenter__()
-            await container.start()  # pyright: ignore[reportUnknownMemberType] - as above
+            await container.start()  # pyright: ignore[reportUnknownMemberType] - as below
         except BaseException:
             await end()
             raise
-        room = Room(line, end)
+        room = Room(line, end, UNCOUNTED if has_kernel(self._runtime) else None)
         try:
             await room.start()
         except BaseException:
@@ -125,45 +166,54 @@ class Engine:
             raise
         return room
 
-    async def image(self, name: str) -> Image:
-        """The image of this name. Raises Unavailable where it isn't there."""
+    async def image(self, name: str) -> "Base":
+        """What rooms are made of for an image's name. Raises Unavailable where it isn't there."""
         docker = await self.open()
         try:
             found = await docker.images.inspect(name)
+            id: str = found["Id"]
+            async with self._lock:
+                if id not in self._ready:
+                    self._ready[id] = await self._base(docker, found)
+                return self._ready[id]
         except aiodocker.DockerError as problem:
             raise Unavailable(
                 f"The image {name} is not there ({problem.message}). Run: agenthost sandbox pull {name}, or for the default "
                 "one: agenthost sandbox build"
             ) from problem
-        id: str = found["Id"]
-        async with self._lock:
-            if id not in self._ready:
-                env: list[str] = found.get("Config", {}).get("Env") or []
-                path = next((line[5:] for line in env if line.startswith("PATH=")), _PATH)
-                self._ready[id] = Image(id, await self._with_workspace(docker, id), path)
-            return self._ready[id]
+        except _PROBLEMS as problem:
+            raise Unavailable(f"The engine is away: {said(problem)}. Start it and try again.") from problem
 
-    def has(self, image: Image, packages: tuple[str, ...]) -> bool:
+    async def _base(self, docker: aiodocker.Docker, found: Mapping[str, Any]) -> "Base":
+        asked: Mapping[str, Any] = found.get("Config") or {}
+        env: list[str] = asked.get("Env") or []
+        path = next((line[5:] for line in env if line.startswith("PATH=")), _PATH)
+        volumes = sorted(volume for volume in asked.get("Volumes") or {} if volume.rstrip("/") not in _OURS)
+        return Base(await self._with_workspace(docker, found["Id"]), path, tuple(volumes))
+
+    def has(self, base: "Base", packages: tuple[str, ...]) -> bool:
         """Whether rooms with these packages can be made."""
-        return (image.id, packages) in self._layered
+        return (base.id, packages) in self._layered
 
-    async def add(self, image: Image, packages: tuple[str, ...], layer: Path, site: str) -> None:
+    async def add(self, base: "Base", packages: tuple[str, ...], layer: Path, site: str) -> None:
         """Have an image with packages: the folder `layer`, and `site` as `packages.target` tells it. Raises Unavailable,
         and Permanent (`packages`)."""
         docker = await self.open()
-        labels = {HOME_LABEL: self._home, BASE_LABEL: image.ready}
+        labels = {HOME_LABEL: self._home, BASE_LABEL: base.id}
         try:
-            made = await with_packages(docker, image.ready, layer, site, labels)
+            made = await with_packages(docker, base.id, layer, site, labels)
         except _PROBLEMS as problem:
-            raise Unavailable(f"Docker can't put packages into an image: {problem}. See docs/sandbox.md.") from problem
-        self._layered[image.id, packages] = made
+            raise Unavailable(
+                f"Docker can't put packages into an image: {said(problem)}. See docs/sandbox.md."
+            ) from problem
+        self._layered[base.id, packages] = made
 
     async def _with_workspace(self, docker: aiodocker.Docker, image: str) -> str:
         """The image with a folder /workspace that is the sandbox's user's: a new volume there becomes his too."""
         filters = {"label": [f"{BASE_LABEL}={image}"]}
-        for made in await docker.images.list(filters=filters):  # pyright: ignore[reportUnknownMemberType] - as above
+        for made in await docker.images.list(filters=filters):  # pyright: ignore[reportUnknownMemberType] - aiodocker leaves keyword arguments untyped
             return made["Id"]
-        body: dict[str, Any] = {"Image": image, "Cmd": ["true"], "Labels": {HOME_LABEL: self._home}}
+        body: dict[str, Any] = {"Image": image, "Entrypoint": ["true"], "Cmd": [], "Labels": self._labels}
         container = await docker.containers.create(body)
         try:
             await container.put_archive("/", _folder("workspace"))  # pyright: ignore[reportUnknownMemberType] - as above
@@ -173,10 +223,35 @@ class Engine:
             await _remove(container)
 
     async def close(self) -> None:
+        """Remove every container that was made here."""
         if self._docker is not None:
-            await self.sweep()
-            await self._docker.close()
-            self._docker = None
+            docker, self._docker = self._docker, None
+            try:
+                for container, _ in await _labelled(docker, MADE_LABEL, self._labels[MADE_LABEL]):
+                    await _remove(container)
+            except _PROBLEMS:
+                pass  # an engine that is away removes them when it is back, as they have ended
+            finally:
+                await docker.close()
+
+
+class Base(Struct, frozen=True):
+    """An image that rooms are made of: its id, its PATH, and the folders that it wants kept."""
+
+    id: str
+    path: str
+    volumes: tuple[str, ...]
+
+
+def said(problem: BaseException) -> str:
+    """An engine's words."""
+    return problem.message if isinstance(problem, aiodocker.DockerError) else str(problem) or type(problem).__name__
+
+
+async def _labelled(docker: aiodocker.Docker, label: str, value: str) -> list[tuple[DockerContainer, dict[str, str]]]:
+    filters = json.dumps({"label": [f"{label}={value}"]})
+    found = await docker.containers.list(all="true", filters=filters)  # pyright: ignore[reportUnknownMemberType] - as above
+    return [(container, container["Labels"] or {}) for container in found]
 
 
 def _folder(name: str) -> bytes:
@@ -189,11 +264,33 @@ def _folder(name: str) -> bytes:
 
 
 async def _why(container: DockerContainer) -> str:
+    """`memory` where the kernel ended something in it for want of memory just now."""
     try:
         state = (await container.show())["State"]  # pyright: ignore[reportUnknownMemberType] - as above
+        if state.get("OOMKilled"):
+            return "memory"
+        if state.get("Running"):
+            return ""
+    except aiodocker.DockerError:
+        pass  # removed already, as it has ended
     except _PROBLEMS:
         return ""
-    return "memory" if state.get("OOMKilled") else ""
+    try:
+        async with asyncio.timeout(_EVENTS_WITHIN):
+            return "memory" if await _short_of_memory(container) else ""
+    except _PROBLEMS:
+        return ""
+
+
+async def _short_of_memory(container: DockerContainer) -> bool:
+    """Whether the engine remembers that it was."""
+    docker = container.docker
+    now = datetime.fromisoformat((await docker.system.info())["SystemTime"]).timestamp()
+    filters = json.dumps({"container": [container.id], "event": ["oom"]})
+    events = DockerEvents(docker)
+    told = events.subscribe(create_task=False)
+    await events.run(since=str(now - _RECENT), until=str(now), filters=filters)
+    return await told.get() is not None
 
 
 async def _remove(container: DockerContainer) -> None:

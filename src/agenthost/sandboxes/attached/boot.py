@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 
 # In the order in which they need each other; all of Python's library beside.
-_MODULES = ("linux", "calls", "rooms", "cage", "frames", "records", "tree", "watch", "warm", "program", "visits", "relays", "porter")  # fmt: skip
+_MODULES = ("linux", "calls", "rooms", "cage", "frames", "records", "tree", "watch", "warm", "program", "spares", "visits", "relays", "porter")  # fmt: skip
 _PACKAGE = "agenthost.sandboxes.inside"
 _INSIDE = Path(__file__).parent.parent / "inside"
 

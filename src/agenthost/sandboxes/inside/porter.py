@@ -19,6 +19,7 @@ from typing import Any
 
 from agenthost.sandboxes.inside import cage, calls, linux, relays, visits, warm
 from agenthost.sandboxes.inside.frames import Broken, Channel, Handler, Mux
+from agenthost.sandboxes.inside.spares import Spares
 from agenthost.sandboxes.inside.tree import Tree
 
 _PIECE = 262_144
@@ -36,9 +37,7 @@ class Porter:
 
     def __init__(self, source: int, sink: int, python: warm.Interpreter, user: int) -> None:
         self._source, self._sink = source, sink
-        self.user = user
-        self.python = python
-        self.filter = calls.program(linux.MACHINE)
+        self.spares = Spares(calls.program(linux.MACHINE), python, user)
         self.environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
         self.tree = Tree(visits.WORKSPACE, cleaning=True)
         self.mux = Mux(2, self._opened)
@@ -92,6 +91,8 @@ class Porter:
         """Serve until the host hangs up; returns only in a run's first process."""
         while True:
             self._flush()
+            if self.visit is None and not self._left and (job := self.spares.make()) is not None:
+                return job
             for end, events in self._poll.poll(self._pause()):
                 if (ready := self._on.get(end)) is not None:
                     ready(events)

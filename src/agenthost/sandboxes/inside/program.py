@@ -18,18 +18,50 @@ def become(request: dict[str, Any], files: Sequence[int], filter: bytes, python:
     Returns only where the interpreter that is here shall run the program.
     """
     try:
-        os.setsid()
-        for target, source in enumerate(files):
-            os.dup2(source, target)
-        linux.close_from(3)
-        linux.prctl(linux.PR_SET_DUMPABLE, 1)
-        cage.limits(
-            request["memory"], request["processes"], request["disk"], request["cpu_seconds"], request["counted"]
-        )
+        _take_files(files)
+        _limit(request)
         if request["cpu"]:
             cage.pin(request["cpu"], request["turn"])
-        cage.step_down(request.get("user", rooms.UID))
+        cage.step_down(rooms.UID)
         cage.lock(filter)
+    except OSError as problem:
+        _fail(126, f"sandbox: {problem}")
+    return _program(request, python)
+
+
+def shut_in(files: Sequence[int], filter: bytes, user: int) -> None:
+    """The first half of `become`, what needs no request: `user` without rights, and `files` (three or more) as all it has."""
+    try:
+        _take_files(files)
+        cage.step_down(user)
+        cage.lock(filter)
+    except OSError as problem:
+        _fail(126, f"sandbox: {problem}")
+
+
+def begin(request: dict[str, Any], python: warm.Interpreter) -> warm.Job:
+    """The other half of `become`, for a process that is shut in. Where cores are granted, its container bounds them."""
+    try:
+        _limit(request)
+    except OSError as problem:
+        _fail(126, f"sandbox: {problem}")
+    return _program(request, python)
+
+
+def _take_files(files: Sequence[int]) -> None:
+    os.setsid()
+    for target, source in enumerate(files):
+        os.dup2(source, target)
+    linux.close_from(len(files))
+    linux.prctl(linux.PR_SET_DUMPABLE, 1)
+
+
+def _limit(request: dict[str, Any]) -> None:
+    cage.limits(request["memory"], request["processes"], request["disk"], request["cpu_seconds"], request["counted"])
+
+
+def _program(request: dict[str, Any], python: warm.Interpreter) -> warm.Job:
+    try:
         os.chdir(WORKSPACE)
         os.chdir(request["cwd"] or ".")
     except OSError as problem:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from agenthost.sandboxes.inside import linux, program, records, warm
+from agenthost.sandboxes.inside import program, records, spares, warm
 from agenthost.sandboxes.inside.frames import Broken, Channel, Handler
 from agenthost.sandboxes.inside.tree import empty
 from agenthost.sandboxes.inside.watch import SCRATCH, Watch
@@ -41,6 +41,7 @@ class Visit(Handler):
         self._request: dict[str, Any] = {}
         self._problem = ""
         self._pid = 0
+        self._spent = 0.0
         self._watch: Watch | None = None
         self._pause = _FIRST_LOOK
         self.next_look: float | None = None
@@ -119,43 +120,21 @@ class Visit(Handler):
             return None
         request = self._request
         request["env"] = {**self._porter.environment, **dict(request["env"])}
-        request["user"] = self._porter.user
         self._watch = Watch(request["memory"], request["disk"], None)
-        theirs, ours = self._pipes()
-        pid = os.fork()
-        if pid == 0:
-            return self._become(request, theirs)
-        for end in theirs:
-            os.close(end)
-        self._pid = pid
+        self._spent = _spent()
+        first = self._porter.spares.start(request)
+        if not isinstance(first, spares.First):
+            return first
+        self._pid = first.pid
         self._porter.visit = self
-        self._stdin, out, err = ours
-        self._outputs = {out: 1, err: 2}
-        for end in (out, err):
+        self._stdin = first.stdin
+        self._outputs = {first.stdout: 1, first.stderr: 2}
+        for end in self._outputs:
             self._porter.listen(end, select.POLLIN, lambda _, end=end: self._read(end))
         self._porter.listen(self._stdin, 0, lambda _: self._feed())
         self._feed()
         self.next_look = time.monotonic() + self._pause
         return None
-
-    def _pipes(self) -> tuple[list[int], list[int]]:
-        """The run's ends and ours, of stdin, stdout and stderr."""
-        stdin, out, err = os.pipe(), os.pipe(), os.pipe()
-        ours = [stdin[1], out[0], err[0]]
-        for end in ours:
-            os.set_blocking(end, False)
-        return [stdin[0], out[1], err[1]], ours
-
-    def _become(self, request: dict[str, Any], files: list[int]) -> warm.Job:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        linux.prctl(linux.PR_SET_DUMPABLE, 1)
-        try:
-            with open("/proc/self/oom_score_adj", "w") as file:
-                file.write("1000")  # short of memory, the kernel ends this before the room's first process
-        except OSError:
-            pass  # not everywhere (gVisor)
-        return program.become(request, files, self._porter.filter, self._porter.python)
 
     def _refuse(self, why: str) -> None:
         self._channel.send(records.pack({"error": why}))
@@ -218,7 +197,9 @@ class Visit(Handler):
             watch = self._watch
             if watch is not None and watch.over_memory():
                 self._finish("memory", _KILLED)
-            elif code == 128 + signal.SIGXCPU or (code == _KILLED and _spent() >= self._request["cpu_seconds"]):
+            elif code == 128 + signal.SIGXCPU or (
+                code == _KILLED and _spent() - self._spent >= self._request["cpu_seconds"]
+            ):
                 self._finish("time", code)
             else:
                 self._finish("", code)

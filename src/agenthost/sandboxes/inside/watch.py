@@ -15,10 +15,13 @@ WORKSPACE = "/workspace"
 SCRATCH = ("/tmp", "/dev/shm")
 # cgroup v2 and v1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst in Linux)
 _OOM = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
-# Only gVisor has it.
-_SENTRY = "/proc/sentry-meminfo"
 # Where the workspace's disk is nearly full, a run that could have filled it is ended.
 RESERVE = 512 * 1024 * 1024
+
+
+def in_gvisor() -> bool:
+    """Whether this is gVisor's kernel, which alone has that file."""
+    return os.path.exists("/proc/sentry-meminfo")
 
 
 def _processes() -> list[str]:
@@ -113,7 +116,7 @@ class Watch:
         self._free = self._room()
         self._before = self._walk(None)
         self._ended = _ended_for_memory()
-        self._sentry = _sentry() if os.path.exists(_SENTRY) else None
+        self._sentry = _sentry() if in_gvisor() else None
         self._taken_before = self._taken()
 
     def _taken(self) -> int:

@@ -208,3 +208,22 @@ print(sum((end.recv(100), end.close())[0] == b'hello' for end in ends))
         outcome = await python(room, folder, code)
     leave()
     assert (outcome.stdout, seen) == (b"120\n", [100]), outcome
+
+
+@pytest.mark.parametrize("turns", [0, 1, 5, 20])
+async def test_a_run_that_is_unwanted_before_it_begins_is_ended(room: Room, folder: Path, turns: int) -> None:
+    (folder / "big").write_bytes(bytes(2_000_000))
+    run = asyncio.get_running_loop().create_task(python(room, folder, "import time; time.sleep(60)", POLICY))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    room.kill()
+    outcome = await run
+    assert (outcome.exit_code, outcome.limit) == (137, "")
+    assert (folder / "big").stat().st_size == 2_000_000
+    assert room.alive
+
+
+async def test_what_earlier_runs_computed_is_not_counted_against_a_later_one(room: Room, folder: Path) -> None:
+    await python(room, folder, "import time\nwhile time.process_time() < 3.2: pass")
+    late = await python(room, folder, "import os; os.kill(os.getpid(), 9)", SandboxPolicy(timeout=2))
+    assert (late.exit_code, late.limit) == (137, "")

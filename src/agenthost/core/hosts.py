@@ -23,6 +23,13 @@ class HostRule(Struct, frozen=True):
         return host.endswith(f".{self.name}") if self.wildcard else host == self.name
 
 
+def is_name(host: str) -> bool:
+    """Whether it is a host's name in lower case, without a dot at its end, and no address."""
+    labels = host.split(".")
+    plain = host.isascii() and len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    return plain and not _LIKE_A_NUMBER.fullmatch(labels[-1])
+
+
 def read_host(entry: str) -> HostRule:
     """Raises ValueError, which says what to write instead."""
     text = entry.strip().lower()

@@ -10,6 +10,7 @@ from agenthost.sandboxes.sockets import SocketConnection
 
 _AT_A_TIME = 64
 _LONGEST = 4096
+_WITHOUT_FILES = 0.5
 
 
 class Outlet:
@@ -21,12 +22,17 @@ class Outlet:
         self._names = ends[-1]
         self._loop = asyncio.get_running_loop()
         self._handling = Handling(egress, self._listen)
+        self._closed = False
         self._loop.add_reader(self._names, self._asked)
         self._listen()
 
     def _listen(self) -> None:
         for end in self._listeners:
             self._loop.add_reader(end, self._accept, end)
+
+    def _again(self) -> None:
+        if not self._closed and not self._handling.full:
+            self._listen()
 
     def _pause(self) -> None:
         """What comes now waits in the sandbox."""
@@ -46,7 +52,12 @@ class Outlet:
         while not self._handling.full:
             try:
                 near, _ = end.accept()
+            except BlockingIOError:
+                return
             except OSError:
+                # No file left to have: it would be tried again at once, for as long as there is none.
+                self._pause()
+                self._loop.call_later(_WITHOUT_FILES, self._again)
                 return
             near.setblocking(False)
             address, port = near.getsockname()
@@ -55,6 +66,7 @@ class Outlet:
 
     async def close(self) -> None:
         """Nothing listens any more, and every connection is closed."""
+        self._closed = True
         self._pause()
         self._loop.remove_reader(self._names)
         for end in (*self._listeners, self._names):

@@ -8,6 +8,8 @@ from agenthost.sandboxes.inside.frames import WINDOW, Broken, Channel, Handler, 
 
 # Beyond this many bytes that the room hasn't taken, whoever writes waits.
 _HIGH = 1 << 20
+# More than all channels' windows together: a room that lets so much lie never reads.
+_MOST_UNSENT = 64 << 20
 
 
 class Line(Protocol):
@@ -66,6 +68,8 @@ class Link:
         data = self._mux.take()
         if data and self.alive:
             self._line.write(data)
+            if self._line.unsent > _MOST_UNSENT:
+                self.end("the room doesn't take what it is sent")
 
     async def drain(self) -> None:
         """Let the room catch up. Raises OSError where it is gone."""
@@ -154,12 +158,24 @@ class Pipe(Handler):
             self._link.flush()
 
     async def close(self) -> None:
-        """What was written still goes out; what comes from now on is dropped."""
+        """What was written still goes out; what comes from now on is dropped. Twice is as good as once."""
+        held = len(self._held)
+        self._held.clear()
+        self._over = True
+        self._changed.set()
         if self.channel is not None and not self.channel.closed:
             self.channel.handler = _Dropped()
-            self.channel.grant(len(self._held))
+            self.channel.grant(held)
             self.channel.end()
             self._link.flush()
+
+    def give_up(self, reason: str) -> None:
+        """End both ways at once: what was written needn't arrive."""
+        if self.channel is not None:
+            self.channel.give_up(reason)
+            self._link.flush()
+        self._broken = self._broken or reason
+        self._changed.set()
 
     async def _wait(self) -> None:
         self._changed.clear()

@@ -29,6 +29,8 @@ class _Protocol(asyncio.SubprocessProtocol):
             self.early += data
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 0:
+            self.free.set()  # nothing more will be taken: nobody waits for it
         if fd == 1:
             self.end()
 

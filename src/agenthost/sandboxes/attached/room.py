@@ -4,9 +4,9 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -16,7 +16,7 @@ from agenthost.core.sandboxes import MIB, SandboxOutcome, SandboxRun
 from agenthost.sandboxes.attached.boot import code
 from agenthost.sandboxes.attached.channel import Line, Link, Pipe
 from agenthost.sandboxes.attached.streams import Kept
-from agenthost.sandboxes.attached.sync import Incoming, Outgoing
+from agenthost.sandboxes.attached.sync import Incoming, Outgoing, TooMuch
 from agenthost.sandboxes.egress.egress import Egress
 from agenthost.sandboxes.egress.handling import Handling
 from agenthost.sandboxes.inside import records
@@ -26,7 +26,7 @@ from agenthost.sandboxes.inside.tree import Tree
 ENVIRONMENT = {"HOME": "/tmp", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
 """Of a room's first process and of every run, beside the image's own."""
 
-Accept = Callable[[Connection, tuple[str, int]], None]
+Accept = Callable[[Pipe, tuple[str, int]], None]
 """Takes a connection that was made inside to the local address given."""
 Answer = Callable[[bytes], bytes | None]
 """Answers a datagram, or doesn't."""
@@ -35,9 +35,16 @@ _KILLED = 137
 _START_SECONDS = 30.0
 # What a room has to tell its end after it was told to end a run.
 _GRACE = 15.0
+# How long a room may keep the host waiting before a run and after it, in seconds; the more it moves, the longer.
+_PATIENCE = 60.0
+_ENTRY_SECONDS = 0.005
+_LEAST_RATE = 1 * MIB
 _LONGEST_HEAD = 256 * 1024
 _LONGEST_REQUEST = 4 * 1024 * 1024
+_LONGEST_WORD = 1000
 _SLACK = 64 * MIB
+
+T = TypeVar("T")
 
 
 class Room:
@@ -54,6 +61,7 @@ class Room:
         self._lock = asyncio.Lock()
         self._tree: Tree | None = None
         self._visit: _Visit | None = None
+        self._unwanted = False
         self._accepting: dict[int, Accept] = {}
         self._answering: dict[int, Answer] = {}
         self._ended: asyncio.Future[str] | None = None
@@ -69,9 +77,8 @@ class Room:
         if self._up not in done:
             why = self._link.ended.result() if self._link.ended.done() else "it didn't answer"
             raise Unavailable(f"The container's Python doesn't start: {why}. Its image needs python3, 3.9 or newer.")
-        problem: str = self._up.result().get("problem", "")
-        if problem:
-            raise Unavailable(f"The container can't be used: {problem}")
+        if problem := self._up.result().get("problem", ""):
+            raise Unavailable(f"The container can't be used: {str(problem)[:_LONGEST_WORD]}")
 
     @property
     def greeting(self) -> dict[str, Any]:
@@ -83,16 +90,19 @@ class Room:
         return self._link.alive and not self.spoiled
 
     async def close(self) -> str:
-        """Destroy the room; why it had ended, where that is known."""
+        """Destroy the room; why it had ended, where that is known. It is gone when this returns, also when cancelled."""
         if self._ended is None:
             self._ended = asyncio.get_running_loop().create_future()
             self._link.end("closed")
-            try:
-                self._ended.set_result(await self._end())
-            except BaseException:
-                self._ended.set_result("")
-                raise
+            await _surely(self._destroy(self._ended))
         return await asyncio.shield(self._ended)
+
+    async def _destroy(self, ended: asyncio.Future[str]) -> None:
+        why = ""
+        try:
+            why = await self._end()
+        finally:
+            ended.set_result(why)
 
     # --- runs --------------------------------------------------------------------------------
 
@@ -108,56 +118,81 @@ class Room:
                 if egress is not None:
                     await self._let_out(egress, stack)
                 self._visit = _Visit(self._link, run, self._tree, self, begun)
+                if self._unwanted:
+                    self._visit.kill("")
                 outcome = await self._visit.outcome()
         refused = egress.refused() if egress is not None else b""
         return msgspec.structs.replace(outcome, stderr=outcome.stderr + refused) if refused else outcome
 
     async def _let_out(self, egress: Egress, stack: AsyncExitStack) -> None:
         """Listen inside as `egress` wants it, until `stack` is closed. Raises Temporary where that can't be done."""
-        handling = Handling(egress, lambda: None)  # the room itself opens no more than are served
+        handling = Handling(egress, lambda: None)
+
+        def accept(pipe: Pipe, local: tuple[str, int]) -> None:
+            if handling.full:
+                # Our process waits then; another can give channels up and open new ones faster than any is served.
+                pipe.give_up("too many are being served")
+            else:
+                handling.take(pipe, local)
+
         stack.push_async_callback(handling.close)
         try:
-            for port in egress.ports:
-                stack.callback(await self.listen(port, handling.take, "0.0.0.0"))
-            stack.callback(await self.answer(53, egress.answer))
+            async with asyncio.timeout(_START_SECONDS):
+                for port in egress.ports:
+                    stack.callback(await self.listen(port, accept, "0.0.0.0"))
+                stack.callback(await self.answer(53, egress.answer))
         except OSError as problem:
             self.spoiled = True
             raise Temporary(f"The sandbox can't open its way out: {problem}", code="sandbox") from problem
 
     def kill(self) -> None:
-        """End the run that goes on: its exit code is 137, and what it changed still comes."""
+        """End the run that goes on, or the first one where none has begun yet: its exit code is 137, and what it
+        changed still comes."""
         if self._visit is not None:
             self._visit.kill("")
+        self._unwanted = self._visit is None
 
     async def connect(self, port: int) -> Connection:
         """A connection to what listens inside. Raises ConnectionRefusedError while nothing does."""
         pipe = Pipe(self._link)
         pipe.channel = self._link.open(json.dumps({"do": "connect", "port": port}).encode(), pipe)
         try:
-            await pipe.read(1)
+            await self._joined(pipe)
         except ConnectionResetError as problem:
             raise ConnectionRefusedError(f"nothing listens on port {port} in the sandbox") from problem
         return pipe
 
+    async def _joined(self, pipe: Pipe) -> None:
+        """Wait for the byte that says so. Where that doesn't come, nothing of the channel stays."""
+        try:
+            if not await pipe.read(1):
+                raise ConnectionResetError("the room hung up")
+        except BaseException:
+            pipe.give_up("given up")
+            raise
+
     async def listen(self, port: int, accept: Accept, address: str = "127.0.0.1") -> Callable[[], None]:
         """Take connections to a TCP port inside, until what is given back is called. Raises OSError where that can't
         be listened on."""
-        channel = await self._listen("tcp", port, address)
-        self._accepting[channel.number] = accept
-        return lambda: self._leave(channel)
+        return await self._listen("tcp", port, address, self._accepting, accept)
 
     async def answer(self, port: int, answer: Answer, address: str = "127.0.0.1") -> Callable[[], None]:
         """Take datagrams to a UDP port inside, as `listen` does."""
-        channel = await self._listen("udp", port, address)
-        self._answering[channel.number] = answer
-        return lambda: self._leave(channel)
+        return await self._listen("udp", port, address, self._answering, answer)
 
-    async def _listen(self, kind: str, port: int, address: str) -> Channel:
+    async def _listen(
+        self, kind: str, port: int, address: str, listening: dict[int, T], handler: T
+    ) -> Callable[[], None]:
         pipe = Pipe(self._link)
         asked = {"do": "listen", "kind": kind, "port": port, "address": address}
-        pipe.channel = self._link.open(json.dumps(asked).encode(), pipe)
-        await pipe.read(1)
-        return pipe.channel
+        pipe.channel = channel = self._link.open(json.dumps(asked).encode(), pipe)
+        listening[channel.number] = handler  # before it is answered: the first connection may come with the answer
+        try:
+            await self._joined(pipe)
+        except BaseException:
+            self._leave(channel)
+            raise
+        return lambda: self._leave(channel)
 
     def _leave(self, channel: Channel) -> None:
         self._accepting.pop(channel.number, None)
@@ -169,7 +204,7 @@ class Room:
 
     def _opened(self, channel: Channel, body: bytes) -> Handler:
         try:
-            told = json.loads(body)
+            told = _object(json.loads(body))
             if "hello" in told:
                 if self._up.done():
                     raise Broken("a second greeting")
@@ -177,9 +212,9 @@ class Room:
                 return _Closing()
             listener = told["listener"]
             address, port = told["local"]
-            local = (str(address), int(port))
+            local = (str(address)[:_LONGEST_WORD], int(port))
             answer, accept = self._answering.get(listener), self._accepting.get(listener)
-        except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as problem:
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as problem:
             raise Broken("a channel that nobody asked for") from problem
         if answer is not None:
             return _Question(answer)
@@ -208,6 +243,12 @@ class _Question(Handler):
         channel.end()
 
 
+def _object(told: object) -> dict[str, Any]:
+    if not isinstance(told, dict):
+        raise TypeError("no object")
+    return cast(dict[str, Any], told)
+
+
 class _Closing(Handler):
     def ended(self, channel: Channel) -> None:
         channel.end()
@@ -228,11 +269,14 @@ class _Visit(Handler):
         self._kept = (Kept(run.policy.output), Kept(run.policy.output))
         self._stdin = memoryview(run.stdin)
         self._sending = False
-        self._incoming = Incoming(tree, tree.size() + run.policy.disk + _SLACK)
+        self._request = request(run, room.uncounted)
+        self._incoming = Incoming(tree)
         self._reader = records.Reader(_LONGEST_HEAD, self._head, self._incoming.content, self._incoming.done)
         self._exit: dict[str, Any] | None = None
         self._limit = ""
-        self._over = False
+        self._asked = self._killed = self._over = False
+        self._deadline = math.inf
+        self._patience = _PATIENCE
         self._lost: str | None = None
         self._came = 0
         self._changed = asyncio.Event()
@@ -243,16 +287,26 @@ class _Visit(Handler):
     def data(self, channel: Channel, lane: int, body: bytes) -> None:
         if lane == 0:
             self._came += len(body)
-            self._reader.feed(body)
+            try:
+                self._reader.feed(body)
+            except TooMuch:
+                self._limit = self._limit or "disk"
+                raise
             self._changed.set()
             return
         if lane not in (1, 2):
             raise Broken("a lane that isn't there")
+        if self._exit is not None:
+            raise Broken("output after the run's end")
         channel.grant(len(body))
         if not self._kept[lane - 1].add(body) and not self._limit:
             self.kill("output")
 
     def _head(self, head: dict[str, Any]) -> None:
+        if not self._asked:
+            raise Broken("a record before there was a run")
+        if "size" in head and "file" not in head:
+            raise Broken("content of nothing")
         if self._exit is not None:
             self._incoming.head(head)
         elif "exit" in head or "error" in head:
@@ -269,7 +323,7 @@ class _Visit(Handler):
         channel.end()
 
     def reset(self, channel: Channel, reason: str) -> None:
-        self._lost = reason or "given up"
+        self._lost = self._lost or reason or "given up"
         self._changed.set()
 
     def ready(self, channel: Channel) -> None:
@@ -282,14 +336,24 @@ class _Visit(Handler):
     def kill(self, limit: str) -> None:
         """End the run and everything it started; what it changed still comes."""
         self._limit = self._limit or limit
+        self._deadline = min(self._deadline, time.monotonic() + _GRACE)
+        self._changed.set()
+        if self._asked and not self._killed:
+            self._tell_to_end()
+        self._killed = True
+
+    def _tell_to_end(self) -> None:
         self._link.open(b'{"do": "kill"}', _Closing()).end()
         self._link.flush()
 
     async def outcome(self) -> SandboxOutcome:
         self._channel = channel = self._link.open(b'{"do": "run"}', self)
         try:
-            await self._send(channel)
-            await self._follow()
+            try:
+                await self._send(channel)
+                await self._follow()
+            except OSError as problem:
+                raise Temporary(f"The workspace can't be read or written here: {problem}", code="disk") from problem
         except BaseException:
             self._room.spoiled = True
             channel.give_up("cancelled")
@@ -302,15 +366,24 @@ class _Visit(Handler):
 
     async def _send(self, channel: Channel) -> None:
         outgoing = Outgoing(self._tree)
-        while (batch := await asyncio.to_thread(outgoing.batch)) and self._lost is None:
+        known, sent, entries = self._tree.size(), 0, 0
+        while (batch := await _surely(asyncio.to_thread(outgoing.batch))) and self._lost is None:
+            sent += len(batch)
+            self._moved(len(batch), outgoing.entries - entries)
+            entries = outgoing.entries
             channel.send(batch)
             self._link.flush()
             while channel.pending and self._lost is None:
-                await self._wait(None)
+                await self._wait_for_room()
+        # It may have changed every file that it has.
+        self._incoming.most = known + sent + self._run.policy.disk + _SLACK
         self.began = time.monotonic()
-        channel.send(records.pack({"run": request(self._run, self._room.uncounted)}))
-        self._sending = True
+        self._deadline = min(self._deadline, self.began + self._run.policy.timeout)
+        channel.send(self._request)
+        self._asked = self._sending = True
         self._feed()
+        if self._killed:
+            self._tell_to_end()
         if self._begun is not None:
             self._begun()
 
@@ -326,32 +399,46 @@ class _Visit(Handler):
         self._link.flush()
 
     async def _follow(self) -> None:
-        deadline = self.began + self._run.policy.timeout
         while self._lost is None:
             over = self._over
             await self._apply()
             if over:
                 return
-            left = None if self._exit is not None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                if self._limit:
-                    self._lost = "it didn't end the run"
-                    return
-                self.kill("time")
-                deadline = time.monotonic() + _GRACE
+            if self._over or (self._came and self._exit is not None):
                 continue
-            await self._wait(left)
+            if self._exit is not None:
+                await self._wait_for_room()
+            elif (left := self._deadline - time.monotonic()) > 0:
+                await self._wait(left)
+            elif not self._killed:
+                self._deadline = math.inf
+                self.kill("time")
+            else:
+                self._lost = "it didn't end the run"
 
     async def _apply(self) -> None:
         came, self._came = self._came, 0
         if todo := self._incoming.take():
-            await asyncio.to_thread(self._incoming.apply, todo)
+            # A thread can't be stopped: cancelled, it is waited for before anything of it is taken away.
+            await _surely(asyncio.to_thread(self._incoming.apply, todo))
+            self._moved(came, sum(what in ("file", "gone", "folders") for what, _ in todo))
         if came and self._channel is not None:
             self._channel.grant(came)
             self._link.flush()
 
-    async def _wait(self, timeout: float | None) -> None:
-        if self._over or (self._came and self._exit is not None):
+    def _moved(self, size: int, entries: int) -> None:
+        self._patience += size / _LEAST_RATE + entries * _ENTRY_SECONDS
+
+    async def _wait_for_room(self) -> None:
+        """Wait for the room's next word, as long as there is patience."""
+        began = time.monotonic()
+        await self._wait(max(self._patience, 0))
+        self._patience -= time.monotonic() - began
+        if self._patience <= 0 and self._lost is None:
+            self._lost = "it doesn't go on"
+
+    async def _wait(self, timeout: float) -> None:
+        if self._lost is not None:
             return
         self._changed.clear()
         try:
@@ -372,16 +459,19 @@ class _Visit(Handler):
                     f"The sandbox's container ended during this run: {self._lost}", code="sandbox", sent=True
                 )
         elif "error" in self._exit:
-            raise Temporary(f"The sandbox could not be made for this run: {self._exit['error']}", code="sandbox")
+            said = str(self._exit["error"])[:_LONGEST_WORD]
+            raise Temporary(f"The sandbox could not be made for this run: {said}", code="sandbox")
         else:
             told, code = self._exit.get("limit", ""), self._exit["exit"]
-            if told not in ("", "time", "memory", "disk", "processes") or not isinstance(code, int):
-                raise Temporary("The sandbox told an end that can't be.", code="sandbox")
+            if told not in ("", "time", "memory", "disk", "processes") or type(code) is not int or not 0 <= code < 256:
+                self._room.spoiled = True
+                await _surely(self._room.close())
+                raise Temporary("The sandbox told an end that can't be.", code="sandbox", sent=True)
             limit = told or (limit if code == _KILLED else "")
         return SandboxOutcome(code, stdout, stderr, duration, limit, cut_out + cut_err)
 
 
-async def _surely(work: Any) -> Any:
+async def _surely(work: Coroutine[Any, Any, T]) -> T:
     """Do it to its end, however often we are cancelled meanwhile."""
     task = asyncio.get_running_loop().create_task(work)
     cancelled = False
@@ -390,19 +480,15 @@ async def _surely(work: Any) -> Any:
             await asyncio.wait([task])
         except asyncio.CancelledError:
             cancelled = True
-    result = task.result()
     if cancelled:
-        raise asyncio.CancelledError
-    return result
+        raise asyncio.CancelledError from task.exception()
+    return task.result()
 
 
-def request(run: SandboxRun, uncounted: int | None = None) -> dict[str, Any]:
-    """What the room is asked for a run. Raises BadInput where its words are too long."""
+def request(run: SandboxRun, uncounted: int | None = None) -> bytes:
+    """The record that asks the room for a run. Raises BadInput where its words are too long."""
     policy = run.policy
-    words: Iterable[str] = (*run.argv, *(part for pair in run.env for part in pair))
-    if sum(len(word) for word in words) > _LONGEST_REQUEST:
-        raise BadInput("A run's words are too long. Put what is long into a file of the workspace.")
-    return {
+    asked = {
         "argv": run.argv,
         "env": {**ENVIRONMENT, "PYTEST_ADDOPTS": "-p no:cacheprovider", **dict(run.env)},
         "cwd": run.cwd,
@@ -414,3 +500,7 @@ def request(run: SandboxRun, uncounted: int | None = None) -> dict[str, Any]:
         "turn": 0,
         "cpu_seconds": math.ceil(policy.timeout * math.ceil(policy.cpu)) + 1,
     }
+    record = records.pack({"run": asked})
+    if len(record) > _LONGEST_REQUEST:
+        raise BadInput("A run's words are too long. Put what is long into a file of the workspace.")
+    return record

@@ -21,10 +21,15 @@ _PIECE = 65536
 _BATCH = 512 * 1024
 
 
+class TooMuch(Broken):
+    """The room tells of more than a run may leave."""
+
+
 class Outgoing:
     """What the room lacks, in batches of bytes. Its methods block: call them in a thread."""
 
     def __init__(self, tree: Tree) -> None:
+        self.entries = 0
         self._pieces = self._all(tree)
 
     def batch(self) -> bytes:
@@ -36,9 +41,9 @@ class Outgoing:
                 break
         return bytes(found)
 
-    @staticmethod
-    def _all(tree: Tree) -> Iterator[bytes]:
+    def _all(self, tree: Tree) -> Iterator[bytes]:
         for head in tree.changes():
+            self.entries += len(head.get("gone") or head.get("folders") or "1")
             if "file" not in head:
                 yield records.pack(head)
                 continue
@@ -61,12 +66,12 @@ class Outgoing:
 class Incoming:
     """Takes in what a run changed. `apply` blocks: call it in a thread; everything else is on the loop.
 
-    `most` bounds the bytes of all files together. Raises Broken where the room tells what can't be.
+    `most` bounds the bytes of all files together. Raises Broken where the room tells what can't be, TooMuch where it tells too much.
     """
 
-    def __init__(self, tree: Tree, most: int) -> None:
+    def __init__(self, tree: Tree, most: int = 0) -> None:
         self._tree = tree
-        self._left = most
+        self.most = most
         self._entries = 0
         self._path = ""
         self._size = 0
@@ -83,9 +88,11 @@ class Incoming:
         """A record's head."""
         if "file" in head:
             size = head.get("size")
-            if not isinstance(size, int) or size > self._left:
-                raise Broken("it changed more than it may")
-            self._left -= size
+            if not isinstance(size, int):
+                raise Broken("a file without a size")
+            if size > self.most:
+                raise TooMuch("it changed more than it may")
+            self.most -= size
             self._count(1)
             self._todo.append(("file", _checked(head["file"])))
         elif "gone" in head or "folders" in head:
@@ -94,6 +101,7 @@ class Incoming:
                 paths = msgspec.convert(head[kind], list[str])
             except msgspec.ValidationError as problem:
                 raise Broken("paths that are no list of texts") from problem
+            self._count(1)  # also a record that says nothing
             for path in paths:
                 self._count(1)
                 self._todo.append((kind, _checked(path)))
@@ -110,7 +118,7 @@ class Incoming:
     def _count(self, entries: int) -> None:
         self._entries += entries
         if self._entries > MOST_ENTRIES:
-            raise Broken("it changed more files than it may")
+            raise TooMuch("it changed more files than it may")
 
     def take(self) -> list[tuple[str, Any]]:
         """What is to be applied."""

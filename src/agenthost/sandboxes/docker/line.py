@@ -51,7 +51,10 @@ class Attached:
                 self._unsent -= len(data)
                 self._less.set()
         except (OSError, RuntimeError, AssertionError):
-            self._less.set()  # the reader tells that it is gone
+            pass  # the reader tells that it is gone
+        finally:
+            self._closed = True
+            self._less.set()
 
     def write(self, data: bytes) -> None:
         if not self._closed:

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
+from agenthost.core.hosts import MOST_HOSTS
 from agenthost.core.ports import Connection, silent
 from agenthost.sandboxes.egress import web
 from agenthost.sandboxes.egress.dns import Names, NameServer
@@ -12,7 +14,7 @@ from agenthost.sandboxes.egress.rules import EgressLimits, Refusals, Refused, Ru
 from agenthost.sandboxes.egress.way import Way
 from agenthost.sandboxes.sockets import SocketConnection
 
-_PROXY_PORTS = (3128, 3129)
+_PROXY_PORTS = range(3128, 3129 + MOST_HOSTS)
 _LIMITS = EgressLimits()
 
 
@@ -101,7 +103,8 @@ class Egress:
         try:
             far = await self._out(name, port)
         except Refused as problem:
-            await opening.refuse(problem)
+            with suppress(OSError):  # also who has hung up was refused
+                await opening.refuse(problem)
             raise
         try:
             await self._join(opening, connection, far)
@@ -137,7 +140,8 @@ class Egress:
             self._rules.demand(*found)
             far = await self._out(*found)
         except Refused as problem:
-            await connection.write(web.refusal(problem))
+            with suppress(OSError):
+                await connection.write(web.refusal(problem))
             raise
         try:
             if connecting:

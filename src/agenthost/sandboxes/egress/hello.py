@@ -2,6 +2,8 @@
 
 HANDSHAKE = 22
 MOST = 32 * 1024
+# Records that a greeting may be cut into: it is read again with each piece that comes, and clients cut it in a few.
+_MOST_RECORDS = 64
 _CLIENT_HELLO = 1
 _SERVER_NAME, _ENCRYPTED_HELLO = 0, 0xFE0D  # RFC 9849
 
@@ -37,11 +39,14 @@ class _Reader:
 def server_name(data: bytes) -> str | None:
     """The name, in lower case; None while more bytes are needed. Raises Unreadable."""
     message = bytearray()
-    at = 0
+    at = records = 0
     while at + 5 <= len(data):
+        records += 1
         length = int.from_bytes(data[at + 3 : at + 5], "big")
         if data[at] != HANDSHAKE or data[at + 1] != 3 or not 0 < length <= 16384:
             raise Unreadable("it does not begin with a TLS greeting")
+        if records > _MOST_RECORDS:
+            raise Unreadable("its TLS greeting comes in too many pieces")
         message += data[at + 5 : at + 5 + length]
         if len(message) >= 4:
             if message[0] != _CLIENT_HELLO:

@@ -1,6 +1,7 @@
 """What a client says first, held to the name that it asked for: TLS by its server name, HTTP by its Host."""
 
 import asyncio
+from contextlib import suppress
 
 from agenthost.core.ports import Connection
 from agenthost.sandboxes.egress import hello, web
@@ -95,7 +96,8 @@ class Opening:
         except hello.Unreadable as problem:
             reason = str(problem)
         if reason:
-            await self._connection.write(_WRONG_NAME)
+            with suppress(OSError):
+                await self._connection.write(_WRONG_NAME)
             raise Refused(self._what, reason)
 
     async def _http(self) -> None:
@@ -105,7 +107,8 @@ class Opening:
         plain = head.target.startswith(b"/") or head.target == b"*"
         if not plain or request.host(head, self._port) != (self._name, self._port):
             problem = Refused(self._what, "its request has another Host than the name that was looked up")
-            await self._connection.write(web.refusal(problem))
+            with suppress(OSError):
+                await self._connection.write(web.refusal(problem))
             raise problem
         request.send(head, head.target, self._name if self._port == 80 else self._what)
         self._request = request

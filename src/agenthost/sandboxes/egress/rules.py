@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from agenthost.core.errors import BadInput
-from agenthost.core.hosts import MOST_HOSTS, read_host
+from agenthost.core.hosts import MOST_HOSTS, is_name, read_host
 
 MIB = 1024 * 1024
 
@@ -56,11 +56,11 @@ class Rules:
         self.ports = tuple(sorted({port for rule in self._rules for port in rule.ports}))
 
     def names(self, host: str) -> bool:
-        """Whether the host is granted on any port."""
-        return any(rule.names(host) for rule in self._rules)
+        """Whether the host is granted on any port. Below a wildcard a name is a plain one, or none."""
+        return is_name(host) and any(rule.names(host) for rule in self._rules)
 
     def allows(self, host: str, port: int) -> bool:
-        return any(rule.names(host) and port in rule.ports for rule in self._rules)
+        return is_name(host) and any(rule.names(host) and port in rule.ports for rule in self._rules)
 
     def demand(self, host: str, port: int) -> None:
         """Raises Refused where it isn't granted."""
@@ -104,7 +104,7 @@ def host_and_port(authority: str, default: int | None) -> tuple[str, int] | None
     name, colon, number = authority.lower().rpartition(":")
     if not colon:
         name, number = authority.lower(), str(default or "")
-    if not number.isascii() or not number.isdigit() or not 0 < int(number[:6]) < 65536:
+    if not number.isascii() or not number.isdigit() or len(number) > 5 or not 0 < int(number) < 65536:
         return None
     name = name.removesuffix(".")
     return (name, int(number)) if name and name.isascii() else None

@@ -37,7 +37,7 @@ class Resolver:
     """The machine's resolver, in threads of its own: names that nobody answers for hold up no other work of the host."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(4, "look-up")
+        self._threads = ThreadPoolExecutor(16, "look-up")
 
     async def __call__(self, host: str, port: int) -> list[tuple[str, int]]:
         """Addresses, each with the port. Raises OSError."""
@@ -64,6 +64,14 @@ def is_public(address: str) -> bool:
         return False
     # Mapped, translated (NAT64) and site-local forms lie outside of the one block of public addresses.
     return isinstance(found, ipaddress.IPv4Address) or found in _PUBLIC_V6
+
+
+def _is_own(side: socket.socket) -> bool:
+    """Whether both ends of a connection have one address."""
+    try:
+        return side.getsockname()[0] == side.getpeername()[0]
+    except OSError:
+        return False  # it has hung up already
 
 
 class Way:
@@ -95,9 +103,11 @@ class Way:
                         f"its address {addresses[0][0]} is not a public one; to allow it, list '{what}' in "
                         "agenthost.toml under [network] private",
                     )
-                return await self._first(usable[:_MOST_ADDRESSES])
+                return await self._first(usable[:_MOST_ADDRESSES], (host, port) in self._private)
         except TimeoutError:
             raise Refused(what, "it does not answer") from None
+        except UnicodeError:
+            raise Refused(what, "it is no name that can be looked up") from None
         except OSError as problem:
             raise Refused(what, f"it can't be reached ({problem.strerror or problem})") from problem
 
@@ -105,8 +115,9 @@ class Way:
         """Nobody looks anything up any more."""
         self._resolver.close()
 
-    async def _first(self, addresses: Sequence[tuple[str, int]]) -> SocketConnection:
-        """The first that answers. The address that was looked at is the one that is connected to."""
+    async def _first(self, addresses: Sequence[tuple[str, int]], own: bool) -> SocketConnection:
+        """The first that answers. The address that was looked at is the one that is connected to; `own`: also where it
+        is this machine's own, however public."""
         failed = OSError("it has no address")
         for address, port in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -114,6 +125,9 @@ class Way:
             try:
                 side.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(side, (address, port))
+                if not own and _is_own(side):
+                    # What listens here may trust whoever comes from here.
+                    raise OSError(f"its address {address} is this machine's own")
                 return SocketConnection(side)
             except OSError as problem:
                 side.close()

@@ -53,11 +53,18 @@ class Request:
 
     def send(self, head: h11.Request, target: bytes, host: str) -> None:
         """Pass it on with this target and Host, and with the wish to close the connection behind it."""
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
+            # Two servers behind each other may disagree on where it ends (RFC 9112 section 6.3).
+            raise Refused(self._what, "its request tells its length in two ways")
         named = b",".join(value for name, value in head.headers if name == b"connection").lower().split(b",")
         dropped = _OF_THE_CONNECTION | {name.strip() for name in named} | {b"host"}
         kept = [(name, value) for name, value in head.headers if name not in dropped]
         headers = [(b"Host", host.encode("ascii")), *kept, (b"Connection", b"close")]
-        self._ready = self._written(h11.Request(method=head.method, target=target, headers=headers))
+        try:
+            request = h11.Request(method=head.method, target=target, headers=headers)
+        except h11.LocalProtocolError:
+            raise Refused(self._what, "it is no HTTP request that can be passed on") from None
+        self._ready = self._written(request)
 
     async def read(self, most: int = 65536) -> bytes:
         """The next bytes for the server."""

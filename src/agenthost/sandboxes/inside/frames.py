@@ -218,6 +218,8 @@ class Mux:
             del held[:at]
 
     def _frame(self, kind: int, lane: int, number: int, body: bytes) -> None:
+        if not number or kind not in (OPEN, DATA, END, RESET, GRANT):
+            raise Broken("no frame of ours")
         channel = self._channels.get(number)
         if channel is not None:
             channel.take(kind, lane, body)

@@ -136,8 +136,9 @@ class Porter:
         if what == "run":
             return visits.Visit(self, channel)
         if what == "kill":
-            if self.visit is not None:
-                self.visit.kill()
+            for visit in (self.visit, self.start):
+                if visit is not None:
+                    visit.kill()
             channel.end()
             return Handler()
         if what == "connect":

@@ -94,6 +94,8 @@ class Tree:
 
     def remove(self, path: str) -> None:
         """Remove a file, or a folder with everything in it."""
+        self._files.pop(path, None)
+        self._folders.discard(path)
         above, _, name = path.rpartition("/")
         try:
             parent = self._open(above.split("/") if above else [])
@@ -103,8 +105,6 @@ class Tree:
             self._remove_in(parent, name)
         finally:
             os.close(parent)
-        self._files.pop(path, None)
-        self._folders.discard(path)
 
     def _remove_in(self, parent: int, name: str) -> None:
         try:

@@ -41,6 +41,7 @@ class Visit(Handler):
         self._request: dict[str, Any] = {}
         self._problem = ""
         self._pid = 0
+        self._unwanted = False
         self._spent = 0.0
         self._watch: Watch | None = None
         self._pause = _FIRST_LOOK
@@ -118,6 +119,11 @@ class Visit(Handler):
         if self._problem or self._porter.visit is not None:
             self._refuse(self._problem or "another run is going on in this room")
             return None
+        if self._unwanted:
+            self._porter.visit = self
+            self._finish("", _KILLED)
+            return None
+        self._spent = _spent()
         request = self._request
         request["env"] = {**self._porter.environment, **dict(request["env"])}
         self._watch = Watch(request["memory"], request["disk"], None)
@@ -217,9 +223,10 @@ class Visit(Handler):
         self.next_look = time.monotonic() + self._pause
 
     def kill(self) -> None:
-        """The host wants it ended, and told how it stands."""
+        """The host wants it ended, and told how it stands; also where it hasn't begun."""
         if self._pid:
             self._finish("", _KILLED)
+        self._unwanted = True
 
     def _finish(self, limit: str, code: int) -> None:
         """End everything, tell the end, and begin to tell what changed."""

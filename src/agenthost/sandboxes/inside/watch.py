@@ -186,7 +186,10 @@ class Watch:
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        status = entry.stat(follow_symlinks=False)
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue  # what is removed meanwhile hides nothing of what is beside it
                         if stat.S_ISDIR(status.st_mode):
                             todo.append(entry.path)
                         elif status.st_nlink > 1:

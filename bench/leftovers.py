@@ -5,6 +5,7 @@ Whoever counts is the reaper of everything below it (`adopt`): what lost its par
 
 import ctypes
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 
 _CHILD_SUBREAPER = 36  # prctl(2)
 _DEEP = 8
+_ID = re.compile(r"[0-9a-f]{24,}|\b\d+-[0-9a-f]{8}\b|\broom-\d+\b")
+"""What is another one each time: a container's id, a host's folder, a container's folder."""
 
 
 def adopt() -> None:
@@ -153,7 +156,7 @@ def _files(folders: Sequence[Path]) -> Counter[str]:
     for folder in folders:
         for parent, names, files in os.walk(folder):
             place = Path(parent).relative_to(folder)
-            found[f"{folder.name}/{place}"] += len(names) + len(files)
+            found[_ID.sub("*", f"{folder.name}/{place}")] += len(names) + len(files)
             if len(place.parts) >= _DEEP or (place.parts[-1:] and os.path.ismount(parent)):
                 names.clear()
     return +found

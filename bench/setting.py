@@ -12,7 +12,8 @@ from bench.records import Results
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured. `seconds` is the load of one repetition, `soak` of the soak."""
+    """How much is measured. `seconds` is the load of one repetition, `soak` of the soak, which begins after
+    `warm_up` sandboxes and looks once nothing has changed for `quiet` seconds."""
 
     repetitions: int = 5
     seconds: float = 1.5
@@ -23,6 +24,7 @@ class Scale:
     patient: bool = True
     soak: float = 20.0
     warm_up: int = 60
+    quiet: int = 5
 
 
 FULL = Scale()
@@ -30,7 +32,16 @@ QUICK = Scale(
     repetitions=2, seconds=0.7, launches=5, rounds=1300, long_tasks=2, tasks=10_000, patient=False, soak=4, warm_up=20
 )
 TINY = Scale(
-    repetitions=1, seconds=0.05, launches=1, rounds=30, long_tasks=1, tasks=50, patient=False, soak=3, warm_up=10
+    repetitions=1,
+    seconds=0.05,
+    launches=1,
+    rounds=30,
+    long_tasks=1,
+    tasks=50,
+    patient=False,
+    soak=3,
+    warm_up=10,
+    quiet=3,
 )
 
 OURS = "agenthost"

@@ -68,7 +68,8 @@ class Subject:
         self._folder = Path(folder)
 
     async def begin(self, name: str, home: str, engine: dict[str, Any] | None, why: str) -> dict[str, str]:
-        """Open the back end. `why` it isn't here, where it isn't."""
+        """Open the back end. `why` it isn't here, where it isn't. After `end` it can be opened again."""
+        self._over.clear()
         found = Engine(engine["address"], engine["image"], frozenset(engine["runtimes"])) if engine else None
         place = Place(self._folder, found or NotMeasured(why), home)
         self._workspaces = place.workspaces

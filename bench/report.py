@@ -125,9 +125,9 @@ def _rest(results: Results, suite: str, title: str) -> Table:
 
 def _wanted(results: Results) -> Table:
     table = _table("Wanted", ["figure", "wanted", "measured", ""])
-    measured = {record.suite for record in results.records}
+    measured = {(record.suite, record.subject) for record in results.records}
     for wanted in WANTED:
-        if wanted.suite not in measured:
+        if (wanted.suite, wanted.subject) not in measured:
             continue
         value = results.value(wanted.suite, wanted.subject, wanted.metric)
         sign = "≥" if wanted.at_least else "≤"

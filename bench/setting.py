@@ -23,13 +23,13 @@ class Scale:
     tasks: int = 100_000
     patient: bool = True
     soak: float = 20.0
-    warm_up: int = 60
+    warm_up: int = 66
     quiet: int = 5
 
 
 FULL = Scale()
 QUICK = Scale(
-    repetitions=2, seconds=0.7, launches=5, rounds=1300, long_tasks=2, tasks=10_000, patient=False, soak=4, warm_up=20
+    repetitions=2, seconds=0.7, launches=5, rounds=1300, long_tasks=2, tasks=10_000, patient=False, soak=5, warm_up=24
 )
 TINY = Scale(
     repetitions=1,
@@ -39,8 +39,8 @@ TINY = Scale(
     long_tasks=1,
     tasks=50,
     patient=False,
-    soak=3,
-    warm_up=10,
+    soak=4,
+    warm_up=11,
     quiet=3,
 )
 

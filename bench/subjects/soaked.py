@@ -1,6 +1,7 @@
 """A sandbox that is used hard: a new workspace for each of many, in the middle of which things go wrong."""
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agenthost.core.errors import AgentHostError
-from agenthost.core.ports import Sandbox
+from agenthost.core.ports import Connection, Sandbox
 from agenthost.core.sandboxes import MIB, SandboxOutcome, SandboxPolicy, SandboxRun
 from bench.boxes import Engine, Place, box, opened
 from bench.processes import NotMeasured
@@ -37,6 +38,11 @@ for number in range(3):
             while True: time.sleep(0.05)
         os._exit(0)
 print("fine")
+"""
+_REACHES = """
+import urllib.request
+try: urllib.request.urlopen("http://another.invalid/", timeout=20)
+except OSError: print("refused")
 """
 _STUBBORN = "trap '' TERM INT HUP; (while :; do sleep 0.1; done) & while :; do sleep 0.1; done"
 _GREEDY = "kept = []\nwhile True: kept.append(b'x' * 4_000_000)"
@@ -66,6 +72,8 @@ class Subject:
 
     async def open(self, urls: dict[int, str], folder: str) -> None:
         self._folder = Path(folder)
+        # The loop's own threads begin when they are first needed: all of them now, so that none looks left behind.
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.05) for _ in range(64)))
 
     async def begin(self, name: str, home: str, engine: dict[str, Any] | None, why: str) -> dict[str, str]:
         """Open the back end. `why` it isn't here, where it isn't. After `end` it can be opened again."""
@@ -192,6 +200,37 @@ async def _cancelled(sandbox: Sandbox, workspace: Path) -> str:
         return ""
 
 
+async def _served(sandbox: Sandbox, workspace: Path) -> str:
+    await asyncio.to_thread((workspace / "index.html").write_text, "fine")
+    run = SandboxRun(("python3", "-m", "http.server", "8000"), str(workspace), SandboxPolicy(timeout=60))
+    service = await sandbox.spawn(run)
+    try:
+        for _ in range(400):
+            with contextlib.suppress(ConnectionRefusedError):
+                said = await _got(await service.connect(8000))
+                return "" if b"fine" in said else repr(said)
+            await asyncio.sleep(0.05)
+        return "it never served"
+    finally:
+        await service.stop()
+
+
+async def _got(connection: Connection) -> bytes:
+    said = b""
+    try:
+        await connection.write(b"GET / HTTP/1.0\r\n\r\n")
+        while piece := await connection.read():
+            said += piece
+    finally:
+        await connection.close()
+    return said
+
+
+async def _granted(sandbox: Sandbox, workspace: Path) -> str:
+    done = await _run(sandbox, workspace, "python3", "-c", _REACHES, hosts=("granted.invalid",))
+    return "" if done.stdout == b"refused\n" else repr(done)
+
+
 KINDS: tuple[tuple[str, Callable[[Sandbox, Path], Awaitable[str]]], ...] = (
     ("fine", _fine),
     ("timed out", _timed_out),
@@ -201,7 +240,9 @@ KINDS: tuple[tuple[str, Callable[[Sandbox, Path], Awaitable[str]]], ...] = (
     ("fine", _fine),
     ("out of memory", _greedy),
     ("tested", _tested),
+    ("served", _served),
     ("daemons", _daemons),
+    ("granted a host", _granted),
     ("cancelled", _cancelled),
 )
 """In this order, again and again. Each says what was wrong, or nothing."""

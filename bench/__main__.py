@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import footprint, growth, peers, report, sandbox, soak, throughput
+from bench import footprint, growth, local, peers, report, sandbox, soak, throughput
 from bench.boxes import BOXES
 from bench.processes import ROOT, FakeModel, NotMeasured, cores, folder
 from bench.records import Results
@@ -23,6 +23,7 @@ SUITES: dict[str, Callable[[Setting], None]] = {
     footprint.SUITE: footprint.measure,
     sandbox.SUITE: sandbox.measure,
     soak.SUITE: soak.measure,
+    local.SUITE: local.measure,
     growth.SUITE: growth.measure,
 }
 

@@ -2,9 +2,8 @@
 
 import asyncio
 import importlib
-import os
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from agenthost.core.errors import Unavailable
 from agenthost.core.ports import Sandbox
 from agenthost.sandboxes.docker.engine import reach
 from agenthost.sandboxes.docker.settings import DEFAULT_IMAGE, DockerSettings
+from bench import bed
 from bench.processes import NotMeasured
-from scripts import private_docker
 
 
 @dataclass(frozen=True)
@@ -109,25 +108,18 @@ async def opened(box: Box, place: Place) -> AsyncGenerator[Sandbox]:
 def engine(image: str, tell: Callable[[str], None]) -> Iterator[Engine | NotMeasured]:
     """The engine that runs here already and has the image, else, as root, one of our own; or why there is none. `image`:
     what to use, else the sandbox's default one. An engine of our own has the tests' (scripts/docker.sh)."""
-    folder = Path(private_docker.folder_of_run())
-    try:
-        found = asyncio.run(_theirs(image or DEFAULT_IMAGE))
-    except (Unavailable, NotMeasured) as reason:
-        tell("a Docker engine for the benchmark")
-        found = _ours(folder, str(reason))
-    try:
+    with ExitStack() as stack:
+        try:
+            found = asyncio.run(_theirs(image or DEFAULT_IMAGE))
+        except (Unavailable, NotMeasured) as theirs:
+            tell("a Docker engine for the benchmark")
+            try:
+                address, own, folder = stack.enter_context(bed.engine())
+            except NotMeasured as reason:
+                found = NotMeasured(f"{theirs} One of our own can't be had: {reason}")
+            else:
+                found = Engine(address, own, asyncio.run(_runtimes(address)), folder)
         yield found
-    finally:
-        if folder.exists():
-            private_docker.end(folder)
-
-
-def _ours(folder: Path, theirs: str) -> Engine | NotMeasured:
-    try:
-        address = private_docker.engine(folder, os.getpid())
-    except private_docker.Missing as reason:
-        return NotMeasured(f"{theirs} One of our own can't be had: {reason}")
-    return Engine(address, private_docker.IMAGE, asyncio.run(_runtimes(address)), folder)
 
 
 async def _theirs(image: str) -> Engine:

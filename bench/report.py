@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, growth, sandbox, soak, throughput
+from bench import footprint, growth, local, sandbox, soak, throughput
 from bench.boxes import BOXES
 from bench.records import Results
 from bench.setting import LIMIT, OURS, SUBJECTS
@@ -61,9 +61,12 @@ def show(console: Console, results: Results) -> None:
         console.print(_rest(results, sandbox.SUITE, "Sandboxes"))
     if soak.SUITE in suites:
         console.print(_rest(results, soak.SUITE, f"{soak.A_MINUTE} sandboxes a minute"))
+    if local.SUITE in suites:
+        console.print(_rest(results, local.SUITE, "Local models, random weights"))
     if growth.SUITE in suites:
         console.print(_rest(results, growth.SUITE, "Growing"))
-    console.print(_wanted(results))
+    if (wanted := _wanted(results)).row_count:
+        console.print(wanted)
     reasons = {(record.subject, record.why) for record in results.records if record.value is None}
     for subject, why in sorted(reasons):
         console.print(f"[yellow]not measured[/]: {subject}: {why}", highlight=False)

@@ -39,7 +39,7 @@ TINY = Scale(
     long_tasks=1,
     tasks=50,
     patient=False,
-    soak=4,
+    soak=9,
     warm_up=11,
     quiet=3,
 )

@@ -1,10 +1,9 @@
-"""Starts a private Docker engine in a folder, and ends it with the process that it is for: `private_docker_keeper.py FOLDER PID`.
+"""Starts a private Docker engine in a folder, and ends it with the process that it is for: `keeper.py FOLDER PID`.
 
 It leaves its caller and lives until it is told to end (SIGTERM) or the process PID is gone, however that ended. Then it
 ends the engine by its pid and removes the folder.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -13,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-# gVisor takes the container's empty network for the machine's own on newer kernels, unless it is told that there is none.
-RUNSC = ["--platform=systrap", "--network=none"]
 LOOKS = 0.2
 ENDS_WITHIN = 30.0
 
@@ -47,10 +44,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     command = ["unshare", "--mount", "--propagation", "private", "dockerd", "--iptables=false", "--bridge=none"]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-p", str(folder / "pid")]
     command += ["--config-file", str(folder / "none.json"), "-H", f"unix://{folder}/docker.sock"]
-    settings = (
-        {"runtimes": {"runsc": {"path": runsc, "runtimeArgs": RUNSC}}} if (runsc := shutil.which("runsc")) else {}
-    )
-    (folder / "none.json").write_text(json.dumps(settings))
+    (folder / "none.json").write_text("{}")
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,11 +46,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Box:
-    """One back end: `name` on the command line, `subject` in the tables, how it is made."""
+    """One back end: `name` on the command line, `subject` in the tables, how it is made, whether by an engine of Docker's."""
 
     name: str
     subject: str
     make: Callable[[Place], Sandbox]
+    needs_engine: bool = False
 
 
 def _bubblewrap(place: Place) -> Sandbox:
@@ -80,8 +81,8 @@ def _class(name: str) -> Any:
 
 BOXES = (
     Box("bubblewrap", "agenthost, bubblewrap", _bubblewrap),
-    Box("docker", "agenthost, docker (runc)", _docker("runc")),
-    Box("docker-runsc", "agenthost, docker (runsc)", _docker("runsc")),
+    Box("docker", "agenthost, docker (runc)", _docker("runc"), needs_engine=True),
+    Box("docker-runsc", "agenthost, docker (runsc)", _docker("runsc"), needs_engine=True),
     Box("gvisor", "agenthost, gvisor", _gvisor),
 )
 
@@ -105,9 +106,12 @@ async def opened(box: Box, place: Place) -> AsyncGenerator[Sandbox]:
 
 
 @contextmanager
-def engine(image: str, tell: Callable[[str], None]) -> Iterator[Engine | NotMeasured]:
+def engine(boxes: Sequence[Box], image: str, tell: Callable[[str], None]) -> Iterator[Engine | NotMeasured]:
     """The engine that runs here already and has the image, else, as root, one of our own; or why there is none. `image`:
     what to use, else the sandbox's default one. An engine of our own has the tests' (scripts/docker.sh)."""
+    if not any(box.needs_engine for box in boxes):
+        yield NotMeasured("no sandbox that needs an engine was asked for")
+        return
     with ExitStack() as stack:
         try:
             found = asyncio.run(_theirs(image or DEFAULT_IMAGE))

@@ -56,7 +56,7 @@ def measure(setting: Setting) -> None:
 
 
 async def _measure(setting: Setting) -> None:
-    for kind in KINDS:
+    for kind in KINDS if setting.scale.patient else KINDS[:1]:
         folder = setting.folder / "local" / kind.name.replace(" ", "")
         folder.mkdir(parents=True)
         setting.tell(f"a local model of {kind.name} parameters")

@@ -72,7 +72,7 @@ class Open:
 def measure(setting: Setting) -> None:
     """Fill in the suite."""
     setting.tell("the sandboxes")
-    with engine(setting.image, setting.tell) as found:
+    with engine(setting.boxes, setting.image, setting.tell) as found:
         asyncio.run(_measure(setting, found))
 
 
@@ -96,13 +96,15 @@ async def _measure(setting: Setting, found: Engine | NotMeasured) -> None:
 
 async def _others(setting: Setting, found: Engine | NotMeasured, stack: AsyncExitStack) -> dict[str, Timed]:
     """What others do, as far as it works here."""
-    wanted: dict[str, Timed] = {"bwrap, bare": floors.bwrap, "runsc do": floors.runsc}
+    names = {one.name for one in setting.boxes}
+    wanted: dict[str, Timed] = {"bwrap, bare": floors.bwrap} if "bubblewrap" in names else {}
+    wanted |= {"runsc do": floors.runsc} if "gvisor" in names else {}
     if isinstance(found, Engine):
         containers = floors.Containers(found)
         stack.push_async_callback(containers.close)
         await containers.open()
         wanted |= {EXEC: containers.exec, RUN: containers.run}
-    else:
+    elif any(one.needs_engine for one in setting.boxes):
         setting.results.missing(SUITE, EXEC, CODE, "ms", str(found))
     there: dict[str, Timed] = {}
     for subject, once in wanted.items():

@@ -41,7 +41,7 @@ def measure(setting: Setting) -> None:
         for box in setting.boxes:
             setting.results.missing(SUITE, box.subject, LEFT, "", f"what is left is found on Linux only ({problem})")
         return
-    with engine(setting.image, setting.tell) as found:
+    with engine(setting.boxes, setting.image, setting.tell) as found:
         for box in setting.boxes:
             try:
                 _soak(setting, box, found)
@@ -153,7 +153,7 @@ def _watched(setting: Setting, box: Box, found: Engine | NotMeasured) -> Iterato
 def _soak(setting: Setting, box: Box, found: Engine | NotMeasured) -> None:
     seconds = setting.minutes * 60 or setting.scale.soak
     setting.tell(f"{A_MINUTE} sandboxes a minute for {seconds:,.0f} s: {box.name}")
-    docker = found if isinstance(found, Engine) and box.name.startswith("docker") else None
+    docker = found if isinstance(found, Engine) and box.needs_engine else None
     with _watched(setting, box, docker or NotMeasured(str(found))) as (worker, watch):
         given = _engine(docker) if docker is not None else None
         asked = {"name": box.name, "home": setting.home, "engine": given, "why": str(found)}

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help install demo test check bench crash build docs coverage mutation clean
+.PHONY: help install demo test check bench soak crash build docs coverage mutation clean
 
 help: ## What there is to make
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '%-10s %s\n' "$$name" "$$what"; done
@@ -31,6 +31,9 @@ check: install ## Lint, types, import contracts
 
 bench: install ## Our figures beside peers and floors, in one run
 	@$(BIN)/python -m bench
+
+soak: install ## Two hundred sandboxes a minute for ten minutes on every back end, and what is left of them
+	@$(BIN)/python -m bench --suite soak --minutes 10 --json bench/soak.json
 
 crash: install ## At least 200 random kills of real processes
 	@$(BIN)/python -m pytest tests/crash -n 0 --crashes 200 -s

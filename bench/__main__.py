@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
-from bench import footprint, growth, peers, report, sandbox, throughput
+from bench import footprint, growth, local, peers, report, sandbox, soak, throughput
+from bench.boxes import BOXES
 from bench.processes import ROOT, FakeModel, NotMeasured, cores, folder
 from bench.records import Results
 from bench.setting import FULL, QUICK, SUBJECTS, TINY, Setting, Subject
@@ -20,6 +22,8 @@ SUITES: dict[str, Callable[[Setting], None]] = {
     throughput.SUITE: throughput.measure,
     footprint.SUITE: footprint.measure,
     sandbox.SUITE: sandbox.measure,
+    soak.SUITE: soak.measure,
+    local.SUITE: local.measure,
     growth.SUITE: growth.measure,
 }
 
@@ -29,6 +33,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a first impression, in under 90 seconds")
     parser.add_argument("--tiny", action="store_true", help="only whether everything works; the figures mean nothing")
     parser.add_argument("--suite", action="append", choices=sorted(SUITES), help="only this one (may be repeated)")
+    parser.add_argument(
+        "--box", action="append", choices=[box.name for box in BOXES], help="only this sandbox (may be repeated)"
+    )
+    parser.add_argument("--image", default="", metavar="NAME", help="Docker's image, else the sandbox's default one")
+    parser.add_argument("--minutes", type=float, default=0, help="how long the soak goes on, for each sandbox")
     parser.add_argument("--no-peers", action="store_true", help="ours and the floors only; nothing is installed")
     parser.add_argument(
         "--json", type=Path, default=ROOT / "bench" / "latest.json", metavar="FILE", help="what to write"
@@ -76,12 +85,16 @@ def main() -> int:
     model = FakeModel()
     try:
         with folder() as place, progress.status("measuring") as status:
-            setting = Setting(scale, results, place, model, subjects, _Pythons(), lambda text: status.update(text))
+            setting = Setting(scale, results, place, model, subjects, _Pythons(), status.update)
+            setting.boxes = tuple(box for box in BOXES if not arguments.box or box.name in arguments.box)
+            setting.image, setting.minutes = arguments.image, arguments.minutes
             for name in arguments.suite or SUITES:
                 SUITES[name](setting)
     finally:
         model.close()
     report.show(console, results)
+    for note in setting.notes:
+        console.print(f"[yellow]note[/]: {escape(note)}", highlight=False)
     results.write(arguments.json)
     pinned = "each subject on one core, the model server on another" if cores()[0] else "one core for all, not pinned"
     console.print(

@@ -86,7 +86,13 @@ class FakeModel:
         self.port = int(self._process.stdout.readline())
         self.urls = {latency: f"http://127.0.0.1:{self.port}/l{latency}/v1" for latency in LATENCIES}
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def close(self) -> None:
+        """End it."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(10)
@@ -96,7 +102,7 @@ class FakeModel:
 class Worker:
     """The process of one subject. Raises NotMeasured where it can't start or falls over."""
 
-    def __init__(self, subject: str, python: Path, urls: dict[int, str], place: Path) -> None:
+    def __init__(self, subject: str, python: Path, urls: dict[int, str], place: Path, pinned: bool = True) -> None:
         self.subject = subject
         place.mkdir(parents=True, exist_ok=True)
         self._errors = place / "stderr.txt"
@@ -111,7 +117,7 @@ class Worker:
                 env=environment(),
             )
         try:
-            self.order(urls=urls, folder=str(place), cpus=cores()[0])
+            self.order(urls=urls, folder=str(place), cpus=cores()[0] if pinned else [])
         except BaseException:
             self.close()
             raise
@@ -127,6 +133,11 @@ class Worker:
         if not line:
             raise NotMeasured(self._why())
         return json.loads(line)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def _why(self) -> str:
         lines = [line for line in self._errors.read_text("utf-8", "replace").splitlines() if line.strip()]

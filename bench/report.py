@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, growth, sandbox, throughput
+from bench import footprint, growth, local, sandbox, soak, throughput
+from bench.boxes import BOXES
 from bench.records import Results
 from bench.setting import LIMIT, OURS, SUBJECTS
 from bench.throughput import case
@@ -35,7 +36,15 @@ WANTED = (
     Wanted("durable runs/s, of the journalled bare loop", "runs", OURS, f"of the journalled bare loop, {_BUSY}", 0.5, True),
     Wanted("% of the ideal at 64 with 200 ms", "runs", OURS, f"of the ideal, {_SLOW}", 95, True),
     Wanted("agenthost --help, times python -c pass", "start", OURS, "--help, times python -c pass", 6, False),
-    Wanted("a sandboxed Python run, times a plain one", "sandbox", sandbox.SUBJECT, "run, times plain", 1.2, False),
+    Wanted("a sandboxed Python run, times a bare one", "sandbox", sandbox.SUBJECT, sandbox.WARM + sandbox.TIMES_PLAIN, 1.2, False),
+    Wanted("print(1) in a warm Docker container, ms", "sandbox", sandbox.DOCKER, sandbox.WARM, 15, False),
+    Wanted("the same in gVisor, times Docker's", "sandbox", sandbox.GVISOR, sandbox.WARM + sandbox.TIMES_DOCKER, 3, False),
+    *(
+        Wanted(f"8 at once by one at a time, {one.name}", "sandbox", one.subject, sandbox.EIGHT_BY_ONE, 1, True)
+        for one in BOXES
+    ),
+    *(Wanted(f"left of many sandboxes, {one.name}", "soak", one.subject, soak.LEFT, 0, False) for one in BOXES),
+    *(Wanted(f"ended otherwise than they should, {one.name}", "soak", one.subject, soak.WRONG, 0, False) for one in BOXES),
     Wanted("CPU of a step at event 5,000, times one at event 10", "growth", OURS, "CPU a round, late by early", 1.15, False),
     Wanted("runs/s beside many tasks, of those in an empty home", "growth", OURS, "runs, many tasks by none", 0.85, True),
 )  # fmt: skip
@@ -49,10 +58,15 @@ def show(console: Console, results: Results) -> None:
     if footprint.SUITE in suites:
         console.print(_rest(results, footprint.SUITE, "Starting"))
     if sandbox.SUITE in suites:
-        console.print(_rest(results, sandbox.SUITE, f"Running {sandbox.CODE}"))
+        console.print(_rest(results, sandbox.SUITE, "Sandboxes"))
+    if soak.SUITE in suites:
+        console.print(_rest(results, soak.SUITE, f"{soak.A_MINUTE} sandboxes a minute"))
+    if local.SUITE in suites:
+        console.print(_rest(results, local.SUITE, "Local models, random weights"))
     if growth.SUITE in suites:
         console.print(_rest(results, growth.SUITE, "Growing"))
-    console.print(_wanted(results))
+    if (wanted := _wanted(results)).row_count:
+        console.print(wanted)
     reasons = {(record.subject, record.why) for record in results.records if record.value is None}
     for subject, why in sorted(reasons):
         console.print(f"[yellow]not measured[/]: {subject}: {why}", highlight=False)
@@ -114,9 +128,9 @@ def _rest(results: Results, suite: str, title: str) -> Table:
 
 def _wanted(results: Results) -> Table:
     table = _table("Wanted", ["figure", "wanted", "measured", ""])
-    measured = {record.suite for record in results.records}
+    measured = {(record.suite, record.subject) for record in results.records}
     for wanted in WANTED:
-        if wanted.suite not in measured:
+        if (wanted.suite, wanted.subject) not in measured:
             continue
         value = results.value(wanted.suite, wanted.subject, wanted.metric)
         sign = "≥" if wanted.at_least else "≤"

@@ -25,7 +25,7 @@ def test_ours_and_the_floors_are_measured_and_written(tmp_path: Path) -> None:
     assert runs.keys() == {"bare loop", "bare loop + journal", "agenthost"}
     assert all(value > 0 for value in runs.values())
     metrics = {(record["suite"], record["subject"], record["metric"]) for record in records}
-    unasked = {"start", "sandbox"}
+    unasked = {"start", "sandbox", "soak"}
     missing = [
         wanted.text
         for wanted in WANTED
@@ -35,6 +35,28 @@ def test_ours_and_the_floors_are_measured_and_written(tmp_path: Path) -> None:
     ]
     assert not missing, "the report asks for what no suite measures"
     assert "agenthost" in done.stdout and "Wanted" in done.stdout
+
+
+def measured(file: Path, *words: str) -> dict[tuple[str, str], float | None]:
+    command = [sys.executable, "-m", "bench", "--tiny", *words, "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {(record["subject"], record["metric"]): record["value"] for record in json.loads(file.read_text("utf-8"))}
+
+
+def test_a_sandbox_is_measured_beside_the_bare_ones(tmp_path: Path) -> None:
+    found = measured(tmp_path / "figures.json", "--suite", "sandbox", "--box", "bubblewrap")
+    assert found["python3, bare", "print(1)"]
+    assert found["python3, bare", "pytest"]
+    if found["agenthost, bubblewrap", "print(1), warm"] is not None:  # else its absence stands there with the reason
+        asked = [one for one in WANTED if (one.suite, one.subject) == ("sandbox", "agenthost, bubblewrap")]
+        assert [one.text for one in asked if not found.get((one.subject, one.metric))] == []
+
+
+def test_a_local_model_is_measured_beside_plain_http(tmp_path: Path) -> None:
+    found = measured(tmp_path / "figures.json", "--suite", "local")
+    for metric in ("start to the first answer, 0.1 M", "tokens/s, of plain HTTP's, 0.1 M"):
+        assert found["agenthost, llamacpp", metric]
 
 
 def test_what_cannot_be_had_stands_in_the_file_with_its_reason(tmp_path: Path) -> None:

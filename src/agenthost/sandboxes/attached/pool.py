@@ -98,7 +98,30 @@ class Pool:
             if room.alive:
                 return room
             self._do(_close(room))
+        making = asyncio.get_running_loop().create_task(self._made(size))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # What is half made can't be given up: an engine may have it already. It waits for the next, or is destroyed.
+            self._do(self._adopt(making, size))
+            raise
+
+    async def _made(self, size: Size) -> Room:
         return await self._make(size)
+
+    async def _adopt(self, making: asyncio.Task[Room], size: Size) -> None:
+        try:
+            room = await making
+        except AgentHostError:
+            return  # nobody wants it any more
+        await self._keep(room, size)
+
+    async def _keep(self, room: Room, size: Size) -> None:
+        """Let a room that nobody had wait, where it is worth that."""
+        if self._closed or size != self._settings.usual or len(self._warm) >= self._settings.warm:
+            await room.close()
+        else:
+            self._warm.insert(0, room)
 
     def refill(self) -> None:
         """Have rooms made ready. After a run and not during it."""
@@ -113,15 +136,14 @@ class Pool:
             return  # whoever wants one is told
         finally:
             self._making -= 1
-        if self._closed:
-            await room.close()
-        else:
-            self._warm.insert(0, room)
+        await self._keep(room, self._settings.usual)
 
     def release(self, workspace: str) -> None:
         """Destroy what was kept for a workspace."""
         for held in [held for held in self._held.values() if held.key[0] == workspace]:
             self._let_go(held)
+        for key in [key for key, lock in self._locks.items() if key[0] == workspace and not lock.locked()]:
+            del self._locks[key]  # of rooms that couldn't be made
 
     def _let_go(self, held: Held) -> None:
         if self._held.get(held.key) is held:

@@ -1,0 +1,28 @@
+"""A Docker engine of our own, as the tests have theirs: tests/testbeds starts and ends it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.processes import ROOT, NotMeasured
+
+
+@contextmanager
+def engine() -> Iterator[tuple[str, str, Path]]:
+    """Its address, the image that it has, its folder. Gone afterwards, and with this process. Raises NotMeasured."""
+    if str(ROOT / "tests") not in sys.path:
+        sys.path.append(str(ROOT / "tests"))
+    from testbeds import docker as bed
+
+    folder = Path(bed.folder_of_run())
+    try:
+        try:
+            address = bed.engine(folder, os.getpid())
+        except bed.Missing as reason:
+            raise NotMeasured(str(reason)) from None
+        yield address, bed.IMAGE, folder
+    finally:
+        if folder.exists():
+            bed.end(folder)

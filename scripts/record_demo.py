@@ -77,9 +77,7 @@ def screen(written: str) -> list[str]:
             lines[row] = ""
         elif re.fullmatch(r"\x1b\[\d*A", token):
             row = max(0, row - int(token[2:-1] or 1))
-        elif token.startswith("\x1b") and token.endswith("m"):
-            lines[row] += token
-        elif not token.startswith("\x1b") and token != "\r":
+        elif token.startswith("\x1b") and token.endswith("m") or not token.startswith("\x1b") and token != "\r":
             lines[row] += token
     return lines
 

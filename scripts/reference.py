@@ -23,8 +23,8 @@ from agenthost.models.settings import (
     NameSettings,
     ProviderSettings,
 )
-from agenthost.sandboxes.functions.settings import FunctionsSettings
 from agenthost.sandboxes.docker.settings import DockerSettings
+from agenthost.sandboxes.functions.settings import FunctionsSettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 

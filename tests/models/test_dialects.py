@@ -13,6 +13,7 @@ from agenthost.core.models import Calling, Delta, ModelAnswer, ModelCard, ModelR
 from agenthost.core.parts import TextPart
 from agenthost.core.tools import ToolCall, ToolSpec
 from agenthost.models.dialects import fenced, grammar, loose
+from agenthost.models.dialects.arguments import repaired
 from agenthost.models.dialects.fitted import Fitted, dress, undress
 from agenthost.models.dialects.gallery import gallery
 from agenthost.models.dialects.repair import repair
@@ -249,6 +250,19 @@ HUGE = {
     "ones": '{"calls": [' + "1," * (MEGABYTE // 2),
     "letters": "a" * MEGABYTE,
     "special": "<|" * (MEGABYTE // 2),
+    "word-behind-a-fence": "```" + "a" * MEGABYTE + "`",
+    "spaces-behind-a-fence": "```" + " " * MEGABYTE + "`",
+    "one-fence": "`" * MEGABYTE,
+    "ever-longer-fences": "".join("~" * length + "\n" for length in range(3, 1400)),
+    "spaces-behind-a-name": "<tool_call>write_file" + " " * MEGABYTE + "x",
+    "tags-named-as-a-tool": "<write_file>\n" * (MEGABYTE // 13),
+    "lines-before-a-call": "\n" * MEGABYTE + "x\n" + as_json("count_things", {"what": "x"}),
+    "lines-before-a-marked-call": "\n" * MEGABYTE + "x\n<tool_call>" + as_json("count_things", {"what": "x"}),
+    "word-of-a-channel": "<|channel|>" + "a" * MEGABYTE,
+    "names-that-are-nearly-right": "<tool_call>["
+    + ",".join(as_json(f"wrute_fyle_{at}", {}) for at in range(MEGABYTE // 44))
+    + "]",
+    "calls": ",".join(as_json("count_things", {"what": str(at)}) for at in range(MEGABYTE // 59)),
 }
 
 
@@ -273,6 +287,81 @@ def test_a_megabyte_of_arguments_comes_back_whole() -> None:
 def test_json_and_pythons_own_writing_are_read_as_what_they_are(value: Any) -> None:
     assert loose.whole(json.dumps(value) + " ") == value
     assert loose.whole(repr(value) + " ") == value
+
+
+scraps = st.sampled_from(
+    [
+        "{", "}", "[", "]", '"', "'", ":", ",", "\\", '"what"', '"most"', '"arguments"', '"name"', "count_things", "1", "-", ".",
+        "e999", "\u0661", "99999999999999999999999", "\u00a0", "\u3000", "\ufeff", " ", "\n", "\ud800", "\\ud83d", "null", "None", "NaN",
+        "true",
+    ]
+)  # fmt: skip
+ANYTHING = st.lists(scraps, max_size=25).map("".join) | st.text(max_size=40)
+SCHEMAS: list[Any] = [
+    COUNT.parameters,
+    WRITE.parameters,
+    {},
+    {"type": "object", "properties": None, "required": None},
+    {"type": "object", "properties": {"what": True, "most": {"type": "number"}}},
+    {"type": "object", "properties": {"what": {"type": "array", "items": {"type": "number"}}, "most": {"anyOf": []}}},
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=ANYTHING, schema=st.sampled_from(SCHEMAS))
+@example('\u00a0{"what": "a"}', COUNT.parameters)
+@example('{"most": "1e999"}', SCHEMAS[4])
+@example('{"most": "1\u0661"}', COUNT.parameters)
+@example("{'most': 123456789012345678901234567890}", COUNT.parameters)
+@example('{"what": ' + "[" * 900 + "]" * 900 + "}", COUNT.parameters)
+def test_arguments_of_any_text_are_mended_to_an_object_or_left_as_they_were(text: str, schema: Any) -> None:
+    mended = repaired(text, "count_things", schema)
+    assert mended == text or isinstance(msgspec.json.decode(mended), dict)
+
+
+@settings(max_examples=200, deadline=None)
+@given(number=st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_in_quotes_is_the_number_or_stays_the_text(number: int | float) -> None:
+    for kind in ("integer", "number"):
+        schema = {"type": "object", "properties": {"n": {"type": kind}}}
+        value = json.loads(repaired(json.dumps({"n": str(number)}), "tool", schema))["n"]
+        assert value == str(number) or (value == number and isinstance(value, int) == isinstance(number, int))
+
+
+@pytest.mark.parametrize("said", ["&#" + "1" * 5000 + ";", "&#x" + "f" * 5000 + ";", "&#1114112;", "&" * 5000])
+def test_a_page_that_a_tool_returned_keeps_no_call_from_being_read(said: str) -> None:
+    """Python refuses to read a number of thousands of digits; a page may hold one."""
+    marked = "<tool_call>" + as_json("count_things", {"what": "x"}) + "</tool_call>"
+    before = asked(
+        Turn("user", (TextPart(f"Go. {said}"),)),
+        Turn("assistant", calls=(ToolCall("c1", "count_things", '{"what": "y"}'),)),
+        Turn("tool", (TextPart(said),), call_id="c1", name="count_things"),
+    )
+    assert called(repair(answer(marked), before)) == [("count_things", {"what": "x"})]
+    assert called(repair(answer(f"{said}\n{marked}"), asked())) == [("count_things", {"what": "x"})]
+    assert not repair(answer(f"&quot;{said}"), asked()).calls
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<function=write_file><parameter=path>\ud800</parameter><parameter=content>x</parameter></function>",
+        '<tool_call>{"name": "write_file", "arguments": {"path": "\ud800',
+        "\ud83d\ude00 and \udc00",
+    ],
+)
+def test_half_a_character_is_none_that_could_not_be_stored(text: str) -> None:
+    made = repair(answer(text), asked())
+    (made.text + "".join(call.arguments for call in made.calls)).encode()
+    assert "\ufffd" in made.text + "".join(call.arguments for call in made.calls)
+
+
+@pytest.mark.parametrize("way", ["bare", "array", "hermes", "harmony", "mistral", "pythonic"])
+def test_more_calls_than_anybody_means_are_not_all_made(way: str) -> None:
+    """A repetition that a small model falls into, or data that looks like calls."""
+    made = [("count_things", {"what": str(number)}) for number in range(500)]
+    assert len(repair(answer(WAYS[way](made)), asked()).calls) <= 64
+    assert called(repair(answer(WAYS[way](made[:60])), asked())) == made[:60]
 
 
 @settings(max_examples=200, deadline=None)

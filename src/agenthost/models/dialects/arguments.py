@@ -14,7 +14,7 @@ from agenthost.models.dialects import loose
 ENVELOPES = ("arguments", "parameters", "input", "args", "params", "kwargs", "action_input", "tool_input", "tool_args")
 NAMES = ("name", "tool", "tool_name", "function", "function_name", "recipient_name", "action", "type", "id")
 
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NESTED = 3
 _EXACT = 2**53
 """Beyond it a whole number may change where it is read as a float."""
@@ -31,6 +31,13 @@ def strict(text: str) -> Any:
 def repaired(text: str, name: str, schema: dict[str, Any]) -> str:
     """The arguments of a call of tool `name` as JSON of one object; the text as it was where they are well already,
     or can't be known."""
+    try:
+        return _repaired(text, name, schema)
+    except RecursionError:  # lists in lists in lists: nothing that a tool takes
+        return text
+
+
+def _repaired(text: str, name: str, schema: dict[str, Any]) -> str:
     value = _value(text)
     if value is _UNKNOWN:
         return text
@@ -38,10 +45,10 @@ def repaired(text: str, name: str, schema: dict[str, Any]) -> str:
     if mended is None:
         return text
     try:
-        same = strict(text.strip() or "null") == mended and not isinstance(value, str)
+        own = strict(text)
     except ValueError:
-        same = False
-    return text if same and _kinds(strict(text)) == _kinds(mended) else encoded(mended)
+        return encoded(mended)
+    return text if own == mended and _kinds(own) == _kinds(mended) else encoded(mended)
 
 
 def encoded(arguments: dict[str, Any]) -> str:
@@ -144,20 +151,20 @@ def _refuses_null(schema: Any) -> bool:
 
 
 def _converted(text: str, kind: Any, schema: dict[str, Any]) -> Any:
-    if kind in ("integer", "number"):
-        found = _NUMBER.fullmatch(text)
-        if found and (kind == "number" or found[0].lstrip("-").isdigit()):
+    try:
+        if kind in ("integer", "number"):
+            found = _NUMBER.fullmatch(text)
+            if found and (kind == "number" or found[0].lstrip("-").isdigit()):
+                value = strict(text)  # beyond every float, it is none
+                return value if abs(value) < _EXACT else text
+        elif kind == "boolean" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        elif kind in ("array", "object") and text.lstrip()[:1] in ("[", "{"):
             value = strict(text)
-            return value if abs(value) < _EXACT else text
-    elif kind == "boolean" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    elif kind in ("array", "object") and text.lstrip()[:1] in ("[", "{"):
-        try:
-            value = strict(text)
-        except ValueError:
-            return text
-        if isinstance(value, list if kind == "array" else dict):
-            return _typed(value, schema)
+            if isinstance(value, list if kind == "array" else dict):
+                return _typed(value, schema)
+    except ValueError:
+        pass
     return text
 
 

@@ -10,8 +10,8 @@ from agenthost.models.dialects.names import Offered
 from agenthost.models.dialects.wishes import Span, Wish
 
 _HEAD = re.compile(
-    r"(?:<\|start\|>(?P<role>[^<]{0,120}))?<\|channel\|>(?P<channel>\w+)(?P<more>[^<\n]{0,200})"
-    r"(?:<\|constrain\|>(?P<type>\s*\w+))?\s*<\|message\|>"
+    r"(?:<\|start\|>(?P<role>[^<]{0,120}))?<\|channel\|>(?P<channel>\w{1,40})(?P<more>[^<\n]{0,200})"
+    r"(?:<\|constrain\|>\s*\w{1,40})?\s*<\|message\|>"
 )
 _END = re.compile(r"<\|(?:end|call|return|start)\|>")
 _TO = re.compile(r"to=(?:functions\.)?([\w.-]{1,128})")

@@ -10,7 +10,7 @@ DEEPEST = 64
 
 _SPACE = re.compile(r"(?:[\s\ufeff\u200b-\u200d\u2060]++|//[^\n]*+|#[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
 _CLOSING = {'"': '"', "'": "'", "`": "`", "“": "”“", "”": "”", "„": "“”", "‘": "’", "«": "»"}
-_NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _WORD = re.compile(r"[A-Za-z_$](?:[\w$-]|\\_)*+")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
@@ -197,8 +197,13 @@ def _number(text: str) -> int | float:
 def _unescaped(text: str) -> str:
     if "\\" in text:
         text = _ESCAPE.sub(_escape, text)
+    return characters(text)
+
+
+def characters(text: str) -> str:
+    """Text whose every character can be stored: halves of a character are joined, or are U+FFFD where one is alone."""
     if _SURROGATE.search(text):
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
 
 

@@ -10,16 +10,20 @@ from typing import NamedTuple
 from agenthost.models.dialects import loose, thinking
 from agenthost.models.dialects.names import Offered
 from agenthost.models.dialects.tags import children, glm, invoked
-from agenthost.models.dialects.wishes import Span, Wish, broken, wishes
+from agenthost.models.dialects.wishes import MOST_CALLS, Span, Wish, broken, wishes
 
-MOST_CALLS = 64
 _MOST_FAILURES = 8
 """Marks that lead nowhere, after which an answer is taken for words: each may cost a pass over all of it."""
 
 CALL_FENCES = frozenset(
     {"tool", "tools", "tool_call", "tool_calls", "toolcall", "tool_code", "tool_use", "function_call", "function"}
 )
-_FENCE = re.compile(r"^[ ]{0,3}(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>[\w+.-]*)[^\n`]*(?:\n|\Z)", re.MULTILINE)
+# Wherever two parts of a pattern could share a run of the same characters, the first keeps what it took (`++`): else a
+# megabyte of spaces would be parted in every way.
+_FENCE = re.compile(
+    r"^[ ]{0,3}(?P<ticks>`{3,}+|~{3,}+)[ \t]*+(?P<info>[\w+.-]*+)[^\n`]*+(?:\n|\Z)", re.MULTILINE
+)
+_FENCE_END = re.compile(r"^[ ]{0,3}(?P<ticks>`{3,}+|~{3,}+)[ \t]*+$", re.MULTILINE)
 
 # Marks whose body is JSON, calls as Python writes them, or a name and then JSON; with what closes them.
 _BODIES = {
@@ -56,8 +60,8 @@ _LEADING = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"(?:functions?\.)?(?P<name>[A-Za-z_][\w.:/\\-]{0,127}?)(?::\d{1,4})?[ \t]*"
-    r"(?:\[CALL_ID\]\w*)?(?P<between>\[ARGS\]|<\|tool_call_argument_begin\|>|<｜tool▁sep｜>)?\s*(?:```\w*[ \t]*\n)?\s*(?=[{(<])"
+    r"(?:functions?\.)?(?P<name>[A-Za-z_][\w.:/\\-]{0,127}?)(?::\d{1,4})?[ \t]*+"
+    r"(?:\[CALL_ID\]\w*+)?(?:\[ARGS\]|<\|tool_call_argument_begin\|>|<｜tool▁sep｜>)?\s*+(?:```\w*+[ \t]*+\n\s*+)?(?=[{(<])"
 )
 _PYTHON = re.compile(r"(?P<print>print\s*\(\s*)?(?P<name>[A-Za-z_](?:[\w.]|\\_){0,127})\s*\(")
 _AFTER_CALL = re.compile(r"(?:[\s;,]++|```(?=\s|\Z|<)|\|\|)*+")
@@ -100,16 +104,15 @@ class Marks:
 
     def _fenced(self, found: re.Match[str]) -> int:
         text, info = self._text, found["info"].lower()
-        closing = re.compile(rf"^[ ]{{0,3}}{re.escape(found['ticks'])}[`~]*[ \t]*$", re.MULTILINE)
         if info in CALL_FENCES:
             span = self._body(found.start(), found.end(), found["ticks"])
             if span is not None:
-                end = closing.match(text, span.end - 3) or closing.search(text, span.end, span.end + 200)
+                end = _fence_end(text, found["ticks"], span.end, span.end + 200)
                 over = end.end() if end and not text[span.end : end.start()].strip() else span.end
                 self.spans.append(span._replace(end=over, fence=True))
                 return max(over, found.end())
             self._failures += 1
-        end = closing.search(text, found.end())
+        end = _fence_end(text, found["ticks"], found.end(), len(text))
         body_end, over = (end.start(), end.end()) if end else (len(text), len(text))
         self.fences.append(Fence(found.start(), found.end(), body_end, over, info))
         return max(over, found.end())
@@ -123,7 +126,7 @@ class Marks:
         span = self._read(found)
         if span is None or not span.wishes:
             # A tag of the page's own (<p>) is no failure: it wasn't read.
-            self._failures += 0 if found["own"] else 1
+            self._failures += 0 if found["own"] and found["own"] not in self._offered.tools else 1
             return found.end()
         self.spans.append(span)
         return max(_after(self._text, span.end), found.end())
@@ -250,6 +253,14 @@ def python_calls(text: str, at: int, listed: bool, start: int) -> Span | None:
         if text.startswith("]", at):
             return Span(start, at + 1, found)
     return Span(start, at, found) if found and not listed else None
+
+
+def _fence_end(text: str, ticks: str, at: int, end: int) -> re.Match[str] | None:
+    """The line that closes a fence: of its own characters, and not fewer of them."""
+    for found in _FENCE_END.finditer(text, at, end):
+        if found["ticks"].startswith(ticks):
+            return found
+    return None
 
 
 def _skip(text: str, at: int) -> int:

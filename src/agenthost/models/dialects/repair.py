@@ -22,7 +22,7 @@ from agenthost.models.dialects.arguments import encoded, fitted, plausible, repa
 from agenthost.models.dialects.harmony import channels
 from agenthost.models.dialects.marks import Fence, Marks, python_calls
 from agenthost.models.dialects.names import Offered
-from agenthost.models.dialects.wishes import Span, Wish, broken, wishes
+from agenthost.models.dialects.wishes import MOST_CALLS, Span, Wish, broken, wishes
 
 MOST_TEXT = 4_000_000
 """Characters beyond which an answer is left as it is."""
@@ -37,8 +37,9 @@ _RESULT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _OPENED = re.compile(
-    r"(?:\s|```\w*|<(?:\w{1,16}:)?(?:function_calls|tool_calls|tool_call)>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>)+\Z"
+    r"(?:```\w{0,20}|<(?:\w{1,16}:)?(?:function_calls|tool_calls|tool_call)>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>)\Z"
 )
+_LONGEST_MARK = 48
 _EXAMPLE = re.compile(
     r"\b(?:an|for|one|another|a possible) example\b|\bexample (?:call|of|request)\b|\be\.\s?g\.|\bfor instance\b|"
     r"\bwould (?:look|be)\b|\b(?:zum|ein) beispiel\b|\bz\.\s?b\.|\bexemple\b|\bejemplo\b|\besempio\b",
@@ -50,6 +51,7 @@ _BLANK = re.compile(r"[\s\ufeff\u200b-\u200d\u2060]+")
 _LINE_JSON = re.compile(r"^[ \t]*(?=[\[{])", re.MULTILINE)
 _MOST_STARTS = 3
 _ENTITY = re.compile(r"&(?:quot|#34|#x22|lt|#60);")
+_NO_CHARACTER = re.compile(r"&#[0-9]{9,}+;?")
 _SHOWN = frozenset(
     {"", "json", "jsonc", "json5", "javascript", "js", "python", "py", "xml", "text", "txt", "plaintext"}
 )
@@ -58,9 +60,10 @@ _SHOWN = frozenset(
 def repair(answer: ModelAnswer, request: ModelRequest, told: bool = False, thought: str = "") -> ModelAnswer:
     """The answer as it was meant. `thought`: what the provider gave as the model's thinking; a call that ends it
     counts where nothing else was said."""
-    text = answer.text
+    text = loose.characters(answer.text)
     if len(text) > MOST_TEXT:
         return answer
+    thought = loose.characters(thought)
     offered = Offered(request.tools)
     thinks = not thinking.wanted(request.instructions)
     if thinks:
@@ -109,11 +112,11 @@ def _from_text(
     harmony = channels(text, offered)
     if harmony is not None:
         text, spans = harmony
-        made = [each for span in spans for each in _made(span.wishes, offered)]
+        made = [each for span in spans[:MOST_CALLS] for each in _made(span.wishes, offered)]
         return (text, made) if made or not spans else (text, [])
     given = text
-    if _ENTITY.search(text) and not re.search(r"[{<]\s*[\w\"'/]", text):
-        text = html.unescape(text)
+    if _ENTITY.search(text) and not re.search(r"[{<]\s*+[\w\"'/]", text):
+        text = _unescaped(text)
     found = Marks(text, offered)
     text, spans = _before_invented(text, found.spans)
     if told and any(span.fence for span in spans):
@@ -165,7 +168,12 @@ def _own(text: str, spans: list[Span], request: ModelRequest) -> list[Span]:
 
 
 def _squeezed(text: str) -> str:
-    return _BLANK.sub("", html.unescape(text))
+    return _BLANK.sub("", _unescaped(text))
+
+
+def _unescaped(text: str) -> str:
+    """The text without HTML's entities. Python reads no number of thousands of digits, which a page may hold."""
+    return html.unescape(_NO_CHARACTER.sub("\ufffd", text))
 
 
 def _unmarked(text: str, fences: list[Fence], offered: Offered) -> Span | None:
@@ -202,7 +210,7 @@ def _plain(text: str, at: int, offered: Offered, whole: bool) -> Span | None:
     if text[at] not in "[{":
         found = python_calls(text, at, False, at) if whole else None
         spans = [found] if found else []
-        while found and (line := loose.space(text, found.end)) < len(text):
+        while found and len(spans) <= MOST_CALLS and (line := loose.space(text, found.end)) < len(text):
             found = python_calls(text, line, False, line)
             spans += [found] if found else []
         if not spans or _tail(text, spans[-1].end):
@@ -214,7 +222,7 @@ def _plain(text: str, at: int, offered: Offered, whole: bool) -> Span | None:
         return _sure(found, offered, True) if found and whole and not _tail(text, found.end) else None
     made: list[Wish] = []
     end = at
-    while end < len(text) and text[end] in "[{":
+    while end < len(text) and text[end] in "[{" and len(made) <= MOST_CALLS:
         try:
             value, end = loose.read(text, end)
         except loose.Strange:
@@ -306,7 +314,7 @@ def _outside(text: str, spans: list[Span], told: bool) -> str:
     pieces: list[str] = []
     at = 0
     for span in spans:
-        pieces.append(_OPENED.sub("", text[at : span.start]))
+        pieces.append(text[at : _opening(text, at, span.start)])
         closed = _CLOSED.match(text, span.end)
         at = closed.end() if closed else span.end
     rest = text[at:]
@@ -316,6 +324,17 @@ def _outside(text: str, spans: list[Span], told: bool) -> str:
         return text
     trimmed = (piece.strip("\ufeff\u200b \t\r\n") for piece in pieces)
     return "\n".join(piece for piece in trimmed if piece)
+
+
+def _opening(text: str, start: int, end: int) -> int:
+    """Where the marks begin that open what follows at `end`, not before `start`."""
+    while True:
+        while end > start and text[end - 1].isspace():
+            end -= 1
+        mark = _OPENED.search(text, max(start, end - _LONGEST_MARK), end)
+        if mark is None:
+            return end
+        end = mark.start()
 
 
 def _without_copies(text: str, offered: Offered) -> str:

@@ -13,6 +13,8 @@ _NAME_IN_TEXT = re.compile(
     r"""["']?\b(?:name|tool|tool_name|function|function_name|action)["']?\s*:\s*["']([^"'\n]{1,128})["']"""
 )
 _ARGUMENTS_IN_TEXT = re.compile(rf"""["']?\b(?:{"|".join(ENVELOPES)})["']?\s*:\s*""")
+MOST_CALLS = 64
+"""Calls in one answer: more of them are data."""
 _HEAD = 400  # characters in which the name of a call that is cut must stand
 
 
@@ -36,7 +38,7 @@ class Span(NamedTuple):
 
 
 def wishes(value: Any, offered: Offered, depth: int = 0) -> list[Wish] | None:
-    """The calls that a value stands for; None where it is something else."""
+    """The calls that a value stands for; None where it is something else, or more than anybody means."""
     if depth > 3:
         return None
     if isinstance(value, list):
@@ -46,6 +48,8 @@ def wishes(value: Any, offered: Offered, depth: int = 0) -> list[Wish] | None:
             if inner is None:
                 return None
             found += inner
+            if len(found) > MOST_CALLS:
+                return None
         return found or None
     if not isinstance(value, dict):
         return None

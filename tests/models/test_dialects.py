@@ -17,6 +17,7 @@ from agenthost.models.dialects.arguments import repaired
 from agenthost.models.dialects.fitted import Fitted, dress, undress
 from agenthost.models.dialects.gallery import gallery
 from agenthost.models.dialects.repair import repair
+from agenthost.models.dialects.schemas import simple
 from agenthost.models.playbook import as_playbook
 from agenthost.models.scripted import ScriptedModel
 from agenthost.programs.agent.structured import problem, validator
@@ -268,7 +269,7 @@ HUGE = {
 
 @pytest.mark.parametrize("calling", ["native", "grammar", "fenced"])
 @pytest.mark.parametrize("kind", HUGE)
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)  # of seconds, where it takes one: hours, where reading took the square of them
 def test_a_megabyte_of_anything_is_read_in_a_moment(kind: str, calling: Calling) -> None:
     made = undress(answer(HUGE[kind]), asked(), ModelCard("m", calling=calling), thought=HUGE[kind])
     assert {call.name for call in made.calls} <= NAMES
@@ -422,12 +423,61 @@ def test_the_grammars_schema_puts_references_in_and_leaves_out_what_only_a_valid
         "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"type": "string", "pattern": "^x", "maxLength": 99_999}},
         "$defs": {"A": {"type": "object", "properties": {"n": {"type": "integer", "description": "how many"}}}},
     }
-    assert grammar.simple(schema)["properties"] == {
+    assert simple(schema)["properties"] == {
         "a": {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False},
         "b": {"type": "string"},
     }
     endless = {"type": "object", "properties": {"next": {"$ref": "#"}}}
-    assert len(msgspec.json.encode(grammar.simple(endless))) < 10_000
+    assert simple(endless)["properties"]["next"]["properties"] == {"next": {}}
+    named = {"properties": {"a": {"$ref": "#/$defs/a~1b%20c"}}, "$defs": {"a/b c": {"type": "string"}}}
+    assert simple(named)["properties"]["a"] == {"type": "string"}
+
+
+def test_a_schema_that_refers_to_itself_in_many_places_stays_small() -> None:
+    branches = {key: {"$ref": f"#/$defs/{number}"} for number, key in enumerate("abcdefghij")}
+    schema = {
+        "type": "object",
+        "properties": branches,
+        "$defs": {str(number): {"properties": branches} for number in range(10)},
+    }
+    assert len(msgspec.json.encode(simple(schema))) < 100_000
+
+
+ODD: dict[str, tuple[Any, Any]] = {
+    "more items than a grammar counts": (
+        {"type": "array", "items": {"type": "integer"}, "minItems": 5000, "maxItems": 100_000},
+        {"type": "array", "items": {"type": "integer"}},
+    ),
+    "no choice": ({"anyOf": []}, {}),
+    "no value": ({"type": "string", "enum": []}, {"type": "string"}),
+    "a type that is none": ({"type": "any"}, {}),
+    "no types": ({"type": []}, {}),
+    "either type": ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
+    "endless bounds": ({"type": "integer", "minimum": -1e300, "maximum": 1e300}, {"type": "integer"}),
+    "words for bounds": ({"type": "array", "minItems": "1", "maxItems": True}, {"type": "array"}),
+    "choices of what is required": (
+        {"properties": {"a": {"type": "string"}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        {"properties": {"a": {"type": "string"}}, "additionalProperties": False},
+    ),
+    "a choice of anything": ({"anyOf": [{"type": "string"}, {"description": "or else"}]}, {}),
+    "null for lists": ({"type": "object", "properties": None, "required": None, "enum": None}, {"type": "object"}),
+    "required and not there": (
+        {"properties": {"a": {"type": "string"}}, "required": ["a", "b", 1]},
+        {"properties": {"a": {"type": "string"}}, "additionalProperties": False, "required": ["a"]},
+    ),
+    "true and false": ({"items": True}, {"items": {}}),
+    "names of any kind": (
+        {"properties": {"a-b": {}, "a_b": {}, 'ä"\\ \n': {"const": None}}},
+        {"properties": {"a-b": {}, "a_b": {}, 'ä"\\ \n': {"const": None}}, "additionalProperties": False},
+    ),
+}  # fmt: skip
+"""Schemas that tools really bring, as a property's; what a grammar is made of."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_of_an_odd_schema_there_is_left_what_a_grammar_takes(name: str) -> None:
+    given, left = ODD[name]
+    assert simple({"type": "object", "properties": {"it": given}})["properties"]["it"] == left
 
 
 def test_with_a_schema_of_its_own_the_answer_is_that_value() -> None:

@@ -13,6 +13,7 @@ from agenthost.core.parts import TextPart
 from agenthost.core.tools import ToolCall, ToolSpec
 from agenthost.models.dialects import loose, repair, thinking
 from agenthost.models.dialects.names import Offered
+from agenthost.models.dialects.schemas import simple
 from agenthost.models.dialects.speaking import as_words, described, object_of
 from agenthost.models.dialects.wishes import Wish, broken, wishes
 
@@ -25,11 +26,9 @@ The results come with the next message. Or, when no tool is needed any more, to 
 The tools:
 """
 MOST_CALLS = 8
-_DEEPEST = 8
 _HEAD = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
 _BODY = re.compile(r'(?:[^"\\]++|\\(?:u[0-9a-fA-F]{4}|[^u]))*+', re.DOTALL)
 _HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
-_KEPT = ("type", "enum", "const", "required", "minItems", "maxItems", "minimum", "maximum")
 
 
 def dress(request: ModelRequest) -> ModelRequest:
@@ -84,43 +83,6 @@ def schema_of(tools: tuple[ToolSpec, ...], output: dict[str, Any] | None) -> dic
     }
     answer = {"type": "string"} if output is None else simple(output)
     return {"anyOf": [_closed({"calls": calls}), _closed({"answer": answer})]}
-
-
-def simple(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema of what every grammar knows: references put in, wishes that only a validator can check left out (the
-    host checks them afterwards), objects closed."""
-    made = _simple(schema or {"type": "object"}, schema, 0)
-    return made if made else {"type": "object"}
-
-
-def _simple(schema: Any, root: dict[str, Any], depth: int) -> dict[str, Any]:
-    if not isinstance(schema, dict) or depth > _DEEPEST:
-        return {}
-    node = cast(dict[str, Any], schema)
-    if "$ref" in node:
-        return _simple(_referred(str(node["$ref"]), root), root, depth + 1)
-    for several in ("anyOf", "oneOf"):
-        if isinstance(node.get(several), list):
-            choices = [_simple(choice, root, depth + 1) for choice in cast(list[Any], node[several])]
-            return {"anyOf": choices} if all(choices) else {}
-    if isinstance(node.get("allOf"), list):
-        parts = cast(list[Any], node["allOf"])
-        return _simple(parts[0], root, depth + 1) if len(parts) == 1 else {}
-    made = {key: node[key] for key in _KEPT if key in node}
-    if isinstance(node.get("properties"), dict):
-        properties = cast(dict[str, Any], node["properties"])
-        made["properties"] = {key: _simple(inner, root, depth + 1) for key, inner in properties.items()}
-        made["additionalProperties"] = False
-    if "items" in node:
-        made["items"] = _simple(node["items"], root, depth + 1)
-    return made
-
-
-def _referred(reference: str, root: dict[str, Any]) -> Any:
-    found: Any = root
-    for name in reference.removeprefix("#/").split("/"):
-        found = cast(dict[str, Any], found).get(name) if isinstance(found, dict) else None
-    return found
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,7 @@ CALL_FENCES = frozenset(
 )
 # Wherever two parts of a pattern could share a run of the same characters, the first keeps what it took (`++`): else a
 # megabyte of spaces would be parted in every way.
-_FENCE = re.compile(
-    r"^[ ]{0,3}(?P<ticks>`{3,}+|~{3,}+)[ \t]*+(?P<info>[\w+.-]*+)[^\n`]*+(?:\n|\Z)", re.MULTILINE
-)
+_FENCE = re.compile(r"^[ ]{0,3}(?P<ticks>`{3,}+|~{3,}+)[ \t]*+(?P<info>[\w+.-]*+)[^\n`]*+(?:\n|\Z)", re.MULTILINE)
 _FENCE_END = re.compile(r"^[ ]{0,3}(?P<ticks>`{3,}+|~{3,}+)[ \t]*+$", re.MULTILINE)
 
 # Marks whose body is JSON, calls as Python writes them, or a name and then JSON; with what closes them.

@@ -513,6 +513,18 @@ async def test_a_leaked_call_is_not_told_as_words() -> None:
     assert not any(delta.reset for delta in told)
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 500])
+async def test_thinking_ends_where_its_mark_is_in_every_script(size: int) -> None:
+    """A character may be two in lower case."""
+    told: list[Delta] = []
+    await Fitted(Echo("<think>" + "İ" * 20 + "</THINK>Merhaba.", size=size), ModelCard("m")).answer(
+        asked(), told.append
+    )
+    assert "".join(delta.reasoning for delta in told) == "İ" * 20
+    assert "".join(delta.text for delta in told) == "Merhaba."
+    assert not any(delta.reset for delta in told)
+
+
 def test_ids_are_stable_and_differ_between_turns() -> None:
     said = answer("```tool\n" + as_json("count_things", {"what": "x"}) + "\n```")
     first = asked(key="t/m1/1")

@@ -2,6 +2,7 @@
 
 import io
 from random import Random
+import asyncio
 from typing import Any
 
 import pytest
@@ -256,6 +257,7 @@ async def test_a_probe_that_nobody_waits_for_ends_and_one_at_a_time_is_made(benc
         kept: list[Fitness] = []  # noqa: RUF012 - of this test alone
 
         async def bare(self, name: str) -> Any:
+            await asyncio.sleep(0)  # a catalogue reads files
             return bench.model(url, card=CARD)
 
         async def keep(self, name: str, fitness: Fitness) -> None:
@@ -269,5 +271,10 @@ async def test_a_probe_that_nobody_waits_for_ends_and_one_at_a_time_is_made(benc
         await anext(prober.probe("m"))
     await left.aclose()
     assert Only.kept == []
+    both: list[Any] = [prober.probe("m", quick=True) for _ in range(2)]
+    first, second = await asyncio.gather(*map(anext, both), return_exceptions=True)
+    assert "this takes" in str(first)
+    assert isinstance(second, BadInput)
+    await both[0].aclose()
     items = [item async for item in prober.probe("m", quick=True)]
     assert Only.kept == [items[-1]]

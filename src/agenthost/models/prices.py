@@ -39,8 +39,8 @@ def source() -> str:
 
 def fields(card: ModelCard) -> frozenset[str]:
     """The fields of such a card that the data says."""
-    names = ("input_price", "output_price", "cached_price", "cache_write_price", "tiers")
-    known = [name for name in names if getattr(card, name)]
+    names = ("input_price", "output_price", "cached_price", "cache_write_price")
+    known = [name for name in names if getattr(card, name) is not None] + (["tiers"] if card.tiers else [])
     return frozenset([*known, "window"] if card.window != _WINDOW else known)
 
 

@@ -37,6 +37,19 @@ async def test_many_tasks_of_one_person_are_no_more_than_one_of_another() -> Non
     assert order.index(Who("bob", "b")) == 1
 
 
+async def test_one_who_is_cancelled_in_the_moment_of_a_release_takes_no_slot() -> None:
+    queue = FairQueue(1)
+    async with asyncio.TaskGroup() as group, queue.turn(Who("ann", "1"), lambda before: None):
+        gone = group.create_task(hold(queue, Who("bob", "2")))
+        stays = group.create_task(hold(queue, Who("eve", "3")))
+        await asyncio.sleep(0)
+        gone.cancel()
+    assert gone.cancelled()
+    assert stays.done()
+    async with asyncio.timeout(60), queue.turn(Who("ann", "1"), lambda before: None):
+        assert queue.waiting == 0
+
+
 async def test_whoever_waits_is_told_their_place_and_each_move() -> None:
     queue = FairQueue(1)
     told: list[int] = []

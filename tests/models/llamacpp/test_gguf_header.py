@@ -2,9 +2,10 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.errors import BadInput
@@ -46,7 +47,7 @@ def test_a_split_model_is_as_large_as_its_parts_and_needs_them_all(tmp_path: Pat
     ("content", "why"),
     [
         (b"<html>not found</html>", "doesn't begin as a GGUF"),
-        (b"", "unpack requires"),
+        (b"", "ends in the middle of its head"),
         (struct.pack("<4sIQQ", b"GGUF", 1, 0, 0), "version of GGUF is 1"),
         (struct.pack("<4sIQQ", b"GGUF", 3, 0, 2**60), "head is damaged"),
         (struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, 2**40), "head is damaged"),
@@ -60,6 +61,7 @@ def test_what_is_no_model_is_refused_with_its_name(tmp_path: Path, content: byte
     assert str(file) in caught.value.message
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 3_000), at=st.integers(0, 3_000), byte=st.integers(0, 255))
 def test_whatever_is_cut_or_changed_it_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, cut: int, at: int, byte: int
@@ -72,3 +74,24 @@ def test_whatever_is_cut_or_changed_it_is_read_or_refused(
         read_header(folder / "m.gguf")
     except BadInput as error:
         assert "m.gguf" in error.message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"general.file_type": "Q4"},
+        {"llama.block_count": [1, 2]},
+        {"llama.block_count": float("inf")},
+        {"llama.context_length": float("nan")},
+        {"llama.context_length": ["many"]},
+        {"llama.attention.head_count": ["many"]},
+        {"llama.attention.key_length": [1, 2]},
+        {"llama.pooling_type": "mean"},
+        {"split.count": [1, 2]},
+    ],
+    ids=str,
+)
+def test_a_head_with_values_of_the_wrong_type_is_refused_as_damaged(tmp_path: Path, value: dict[str, Any]) -> None:
+    file = write_model(tmp_path / "m.gguf", TinyModel(blocks=1), value)
+    with pytest.raises(BadInput, match=r"m.gguf is no model that can be used: its head is damaged\. Fetch"):
+        read_header(file)

@@ -60,6 +60,24 @@ def test_layers_go_to_a_gpu_as_far_as_they_fit() -> None:
     assert make_plan(EIGHT, LocalSettings(gpu_layers=0), 64 * GIB, (big,)).need.gpu_memory == 0
 
 
+def test_with_a_gpu_the_context_isnt_cut_for_the_machines_memory() -> None:
+    plan = make_plan(EIGHT, LocalSettings(), 8 * GIB, (Gpu("big", "cuda", 80 * GIB),))
+    assert (plan.context, plan.slots) == (CONTEXT, SLOTS)
+    assert plan.need.memory < 4 * GIB
+
+
+def test_more_layers_than_there_are_are_all_of_them() -> None:
+    big = (Gpu("big", "cuda", 80 * GIB),)
+    everything = make_plan(EIGHT, LocalSettings(context=4096, gpu_layers=99), 64 * GIB, big)
+    assert everything.need == make_plan(EIGHT, LocalSettings(context=4096), 64 * GIB, big).need
+    assert everything.gpu_layers == EIGHT.blocks + 1
+
+
+def test_a_small_gpu_makes_no_model_fit_that_is_too_large_for_both() -> None:
+    with pytest.raises(Unavailable, match="Eight needs"):
+        make_plan(EIGHT, LocalSettings(), 2 * GIB, (Gpu("small", "cuda", 2 * GIB),))
+
+
 def test_where_memory_is_shared_with_the_gpu_llama_cpp_chooses() -> None:
     plan = make_plan(EIGHT, LocalSettings(context=4096), 64 * GIB, (Gpu("Apple", "metal", 48 * GIB),))
     assert plan.gpu_layers is None

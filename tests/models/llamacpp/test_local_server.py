@@ -233,6 +233,63 @@ async def test_a_path_is_a_name_too(catalog: Open, models: Path) -> None:
     assert model.card.window == 2048
 
 
+def children() -> set[str]:
+    """The processes that this one started, and that haven't ended."""
+    return {
+        pid
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+        if not gone(int(pid))
+    }
+
+
+async def test_a_chat_template_that_isnt_there_leaves_no_child_behind(catalog: Open) -> None:
+    models = catalog(chat_template="/nowhere/chat.jinja")
+    model = await models.model("llamacpp:tiny")
+    before = children()
+    with pytest.raises(Unavailable, match="the chat template /nowhere/chat.jinja can't be read"):
+        await answered(model, asked("hello"))
+    assert children() == before
+
+
+async def test_cancelled_while_it_makes_way_for_a_new_child_it_keeps_no_memory(catalog: Open) -> None:
+    machine = Ledger(MachineFacts(2, 2**40), Need(memory=2**40, cpu=2))
+    models = catalog(machine=machine)
+    model = await models.model("llamacpp:tiny")
+    await answered(model, asked("hello"))
+    (server,) = models.local.servers()
+    running = server.running
+    assert running is not None
+    stopping = asyncio.get_running_loop().create_task(server.stop())
+    await asyncio.sleep(0)  # it has begun
+    stopping.cancel()
+    await asyncio.wait([stopping])
+    await models.close()
+    assert gone(running.child.pid)
+    assert machine.holding() == []
+    await machine.close()
+
+
+async def test_once_the_host_ends_nobody_who_waits_starts_it_again(catalog: Open) -> None:
+    models = catalog()
+    model = await models.model("llamacpp:tiny")
+    await answered(model, asked("hello"))
+    (server,) = models.local.servers()
+    await server.close()
+    with pytest.raises(Unavailable, match="the host ends; tiny isn't started any more"):
+        await answered(model, asked("hello"))
+    assert server.running is None
+
+
+async def test_a_module_where_somebody_stands_is_not_loaded(
+    catalog: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text("raise SystemExit('another file of this name')")
+    monkeypatch.chdir(tmp_path)
+    answer, _ = await answered(await catalog().model("llamacpp:tiny"), asked("hello"))
+    assert answer.usage.output
+
+
 SERVER = """\
 #!{python}
 # Takes orders as llama-server does, by arguments and LLAMA_ARG_ variables, and runs the real llama.cpp.

@@ -1,7 +1,10 @@
 """Models come whole or not at all, from a server that cuts, lies, changes its mind or knows no ranges."""
 
 import asyncio
+import fcntl
 import hashlib
+import json
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,6 +15,8 @@ import pytest
 from aiohttp import web
 
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Permanent, Temporary
+from agenthost.core.ids import digest
+from agenthost.models.llamacpp.gguf import read_header
 from agenthost.models.llamacpp.pull import Progress, Pulled, pull, remove
 from agenthost.testing.gguf import TinyModel, write_model
 from agenthost.testing.openai_server.service import serving
@@ -29,6 +34,12 @@ class Files:
         self.asked: list[str] = []
         self.url = ""
         self.part = Path()
+
+    def begun(self, content: bytes, validator: str) -> None:
+        """What a fetch before has left."""
+        self.part.write_bytes(content)
+        state = {"url": digest(f"{self.url}/m.gguf".encode()), "validator": validator}
+        self.part.with_name(self.part.name + ".json").write_text(json.dumps(state))
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         wanted = request.headers.get("Range", "")
@@ -139,16 +150,14 @@ async def test_where_it_cant_go_on_it_starts_anew(files: Files, tmp_path: Path, 
     elif mood == "no ranges":
         files.ranges = False
     else:
-        (tmp_path / ".m.gguf.part").write_bytes(b"GGUF of before")
-        (tmp_path / ".m.gguf.part.json").write_text(f'{{"url": "{files.url}/m.gguf", "validator": "\\"zero\\""}}')
-    await fetched(files, tmp_path)
+        files.begun(b"GGUF of before", '"zero"')
+    assert (await fetched(files, tmp_path)).resumed == 0
     assert (tmp_path / "m.gguf").read_bytes() == content
     assert left(tmp_path) == ["m.gguf"]
 
 
 async def test_a_part_that_is_whole_already_is_only_checked(files: Files, tmp_path: Path, content: bytes) -> None:
-    (tmp_path / ".m.gguf.part").write_bytes(content)
-    (tmp_path / ".m.gguf.part.json").write_text(f'{{"url": "{files.url}/m.gguf", "validator": "\\"one\\""}}')
+    files.begun(content, '"one"')
     assert (await fetched(files, tmp_path)).resumed == len(content)
     assert files.asked == [f"bytes={len(content)}-"]
 
@@ -238,6 +247,60 @@ async def test_a_model_that_is_removed_is_gone_with_its_part(files: Files, tmp_p
         await asyncio.to_thread(remove, tmp_path, "m")
     with pytest.raises(BadInput):
         await asyncio.to_thread(remove, tmp_path, "../m")
+
+
+async def test_a_part_that_became_a_model_in_the_same_moment_is_left_whole(
+    files: Files, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process held the lock, and puts the model in its place just before it lets go."""
+    files.begun(content, '"one"')
+    real = fcntl.flock
+
+    def late(file: Any, how: int) -> None:
+        os.replace(files.part, tmp_path / "m.gguf")
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(BadInput):
+        await fetched(files, tmp_path)
+    assert (tmp_path / "m.gguf").read_bytes() == content
+
+
+async def test_a_model_that_is_being_fetched_isnt_removed(files: Files, tmp_path: Path, content: bytes) -> None:
+    began = asyncio.Event()
+    files.cut = [50_000]
+
+    async def first() -> None:
+        await pull(files.url + "/m.gguf", tmp_path, lambda progress: began.set(), {})
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(first())
+        await began.wait()
+        with pytest.raises(BadInput, match="another process is fetching m"):
+            await asyncio.to_thread(remove, tmp_path, "m")
+    assert (tmp_path / "m.gguf").read_bytes() == content
+
+
+async def test_one_part_of_a_split_model_is_kept_before_the_others_come(files: Files, tmp_path: Path) -> None:
+    name = "big-00001-of-00002"
+    path = write_model(tmp_path / "split.gguf", TinyModel(blocks=1), {"split.count": 2})
+    files.content = path.read_bytes()
+    path.unlink()
+    assert (await fetched(files, tmp_path, name=name)).size == len(files.content)
+    with pytest.raises(BadInput, match="it is one of 2 parts, and big-00002-of-00002.gguf is missing"):
+        await asyncio.to_thread(read_header, tmp_path / f"{name}.gguf")
+
+
+async def test_what_is_secret_in_an_address_is_neither_told_nor_kept(files: Files, tmp_path: Path) -> None:
+    secret = files.url.replace("://", "://ann:hunter2@")
+    with pytest.raises(NotFound) as caught:
+        await pull(f"{secret}/nothing.gguf?token=hunter2", tmp_path, lambda progress: None, {})
+    assert "hunter2" not in str(caught.value)
+    files.cut = [30_000, *[0] * 10]
+    with pytest.raises(Temporary) as stopped:
+        await pull(f"{secret}/m.gguf?token=hunter2", tmp_path, lambda progress: None, {})
+    assert "hunter2" not in str(stopped.value)
+    assert b"hunter2" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("source", ["nonsense", "ftp://x/y.gguf", "hf:owner/repo", "file:///etc/passwd"])

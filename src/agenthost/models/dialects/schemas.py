@@ -1,6 +1,5 @@
 """JSON Schemas as every grammar takes them: of a tool's own schema, which may come from anywhere, what can be held to."""
 
-import math
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -81,7 +80,7 @@ def _plain(node: Schema) -> Schema:
             made[key] = node[key]
     for key in ("minimum", "maximum"):
         value = node.get(key)
-        if (_whole(value) or (isinstance(value, float) and math.isfinite(value))) and abs(value) < _MOST:
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST:
             made[key] = value
     return made
 
@@ -101,4 +100,4 @@ def _referred(reference: str, root: Schema) -> Any:
             found = cast(list[Any], found)[int(name)]
         else:
             found = cast(Schema, found).get(name) if isinstance(found, dict) else None
-    return cast(Any, found)
+    return found

@@ -79,7 +79,9 @@ class Plain:
         return False
 
     def _think(self) -> bool:
-        end = self._held.lower().find(self._thinking.lower())
+        # Not in lower case: there some characters are two.
+        closed = re.search(re.escape(self._thinking), self._held, re.IGNORECASE)
+        end = closed.start() if closed else -1
         if end < 0:
             safe = max(0, len(self._held) - len(self._thinking))
             if safe:

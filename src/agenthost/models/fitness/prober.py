@@ -35,9 +35,9 @@ class Prober:
             raise BadInput(f"a context of {context} tokens is too short to probe; give at least {LEAST_CONTEXT:,}")
         if name in self._running:
             raise BadInput(f"the model '{name}' is being probed already; wait until that has ended")
-        model = await self._catalogue.bare(name)
         self._running.add(name)
         try:
+            model = await self._catalogue.bare(name)
             async for item in probe(model, self._put, Plan(quick, context), self._now):
                 if isinstance(item, Fitness):
                     await self._catalogue.keep(name, item)

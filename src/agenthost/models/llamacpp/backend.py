@@ -24,7 +24,8 @@ from agenthost.models.settings import LocalSettings
 XLLAMACPP = "xllamacpp"
 INSTALL = "Put llama.cpp's llama-server on the PATH, or install the package: pip install 'agenthost[llamacpp]'."
 _PATIENCE = 20.0  # seconds to say a version; a first import from a cold disk takes a few
-_CHILD = (sys.executable, "-m", "agenthost.models.llamacpp.child")
+_CHILD = (sys.executable, "-P", "-m", "agenthost.models.llamacpp.child")
+"""`-P`: a module in the folder that somebody happens to stand in is no part of it."""
 _DEVICE = re.compile(r"^\s*(\w+): (.+?) \((\d+) MiB, \d+ MiB free\)", re.MULTILINE)
 _VERSION = re.compile(r"version: (\S+)")
 _KINDS: tuple[tuple[str, str], ...] = (("cuda", "cuda"), ("mtl", "metal"), ("metal", "metal"), ("vulkan", "vulkan"))

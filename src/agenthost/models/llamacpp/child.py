@@ -50,11 +50,16 @@ def _package() -> Any:
 def _about() -> dict[str, Any]:
     xllamacpp = _package()
     devices = [
-        {"name": device["description"], "kind": device["name"], "memory": device["memory_total"]}
+        {"name": device["description"], "kind": device["name"], "memory": _own_memory(device)}
         for device in xllamacpp.get_device_info()
         if "GPU" in str(device["type"])
     ]
     return {"version": xllamacpp.__version__, "devices": devices}
+
+
+def _own_memory(device: dict[str, Any]) -> int:
+    """Bytes of a GPU's own memory; 0 where it is the processors'."""
+    return 0 if "IGPU" in str(device["type"]) else device["memory_total"]
 
 
 def _run(command: list[str]) -> int:

@@ -17,6 +17,10 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _MOST_VALUES = 100_000
 _LONGEST_KEY = 65_535  # bytes, by the specification
 _LONGEST_TEXT = 16 * 1024 * 1024  # bytes; a chat template has a few thousand
+_MOST_TEXT = 64 * 1024 * 1024  # bytes of all texts that are kept
+_MOST_ITEMS = (
+    4_000_000  # of an array of texts, over which one must go one by one; the largest vocabularies have 300,000
+)
 _LONGEST_KEPT = 4_096  # items of an array that are kept; of a longer one (a vocabulary) only the length is
 
 _FILE_TYPES = {
@@ -58,17 +62,25 @@ class Header(Struct, frozen=True):
         return self.pooling not in ("", "none")
 
 
-def read_header(path: Path) -> Header:
-    """The head of the file. Raises BadInput where it isn't there or is no whole head of a GGUF."""
+class Damaged(ValueError):
+    """Says what is wrong with a file."""
+
+
+def read_header(path: Path, parts: bool = True) -> Header:
+    """The head of the file. Raises BadInput where it isn't there or is no whole head of a GGUF, and, unless not `parts`,
+    where the other parts of a split model are missing."""
     try:
         with path.open("rb") as file:
             values = _values(file)
-        size = _size(path, values)
+        return _header(values, _size(path, values) if parts else path.stat().st_size)
     except OSError as error:
         raise BadInput(f"The model {path} can't be read: {error.strerror or error}.") from None
-    except (struct.error, UnicodeDecodeError, ValueError, OverflowError, RecursionError) as error:
-        raise BadInput(f"{path} is no model that can be used: {error}. Fetch the GGUF file again.") from None
-    return _header(values, size)
+    except struct.error:
+        reason = "it ends in the middle of its head"
+    except (TypeError, ValueError, OverflowError) as error:
+        # What it says of itself may be of any type.
+        reason = str(error) if isinstance(error, Damaged) else "its head is damaged"
+    raise BadInput(f"{path} is no model that can be used: {reason}. Fetch the GGUF file again.")
 
 
 def _header(values: dict[str, Any], size: int) -> Header:
@@ -124,34 +136,38 @@ def _size(path: Path, values: dict[str, Any]) -> int:
     names = [f"{head}-{number:05d}-of-{tail}" for number in range(1, min(parts, 1000) + 1)]
     missing = [name for name in names if not (path.parent / name).is_file()]
     if missing:
-        raise ValueError(f"it is one of {parts} parts, and {missing[0]} is missing")
+        raise Damaged(f"it is one of {parts} parts, and {missing[0]} is missing")
     return sum((path.parent / name).stat().st_size for name in names)
 
 
 def _values(file: BinaryIO) -> dict[str, Any]:
     magic, version = struct.unpack("<4sI", file.read(8))
     if magic != MAGIC:
-        raise ValueError("it doesn't begin as a GGUF does")
+        raise Damaged("it doesn't begin as a GGUF does")
     if version not in (2, 3):
-        raise ValueError(f"its version of GGUF is {version}; 2 and 3 can be read")
+        raise Damaged(f"its version of GGUF is {version}; 2 and 3 can be read")
     _, count = struct.unpack("<QQ", file.read(16))
     if count > _MOST_VALUES:
-        raise ValueError("its head is damaged")
+        raise Damaged("its head is damaged")
     found: dict[str, Any] = {}
+    kept = 0
     for _ in range(count):
         key = _text(file, _LONGEST_KEY)
         (kind,) = struct.unpack("<I", file.read(4))
         found[key] = _value(file, kind)
+        kept += len(found[key]) if isinstance(found[key], str) else 0
+        if kept > _MOST_TEXT:
+            raise Damaged("its head is damaged")
     return found
 
 
 def _text(file: BinaryIO, most: int = _LONGEST_TEXT) -> str:
     (length,) = struct.unpack("<Q", file.read(8))
     if length > most:
-        raise ValueError("its head is damaged")
+        raise Damaged("its head is damaged")
     data = file.read(length)
     if len(data) < length:
-        raise ValueError("it ends in the middle of its head")
+        raise Damaged("it ends in the middle of its head")
     return data.decode("utf-8", "replace")
 
 
@@ -161,7 +177,7 @@ def _value(file: BinaryIO, kind: int) -> Any:
     if kind == _ARRAY:
         return _array(file)
     if kind not in _SCALARS:
-        raise ValueError(f"its head has a value of the unknown type {kind}")
+        raise Damaged(f"its head has a value of the unknown type {kind}")
     form = "<" + _SCALARS[kind]
     return struct.unpack(form, file.read(struct.calcsize(form)))[0]
 
@@ -173,12 +189,14 @@ def _array(file: BinaryIO) -> list[Any] | int:
         return [_value(file, kind) for _ in range(count)]
     if kind in _SCALARS:
         file.seek(struct.calcsize("<" + _SCALARS[kind]) * count, 1)
+    elif kind == _STRING and count > _MOST_ITEMS:
+        raise Damaged("its head is damaged")
     elif kind == _STRING:
         for _ in range(count):
             (length,) = struct.unpack("<Q", file.read(8))
             file.seek(length, 1)
     else:
-        raise ValueError("its head has arrays in arrays")
+        raise Damaged("its head has arrays in arrays")
     return count
 
 

@@ -70,29 +70,31 @@ def make_plan(
         settings.context or min(LEAST, context), settings.slots or 1, Need(), trained=trained, embeddings=embeddings
     )
     share = int(memory * _SHARE)
+
+    def taken(plan: Plan) -> int:
+        """Bytes of the machine's own memory: those of the GPUs are no part of it."""
+        return _bytes(plan, header, projector) - _offload(header, plan, settings, gpus)[1]
+
     chosen = wanted
-    while (
-        memory
-        and _bytes(chosen, header, projector) > share
-        and (chosen.slots, chosen.context)
-        != (
-            least.slots,
-            least.context,
-        )
-    ):
+    while memory and taken(chosen) > share and (chosen.slots, chosen.context) != (least.slots, least.context):
         if chosen.slots > least.slots:
             chosen = replace(chosen, slots=max(least.slots, chosen.slots // 2))
         else:
             chosen = replace(chosen, context=max(least.context, chosen.context // 2))
-    taken = _bytes(chosen, header, projector)
-    if memory and taken > memory * _MOST and not gpus:
-        raise Unavailable(_too_large(header, chosen, taken, memory, settings))
-    kept = min(_CACHE, chosen.slots * _kv(header, chosen.context), max(0, share - taken)) if memory else 0
+    own = taken(chosen)
+    if memory and own > memory * _MOST:
+        raise Unavailable(_too_large(header, chosen, own, memory, settings))
+    kept = min(_CACHE, chosen.slots * _kv(header, chosen.context), max(0, share - own)) if memory else 0
     # What is kept without a slot is worth it only where at least one prompt fits.
     cache = 0 if kept < _kv(header, chosen.context) else kept
     layers, on_gpu = _offload(header, chosen, settings, gpus)
-    need = Need(memory=max(_PROCESS, taken - on_gpu) + cache, gpu_memory=on_gpu)
+    need = Need(memory=max(_PROCESS, own) + cache, gpu_memory=on_gpu)
     return replace(chosen, need=need, gpu_layers=layers, cache=cache)
+
+
+def _shared(gpus: Sequence[Gpu]) -> bool:
+    """Whether a GPU has no memory of its own, or nobody knows how much."""
+    return any(gpu.kind == "metal" or not gpu.memory for gpu in gpus)
 
 
 def _too_large(header: Header, plan: Plan, taken: int, memory: int, settings: LocalSettings) -> str:
@@ -126,11 +128,12 @@ def _offload(header: Header, plan: Plan, settings: LocalSettings, gpus: Sequence
     """Layers on the GPUs, and the bytes that they take there."""
     if not gpus or settings.gpu_layers == 0:
         return 0, 0
-    if any(gpu.kind == "metal" or not gpu.memory for gpu in gpus):
+    if _shared(gpus):
         # A memory that is shared with the processors, or of unknown size: llama.cpp finds out what fits.
         return settings.gpu_layers, 0
     layers = header.blocks + 1
     each = (header.size + plan.slots * _kv(header, plan.context)) // layers
     room = int(sum(gpu.memory for gpu in gpus) * _MOST) - _compute(header, plan)
-    fitting = settings.gpu_layers if settings.gpu_layers is not None else min(layers, max(0, room) // max(1, each))
+    # People write 99 for all of them.
+    fitting = min(layers, max(0, room) // max(1, each) if settings.gpu_layers is None else settings.gpu_layers)
     return fitting, fitting * each + (_compute(header, plan) if fitting else 0)

@@ -21,6 +21,7 @@ from msgspec import Struct
 from yarl import URL
 
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Permanent, Temporary
+from agenthost.core.ids import digest
 from agenthost.models.llamacpp.gguf import MAGIC, in_words, read_header
 from agenthost.models.openai.connection import Sessions
 
@@ -52,7 +53,7 @@ class Pulled(Struct, frozen=True):
 
 
 class _State(Struct):
-    """What is known of a part: where it is from, and by what the server knows that file."""
+    """What is known of a part: the digest of its address, which may hold a secret, and by what the server knows that file."""
 
     url: str
     validator: str = ""
@@ -115,6 +116,8 @@ def remove(folder: Path, name: str) -> int:
     found = [path for path in (target, _part(target), _state(target)) if path.is_file()]
     if not found:
         raise NotFound(f"there is no model '{chosen}' in {folder}; `agenthost model list` shows those that there are")
+    if _part(target) in found:
+        _open(target).close()  # nobody fetches it just now
     size = sum(path.stat().st_size for path in found)
     for path in found:
         path.unlink()
@@ -129,12 +132,14 @@ class _Pulling:
         self._url = url
         self._tell = tell
         self._file: BinaryIO | None = None
-        self._state = _State(str(url))
+        self._state = _State(digest(str(url).encode()))
+        self._shown = str(url.with_user(None).with_query(None))  # the rest may hold a secret
         self._total = 0
+        self._resumed = 0
 
     async def run(self, sessions: Sessions, wanted: str, name: str) -> Pulled:
         file = self._file = await asyncio.to_thread(_open, self.target)
-        before = resumed = await asyncio.to_thread(self._begin, file)
+        before = self._resumed = await asyncio.to_thread(self._begin, file)
         tries = 0
         while True:
             try:
@@ -154,7 +159,7 @@ class _Pulling:
                 await asyncio.sleep(min(delay, 30.0))
         found = await asyncio.to_thread(self._check, file, wanted)
         size = await asyncio.to_thread(self._finish, file)
-        return Pulled(name, str(self.target), size, found, resumed)
+        return Pulled(name, str(self.target), size, found, self._resumed)
 
     def close(self) -> None:
         """Let go of the part; it stays for the next time."""
@@ -168,7 +173,7 @@ class _Pulling:
             state = msgspec.json.decode(_state(self.target).read_bytes(), type=_State)
         except (OSError, msgspec.DecodeError):
             state = _State("")
-        if state.url == str(self._url) and state.validator:
+        if state.url == self._state.url and state.validator:
             self._state = state
         else:
             file.truncate(0)
@@ -206,7 +211,7 @@ class _Pulling:
         if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             if response.status == 206:
                 raise Permanent(f"{self._url.host} sent another part than was asked for", code="bad-answer")
-            start = 0
+            start = self._resumed = 0
             file.truncate(0)
         file.seek(start)
         etag = response.headers.get("ETag", "")
@@ -220,7 +225,7 @@ class _Pulling:
             kind = "an HTML page" if chunk.lstrip()[:1] == b"<" else "something else"
             self._discard(file)
             raise Permanent(
-                f"{self._url} is no GGUF but {kind}; give the address of the file itself", code="not-a-model"
+                f"{self._shown} is no GGUF but {kind}; give the address of the file itself", code="not-a-model"
             )
         file.write(chunk)
         file.flush()
@@ -232,7 +237,7 @@ class _Pulling:
         if status in (200, 206, 416):
             return
         if status in (404, 410):
-            raise NotFound(f"there is nothing at {self._url} ({status}); check the address")
+            raise NotFound(f"there is nothing at {self._shown} ({status}); check the address")
         if status in (401, 403):
             raise Permanent(
                 f"{host} doesn't give out {self._url.name} to everybody ({status}); fetch it with your account there and put "
@@ -267,15 +272,15 @@ class _Pulling:
         if wanted and found != wanted:
             self._discard(file)
             raise Permanent(
-                f"what came from {self._url} has the SHA-256 {found}, and {wanted} was wanted; it was thrown away",
+                f"what came from {self._shown} has the SHA-256 {found}, and {wanted} was wanted; it was thrown away",
                 code="hash-mismatch",
             )
         try:
-            read_header(_part(self.target))
+            read_header(_part(self.target), parts=False)
         except BadInput as error:
             self._discard(file)
             raise Permanent(
-                f"what came from {self._url} was thrown away: {error.message}", code="not-a-model"
+                f"what came from {self._shown} was thrown away: {error.message}", code="not-a-model"
             ) from None
         return found
 
@@ -317,14 +322,21 @@ def _open(target: Path) -> BinaryIO:
         file = open(_part(target), "a+b")  # noqa: SIM115 - its owner closes it
     except OSError as error:
         raise BadInput(f"{target.parent} can't be written: {error.strerror}") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _locked(file, target):
         file.close()
         raise BadInput(
             f"another process is fetching {target.stem}; wait for it, or take another name with --name"
         ) from None
     return file
+
+
+def _locked(file: BinaryIO, target: Path) -> bool:
+    """Lock the part; whether it is ours. Another process may just have made a whole model of it, or removed it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), _part(target).stat())
+    except OSError:
+        return False
 
 
 def _length(file: BinaryIO) -> int:

@@ -102,6 +102,8 @@ class FairQueue:
         while self._free and self._waiting:
             entry = self._next(self._waiting, self._has, self._served)
             self._waiting.remove(entry)
+            if entry.granted.done():
+                continue  # cancelled, and not come round to saying so
             self._grant(entry.who)
             entry.granted.set_result(None)
         if not self._waiting:

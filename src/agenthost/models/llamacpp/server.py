@@ -67,6 +67,7 @@ class Server:
         self._lock = asyncio.Lock()
         self._running: Running | None = None
         self._busy = 0
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._last_words = ""
@@ -99,7 +100,7 @@ class Server:
                 yield await self._ready(tell)
             finally:
                 self._busy -= 1
-                if not self._busy:
+                if not self._busy and not self._closed:
                     self._timer = self._loop.call_later(self._keep, self._idle)
 
     def answered(self) -> None:
@@ -112,7 +113,8 @@ class Server:
             await self._clear()
 
     async def close(self) -> None:
-        """End for good."""
+        """End for good: whoever still waits for a turn is told so."""
+        self._closed = True
         self._hush()
         await self.stop()
         for later in list(self._later):
@@ -125,6 +127,8 @@ class Server:
         if self._lock.locked():
             tell(Delta(notice=f"waiting for {self.start.name} to be loaded"))
         async with self._lock:
+            if self._closed:
+                raise Unavailable(f"the host ends; {self.start.name} isn't started any more")
             if self._running is not None and self._running.child.alive:
                 return self._running
             await self._clear()
@@ -165,11 +169,13 @@ class Server:
         raise AssertionError("the last try returns or raises")
 
     async def _undo(self, child: Child | None, sessions: Sessions, hold: Hold | None) -> None:
-        if child is not None:
-            await child.stop()
-        await sessions.close()
-        if hold is not None:
-            await hold.release()
+        try:
+            if child is not None:
+                await child.stop()
+            await sessions.close()
+        finally:
+            if hold is not None:
+                await hold.release()
 
     async def _spawn(self, key: str) -> tuple[Child, "asyncio.Future[URL]"]:
         """A child that begins to load, and where it will serve."""
@@ -180,13 +186,17 @@ class Server:
             base.set_result(URL(f"http://127.0.0.1:{port}/v1"))
         command = backends.command_of(self.backend, self.start, port)
         env = backends.environment_of(self.backend, self.start, key, self._environ)
+        # Whatever may fail comes before the child: nobody would end it.
+        orders = b""
+        if self.backend.kind == "xllamacpp":
+            template = await asyncio.to_thread(_template, self.start.settings.chat_template)
+            orders = backends.orders_of(self.start, key, template)
         try:
             child = await start(command, env, self._gone)
         except OSError as error:
             raise Unavailable(f"{command[0]} can't be run: {error.strerror}") from None
-        if self.backend.kind == "xllamacpp":
-            template = await asyncio.to_thread(_template, self.start.settings.chat_template)
-            child.write(backends.orders_of(self.start, key, template))
+        if orders:
+            child.write(orders)
         return child, base
 
     async def _healthy(self, child: Child, base: "asyncio.Future[URL]", key: str, tell: Tell) -> None:
@@ -235,7 +245,9 @@ class Server:
     async def _clear(self) -> None:
         running, self._running = self._running, None
         if running is not None:
-            await self._undo(running.child, running.sessions, running.hold)
+            # Whoever is cancelled meanwhile leaves neither a child behind nor memory that is held for one.
+            done = self._run_later(self._undo(running.child, running.sessions, running.hold))
+            await asyncio.shield(asyncio.wrap_future(done))
 
     def _hush(self) -> None:
         if self._timer is not None:
@@ -251,11 +263,12 @@ class Server:
         if not self._busy and not self._lock.locked():
             await self.stop()
 
-    def _run_later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run_later(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         """From a callback of the loop: keep what it starts until it has ended."""
         later: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)
         self._later.add(later)
         later.add_done_callback(self._later.discard)
+        return later
 
 
 class _Serving(Struct):

@@ -1,8 +1,8 @@
 """Probes over the wire: an honest server gets a clean card, and each way of lying is found."""
 
+import asyncio
 import io
 from random import Random
-import asyncio
 from typing import Any
 
 import pytest

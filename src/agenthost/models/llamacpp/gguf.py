@@ -88,7 +88,7 @@ def _header(values: dict[str, Any], size: int) -> Header:
 
     def number(key: str) -> int:
         value = values.get(f"{architecture}.{key}", 0)
-        return max(cast(list[int], value), default=0) if isinstance(value, list) else int(value)
+        return int(max(cast(list[int], value), default=0) if isinstance(value, list) else value)
 
     words: Any = values.get("tokenizer.ggml.tokens", 0)
     return Header(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agenthost.core.errors import Unavailable
+from agenthost.core.errors import BadInput, Unavailable
 from agenthost.core.machines import Gpu, MachineFacts, Need
 from agenthost.machine.ledger import Ledger
 from agenthost.testing.loops import fast
@@ -223,3 +223,37 @@ async def test_closing_tells_those_who_wait() -> None:
         await machine.hold(Need(memory=1), "third")
     with contextlib.suppress(asyncio.CancelledError):
         assert machine.waiting() == []
+
+
+async def test_words_that_can_not_be_told_keep_nobody_waiting() -> None:
+    def broken(text: str) -> None:
+        raise RuntimeError("nobody listens")
+
+    problems: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context["exception"]))
+    machine = Ledger(MachineFacts(4.0, 1000), Need(1000, 4))
+    first = await machine.hold(Need(600), "first")
+    with pytest.raises(RuntimeError):
+        await machine.hold(Need(600), "second", broken)
+    assert machine.waiting() == []
+
+    def once(text: str) -> None:
+        if "next" in text:
+            raise RuntimeError("nobody listens any more")
+
+    third = asyncio.get_running_loop().create_task(machine.hold(Need(600), "third", once))
+    fourth = asyncio.get_running_loop().create_task(machine.hold(Need(700), "fourth", once))
+    await asyncio.sleep(0)
+    await first.release()
+    await (await third).release()
+    await (await fourth).release()
+    assert machine.holding() == machine.waiting() == []
+    assert [type(each) for each in problems] == [RuntimeError]
+
+
+async def test_less_than_nothing_is_refused() -> None:
+    machine = Ledger(MachineFacts(4.0, 1000), Need(1000, 4))
+    for need in (Need(-1), Need(0, -1), Need(0, 0, -1)):
+        with pytest.raises(BadInput):
+            await machine.hold(need, "x")
+    assert machine.holding() == []

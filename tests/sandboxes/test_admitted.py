@@ -124,3 +124,16 @@ async def test_a_service_holds_until_it_has_ended_not_until_nobody_waits_for_it(
     assert [each.need.memory for each in machine.holding()] == [900 * MIB]
     await service.stop()
     assert machine.holding() == []
+
+
+async def test_a_service_whose_container_died_holds_nothing_any_more() -> None:
+    _, machine, sandbox = made()
+    service = await sandbox.spawn(run(900))
+
+    async def died() -> SandboxOutcome:
+        raise Temporary("the container ended", code="sandbox")
+
+    service._inner.wait = died  # type: ignore[attr-defined]
+    with pytest.raises(Temporary):
+        await service.wait()
+    assert machine.holding() == []

@@ -194,3 +194,46 @@ async def test_those_that_were_used_are_told_of_ends() -> None:
 def test_a_kind_that_isnt_there_is_refused_by_its_names() -> None:
     with pytest.raises(NotFound, match='there is no sandbox \'runc\'.*one of "auto", "gvisor"'):
         Here(kind="runc")
+
+
+async def test_what_fails_to_end_does_not_keep_the_others_and_nothing_is_started_after_the_end() -> None:
+    here = Here(*ALL)
+    await here.ran()
+    await here.ran(kind="docker")
+    gvisor, docker = here.places["gvisor"], here.places["docker"]
+
+    async def fail(*_: str) -> None:
+        raise Temporary("no")
+
+    gvisor.close, gvisor.release = fail, fail  # type: ignore[method-assign]
+    for ending in (here.choice.release("/w"), here.choice.close()):
+        with pytest.raises(Temporary):
+            await ending
+    assert (docker.released, docker.closed) == (["/w"], True)
+    with pytest.raises(Unavailable, match="ends"):
+        await here.ran()
+
+
+async def test_a_failure_meanwhile_does_not_spoil_the_words_of_a_refusal() -> None:
+    here = Here("docker")
+    docker, bubblewrap = here.places["docker"], here.places["bubblewrap"]
+    fail = asyncio.Event()
+
+    async def runs_and_fails(run: SandboxRun, tell: Callable[[str], None] = silent) -> SandboxOutcome:
+        await fail.wait()
+        raise Temporary("dead", code="sandbox")
+
+    docker.run = runs_and_fails  # type: ignore[method-assign]
+    going = asyncio.get_running_loop().create_task(here.ran())
+    await asyncio.sleep(0.01)
+    docker.here = False
+    await here.choice.survey()
+
+    async def away() -> Availability:
+        fail.set()
+        await asyncio.wait([going])
+        return Availability(False, "away", "install it")
+
+    bubblewrap.available = away  # type: ignore[method-assign]
+    assert "docker: it has just failed" in (await here.choice.suits(SandboxPolicy())).detail
+    assert isinstance(going.exception(), Temporary)

@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 
-from agenthost.core.errors import Unavailable
+from agenthost.core.errors import BadInput, Unavailable
 from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.ports import silent
 from agenthost.machine.queue import Amount, Queue
@@ -66,9 +66,9 @@ class Ledger:
         self._admit()
         if key in self._queue.waiting:
             visit.before = len(self._queue.waiting) - 1
-            tell(f"waits for {amount(need)} ({visit.before} before it)")
             visit.gone = asyncio.get_running_loop().create_future()
             try:
+                tell(f"waits for {amount(need)} ({visit.before} before it)")
                 await visit.gone
             except BaseException:
                 # Also where it was admitted in the same moment: then it is given back.
@@ -98,6 +98,8 @@ class Ledger:
         """Raise Unavailable where it can never fit."""
         if self._closed:
             raise Unavailable("The host ends; nothing more is started.")
+        if min(need.memory, need.cpu, need.gpu_memory) < 0:
+            raise BadInput("Nobody can need less than nothing. Give amounts of 0 or more.")
         facts, whole, wanted = self._facts, self._whole, Amount.of(need)
         lack = wanted.short(self._queue.whole)
         if lack.memory:
@@ -126,7 +128,8 @@ class Ledger:
             first = self._visits[next(iter(self._queue.waiting))]
             if first.before:
                 first.before = 0
-                first.tell(f"waits for {amount(first.told.need)}; it is next")
+                # By the loop: whoever makes room here has nothing to do with what becomes of another's words.
+                asyncio.get_running_loop().call_soon(first.tell, f"waits for {amount(first.told.need)}; it is next")
             self._ask()
 
     def _ask(self) -> None:

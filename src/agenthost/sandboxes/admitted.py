@@ -1,5 +1,6 @@
 """A sandbox whose runs hold their part of the machine while they go on; what doesn't fit now waits."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import PurePath
 
@@ -83,7 +84,13 @@ class _Service:
         return await self._inner.connect(port)
 
     async def wait(self) -> SandboxOutcome:
-        outcome = await self._inner.wait()
+        try:
+            outcome = await self._inner.wait()
+        except asyncio.CancelledError:
+            raise  # who waited waits no longer; it may go on
+        except BaseException:
+            await self._hold.release()
+            raise
         await self._hold.release()
         return outcome
 

@@ -5,8 +5,8 @@ again after it failed, or before something is refused.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ from agenthost.core.sandboxes import (
 AUTO = "auto"
 Ability = Literal["images", "hosts"]
 
+_ENDS = "The host ends; nothing more is started."
 _LOOK_SECONDS = 60.0
 """A back end that doesn't say in this time whether it is there isn't."""
 
@@ -63,6 +64,7 @@ class Choice:
         self._ends = sorted(ends, key=lambda end: -ISOLATIONS.index(end.isolation))
         self._kind = kind
         self._made: dict[str, Sandbox] = {}
+        self._closed = False
         self._seen: dict[str, Availability] = {}
         self._looking = {end.name: asyncio.Lock() for end in ends}
 
@@ -120,16 +122,14 @@ class Choice:
             raise
 
     async def release(self, workspace: str) -> None:
-        """Tell every back end that was used."""
-        for sandbox in list(self._made.values()):
-            await sandbox.release(workspace)
+        """Tell every back end that was used; what fails doesn't keep the others."""
+        await _all(sandbox.release(workspace) for sandbox in self._made.values())
 
     async def close(self) -> None:
         """Close every back end that was made; what fails doesn't keep the others."""
+        self._closed = True
         made, self._made = list(self._made.values()), {}
-        async with asyncio.TaskGroup() as group:
-            for sandbox in made:
-                group.create_task(sandbox.close())
+        await _all(sandbox.close() for sandbox in made)
 
     # --- choosing ---------------------------------------------------------------------------------
 
@@ -158,12 +158,20 @@ class Choice:
         if found is None:
             none = self._none(policy)
             raise Unavailable(f"There is no sandbox for this here: {none.detail}. To mend it: {none.fix}")
+        if found.name not in self._made:
+            raise Unavailable(_ENDS)  # it ended while we looked
         return self._made[found.name]
 
     async def _sandbox(self, end: BackEnd) -> Sandbox:
+        if self._closed:
+            raise Unavailable(_ENDS)
         if end.name not in self._made:
             # In a thread: making one may read a library from the disk.
-            self._made[end.name] = await asyncio.to_thread(end.make)
+            made = await asyncio.to_thread(end.make)
+            if self._closed:
+                await made.close()
+                raise Unavailable(_ENDS)
+            self._made[end.name] = made
         return self._made[end.name]
 
     async def _look(self, end: BackEnd, again: bool) -> Availability:
@@ -200,10 +208,19 @@ class Choice:
             )
         # The last is the weakest, and the easiest to get.
         *others, easiest = candidates
-        seen = self._seen[easiest.name]
-        also = "".join(f"; {end.name}: {self._seen[end.name].detail}" for end in others)
+        # What was doubted meanwhile will be looked at again.
+        gone = Availability(False, "it has just failed", "try again")
+        seen = self._seen.get(easiest.name, gone)
+        also = "".join(f"; {end.name}: {self._seen.get(end.name, gone).detail}" for end in others)
         detail = f"{seen.detail}{also}"
         return Availability(False, f"{demands} is demanded, and {detail}" if demands else detail, seen.fix)
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it, whatever becomes of each. Raises the first failure at the end."""
+    for failed in await asyncio.gather(*works, return_exceptions=True):
+        if failed is not None:
+            raise failed
 
 
 def _fits(end: BackEnd, policy: SandboxPolicy) -> bool:

@@ -132,6 +132,10 @@ LIES: dict[str, bytes] = {
     "a size beyond the end": frame(head(files=[file("a", size=HUGE)]), b"x"),
     "an output beyond the end": frame(head(stdout=HUGE)),
     "an output below nothing": frame(head(stdout=-2, stderr=2)),
+    "more output than a run may have": frame(head(stdout=2_000_000), bytes(2_000_000)),
+    "an exit beyond a byte": frame(head(exit=10**30)),
+    "an exit below nothing": frame(head(exit=-1)),
+    "a limit that there isn't": frame(head(limit="x" * 1000)),
     "more than it says": frame(head(), b"more"),
 }
 
@@ -145,6 +149,16 @@ async def test_a_lie_is_refused_and_nothing_of_it_is_kept(workspace: Path, lie: 
     assert raised.value.code == "bad-answer"
     assert "Nothing of it was kept" in raised.value.message
     assert tree(workspace.parent) == before
+
+
+async def test_a_folder_that_became_a_file_gives_way_with_what_was_never_sent(workspace: Path) -> None:
+    (workspace / "a").mkdir()
+    (workspace / "a/link").symlink_to("/etc")
+    body = frame(head(files=[file("a")]), b"x")
+    async with liar(lambda *_: body) as url:
+        await run(url, workspace)
+    assert tree(workspace) == {"a": b"x"}
+    assert os.path.isdir("/etc")
 
 
 async def test_an_answer_without_the_secret_or_to_another_request_is_refused(workspace: Path) -> None:
@@ -315,7 +329,7 @@ def test_no_answer_writes_outside_of_the_workspace(files: list[tuple[str, bytes]
         answer = frames.Answer(0, "", 0.0, 0, 0, 0, came, tuple(folders))
         content = memoryview(b"".join(body for _, body in files))
         try:
-            _, changed = folder.check(answer, content, sent)
+            _, changed = folder.check(answer, content, sent, 1 << 20)
         except Permanent:
             assert tree(Path(name)) == {"workspace/mine": b"mine"}
             return

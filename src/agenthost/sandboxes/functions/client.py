@@ -90,7 +90,7 @@ class Functions:
         async with self._turns:
             reply = await self._patiently(body, run.policy.timeout + _START_SECONDS, tell)
         answer, content = await asyncio.to_thread(read, reply, Answer)
-        outcome, changed = await asyncio.to_thread(folder.check, answer, content, packed)
+        outcome, changed = await asyncio.to_thread(folder.check, answer, content, packed, run.policy.output)
         writing = asyncio.get_running_loop().run_in_executor(None, folder.apply, root, answer, changed, packed)
         try:
             await asyncio.shield(writing)

@@ -9,9 +9,11 @@ from pathlib import Path
 from agenthost.core.errors import BadInput
 from agenthost.core.sandboxes import SandboxOutcome
 from agenthost.sandboxes.functions.frames import Answer, CameFile, SentFile, bad
+from agenthost.sandboxes.inside.tree import empty
 
 MOST_FILES = 20_000
 MOST_PATH = 1024
+LIMITS = ("", "time", "memory", "disk", "processes", "output")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -62,12 +64,14 @@ class Packed:
         self.contents.append(content)
 
 
-def check(answer: Answer, content: memoryview, sent: Packed) -> tuple[SandboxOutcome, dict[str, memoryview]]:
-    """The outcome, and the changed files' contents by path. Raises Permanent (`bad-answer`) where anything is wrong with
+def check(answer: Answer, content: memoryview, sent: Packed, most: int) -> tuple[SandboxOutcome, dict[str, memoryview]]:
+    """The outcome, and the changed files' contents by path; `most` bytes of each output may come. Raises Permanent (`bad-answer`) where anything is wrong with
     paths, sizes or hashes; nothing is written before all of it was looked at."""
     before = {file.path: file.sha256 for file in sent.files}
     if min(answer.stdout, answer.stderr, answer.cut) < 0 or len(answer.files) + len(answer.folders) > 2 * MOST_FILES:
         raise bad("it has sizes below nothing, or too many files")
+    if max(answer.stdout, answer.stderr) > most or not 0 <= answer.exit < 256 or answer.limit not in LIMITS:
+        raise bad("it has more output than the run may have, or an end that can't be")
     at = answer.stdout + answer.stderr
     changed: dict[str, memoryview] = {}
     known: set[str] = set()
@@ -178,6 +182,14 @@ def _remove(top: int, path: str) -> None:
         os.close(handle)
 
 
+def _empty(name: str, parent: int) -> None:
+    handle = os.open(name, _FOLDER, dir_fd=parent)
+    try:
+        empty(handle)
+    finally:
+        os.close(handle)
+
+
 def _write(top: int, path: str, content: memoryview) -> None:
     parent, _, name = path.rpartition("/")
     folder = _open(top, parent)
@@ -186,6 +198,7 @@ def _write(top: int, path: str, content: memoryview) -> None:
             try:
                 os.unlink(name, dir_fd=folder)
             except (IsADirectoryError, PermissionError):
+                _empty(name, folder)  # it may hold what was never sent
                 os.rmdir(name, dir_fd=folder)
         mode = 0o777 if bytes(content[:2]) == b"#!" or bytes(content[:4]) == b"\x7fELF" else 0o666
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=folder)

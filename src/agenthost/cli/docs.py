@@ -58,6 +58,9 @@ def _parser(parser: argparse.ArgumentParser) -> Iterator[str]:
         yield f"\n```sh\n{_examples(parser.epilog)}\n```"
     for name, word in words.items():
         yield f"\n**`{parser.prog.removeprefix('agenthost ')} {name}`**: {word.description}\n"
+        if _words(word):
+            yield from _parser(word)
+            continue
         yield from _options(word)
         yield f"\n```sh\n{_examples(word.epilog or '')}\n```"
 

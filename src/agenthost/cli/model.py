@@ -1,11 +1,11 @@
-"""`agenthost model list|show|probe|pull|remove`: which models can be used, what they really do, and those of this machine."""
+"""`agenthost model`: which models can be used, what they really do, what else their providers do, those of this machine."""
 
 from argparse import Namespace
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, cast
 
-from agenthost.cli import pulling
+from agenthost.cli import batches, pulling
 from agenthost.cli.connect import Door, Reached
 from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.render.words import count
@@ -18,7 +18,12 @@ def parser(verb: str) -> Parser:
     """A word for each thing that can be done."""
     made = make(verb, "model list\nmodel probe default --quick\nmodel show default")
     words = Words(made)
-    listing = words.add("list", "the models, whether they can be used, what they cost", "model list")
+    listing = words.add(
+        "list",
+        "the models, whether they can be used, what they cost; with a provider, all that it says it has",
+        "model list\nmodel list ollama\nmodel list anthropic",
+    )
+    listing.add_argument("provider", metavar="PROVIDER", nargs="?", default="", help="a provider, which is asked then")
     listing.add_argument("--names", action="store_true", help="names only, for completion")
     show = words.add("show", "a model's card, and what a probe found", "model show ollama:qwen3")
     show.add_argument("name", metavar="NAME", help="a configured name, or provider:model")
@@ -32,6 +37,7 @@ def parser(verb: str) -> Parser:
     probe.add_argument(
         "--context", type=int, default=0, metavar="TOKENS", help="the longest text that is tried (32768; quick: 8192)"
     )
+    batches.words(words)
     pulling.words(words)
     return made
 
@@ -40,13 +46,15 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Do what the word says."""
     if args.word in ("pull", "remove"):
         return await pulling.run(args, door, screen)
+    if args.word in ("batch", "files", "embed"):
+        return await batches.run(args, door, screen)
     async with door.host() as host:
         if args.word == "show":
             _show(await host.api.model(args.name), screen)
             return 0
         if args.word == "probe":
             return await _probe(args, host, screen)
-        models = await host.api.models()
+        models = await host.api.models(args.provider)
     if args.names:
         for model in models:
             screen.line(model.name)

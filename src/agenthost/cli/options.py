@@ -57,8 +57,8 @@ def common(parser: argparse.ArgumentParser) -> None:
 class Words:
     """The words that come after a verb."""
 
-    def __init__(self, parser: Parser) -> None:
-        self._group = parser.add_subparsers(dest="word", metavar="WORD", required=True, parser_class=Parser)
+    def __init__(self, parser: Parser, dest: str = "word") -> None:
+        self._group = parser.add_subparsers(dest=dest, metavar="WORD", required=True, parser_class=Parser)
 
     def add(self, name: str, text: str, examples: str) -> Parser:
         """A word, its line of help and examples of its use."""

@@ -22,7 +22,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "model": (
         "model",
         "which models can be used, and what they really do",
-        ("list", "show", "probe", "pull", "remove"),
+        ("list", "show", "probe", "batch", "files", "embed", "pull", "remove"),
     ),
     "sandbox": ("sandbox", "where code runs, and the images for it", ("list", "build", "pull")),
     "doctor": ("doctor", "what is missing here, and how to mend it", ()),

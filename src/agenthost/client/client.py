@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.following import Follower
+from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
 from agenthost.client.transport import Address, Broken, Timing, Transport, path_of
 from agenthost.core.api import (
@@ -87,11 +88,14 @@ class Client(HostApi):
     async def doctor(self) -> list[Finding]:
         return await self._get(list[Finding], "doctor")
 
-    async def models(self) -> list[ModelLine]:
-        return await self._get(list[ModelLine], "models")
+    async def models(self, provider: str = "") -> list[ModelLine]:
+        return await self._get(list[ModelLine], "models", query={"provider": provider} if provider else None)
 
     async def model(self, name: str) -> ModelDetail:
         return await self._get(ModelDetail, "models", name)
+
+    async def abilities(self, name: str) -> RemoteAbilities:
+        return RemoteAbilities(self._transport, name, (await self.model(name)).claimed)
 
     async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
         async for item in probing(self._transport, name, ProbeBody(quick, context)):

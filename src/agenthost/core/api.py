@@ -15,7 +15,7 @@ from agenthost.core.events import Recorded
 from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
-from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.ports import Abilities, Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow
 
 
@@ -223,10 +223,17 @@ class HostApi(Protocol):
 
     async def delete(self, kind: str, name: str) -> None: ...
 
-    async def models(self) -> list[ModelLine]: ...
+    async def models(self, provider: str = "") -> list[ModelLine]:
+        """What can be named here, or all that one provider (or server) says it has. Raises NotFound, and Unavailable
+        where it can't be asked."""
+        ...
 
     async def model(self, name: str) -> ModelDetail:
         """One model. Raises NotFound, or Unavailable saying which setting is missing."""
+        ...
+
+    async def abilities(self, name: str) -> Abilities:
+        """What else that model's provider does. Raises as `model` does."""
         ...
 
     def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:

@@ -36,7 +36,7 @@ class Adapters(Struct):
     sandbox: Choice
     prober: Prober
     scripts: Scripts
-    list_models: Callable[[], Awaitable[list[ModelLine]]]
+    list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     closing: list[Close]

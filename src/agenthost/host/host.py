@@ -36,6 +36,7 @@ from agenthost.core.media import check_file
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import (
+    Abilities,
     Filter,
     InboxItem,
     LedgerEntry,
@@ -398,13 +399,17 @@ class Host:
         """Remove a manifest."""
         await self.library.delete(kind, name)
 
-    async def models(self) -> list[ModelLine]:
-        """The models that can be named here."""
-        return await self._adapters.list_models()
+    async def models(self, provider: str = "") -> list[ModelLine]:
+        """The models that can be named here, or those that a provider says it has."""
+        return await self._adapters.list_models(provider)
 
     async def model(self, name: str) -> ModelDetail:
         """One model: as it claims, as it was found, as the loop goes by it."""
         return await self._adapters.model_detail(name)
+
+    async def abilities(self, name: str) -> Abilities:
+        """What else a model's provider does."""
+        return await self._adapters.models.abilities(name)
 
     def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
         """Find out what a model really does."""

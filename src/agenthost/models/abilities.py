@@ -9,9 +9,24 @@ from agenthost.core.offers import Batch, Drawing, Embeddings, Media, Moderation,
 from agenthost.core.parts import Part
 from agenthost.core.ports import Abilities, Model
 
+_SERVER = "one of openai, or of a server of your own that speaks this part of OpenAI's API"
+_INSTEAD = {
+    "embeddings": "one of openai, or a model of this machine (llamacpp)",
+    "moderation": "openai:omni-moderation-latest",
+    "pictures": _SERVER,
+    "speech": _SERVER,
+    "transcription": _SERVER,
+    "files": "one of openai",
+    "batches": "one of openai",
+}
+
 
 def abilities_of(name: str, model: Model) -> Abilities:
     """What else the provider of `model` does; `name` is what the model was asked for by."""
+    own = getattr(model, "abilities", None)
+    if own is not None:
+        made: Abilities = own()
+        return made
     from agenthost.models.openai.model import OpenAIModel
 
     if not isinstance(model, OpenAIModel):
@@ -22,11 +37,12 @@ def abilities_of(name: str, model: Model) -> Abilities:
 
 
 class NoAbilities:
-    """The port `core.ports.Abilities` for a provider that does nothing but answer."""
+    """The port `core.ports.Abilities` for a provider that does nothing but answer. One that does some of it puts that
+    in the place of what is here, and the rest is plainly said to be missing. `who`: what it is called then."""
 
-    def __init__(self, name: str, card: ModelCard | None = None) -> None:
-        self._name = name
+    def __init__(self, name: str, card: ModelCard | None = None, who: str = "") -> None:
         self._card = card or ModelCard(name)
+        self._who = who or f"the provider of '{name}'"
 
     @property
     def card(self) -> ModelCard:
@@ -72,7 +88,5 @@ class NoAbilities:
         self._lacks("batches")
 
     def _lacks(self, what: str) -> NoReturn:
-        raise Unavailable(
-            f"the provider of '{self._name}' has no {what}: it does nothing but answer. Name a model of a provider of "
-            "kind openai, such as one of [models.providers.openai]."
-        )
+        """Raises Unavailable."""
+        raise Unavailable(f"{self._who} has no {what} here. Name another model for it: {_INSTEAD[what]}.")

@@ -16,12 +16,14 @@ from agenthost.models.cards import CardLine, Cards, explain, load_cards
 from agenthost.models.dialects.fitted import Fitted
 from agenthost.models.fitness.found import as_found, usable
 from agenthost.models.limits import Limiter
+from agenthost.models.listing import line, local_lines
 from agenthost.models.providers.names import INSTALL, KEYLESS, KEYS
 from agenthost.models.settings import LOCAL, OPENAI, ModelSettings, NameSettings, Provider, ProviderSettings
 
 if TYPE_CHECKING:
     from agenthost.models.llamacpp.local import LocalModels
     from agenthost.models.openai.connection import Sessions
+    from agenthost.models.openai.model import OpenAIModel
     from agenthost.models.providers.making import Clients
 
 Secret = Callable[[str], Awaitable[str | None]]
@@ -181,24 +183,46 @@ class Catalog:
             chain.append(following)
         return tuple(chain)
 
-    async def lines(self) -> list[ModelLine]:
-        """What can be named here: the default, configured names, and the table's models of configured providers."""
+    async def lines(self, provider: str = "") -> list[ModelLine]:
+        """What can be named here: the default, configured names, the table's models of configured providers, and those
+        of this machine; or all that `provider` says it has. Raises then as `model` does, and where it can't be asked."""
+        if provider:
+            return await self._offered(provider)
         names = ["default", *self._settings.names]
         if await self._key("openai", self._provider("openai")):
             names += [f"openai:{name}" for name in self._table().names()]
         lines = [await self._line(name) for name in names]
-        return lines + await self._local_lines()
+        return lines + await local_lines(self.local, self._effective, self._found)
 
-    async def _local_lines(self) -> list[ModelLine]:
-        """The models of this machine, and the process ids of those that run."""
+    async def _offered(self, provider: str) -> list[ModelLine]:
+        """A line for each model of a provider, by its own list."""
+        if provider not in self._providers():
+            raise NotFound(f"there is no model provider '{provider}'. {nearest(provider, self._providers())}")
+        settings = self._provider(provider)
+        if settings.kind == "llamacpp":
+            return await local_lines(self.local, self._effective, self._found)
+        if settings.kind == "scripted":
+            raise Unavailable(
+                f"the provider '{provider}' plays a file, whatever model is named; it has no list of them"
+            )
+        if settings.kind == "pydantic-ai":
+            from agenthost.models.providers.model import ProviderModel
+
+            made = await self._foreign(provider, settings, ModelCard("any"))
+            assert isinstance(made, ProviderModel)
+            ids = [(name, None) for name in await made.offered()]
+        else:
+            from agenthost.models.openai.offers import OpenAIOffers
+
+            server = (await self._openai(provider, settings, ModelCard("any"))).another(OpenAIOffers)
+            ids = [(one.id, one.window) for one in await server.offered()]
         lines: list[ModelLine] = []
-        for seen in await self.local.seen():
-            line = ModelLine(f"llamacpp:{seen.name}", "llamacpp", seen.card is not None, note=seen.note, pid=seen.pid)
-            if seen.card is not None:
-                line = msgspec.structs.replace(
-                    line, window=seen.card.window, images=seen.card.images, input_price=0.0, output_price=0.0
-                )
-            lines.append(line)
+        for id, window in ids:
+            name = f"{provider}:{id}"
+            card, _ = await self._card(provider, settings, id)
+            if window:
+                card = msgspec.structs.replace(card, window=window)
+            lines.append(line(name, await self._effective(name, card), await self._found(name)))
         return lines
 
     async def _line(self, name: str) -> ModelLine:
@@ -210,18 +234,7 @@ class Catalog:
         except AgentHostError as error:
             return ModelLine(name, provider, False, note=error.message)
         note = f"stands for {stands_for}" if stands_for != name else ""
-        return ModelLine(
-            name,
-            provider,
-            True,
-            card.window,
-            card.images,
-            card.input_price,
-            card.output_price,
-            note,
-            calling=card.calling if card.tools else "no",
-            probed=found.at if found else 0.0,
-        )
+        return msgspec.structs.replace(line(name, card, found, note), provider=provider)
 
     async def _stands_for(self, name: str) -> tuple[str, NameSettings | None]:
         if name == "default":
@@ -332,7 +345,7 @@ class Catalog:
                 return settings, key, name
         return settings, "", next(iter(KEYS[kind]), api_key)
 
-    async def _openai(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
+    async def _openai(self, provider: str, settings: ProviderSettings, card: ModelCard) -> "OpenAIModel":
         from agenthost.models.openai.connection import Sessions
         from agenthost.models.openai.model import OpenAIModel
 

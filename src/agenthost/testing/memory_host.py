@@ -50,8 +50,9 @@ from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
-from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.ports import Abilities, Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.models.abilities import NoAbilities
 from agenthost.models.fitness.found import as_found
 
 ZIP_OF_NOTHING = b"PK\x05\x06" + bytes(18)
@@ -300,7 +301,9 @@ class MemoryHost(HostApi):
             raise NotFound(f"there is no {kind} '{name}'. {nearest(name, list(self._kinds[kind]))}")
         del self._kinds[kind][name]
 
-    async def models(self) -> list[ModelLine]:
+    async def models(self, provider: str = "") -> list[ModelLine]:
+        if provider not in ("", "memory"):
+            raise NotFound(f"there is no model provider '{provider}'. {nearest(provider, ['memory'])}")
         return [ModelLine("pretended", "memory", True)]
 
     async def model(self, name: str) -> ModelDetail:
@@ -308,6 +311,10 @@ class MemoryHost(HostApi):
             raise NotFound(f"there is no model '{name}'. {nearest(name, ['pretended'])}")
         card = ModelCard(name)
         return ModelDetail(name, (), card, as_found(card, self._fitness), self._fitness)
+
+    async def abilities(self, name: str) -> Abilities:
+        await self.model(name)
+        return NoAbilities(name)
 
     async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
         await self.model(name)

@@ -74,9 +74,9 @@ async def read(request: Request, most: int) -> bytes:
     return b"".join(pieces)
 
 
-async def read_json(request: Request, type: type[T]) -> T:
+async def read_json(request: Request, type: type[T], most: int = MOST_JSON) -> T:
     """The body as a record. Raises BadInput that names the part that is wrong."""
-    body = await read(request, MOST_JSON)
+    body = await read(request, most)
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.DecodeError as error:

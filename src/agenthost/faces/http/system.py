@@ -8,9 +8,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from agenthost.core.api import HostApi
-from agenthost.faces.http.bodies import answer, edge, read_json
+from agenthost.core.errors import NotFound, nearest
+from agenthost.faces.http.bodies import answer, edge, query, read_json
 from agenthost.faces.http.streams import Closing, EventStream, StreamSettings, probe_frames
 from agenthost.wire.bodies import Names, ProbeBody, SecretBody
+from agenthost.wire.offering import ABILITIES, MOST
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class System:
         return answer(await self.api.doctor())
 
     async def models(self, request: Request) -> Response:
-        return answer(await self.api.models())
+        return answer(await self.api.models(query(request, "provider", str, "")))
 
     async def model(self, request: Request) -> Response:
         return answer(await self.api.model(str(request.path_params["name"])))
@@ -37,6 +39,19 @@ class System:
         body = await read_json(request, ProbeBody)
         items = self.api.probe(str(request.path_params["name"]), body.quick, body.context)
         return cast(Response, EventStream(items, probe_frames, self.settings, self.closing))
+
+    async def ability(self, request: Request) -> Response:
+        what = str(request.path_params["what"])
+        if (known := ABILITIES.get(what)) is None:
+            raise NotFound(f"there is no ability '{what}' of models. {nearest(what, list(ABILITIES))}")
+        arguments = await read_json(request, known.arguments, MOST)
+        abilities = await self.api.abilities(str(request.path_params["name"]))
+        found = await getattr(abilities, what)(*arguments)
+        if known.result is bytes:
+            # Never shown by a browser as anything that could run in the page's origin.
+            headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+            return Response(found, headers=headers, media_type="application/octet-stream")
+        return answer(found)
 
     async def secrets(self, request: Request) -> Response:
         return answer(Names(tuple(await self.api.secrets())))
@@ -55,6 +70,7 @@ def routes(api: HostApi, settings: StreamSettings, closing: Closing) -> list[Bas
         Route("/doctor", edge(system.doctor), methods=["GET"]),
         Route("/models", edge(system.models), methods=["GET"]),
         Route("/models/{name:path}/probe", edge(system.probe), methods=["POST"]),
+        Route("/models/{name:path}/abilities/{what}", edge(system.ability), methods=["POST"]),
         Route("/models/{name:path}", edge(system.model), methods=["GET"]),
         Route("/secrets", edge(system.secrets), methods=["GET"]),
         Route("/secrets/{name}", edge(system.set_secret), methods=["PUT"]),

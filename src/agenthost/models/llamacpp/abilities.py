@@ -1,16 +1,15 @@
 """What a local model does besides answering: embeddings. Of the rest it says what would do it."""
 
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
 
 import aiohttp
 import msgspec
 from msgspec import Struct
 
 from agenthost.core.errors import Permanent, Unavailable
-from agenthost.core.models import ModelCard, ModelRequest, Usage
-from agenthost.core.offers import Batch, Drawing, Embeddings, Media, Moderation, ProviderFile, Speech, Transcript
-from agenthost.core.parts import Part
+from agenthost.core.models import ModelCard, Usage
+from agenthost.core.offers import Embeddings
+from agenthost.models.abilities import NoAbilities
 from agenthost.models.llamacpp.model import explained
 from agenthost.models.llamacpp.queue import Who
 from agenthost.models.llamacpp.server import Running, Server
@@ -35,16 +34,12 @@ class _Body(Struct):
     usage: _Counted = _Counted()
 
 
-class LocalAbilities:
+class LocalAbilities(NoAbilities):
     """The port `core.ports.Abilities` for one GGUF."""
 
     def __init__(self, server: Server, card: ModelCard) -> None:
+        super().__init__(card.name, card, f"llama.cpp ({card.name})")
         self._server = server
-        self._card = card
-
-    @property
-    def card(self) -> ModelCard:
-        return self._card
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """A vector of length 1 for each text. Raises Permanent (`bad-request`) for a text that is too long."""
@@ -87,42 +82,3 @@ class LocalAbilities:
         except (aiohttp.ClientError, OSError) as error:
             problem = failures.transport(error, peer)
         raise await explained(problem, running, self._card.name) if isinstance(problem, failures.Temporary) else problem
-
-    async def moderate(self, parts: Sequence[Part]) -> Moderation:
-        self._lacks("moderation", "openai:omni-moderation-latest")
-
-    async def draw(self, wanted: Drawing) -> Media:
-        self._lacks("pictures", "a server that speaks OpenAI's API of images, as a provider")
-
-    async def speak(self, wanted: Speech) -> Media:
-        self._lacks("speech", "a server that speaks OpenAI's API of audio, as a provider")
-
-    async def transcribe(self, audio: bytes, media_type: str, language: str = "") -> Transcript:
-        self._lacks("transcripts", "a server that speaks OpenAI's API of audio, as a provider")
-
-    async def put_file(self, name: str, content: bytes, purpose: str) -> ProviderFile:
-        self._lacks("files", "a model of openai")
-
-    async def files(self) -> list[ProviderFile]:
-        self._lacks("files", "a model of openai")
-
-    async def get_file(self, id: str) -> bytes:
-        self._lacks("files", "a model of openai")
-
-    async def delete_file(self, id: str) -> None:
-        self._lacks("files", "a model of openai")
-
-    async def start_batch(self, requests: Mapping[str, ModelRequest]) -> Batch:
-        self._lacks("batches", "a model of openai")
-
-    async def batch(self, id: str) -> Batch:
-        self._lacks("batches", "a model of openai")
-
-    async def batches(self) -> list[Batch]:
-        self._lacks("batches", "a model of openai")
-
-    async def cancel_batch(self, id: str) -> Batch:
-        self._lacks("batches", "a model of openai")
-
-    def _lacks(self, what: str, instead: str) -> NoReturn:
-        raise Unavailable(f"llama.cpp ({self._card.name}) has no {what}; name {instead}")

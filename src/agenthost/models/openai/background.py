@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from agenthost.core.errors import AgentHostError, BadInput, Permanent, Temporary
 from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest
+from agenthost.models.attempts import BYTES_A_TOKEN
 from agenthost.models.limits import Limiter
 from agenthost.models.openai import failures
 from agenthost.models.openai.connection import Sessions
@@ -28,7 +29,6 @@ from agenthost.models.openai.wire import BadAnswer, Reader, Refused, Tell
 from agenthost.models.settings import Provider
 
 _FIRST, _MOST = 0.5, 5.0  # seconds between two looks at an answer that isn't ready; doubles from the first to the last
-_BYTES_A_TOKEN = 4
 _WAITING = ("queued", "in_progress")
 
 
@@ -71,22 +71,8 @@ class BackgroundModel(OpenAIModel):
         turns = await said(request.turns, self._read)
         made = self._wire.body(request, turns, self._shape) | {"background": True, "store": True}
         body = msgspec.json.encode(made)
-        worst = len(body) // _BYTES_A_TOKEN + request.max_output
-        await self._limiter.acquire(worst)
-        used: int | None = None
-        try:
+        async with self._attempts.attempt(len(body) // BYTES_A_TOKEN + request.max_output):
             return await self._posted(body, request)
-        except Temporary as error:
-            used = None if error.sent else 0
-            if error.delay and not error.sent:
-                self._limiter.pause(error.delay)
-            raise
-        except Permanent as error:
-            self._refused = error.code == "auth"
-            used = 0
-            raise
-        finally:
-            self._limiter.release(worst, used)
 
     async def resume(self, handle: str, request: ModelRequest, tell: Tell) -> ModelAnswer:
         """Follow an answer to its end, by its stream where there is one, else by looking at it again and again."""
@@ -129,18 +115,8 @@ class BackgroundModel(OpenAIModel):
         return await self._sessions.session(self._base, self._settings.proxy, self._settings.ca_file)
 
     async def _posted(self, body: bytes, request: ModelRequest) -> str:
-        session = await self._session()
         try:
-            async with session.post(
-                self._url,
-                data=body,
-                headers=self._headers_of(request),
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                if response.status != 200:
-                    content = await content_of(response)
-                    raise failures.answered(response.status, response.headers, content, self._peer, time.time())
+            async with self._sent(body, request) as response:
                 if response.content_type != "text/event-stream":
                     return _id(await content_of(response))
                 parser = Parser()

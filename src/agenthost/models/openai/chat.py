@@ -15,10 +15,12 @@ from agenthost.core.models import ModelAnswer, ModelRequest, Usage
 from agenthost.core.tools import ToolCall
 from agenthost.models.openai.content import Picture, Piece, Said, Words
 from agenthost.models.openai.names import wire_name
-from agenthost.models.openai.schema import permits_strict
+from agenthost.models.openai.reading import decoded
+from agenthost.models.openai.schema import answer_format
 from agenthost.models.openai.sse import Event
 from agenthost.models.openai.wire import (
     BadAnswer,
+    Details,
     Refused,
     Shape,
     Tell,
@@ -26,23 +28,19 @@ from agenthost.models.openai.wire import (
     arguments_of,
     cache_key,
     error_of,
+    function_of,
     own_call,
     parts_of,
     sendable,
+    usage_of,
 )
-
-
-class _Details(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
 
 
 class _Usage(Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
+    prompt_tokens_details: Details | None = None
+    completion_tokens_details: Details | None = None
 
 
 class _Function(Struct):
@@ -77,7 +75,7 @@ class _Body(Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Body).decode
+_body = msgspec.json.Decoder(_Body)
 
 
 class ChatWire:
@@ -105,23 +103,10 @@ class ChatWire:
         if shape.cache_key:
             body["prompt_cache_key"] = cache_key(request)
         if request.tools:
-            body["tools"] = [
-                {
-                    "type": "function",
-                    "function": {
-                        "name": wire_name(tool.name),
-                        "description": tool.description,
-                        "parameters": tool.parameters or {"type": "object", "properties": {}},
-                    },
-                }
-                for tool in request.tools
-            ]
+            body["tools"] = [{"type": "function", "function": function_of(tool)} for tool in request.tools]
         if request.output_schema is not None:
-            schema = request.output_schema
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": schema, "strict": permits_strict(schema)},
-            }
+            format = answer_format(request.output_schema)
+            body["response_format"] = {"type": "json_schema", "json_schema": format}
         body.update(shape.extra)
         return body
 
@@ -239,12 +224,7 @@ class ChatReader:
 
 
 def _decoded(content: bytes) -> _Body:
-    try:
-        body = _decode(content)
-    except msgspec.ValidationError as error:
-        raise BadAnswer(f"its JSON is not of the API's form ({error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadAnswer("it is not JSON") from None
+    body = decoded(_body, content)
     if body.choices is None or body.error:
         error = error_of(msgspec.json.decode(content))
         if error is not None:
@@ -253,13 +233,11 @@ def _decoded(content: bytes) -> _Body:
 
 
 def _usage(usage: _Usage) -> Usage:
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        usage.prompt_tokens or 0,
-        usage.completion_tokens or 0,
-        (prompt.cached_tokens or 0) if prompt else 0,
-        (completion.reasoning_tokens or 0) if completion else 0,
-        (prompt.cache_write_tokens or 0) if prompt else 0,
+    return usage_of(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.prompt_tokens_details,
+        usage.completion_tokens_details,
     )
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import aiohttp
@@ -11,8 +11,9 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from agenthost.core.errors import AgentHostError, BadInput, Permanent, Temporary
-from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest, Usage
+from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest
+from agenthost.models.attempts import BYTES_A_TOKEN, Attempts
 from agenthost.models.limits import Limiter
 from agenthost.models.openai import failures
 from agenthost.models.openai.chat import ChatWire
@@ -25,7 +26,6 @@ from agenthost.models.openai.sse import Parser
 from agenthost.models.openai.wire import BadAnswer, Reader, Refused, Shape, Tell, Wire
 from agenthost.models.settings import OPENAI, Provider
 
-_BYTES_A_TOKEN = 4  # OpenAI's own rule of thumb for English; only limits and missing usage rest on it
 _PATIENCE = 0.5  # seconds that a server has to end a stream which it called done
 
 
@@ -49,10 +49,10 @@ class OpenAIModel:
         self._base = base
         self._provider = provider
         self._card = card
-        self._refused = False
         self._settings = settings
         self._sessions = sessions
         self._limiter = limiter
+        self._attempts = Attempts(limiter)
         self._read = read
         field = settings.output_field or ("max_completion_tokens" if official else "max_tokens")
         told = official if settings.prompt_cache_key is None else settings.prompt_cache_key
@@ -75,7 +75,7 @@ class OpenAIModel:
     @property
     def refused(self) -> bool:
         """Whether the provider refused the key: whoever keeps this model should make it anew, with today's key."""
-        return self._refused
+        return self._attempts.refused
 
     def another(self, kind: type[Other]) -> Other:
         """This model of this provider as another of its kinds, over the same connections and limits."""
@@ -85,44 +85,15 @@ class OpenAIModel:
         turns = await said(request.turns, self._read)
         body = msgspec.json.encode(self._wire.body(request, turns, self._shape))
         pictures = [picture for entry in turns for picture in entry.pictures]
-        given = (len(body) - sum(len(picture.url) for picture in pictures)) // _BYTES_A_TOKEN
+        given = (len(body) - sum(len(picture.url) for picture in pictures)) // BYTES_A_TOKEN
         given += len(pictures) * self._card.image_tokens
-        worst = given + request.max_output
-        await self._limiter.acquire(worst)
-        used: int | None = None
-        try:
-            answer = await self._attempt(body, request, tell)
-            if not answer.usage.total:
-                answer = msgspec.structs.replace(answer, usage=_guess(given, answer))
-            used = answer.usage.total
-            return answer
-        except Temporary as error:
-            if error.delay and not error.sent:
-                self._limiter.pause(error.delay)
-            used = None if error.sent else 0
-            raise
-        except Permanent as error:
-            self._refused = error.code == "auth"
-            used = 0
-            raise
-        finally:
-            self._limiter.release(worst, used)
+        return await self._attempts.answer(given, request.max_output, lambda: self._attempt(body, request, tell))
 
     async def _attempt(self, body: bytes, request: ModelRequest, tell: Tell) -> ModelAnswer:
-        session = await self._sessions.session(self._base, self._settings.proxy, self._settings.ca_file)
         names = own_names(request.tools)
         reader = self._wire.reader(tell, names)
         try:
-            async with session.post(
-                self._url,
-                data=body,
-                headers=self._headers_of(request),
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                if response.status != 200:
-                    content = await content_of(response)
-                    raise failures.answered(response.status, response.headers, content, self._peer, time.time())
+            async with self._sent(body, request) as response:
                 if response.content_type == "text/event-stream":
                     return await self._streamed(response, reader)
                 return self._whole(await content_of(response), response.content_type, names)
@@ -137,6 +108,18 @@ class OpenAIModel:
                     return reader.answer()
         # Raised out here so that it has no context: an error of aiohttp's can hold the request's headers.
         raise problem
+
+    @asynccontextmanager
+    async def _sent(self, body: bytes, request: ModelRequest) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """What comes to a request, where that is no refusal."""
+        session = await self._sessions.session(self._base, self._settings.proxy, self._settings.ca_file)
+        async with session.post(
+            self._url, data=body, headers=self._headers_of(request), timeout=self._timeout, allow_redirects=False
+        ) as response:
+            if response.status != 200:
+                content = await content_of(response)
+                raise failures.answered(response.status, response.headers, content, self._peer, time.time())
+            yield response
 
     async def _streamed(self, response: aiohttp.ClientResponse, reader: Reader) -> ModelAnswer:
         parser = Parser()
@@ -199,9 +182,3 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
                 await response.content.readany()
     except (TimeoutError, aiohttp.ClientError):
         response.close()
-
-
-def _guess(given: int, answer: ModelAnswer) -> Usage:
-    """What a call used, where the server doesn't count: budgets must not take it for nothing."""
-    made = len(answer.text) + sum(len(call.name) + len(call.arguments) for call in answer.calls)
-    return Usage(given, max(1, made // _BYTES_A_TOKEN))

@@ -13,10 +13,12 @@ from agenthost.core.models import ModelAnswer, ModelRequest, Usage
 from agenthost.core.tools import ToolCall
 from agenthost.models.openai.content import Picture, Piece, Said, Words
 from agenthost.models.openai.names import wire_name
-from agenthost.models.openai.schema import permits_strict
+from agenthost.models.openai.reading import decoded
+from agenthost.models.openai.schema import answer_format
 from agenthost.models.openai.sse import Event
 from agenthost.models.openai.wire import (
     BadAnswer,
+    Details,
     ErrorBody,
     Refused,
     Shape,
@@ -25,23 +27,19 @@ from agenthost.models.openai.wire import (
     arguments_of,
     cache_key,
     error_of,
+    function_of,
     own_call,
     parts_of,
     sendable,
+    usage_of,
 )
-
-
-class _Details(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
 
 
 class _Usage(Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
+    input_tokens_details: Details | None = None
+    output_tokens_details: Details | None = None
 
 
 class _Content(Struct):
@@ -80,8 +78,8 @@ class _Event(Struct):
     response: _Response | None = None
 
 
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_response = msgspec.json.Decoder(_Response).decode
+_event = msgspec.json.Decoder(_Event)
+_response = msgspec.json.Decoder(_Response)
 
 
 class ResponsesWire:
@@ -108,26 +106,9 @@ class ResponsesWire:
             body["prompt_cache_key"] = cache_key(request)
         if request.tools:
             # Left out, `strict` would be taken as wished for, and optional parameters made required.
-            body["tools"] = [
-                {
-                    "type": "function",
-                    "name": wire_name(tool.name),
-                    "description": tool.description,
-                    "parameters": tool.parameters or {"type": "object", "properties": {}},
-                    "strict": False,
-                }
-                for tool in request.tools
-            ]
+            body["tools"] = [{"type": "function", **function_of(tool), "strict": False} for tool in request.tools]
         if request.output_schema is not None:
-            schema = request.output_schema
-            body["text"] = {
-                "format": {
-                    "type": "json_schema",
-                    "name": "answer",
-                    "schema": schema,
-                    "strict": permits_strict(schema),
-                }
-            }
+            body["text"] = {"format": {"type": "json_schema", **answer_format(request.output_schema)}}
         body.update(shape.extra)
         return body
 
@@ -135,12 +116,7 @@ class ResponsesWire:
         return ResponsesReader(tell, names)
 
     def whole(self, content: bytes, names: dict[str, str]) -> ModelAnswer:
-        try:
-            response = _decode_response(content)
-        except msgspec.ValidationError as error:
-            raise BadAnswer(f"its JSON is not of the API's form ({error})") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise BadAnswer("it is not JSON") from None
+        response = decoded(_response, content)
         if response.output is None or response.error:
             error = error_of(msgspec.json.decode(content))
             if error is not None:
@@ -173,16 +149,16 @@ class ResponsesReader:
             if not self.complete:
                 raise BadAnswer("the stream ended without a response")
             return
-        decoded = _event(event.data)
-        match decoded.type:
+        said = decoded(_event, event.data)
+        match said.type:
             case "response.output_text.delta" | "response.refusal.delta":
-                self._teller.words(str(decoded.delta or ""))
+                self._teller.words(str(said.delta or ""))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                self._teller.words(str(decoded.delta or ""), reasoning=True)
+                self._teller.words(str(said.delta or ""), reasoning=True)
             case "response.output_item.done":
-                self._item(decoded)
+                self._item(said)
             case "response.completed" | "response.incomplete" | "response.failed":
-                self._end(decoded)
+                self._end(said)
             case "error":
                 raise Refused(error_of(msgspec.json.decode(event.data)) or ErrorBody())
             case "":
@@ -214,15 +190,6 @@ class ResponsesReader:
         if not response.output and self._items:  # some servers leave the output out of the last event
             response.output = [item for _, item in sorted(self._items.items())]
         self._last = response
-
-
-def _event(data: bytes) -> _Event:
-    try:
-        return _decode_event(data)
-    except msgspec.ValidationError as error:
-        raise BadAnswer(f"its JSON is not of the API's form ({error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadAnswer("it is not JSON") from None
 
 
 def _answer(response: _Response, names: dict[str, str]) -> ModelAnswer:
@@ -260,14 +227,7 @@ def _call(item: _Item, number: int) -> ToolCall:
 def _usage(usage: _Usage | None) -> Usage:
     if usage is None:
         return Usage()
-    given, made = usage.input_tokens_details, usage.output_tokens_details
-    return Usage(
-        usage.input_tokens or 0,
-        usage.output_tokens or 0,
-        (given.cached_tokens or 0) if given else 0,
-        (made.reasoning_tokens or 0) if made else 0,
-        (given.cache_write_tokens or 0) if given else 0,
-    )
+    return usage_of(usage.input_tokens, usage.output_tokens, usage.input_tokens_details, usage.output_tokens_details)
 
 
 def _items(entry: Said) -> list[dict[str, Any]]:

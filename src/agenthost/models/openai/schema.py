@@ -12,6 +12,11 @@ _KNOWN = frozenset(_DESCRIBING | _STRUCTURE | _VALUES)
 _DEEPEST = 10
 
 
+def answer_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """What both wires say of the JSON that an answer must be: `strict` only where that may be asked for."""
+    return {"name": "answer", "schema": schema, "strict": permits_strict(schema)}
+
+
 def permits_strict(schema: dict[str, Any]) -> bool:
     """Whether `strict` may be asked for: the root is an object, every object closed, every property required."""
     return schema.get("type") == "object" and "anyOf" not in schema and _permits(schema, 0)

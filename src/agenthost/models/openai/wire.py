@@ -7,10 +7,11 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.models import Delta, ModelAnswer, ModelRequest
+from agenthost.core.models import Delta, ModelAnswer, ModelRequest, Usage
 from agenthost.core.parts import Part, TextPart
-from agenthost.core.tools import ToolCall
+from agenthost.core.tools import ToolCall, ToolSpec
 from agenthost.models.openai.content import Said
+from agenthost.models.openai.names import wire_name
 from agenthost.models.openai.sse import Event
 
 Tell = Callable[[Delta], None]
@@ -163,6 +164,28 @@ def arguments_of(value: str | dict[str, Any] | None) -> str:
     if isinstance(value, dict):
         return msgspec.json.encode(value).decode()
     return value or "{}"
+
+
+def function_of(tool: ToolSpec) -> dict[str, Any]:
+    """A tool as both wires tell of it."""
+    parameters = tool.parameters or {"type": "object", "properties": {}}
+    return {"name": wire_name(tool.name), "description": tool.description, "parameters": parameters}
+
+
+class Details(Struct):
+    """What a count of tokens is made of, on both wires."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+def usage_of(given: int | None, made: int | None, of_given: Details | None, of_made: Details | None) -> Usage:
+    """What was counted; a count that isn't there is 0."""
+    read, thought = of_given or Details(), of_made or Details()
+    return Usage(
+        given or 0, made or 0, read.cached_tokens or 0, thought.reasoning_tokens or 0, read.cache_write_tokens or 0
+    )
 
 
 def cache_key(request: ModelRequest) -> str:

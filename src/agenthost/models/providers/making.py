@@ -39,6 +39,14 @@ class Clients:
 
     async def model(self, resolved: Provider, kind: str, name: str) -> Model:
         """The model `name` of pydantic-ai's provider `kind`. Raises Unavailable and BadInput."""
+        provider = await self.provider(resolved, kind)
+        try:
+            return await asyncio.to_thread(infer_model, f"{kind}:{name}", lambda _: provider)
+        except UserError as error:
+            raise BadInput(f"'{resolved.name}:{name}' can't be used: {error.message}") from None
+
+    async def provider(self, resolved: Provider, kind: str) -> TheirProvider[Any]:
+        """pydantic-ai's provider `kind`. Raises Unavailable and BadInput."""
         key = (resolved.name, resolved.key)  # a key that was refused may have been set anew
         if key not in self._made:
             made = await asyncio.to_thread(self._provider, resolved, kind)
@@ -46,11 +54,7 @@ class Clients:
                 await made.__aexit__(None, None, None)
             else:
                 self._made[key] = await self._stack.enter_async_context(made)
-        provider = self._made[key]
-        try:
-            return await asyncio.to_thread(infer_model, f"{kind}:{name}", lambda _: provider)
-        except UserError as error:
-            raise BadInput(f"'{resolved.name}:{name}' can't be used: {error.message}") from None
+        return self._made[key]
 
     async def close(self) -> None:
         """End the connections."""

@@ -11,22 +11,24 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles.anthropic import ANTHROPIC_THINKING_BUDGET_MAP
 from pydantic_ai.settings import ModelSettings, ThinkingLevel
 
-from agenthost.core.errors import AgentHostError, Permanent, Temporary
-from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Turn, Usage
+from agenthost.core.errors import AgentHostError
+from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Turn
 from agenthost.core.parts import FilePart
+from agenthost.models.attempts import BYTES_A_TOKEN, Attempts
 from agenthost.models.limits import Limiter
 from agenthost.models.openai.content import Read
 from agenthost.models.openai.failures import Peer
 from agenthost.models.openai.names import own_names
 from agenthost.models.openai.wire import Tell
 from agenthost.models.providers import failures
+from agenthost.models.providers.abilities import ProviderAbilities
 from agenthost.models.providers.heard import answer, delta
+from agenthost.models.providers.listing import listed
 from agenthost.models.providers.making import Clients
 from agenthost.models.providers.said import messages, parameters
 from agenthost.models.providers.state import thinks
 from agenthost.models.settings import Provider
 
-_BYTES_A_TOKEN = 4  # a rule of thumb for English; only limits and missing usage rest on it
 _Level = Literal["minimal", "low", "medium", "high"]
 _LEVELS: tuple[_Level, ...] = ("minimal", "low", "medium", "high")
 _SIGNED = frozenset({"anthropic", "bedrock"})
@@ -43,9 +45,8 @@ class ProviderModel:
         self._provider = provider
         self._kind = kind
         self._clients = clients
-        self._limiter = limiter
+        self._attempts = Attempts(limiter)
         self._read = read
-        self._refused = False
         self._made: Model | None = None
         self._making = asyncio.Lock()
         secrets = [provider.key, *provider.settings.headers.values(), *_texts(provider.settings.options)]
@@ -63,7 +64,7 @@ class ProviderModel:
     @property
     def refused(self) -> bool:
         """Whether the provider refused the key: whoever keeps this model should make it anew, with today's key."""
-        return self._refused
+        return self._attempts.refused
 
     async def open(self) -> None:
         """Make the provider's client. Raises Unavailable and BadInput."""
@@ -73,30 +74,20 @@ class ProviderModel:
                 with suppress(UserError):  # where its address is found out at each call
                     self._peer.url = self._peer.url or self._made.base_url or ""
 
+    def abilities(self) -> ProviderAbilities:
+        """What else this provider does."""
+        return ProviderAbilities(self._card, self._provider, self._kind, self._clients, self._attempts, self._peer)
+
+    async def offered(self) -> list[str]:
+        """The models that this provider says it has. Raises as `listed` does."""
+        made = await self._clients.provider(self._provider, self._kind)
+        return await listed(made.client, self._peer)
+
     async def answer(self, request: ModelRequest, tell: Tell) -> ModelAnswer:
         await self.open()
         said = await messages(request.turns, self._read, self._provider.name)
         given = _given(request, self._card)
-        worst = given + request.max_output
-        await self._limiter.acquire(worst)
-        used: int | None = None
-        try:
-            answer = await self._attempt(said, request, tell)
-            if not answer.usage.total:
-                answer = msgspec.structs.replace(answer, usage=_guess(given, answer))
-            used = answer.usage.total
-            return answer
-        except Temporary as error:
-            if error.delay and not error.sent:
-                self._limiter.pause(error.delay)
-            used = None if error.sent else 0
-            raise
-        except Permanent as error:
-            self._refused = error.code == "auth"
-            used = 0
-            raise
-        finally:
-            self._limiter.release(worst, used)
+        return await self._attempts.answer(given, request.max_output, lambda: self._attempt(said, request, tell))
 
     async def _attempt(self, said: list[ModelMessage], request: ModelRequest, tell: Tell) -> ModelAnswer:
         assert self._made is not None
@@ -200,13 +191,7 @@ def _given(request: ModelRequest, card: ModelCard) -> int:
     pictures = sum(isinstance(part, FilePart) for turn in request.turns for part in turn.parts)
     tools = len(msgspec.json.encode(request.tools))
     words = len(request.instructions) + tools + sum(size(turn) for turn in request.turns)
-    return words // _BYTES_A_TOKEN + pictures * card.image_tokens
-
-
-def _guess(given: int, answer: ModelAnswer) -> Usage:
-    """What a call used, where the server doesn't count: budgets must not take it for nothing."""
-    made = len(answer.text) + sum(len(call.name) + len(call.arguments) for call in answer.calls)
-    return Usage(given, max(1, made // _BYTES_A_TOKEN))
+    return words // BYTES_A_TOKEN + pictures * card.image_tokens
 
 
 def _texts(options: dict[str, Any]) -> list[str]:

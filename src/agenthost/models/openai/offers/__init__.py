@@ -1,4 +1,4 @@
-"""What else OpenAI's API has: embeddings, moderation, pictures, speech, files, batches. One attempt a call.
+"""What else OpenAI's API has: the list of models, embeddings, moderation, pictures, speech, files, batches. One attempt a call.
 
 `asking.py` sends and says what went wrong; the other modules know one part of the API each. What a
 provider's `extra` says is for the bodies of chats (those of a batch too) and laid over nothing else.

@@ -12,14 +12,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from agenthost.core.errors import AgentHostError, NotFound, Permanent, Temporary, Unavailable
-from agenthost.models.limits import Limiter
+from agenthost.models.attempts import Attempts
 from agenthost.models.openai import failures
 from agenthost.models.openai.connection import Sessions
-from agenthost.models.openai.reading import content_of
-from agenthost.models.openai.wire import BadAnswer, Refused, error_of, json_error
+from agenthost.models.openai.reading import content_of, decoded
+from agenthost.models.openai.wire import BadAnswer, Refused, json_error
 from agenthost.models.settings import OPENAI, Provider
 
-BYTES_A_TOKEN = 4
 _MOST = 256 * 2**20  # bytes of an answer; a batch's results and long recordings are large
 _MISSING = (404, 405, 501)
 _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:-]{1,200}")
@@ -53,7 +52,7 @@ class Asking:
         base: URL,
         provider: Provider,
         sessions: Sessions,
-        limiter: Limiter,
+        attempts: Attempts,
         headers: CIMultiDict[str],
         peer: failures.Peer,
     ) -> None:
@@ -62,7 +61,7 @@ class Asking:
         self.official = base.host == URL(OPENAI).host
         self._settings = provider.settings
         self._sessions = sessions
-        self._limiter = limiter
+        self._attempts = attempts
         self._headers = headers.copy()
         self._headers["Accept"] = "*/*"
         del self._headers["Content-Type"]
@@ -125,35 +124,14 @@ class Asking:
     def _decoded(self, content: Content, decoder: "msgspec.json.Decoder[T]") -> T:
         if content.media_type == "text/html" or content.data.lstrip()[:1] == b"<":
             raise BadAnswer("it is an HTML page instead of JSON")
-        try:
-            return decoder.decode(content.data)
-        except msgspec.ValidationError as error:
-            reported = error_of(msgspec.json.decode(content.data))
-            if reported is not None:
-                raise Refused(reported) from None
-            raise BadAnswer(f"its JSON is not of the API's form ({error})") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise BadAnswer("it is not JSON") from None
+        return decoded(decoder, content.data, reports=True)
 
     def _url(self, path: str) -> URL:
         return self.base.with_path(f"{self.base.path.rstrip('/')}/{path}")
 
     async def _limited(self, what: str, path: str, data: Any, headers: dict[str, str], tokens: int) -> Content:
-        await self._limiter.acquire(tokens)
-        used: int | None = None
-        try:
+        async with self._attempts.attempt(tokens):
             return await self._sent(what, "POST", self._url(path), "", data, headers)
-        except Temporary as error:
-            if not error.sent:
-                used = 0
-                if error.delay:
-                    self._limiter.pause(error.delay)
-            raise
-        except AgentHostError:
-            used = 0
-            raise
-        finally:
-            self._limiter.release(tokens, used)
 
     async def _look(self, what: str, method: str, url: URL, thing: str) -> Content:
         """What costs nothing and changes nothing twice, so that a failed try may always be repeated."""

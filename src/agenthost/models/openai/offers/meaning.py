@@ -10,8 +10,9 @@ from agenthost.core.errors import BadInput
 from agenthost.core.models import Turn, Usage
 from agenthost.core.offers import Embeddings, Moderation
 from agenthost.core.parts import Part
+from agenthost.models.attempts import BYTES_A_TOKEN
 from agenthost.models.openai.content import Picture, Read, said
-from agenthost.models.openai.offers.asking import BYTES_A_TOKEN, Asking
+from agenthost.models.openai.offers.asking import Asking
 
 _TEXTS = 256  # in one request; OpenAI takes 2,048, servers on one's own machine fewer
 _BYTES = 300_000  # of texts in one request; OpenAI takes 300,000 tokens, and none is shorter than a byte

@@ -9,7 +9,7 @@ from agenthost.models.limits import Limiter
 from agenthost.models.openai.connection import Sessions
 from agenthost.models.openai.content import Read
 from agenthost.models.openai.model import OpenAIModel
-from agenthost.models.openai.offers import files, meaning, pictures, sound
+from agenthost.models.openai.offers import files, meaning, models, pictures, sound
 from agenthost.models.openai.offers.asking import Asking
 from agenthost.models.openai.offers.batches import Batches
 from agenthost.models.settings import Provider
@@ -20,8 +20,12 @@ class OpenAIOffers(OpenAIModel):
 
     def __init__(self, card: ModelCard, provider: Provider, sessions: Sessions, limiter: Limiter, read: Read) -> None:
         super().__init__(card, provider, sessions, limiter, read)
-        self._asking = Asking(self._base, provider, sessions, limiter, self._headers, self._peer)
+        self._asking = Asking(self._base, provider, sessions, self._attempts, self._headers, self._peer)
         self._batches = Batches(self._asking, self._wire, self._shape, read)
+
+    async def offered(self) -> list[models.Offered]:
+        """The models that this provider says it has."""
+        return await models.offered(self._asking)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         return await meaning.embed(self._asking, self._card.name, texts)

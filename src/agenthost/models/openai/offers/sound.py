@@ -8,7 +8,8 @@ from msgspec import Struct
 from agenthost.core.errors import BadInput
 from agenthost.core.models import ModelCard, Usage
 from agenthost.core.offers import Media, Speech, Transcript
-from agenthost.models.openai.offers.asking import BYTES_A_TOKEN, Asking, Form, Upload
+from agenthost.models.attempts import BYTES_A_TOKEN
+from agenthost.models.openai.offers.asking import Asking, Form, Upload
 
 _VOICE = "alloy"  # OpenAI's first voice, whose name other servers take as well
 _FORMATS = {

@@ -177,7 +177,7 @@ class FakeHost(HostApi):
     async def delete(self, kind: str, name: str) -> None:
         raise NotFound(f"there is no {kind} '{name}'")
 
-    async def models(self) -> list[ModelLine]:
+    async def models(self, provider: str = "") -> list[ModelLine]:
         return [ModelLine("openai:gpt-5.5", "openai", True, 400_000, True, 1.25, 10.0, calling="native")]
 
     async def set_secret(self, name: str, value: str) -> None:

@@ -77,7 +77,7 @@ class Failing(MemoryHost):
         super().__init__()
         self.error = error
 
-    async def models(self) -> list[ModelLine]:
+    async def models(self, provider: str = "") -> list[ModelLine]:
         raise self.error
 
     async def info(self) -> HostInfo:

@@ -4,6 +4,7 @@ It leaves its caller and lives until it is told to end (SIGTERM) or the process 
 ends the engine by its pid and removes the folder.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+# gVisor takes the container's empty network for the machine's own on newer kernels, unless it is told that there is none.
+RUNSC = ["--platform=systrap", "--network=none"]
 LOOKS = 0.2
 ENDS_WITHIN = 30.0
 
@@ -44,7 +47,10 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     command = ["unshare", "--mount", "--propagation", "private", "dockerd", "--iptables=false", "--bridge=none"]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-p", str(folder / "pid")]
     command += ["--config-file", str(folder / "none.json"), "-H", f"unix://{folder}/docker.sock"]
-    (folder / "none.json").write_text("{}")
+    settings = (
+        {"runtimes": {"runsc": {"path": runsc, "runtimeArgs": RUNSC}}} if (runsc := shutil.which("runsc")) else {}
+    )
+    (folder / "none.json").write_text(json.dumps(settings))
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 

@@ -104,3 +104,21 @@ class WorkspaceSuite(WorkspaceBackendSuite):
         await destroy_environment(backend)
         with pytest.raises(WorkspaceUnavailableError):
             await command
+
+
+class CopiedWorkspaceSuite(WorkspaceSuite):
+    """For back ends that carry files in before a command and out after it."""
+
+    @pytest.fixture
+    def filesystem_honors_shell_permissions(self) -> bool:
+        """Between two commands a file is on the host, which keeps contents and not who may read them."""
+        return False
+
+    async def test_symlink_loop_does_not_break_listing(  # pyright: ignore[reportIncompatibleMethodOverride] - pytest fills in by name
+        self, backend: WorkspaceBackend
+    ) -> None:
+        """Links are removed when a command has ended, as the host keeps none; so the next finds no loop."""
+        assert isinstance(backend, SandboxWorkspace)
+        made = await backend.run(["sh", "-c", "ln -s loop loop && ls"])
+        assert (made.exit_code, made.stdout) == (0, "loop\n")
+        assert list(await Workspace(backend).list_dir("/workspace")) == []

@@ -11,6 +11,7 @@ _INSIDE = Path(__file__).parent.parent / "inside"
 
 START = """
 import sys
+if sys.version_info < (3, 9): sys.exit('it is Python %d.%d' % sys.version_info[:2])
 first = frozenset(sys.modules)
 import json, os, types, zlib
 def read(left):
@@ -33,6 +34,14 @@ del read, code, name, text, module, above, last, json, os, types, zlib
 sys.modules['agenthost.sandboxes.inside.porter'].main(first)()
 """
 """What the container's Python is started with: `python3 -c START`."""
+
+# Devices of gVisor's own that nobody here needs, and that everybody may open.
+START_AS_ROOT = (
+    "import os\nfor name in ('/dev/fuse', '/dev/net/tun'):\n"
+    "  if os.path.exists(name): os.unlink(name)\n"
+    "del os, name\n" + START
+)
+"""The same as root of a kernel of the container's own."""
 
 
 def code() -> bytes:

@@ -3,26 +3,38 @@
 import asyncio
 import io
 import os
+import secrets
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import aiodocker
 from aiodocker.containers import DockerContainer
-from aiohttp import ClientError
 from msgspec import Struct
 
 from agenthost.core.errors import Unavailable
+from agenthost.sandboxes import owners
 from agenthost.sandboxes.attached.pool import Size
 from agenthost.sandboxes.attached.room import Room
-from agenthost.sandboxes.docker.container import BASE_LABEL, HOME_LABEL, USER, config
+from agenthost.sandboxes.docker.container import (
+    BASE_LABEL,
+    HOME_LABEL,
+    MADE_LABEL,
+    OWNER_LABEL,
+    UNCOUNTED,
+    USER,
+    Make,
+    config,
+    has_kernel,
+)
+from agenthost.sandboxes.docker.ends import PROBLEMS, about, labelled, remove, said, why_it_ended
 from agenthost.sandboxes.docker.line import Attached
 from agenthost.sandboxes.docker.packages import with_packages
 from agenthost.sandboxes.inside.rooms import PACKAGES
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_TRIES, _AGAIN = 40, 0.05
-_PROBLEMS = (aiodocker.DockerError, ClientError, OSError, TimeoutError)
+_OURS = ("/workspace", "/tmp", "/dev/shm", "/proc", "/sys")
 
 
 def places(host: str) -> list[str]:
@@ -46,7 +58,7 @@ async def reach(host: str) -> aiodocker.Docker:
             continue
         try:
             await docker.version()
-        except _PROBLEMS as problem:
+        except PROBLEMS as problem:
             why = f"{place}: {problem}"
             await docker.close()
         else:
@@ -55,11 +67,13 @@ async def reach(host: str) -> aiodocker.Docker:
 
 
 class Image(Struct, frozen=True):
-    """An image that rooms are made of: `id` of what was named, `ready` of that with a workspace, and its PATH."""
+    """An image that rooms are made of: `id` of what was named, `ready` of that with a workspace, its PATH, and the
+    folders that it wants kept (its VOLUMEs)."""
 
     id: str
     ready: str
     path: str
+    volumes: tuple[str, ...] = ()
 
 
 class Engine:
@@ -70,7 +84,9 @@ class Engine:
         self._image = image
         self._home = home
         self._runtime = runtime
+        self._podman = False
         self._docker: aiodocker.Docker | None = None
+        self._labels: dict[str, str] = {}
         self._ready: dict[str, Image] = {}
         self._layered: dict[tuple[str, tuple[str, ...]], str] = {}
         self._lock = asyncio.Lock()
@@ -79,45 +95,74 @@ class Engine:
         """The connection; containers that a killed host left are removed first. Raises Unavailable."""
         async with self._lock:
             if self._docker is None:
-                self._docker = await reach(self._host)
-                await self.sweep()
+                docker = await reach(self._host)
+                try:
+                    await self._meet(docker)
+                    await self._sweep(docker)
+                except BaseException as problem:
+                    await docker.close()
+                    if isinstance(problem, PROBLEMS):
+                        raise Unavailable(f"The engine fails: {said(problem)}. Mend it and try again.") from problem
+                    raise
+                self._docker = docker
             return self._docker
 
-    async def sweep(self) -> None:
-        """Remove every container of this home."""
-        assert self._docker is not None
-        filters = f'{{"label": ["{HOME_LABEL}={self._home}"]}}'
-        for container in await self._docker.containers.list(all="true", filters=filters):  # pyright: ignore[reportUnknownMemberType] - aiodocker leaves keyword arguments untyped
-            await _remove(container)
+    async def _meet(self, docker: aiodocker.Docker) -> None:
+        """What kind of engine it is. Raises Unavailable where it lacks the runtime."""
+        version, info = await docker.version(), await about(docker)
+        parts: list[dict[str, Any]] = version.get("Components") or []
+        self._podman = any("podman" in str(part.get("Name", "")).lower() for part in parts)
+        known: dict[str, Any] = info.get("Runtimes") or {}
+        if self._runtime and known and self._runtime not in known:
+            raise Unavailable(
+                f"The engine has no runtime {self._runtime}, only {', '.join(sorted(known))}. Add it to the engine "
+                "(docs/sandbox.md, 'Docker'), or set another runtime in [sandbox.docker]."
+            )
+        self._runtime = self._runtime or str(info.get("DefaultRuntime") or "")
+        owner = await asyncio.to_thread(owners.this)
+        self._labels = {HOME_LABEL: self._home, OWNER_LABEL: owner.label, MADE_LABEL: secrets.token_hex(8)}
+
+    async def _sweep(self, docker: aiodocker.Docker) -> None:
+        """Remove the containers of this home whose process is gone for certain."""
+        for container, labels in await labelled(docker, HOME_LABEL, self._home):
+            if await asyncio.to_thread(owners.gone, labels.get(OWNER_LABEL, "")):
+                await remove(container)
 
     async def room(self, size: Size) -> Room:
         """A new container, ready. Raises Unavailable."""
         docker = await self.open()
-        image = await self.image(size.image or self._image)
+        name = size.image or self._image
+        image = await self.image(name)
         ready, path = image.ready, image.path
         if size.packages:
             ready, path = self._layered[image.id, size.packages], f"{PACKAGES}/bin:{path}"
+        made = Make(ready, path, self._labels, image.volumes, self._runtime, self._podman)
         try:
-            container = await docker.containers.create(config(ready, path, size, self._home, self._runtime))
+            container = await docker.containers.create(config(made, size))
             line = Attached(container.attach(stdin=True, stdout=True, stderr=True))
             return await self._begin(container, line)
-        except _PROBLEMS as problem:
-            raise Unavailable(f"Docker can't make a container: {problem}. See docs/sandbox.md.") from problem
+        except PROBLEMS as problem:
+            if "python3" in (why := said(problem)):
+                raise Unavailable(f"The image {name} has no python3. It needs python3, 3.9 or newer.") from problem
+            raise Unavailable(f"Docker can't make a container: {why}. See docs/sandbox.md, 'Docker'.") from problem
 
     async def _begin(self, container: DockerContainer, line: Attached) -> Room:
         async def end() -> str:
-            why = await _why(container)
-            await _remove(container)
+            why = await why_it_ended(container) if line.lost else ""
+            try:
+                await remove(container)
+            except PROBLEMS:
+                pass  # an engine that is away removes it when it is back, as it has ended
             await line.end()
             return why
 
         try:
             await line.stream.__aenter__()
-            await container.start()  # pyright: ignore[reportUnknownMemberType] - as above
+            await container.start()  # pyright: ignore[reportUnknownMemberType] - as below
         except BaseException:
             await end()
             raise
-        room = Room(line, end)
+        room = Room(line, end, UNCOUNTED if has_kernel(self._runtime) else None)
         try:
             await room.start()
         except BaseException:
@@ -130,18 +175,26 @@ class Engine:
         docker = await self.open()
         try:
             found = await docker.images.inspect(name)
+            id: str = found["Id"]
+            async with self._lock:
+                if id not in self._ready:
+                    self._ready[id] = await self._base(docker, found)
+                return self._ready[id]
         except aiodocker.DockerError as problem:
             raise Unavailable(
                 f"The image {name} is not there ({problem.message}). Run: agenthost sandbox pull {name}, or for the default "
                 "one: agenthost sandbox build"
             ) from problem
-        id: str = found["Id"]
-        async with self._lock:
-            if id not in self._ready:
-                env: list[str] = found.get("Config", {}).get("Env") or []
-                path = next((line[5:] for line in env if line.startswith("PATH=")), _PATH)
-                self._ready[id] = Image(id, await self._with_workspace(docker, id), path)
-            return self._ready[id]
+        except PROBLEMS as problem:
+            raise Unavailable(f"The engine is away: {said(problem)}. Start it and try again.") from problem
+
+    async def _base(self, docker: aiodocker.Docker, found: Mapping[str, Any]) -> Image:
+        asked: dict[str, Any] = found.get("Config") or {}
+        env: list[str] = asked.get("Env") or []
+        wanted: dict[str, Any] = asked.get("Volumes") or {}
+        path = next((line[5:] for line in env if line.startswith("PATH=")), _PATH)
+        volumes = sorted(volume for volume in wanted if volume.rstrip("/") not in _OURS)
+        return Image(found["Id"], await self._with_workspace(docker, found["Id"]), path, tuple(volumes))
 
     def has(self, image: Image, packages: tuple[str, ...]) -> bool:
         """Whether rooms with these packages can be made."""
@@ -154,29 +207,39 @@ class Engine:
         labels = {HOME_LABEL: self._home, BASE_LABEL: image.ready}
         try:
             made = await with_packages(docker, image.ready, layer, site, labels)
-        except _PROBLEMS as problem:
-            raise Unavailable(f"Docker can't put packages into an image: {problem}. See docs/sandbox.md.") from problem
+        except PROBLEMS as problem:
+            raise Unavailable(
+                f"Docker can't put packages into an image: {said(problem)}. See docs/sandbox.md."
+            ) from problem
         self._layered[image.id, packages] = made
 
     async def _with_workspace(self, docker: aiodocker.Docker, image: str) -> str:
         """The image with a folder /workspace that is the sandbox's user's: a new volume there becomes his too."""
         filters = {"label": [f"{BASE_LABEL}={image}"]}
-        for made in await docker.images.list(filters=filters):  # pyright: ignore[reportUnknownMemberType] - as above
+        for made in await docker.images.list(filters=filters):  # pyright: ignore[reportUnknownMemberType] - aiodocker leaves keyword arguments untyped
             return made["Id"]
-        body: dict[str, Any] = {"Image": image, "Cmd": ["true"], "Labels": {HOME_LABEL: self._home}}
+        body: dict[str, Any] = {"Image": image, "Entrypoint": ["true"], "Cmd": [], "Labels": self._labels}
         container = await docker.containers.create(body)
         try:
             await container.put_archive("/", _folder("workspace"))  # pyright: ignore[reportUnknownMemberType] - as above
-            made = await container.commit(changes=f"LABEL {BASE_LABEL}={image}")
+            # Whose the container was is not what its image says of those that are made of it.
+            changes = [f"LABEL {BASE_LABEL}={image}", *(f'LABEL {label}=""' for label in self._labels)]
+            made = await container.commit(changes=changes)
             return made["Id"]
         finally:
-            await _remove(container)
+            await remove(container)
 
     async def close(self) -> None:
+        """Remove every container that was made here."""
         if self._docker is not None:
-            await self.sweep()
-            await self._docker.close()
-            self._docker = None
+            docker, self._docker = self._docker, None
+            try:
+                for container, _ in await labelled(docker, MADE_LABEL, self._labels[MADE_LABEL]):
+                    await remove(container)
+            except PROBLEMS:
+                pass  # an engine that is away removes them when it is back, as they have ended
+            finally:
+                await docker.close()
 
 
 def _folder(name: str) -> bytes:
@@ -186,25 +249,3 @@ def _folder(name: str) -> bytes:
         entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o777, USER, USER
         tar.addfile(entry)
     return made.getvalue()
-
-
-async def _why(container: DockerContainer) -> str:
-    try:
-        state = (await container.show())["State"]  # pyright: ignore[reportUnknownMemberType] - as above
-    except _PROBLEMS:
-        return ""
-    return "memory" if state.get("OOMKilled") else ""
-
-
-async def _remove(container: DockerContainer) -> None:
-    """Remove it with its volume, and stay until it is gone: the engine, which removes it too once it has ended, may
-    be in the middle of that."""
-    for attempt in range(_TRIES):
-        try:
-            await container.delete(force=True, v=True)
-        except aiodocker.DockerError as problem:
-            if problem.status == 404:
-                return
-            if attempt == _TRIES - 1:
-                raise
-        await asyncio.sleep(_AGAIN)

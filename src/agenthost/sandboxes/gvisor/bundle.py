@@ -17,12 +17,6 @@ _SAFE = ["nosuid", "nodev"]
 WORKSPACE = "/workspace"
 # gVisor lets nobody inside set the last four, so they are as `cage.limits` wants them from the beginning.
 LIMITS = {"NOFILE": 1024, "MSGQUEUE": 64 * 1024, "SIGPENDING": 1024, "NICE": 0, "RTPRIO": 0}
-# Devices of gVisor's own that nobody here needs; then the first process that all sandboxes of containers have.
-START = (
-    "import os\nfor name in ('/dev/fuse', '/dev/net/tun'):\n"
-    "  if os.path.exists(name): os.unlink(name)\n"
-    "del os, name\n" + boot.START
-)
 RIGHTS = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
 
 
@@ -101,7 +95,7 @@ def config(root: Path, mounts: Sequence[dict[str, Any]], size: int, python: str 
             "root": {"path": str(root), "readonly": True},
             "process": {
                 "user": {"uid": 0, "gid": 0, "umask": 0o022},
-                "args": [python, "-c", START],
+                "args": [python, "-c", boot.START_AS_ROOT],
                 "env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
                 "cwd": "/",
                 "noNewPrivileges": True,

@@ -11,20 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agenthost.sandboxes.owners import started
+
 _OWNER = "owner"
 _STATE = "state"
 _SECONDS = 20.0
-
-
-def started(pid: int) -> str:
-    """When a process began, in the kernel's ticks (proc(5), field 22 of stat); empty where there is none. A pid
-    alone may be somebody else's by now."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    fields = text.rpartition(")")[2].split()
-    return "" if fields[0] in ("Z", "X") else fields[19]
 
 
 class Keeper:

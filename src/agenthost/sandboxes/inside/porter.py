@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agenthost.sandboxes.inside import cage, calls, linux, relays, rooms, visits, warm
+from agenthost.sandboxes.inside import cage, calls, linux, relays, visits, warm
 from agenthost.sandboxes.inside.frames import Broken, Channel, Handler, Mux
 from agenthost.sandboxes.inside.tree import Tree
 
@@ -34,8 +34,9 @@ def _hear_of_it(number: int, frame: object) -> None:
 class Porter:
     """PID 1 of a room, and what its handlers share."""
 
-    def __init__(self, source: int, sink: int, python: warm.Interpreter) -> None:
+    def __init__(self, source: int, sink: int, python: warm.Interpreter, user: int) -> None:
         self._source, self._sink = source, sink
+        self.user = user
         self.python = python
         self.filter = calls.program(linux.MACHINE)
         self.environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN}
@@ -179,7 +180,11 @@ def _words() -> dict[str, str]:
 def _problem() -> str:
     if os.getpid() != 1:
         return "it is not the first process of its container (leave the setting for an init process off)"
+    if os.geteuid() == 0:
+        return f"{visits.WORKSPACE} is root's in it"
     try:
+        if held := os.listdir(visits.WORKSPACE):
+            return f"{visits.WORKSPACE} isn't empty in its image ({held[0]}): it is the tasks' own"
         file = os.path.join(visits.WORKSPACE, f".{os.urandom(8).hex()}")
         os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
         os.unlink(file)
@@ -202,9 +207,10 @@ def main(first: frozenset[str]) -> warm.Job:
     os.close(nothing)
     for end in (source, sink):
         os.set_blocking(end, False)
-    cage.step_back(rooms.UID)
+    user = os.stat(visits.WORKSPACE).st_uid
+    cage.step_back(user)
     problem = _problem()
-    porter = Porter(source, sink, warm.Interpreter(_words(), first))
+    porter = Porter(source, sink, warm.Interpreter(_words(), first), user)
     warm.keep_for_good(first)
     porter.hello(problem)
     return porter.wait()

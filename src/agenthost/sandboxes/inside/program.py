@@ -28,7 +28,7 @@ def become(request: dict[str, Any], files: Sequence[int], filter: bytes, python:
         )
         if request["cpu"]:
             cage.pin(request["cpu"], request["turn"])
-        cage.step_down(rooms.UID)
+        cage.step_down(request.get("user", rooms.UID))
         cage.lock(filter)
         os.chdir(WORKSPACE)
         os.chdir(request["cwd"] or ".")

@@ -119,6 +119,7 @@ class Visit(Handler):
             return None
         request = self._request
         request["env"] = {**self._porter.environment, **dict(request["env"])}
+        request["user"] = self._porter.user
         self._watch = Watch(request["memory"], request["disk"], None)
         theirs, ours = self._pipes()
         pid = os.fork()

@@ -123,7 +123,7 @@ for kind in (resource.RLIMIT_NPROC, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE,
     if hard == resource.RLIM_INFINITY: continue
     try: resource.setrlimit(kind, (hard + 1, hard + 1)); print('raised', kind)
     except (ValueError, OSError): pass
-try: open('/proc/self/oom_score_adj', 'w').write('-1000'); print('raised oom')
+try: open('/proc/self/oom_score_adj', 'wb', 0).write(b'-1000'); print('raised oom')
 except OSError: pass
 print('end')
 """

@@ -45,8 +45,8 @@ _MASKED_PROC = (
 )  # fmt: skip
 _MASKED_SYS = (
     "block", "bus", "class", "dev", "devices", "firmware", "hypervisor", "kernel", "module", "power",
-    "fs/bpf", "fs/btrfs", "fs/ext4", "fs/f2fs", "fs/fuse", "fs/nfs", "fs/pstore", "fs/resctrl", "fs/selinux",
-    "fs/smackfs", "fs/xfs",
+    "fs/bcachefs", "fs/bpf", "fs/btrfs", "fs/erofs", "fs/ext4", "fs/f2fs", "fs/fuse", "fs/nfs", "fs/pstore", "fs/resctrl",
+    "fs/selinux", "fs/smackfs", "fs/tmpfs", "fs/xfs",
 )  # fmt: skip
 MASKED = (*(f"/proc/{name}" for name in _MASKED_PROC), *(f"/sys/{name}" for name in _MASKED_SYS), "/dev/pts")
 """Paths that are empty in a container. No terminal can be had: none is needed, and their code had many holes."""

@@ -180,13 +180,13 @@ class Engine:
                 if id not in self._ready:
                     self._ready[id] = await self._base(docker, found)
                 return self._ready[id]
-        except aiodocker.DockerError as problem:
-            raise Unavailable(
-                f"The image {name} is not there ({problem.message}). Run: agenthost sandbox pull {name}, or for the default "
-                "one: agenthost sandbox build"
-            ) from problem
         except PROBLEMS as problem:
-            raise Unavailable(f"The engine is away: {said(problem)}. Start it and try again.") from problem
+            if isinstance(problem, aiodocker.DockerError) and problem.status == 404:
+                raise Unavailable(
+                    f"The image {name} is not there ({problem.message}). Run: agenthost sandbox pull {name}, or for the "
+                    "default one: agenthost sandbox build"
+                ) from problem
+            raise Unavailable(f"The engine is away or fails: {said(problem)}. Start it and try again.") from problem
 
     async def _base(self, docker: aiodocker.Docker, found: Mapping[str, Any]) -> Image:
         asked: dict[str, Any] = found.get("Config") or {}

@@ -11,13 +11,12 @@ from agenthost.core.sandboxes import Availability, Isolation, SandboxPolicy
 from agenthost.sandboxes.attached.pool import Size, size_of
 from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.attached.sandbox import Rooms
+from agenthost.sandboxes.docker.container import has_kernel
 from agenthost.sandboxes.docker.engine import Engine, Image
 from agenthost.sandboxes.docker.packages import target
 from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.sandboxes.egress.way import Way
 from agenthost.sandboxes.layers import Layers, normal
-
-_KERNELS = ("runsc",)
 
 
 class Containers:
@@ -33,7 +32,7 @@ class Containers:
         self._layers = Layers(layers)
         self._installing: dict[tuple[str, tuple[str, ...]], asyncio.Lock] = {}
         self._engine = Engine(settings.host, settings.image, home, settings.runtime)
-        self.isolation: Isolation = "kernel" if settings.runtime in _KERNELS else "process"
+        self.isolation: Isolation = "kernel" if has_kernel(settings.runtime) else "process"
 
     def usual(self) -> Size:
         return size_of(SandboxPolicy())

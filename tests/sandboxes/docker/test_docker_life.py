@@ -223,10 +223,10 @@ async def test_an_image_with_a_user_an_entrypoint_and_variables_of_its_own(
         "VOLUME /data", "HEALTHCHECK --interval=1s CMD touch /tmp/healthy",
     ]  # fmt: skip
     name = await image(docker, changes, {"opt/own/own": "#!/bin/sh\necho own", "data/given": "given"})
-    line = "id -u; echo $GREETING $HOME; own; pwd; cat /data/given; echo; touch /data/x || ls /tmp; touch made"
+    line = "id -u; echo $GREETING $HOME; own; pwd; ls /data; touch /data/x || ls /tmp; touch made"
     outcome = await shell(mine, workspace, line, of(name))
     assert outcome.exit_code == 0, outcome
-    assert outcome.stdout.decode().splitlines() == ["60321", "hello /tmp", "own", "/workspace", "given"]
+    assert outcome.stdout.decode().splitlines() == ["60321", "hello /tmp", "own", "/workspace"]
     assert b"Read-only file system" in outcome.stderr or b"Permission denied" in outcome.stderr
     assert (workspace / "made").exists()
 

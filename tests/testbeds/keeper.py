@@ -66,7 +66,19 @@ def end(engine: subprocess.Popen[bytes], folder: Path) -> None:
         engine.wait()
         if containerd and str(folder) in Path(f"/proc/{containerd}/cmdline").read_text():
             os.kill(containerd, signal.SIGKILL)
+    end_sandboxes(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_sandboxes(folder: Path) -> None:
+    """What gVisor leaves where a container could not be started: processes that name this engine's folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"runsc" in words[0] and any(word.startswith(os.fsencode(f"--root={folder}/exec/")) for word in words):
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            continue
 
 
 if __name__ == "__main__":

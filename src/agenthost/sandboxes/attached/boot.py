@@ -11,6 +11,7 @@ _INSIDE = Path(__file__).parent.parent / "inside"
 
 START = """
 import sys
+if sys.version_info < (3, 9): sys.exit('it is Python %d.%d' % sys.version_info[:2])
 first = frozenset(sys.modules)
 import json, os, types, zlib
 def read(left):

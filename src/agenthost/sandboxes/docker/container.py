@@ -30,6 +30,7 @@ UNCOUNTED = 2
 
 # gVisor lets nobody inside set the last four, so all are as `cage.limits` wants them from the beginning.
 _LIMITS = {"core": 0, "nofile": 1024, "msgqueue": 64 * 1024, "sigpending": 1024, "nice": 0, "rtprio": 0}
+_EMPTY = "ro,nosuid,nodev,noexec,size=4096,mode=0555"
 _CPU = 1_000_000_000
 _INODES = 4096
 
@@ -45,8 +46,8 @@ _MASKED_PROC = (
 )  # fmt: skip
 _MASKED_SYS = (
     "block", "bus", "class", "dev", "devices", "firmware", "hypervisor", "kernel", "module", "power",
-    "fs/bpf", "fs/btrfs", "fs/ext4", "fs/f2fs", "fs/fuse", "fs/nfs", "fs/pstore", "fs/resctrl", "fs/selinux",
-    "fs/smackfs", "fs/xfs",
+    "fs/bcachefs", "fs/bpf", "fs/btrfs", "fs/erofs", "fs/ext4", "fs/f2fs", "fs/fuse", "fs/nfs", "fs/pstore", "fs/resctrl",
+    "fs/selinux", "fs/smackfs", "fs/tmpfs", "fs/xfs",
 )  # fmt: skip
 MASKED = (*(f"/proc/{name}" for name in _MASKED_PROC), *(f"/sys/{name}" for name in _MASKED_SYS), "/dev/pts")
 """Paths that are empty in a container. No terminal can be had: none is needed, and their code had many holes."""
@@ -56,7 +57,7 @@ READ_ONLY = ("/proc",)
 
 class Make(Struct, frozen=True):
     """What a container is made for. `image`: its id; `path`: the image's PATH; `volumes`: folders that the image
-    wants kept, which a run may read; `labels`: whose it is; `runtime`: the engine's own where empty; `podman`: the engine is Podman."""
+    wants kept, which are empty here, as a run may write nowhere but in its own; `labels`: whose it is; `runtime`: the engine's own where empty; `podman`: the engine is Podman."""
 
     image: str
     path: str
@@ -96,7 +97,7 @@ def config(made: Make, size: Size) -> dict[str, Any]:
         "Volumes": {} if kernel else {"/workspace": {}},
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGKILL",
-        "HostConfig": {**_walls(made, kernel), **_limits(size, kernel)},
+        "HostConfig": {**_walls(made, kernel), **_limits(size, kernel, made.volumes)},
     }
 
 
@@ -115,7 +116,6 @@ def _walls(made: Make, kernel: bool) -> dict[str, Any]:
         "CgroupnsMode": "private",
         "MaskedPaths": list(MASKED),
         "ReadonlyPaths": list(READ_ONLY),
-        "Mounts": [{"Type": "volume", "Target": volume, "ReadOnly": True} for volume in made.volumes],
         "Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
         "Dns": ["127.0.0.1"],
         "AutoRemove": True,
@@ -125,7 +125,7 @@ def _walls(made: Make, kernel: bool) -> dict[str, Any]:
     return {**walls, "Runtime": made.runtime} if made.runtime else walls
 
 
-def _limits(size: Size, kernel: bool) -> dict[str, Any]:
+def _limits(size: Size, kernel: bool, volumes: Sequence[str]) -> dict[str, Any]:
     """How much of it."""
     scratch = min(size.disk, size.memory)
     tmpfs = f"rw,nosuid,nodev,size={scratch},nr_inodes={max(scratch // _INODES, 64)},mode=1777"
@@ -135,7 +135,7 @@ def _limits(size: Size, kernel: bool) -> dict[str, Any]:
         "MemorySwap": memory,  # together: none of it is swap
         "NanoCpus": max(int(size.cpu * _CPU), _CPU // 100),
         "OomScoreAdj": 1000,
-        "Tmpfs": {"/tmp": f"{tmpfs},exec", "/dev/shm": f"{tmpfs},noexec"},
+        "Tmpfs": {"/tmp": f"{tmpfs},exec", "/dev/shm": f"{tmpfs},noexec", **dict.fromkeys(volumes, _EMPTY)},
         "Ulimits": [{"Name": name, "Soft": most, "Hard": most} for name, most in _LIMITS.items()],
     }
     if not kernel:

@@ -2,19 +2,15 @@
 
 import asyncio
 import io
-import json
 import os
 import secrets
 import tarfile
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import aiodocker
 from aiodocker.containers import DockerContainer
-from aiodocker.events import DockerEvents
-from aiohttp import ClientError
 from msgspec import Struct
 
 from agenthost.core.errors import Unavailable
@@ -32,16 +28,13 @@ from agenthost.sandboxes.docker.container import (
     config,
     has_kernel,
 )
+from agenthost.sandboxes.docker.ends import PROBLEMS, about, labelled, remove, said, why_it_ended
 from agenthost.sandboxes.docker.line import Attached
 from agenthost.sandboxes.docker.packages import with_packages
 from agenthost.sandboxes.inside.rooms import PACKAGES
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OURS = ("/workspace", "/tmp", "/dev/shm", "/proc", "/sys")
-_TRIES, _AGAIN = 40, 0.05
-# How long ago an end for want of memory counts as the reason of a container's own, in seconds.
-_RECENT, _EVENTS_WITHIN = 10.0, 5.0
-_PROBLEMS = (aiodocker.DockerError, ClientError, OSError, TimeoutError)
 
 
 def places(host: str) -> list[str]:
@@ -65,12 +58,22 @@ async def reach(host: str) -> aiodocker.Docker:
             continue
         try:
             await docker.version()
-        except _PROBLEMS as problem:
+        except PROBLEMS as problem:
             why = f"{place}: {problem}"
             await docker.close()
         else:
             return docker
     raise Unavailable(f"There is no Docker or Podman here ({why}). Start one, or set host in [sandbox.docker].")
+
+
+class Image(Struct, frozen=True):
+    """An image that rooms are made of: `id` of what was named, `ready` of that with a workspace, its PATH, and the
+    folders that it wants kept (its VOLUMEs)."""
+
+    id: str
+    ready: str
+    path: str
+    volumes: tuple[str, ...] = ()
 
 
 class Engine:
@@ -84,7 +87,7 @@ class Engine:
         self._podman = False
         self._docker: aiodocker.Docker | None = None
         self._labels: dict[str, str] = {}
-        self._ready: dict[str, Base] = {}
+        self._ready: dict[str, Image] = {}
         self._layered: dict[tuple[str, tuple[str, ...]], str] = {}
         self._lock = asyncio.Lock()
 
@@ -98,7 +101,7 @@ class Engine:
                     await self._sweep(docker)
                 except BaseException as problem:
                     await docker.close()
-                    if isinstance(problem, _PROBLEMS):
+                    if isinstance(problem, PROBLEMS):
                         raise Unavailable(f"The engine fails: {said(problem)}. Mend it and try again.") from problem
                     raise
                 self._docker = docker
@@ -106,9 +109,10 @@ class Engine:
 
     async def _meet(self, docker: aiodocker.Docker) -> None:
         """What kind of engine it is. Raises Unavailable where it lacks the runtime."""
-        version, info = await docker.version(), await docker.system.info()
-        self._podman = any("podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or [])
-        known: Mapping[str, Any] = info.get("Runtimes") or {}
+        version, info = await docker.version(), await about(docker)
+        parts: list[dict[str, Any]] = version.get("Components") or []
+        self._podman = any("podman" in str(part.get("Name", "")).lower() for part in parts)
+        known: dict[str, Any] = info.get("Runtimes") or {}
         if self._runtime and known and self._runtime not in known:
             raise Unavailable(
                 f"The engine has no runtime {self._runtime}, only {', '.join(sorted(known))}. Add it to the engine "
@@ -120,34 +124,34 @@ class Engine:
 
     async def _sweep(self, docker: aiodocker.Docker) -> None:
         """Remove the containers of this home whose process is gone for certain."""
-        for container, labels in await _labelled(docker, HOME_LABEL, self._home):
+        for container, labels in await labelled(docker, HOME_LABEL, self._home):
             if await asyncio.to_thread(owners.gone, labels.get(OWNER_LABEL, "")):
-                await _remove(container)
+                await remove(container)
 
     async def room(self, size: Size) -> Room:
         """A new container, ready. Raises Unavailable."""
         docker = await self.open()
         name = size.image or self._image
-        base = await self.image(name)
-        image, path = base.id, base.path
+        image = await self.image(name)
+        ready, path = image.ready, image.path
         if size.packages:
-            image, path = self._layered[base.id, size.packages], f"{PACKAGES}/bin:{path}"
-        made = Make(image, path, self._labels, base.volumes, self._runtime, self._podman)
+            ready, path = self._layered[image.id, size.packages], f"{PACKAGES}/bin:{path}"
+        made = Make(ready, path, self._labels, image.volumes, self._runtime, self._podman)
         try:
             container = await docker.containers.create(config(made, size))
             line = Attached(container.attach(stdin=True, stdout=True, stderr=True))
             return await self._begin(container, line)
-        except _PROBLEMS as problem:
+        except PROBLEMS as problem:
             if "python3" in (why := said(problem)):
                 raise Unavailable(f"The image {name} has no python3. It needs python3, 3.9 or newer.") from problem
             raise Unavailable(f"Docker can't make a container: {why}. See docs/sandbox.md, 'Docker'.") from problem
 
     async def _begin(self, container: DockerContainer, line: Attached) -> Room:
         async def end() -> str:
-            why = await _why(container)
+            why = await why_it_ended(container) if line.lost else ""
             try:
-                await _remove(container)
-            except _PROBLEMS:
+                await remove(container)
+            except PROBLEMS:
                 pass  # an engine that is away removes it when it is back, as it has ended
             await line.end()
             return why
@@ -166,8 +170,8 @@ class Engine:
             raise
         return room
 
-    async def image(self, name: str) -> "Base":
-        """What rooms are made of for an image's name. Raises Unavailable where it isn't there."""
+    async def image(self, name: str) -> Image:
+        """The image of this name. Raises Unavailable where it isn't there."""
         docker = await self.open()
         try:
             found = await docker.images.inspect(name)
@@ -176,37 +180,38 @@ class Engine:
                 if id not in self._ready:
                     self._ready[id] = await self._base(docker, found)
                 return self._ready[id]
-        except aiodocker.DockerError as problem:
-            raise Unavailable(
-                f"The image {name} is not there ({problem.message}). Run: agenthost sandbox pull {name}, or for the default "
-                "one: agenthost sandbox build"
-            ) from problem
-        except _PROBLEMS as problem:
-            raise Unavailable(f"The engine is away: {said(problem)}. Start it and try again.") from problem
+        except PROBLEMS as problem:
+            if isinstance(problem, aiodocker.DockerError) and problem.status == 404:
+                raise Unavailable(
+                    f"The image {name} is not there ({problem.message}). Run: agenthost sandbox pull {name}, or for the "
+                    "default one: agenthost sandbox build"
+                ) from problem
+            raise Unavailable(f"The engine is away or fails: {said(problem)}. Start it and try again.") from problem
 
-    async def _base(self, docker: aiodocker.Docker, found: Mapping[str, Any]) -> "Base":
-        asked: Mapping[str, Any] = found.get("Config") or {}
+    async def _base(self, docker: aiodocker.Docker, found: Mapping[str, Any]) -> Image:
+        asked: dict[str, Any] = found.get("Config") or {}
         env: list[str] = asked.get("Env") or []
+        wanted: dict[str, Any] = asked.get("Volumes") or {}
         path = next((line[5:] for line in env if line.startswith("PATH=")), _PATH)
-        volumes = sorted(volume for volume in asked.get("Volumes") or {} if volume.rstrip("/") not in _OURS)
-        return Base(await self._with_workspace(docker, found["Id"]), path, tuple(volumes))
+        volumes = sorted(volume for volume in wanted if volume.rstrip("/") not in _OURS)
+        return Image(found["Id"], await self._with_workspace(docker, found["Id"]), path, tuple(volumes))
 
-    def has(self, base: "Base", packages: tuple[str, ...]) -> bool:
+    def has(self, image: Image, packages: tuple[str, ...]) -> bool:
         """Whether rooms with these packages can be made."""
-        return (base.id, packages) in self._layered
+        return (image.id, packages) in self._layered
 
-    async def add(self, base: "Base", packages: tuple[str, ...], layer: Path, site: str) -> None:
+    async def add(self, image: Image, packages: tuple[str, ...], layer: Path, site: str) -> None:
         """Have an image with packages: the folder `layer`, and `site` as `packages.target` tells it. Raises Unavailable,
         and Permanent (`packages`)."""
         docker = await self.open()
-        labels = {HOME_LABEL: self._home, BASE_LABEL: base.id}
+        labels = {HOME_LABEL: self._home, BASE_LABEL: image.ready}
         try:
-            made = await with_packages(docker, base.id, layer, site, labels)
-        except _PROBLEMS as problem:
+            made = await with_packages(docker, image.ready, layer, site, labels)
+        except PROBLEMS as problem:
             raise Unavailable(
                 f"Docker can't put packages into an image: {said(problem)}. See docs/sandbox.md."
             ) from problem
-        self._layered[base.id, packages] = made
+        self._layered[image.id, packages] = made
 
     async def _with_workspace(self, docker: aiodocker.Docker, image: str) -> str:
         """The image with a folder /workspace that is the sandbox's user's: a new volume there becomes his too."""
@@ -217,41 +222,24 @@ class Engine:
         container = await docker.containers.create(body)
         try:
             await container.put_archive("/", _folder("workspace"))  # pyright: ignore[reportUnknownMemberType] - as above
-            made = await container.commit(changes=f"LABEL {BASE_LABEL}={image}")
+            # Whose the container was is not what its image says of those that are made of it.
+            changes = [f"LABEL {BASE_LABEL}={image}", *(f'LABEL {label}=""' for label in self._labels)]
+            made = await container.commit(changes=changes)
             return made["Id"]
         finally:
-            await _remove(container)
+            await remove(container)
 
     async def close(self) -> None:
         """Remove every container that was made here."""
         if self._docker is not None:
             docker, self._docker = self._docker, None
             try:
-                for container, _ in await _labelled(docker, MADE_LABEL, self._labels[MADE_LABEL]):
-                    await _remove(container)
-            except _PROBLEMS:
+                for container, _ in await labelled(docker, MADE_LABEL, self._labels[MADE_LABEL]):
+                    await remove(container)
+            except PROBLEMS:
                 pass  # an engine that is away removes them when it is back, as they have ended
             finally:
                 await docker.close()
-
-
-class Base(Struct, frozen=True):
-    """An image that rooms are made of: its id, its PATH, and the folders that it wants kept."""
-
-    id: str
-    path: str
-    volumes: tuple[str, ...]
-
-
-def said(problem: BaseException) -> str:
-    """An engine's words."""
-    return problem.message if isinstance(problem, aiodocker.DockerError) else str(problem) or type(problem).__name__
-
-
-async def _labelled(docker: aiodocker.Docker, label: str, value: str) -> list[tuple[DockerContainer, dict[str, str]]]:
-    filters = json.dumps({"label": [f"{label}={value}"]})
-    found = await docker.containers.list(all="true", filters=filters)  # pyright: ignore[reportUnknownMemberType] - as above
-    return [(container, container["Labels"] or {}) for container in found]
 
 
 def _folder(name: str) -> bytes:
@@ -261,47 +249,3 @@ def _folder(name: str) -> bytes:
         entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o777, USER, USER
         tar.addfile(entry)
     return made.getvalue()
-
-
-async def _why(container: DockerContainer) -> str:
-    """`memory` where the kernel ended something in it for want of memory just now."""
-    try:
-        state = (await container.show())["State"]  # pyright: ignore[reportUnknownMemberType] - as above
-        if state.get("OOMKilled"):
-            return "memory"
-        if state.get("Running"):
-            return ""
-    except aiodocker.DockerError:
-        pass  # removed already, as it has ended
-    except _PROBLEMS:
-        return ""
-    try:
-        async with asyncio.timeout(_EVENTS_WITHIN):
-            return "memory" if await _short_of_memory(container) else ""
-    except _PROBLEMS:
-        return ""
-
-
-async def _short_of_memory(container: DockerContainer) -> bool:
-    """Whether the engine remembers that it was."""
-    docker = container.docker
-    now = datetime.fromisoformat((await docker.system.info())["SystemTime"]).timestamp()
-    filters = json.dumps({"container": [container.id], "event": ["oom"]})
-    events = DockerEvents(docker)
-    told = events.subscribe(create_task=False)
-    await events.run(since=str(now - _RECENT), until=str(now), filters=filters)
-    return await told.get() is not None
-
-
-async def _remove(container: DockerContainer) -> None:
-    """Remove it with its volume, and stay until it is gone: the engine, which removes it too once it has ended, may
-    be in the middle of that."""
-    for attempt in range(_TRIES):
-        try:
-            await container.delete(force=True, v=True)
-        except aiodocker.DockerError as problem:
-            if problem.status == 404:
-                return
-            if attempt == _TRIES - 1:
-                raise
-        await asyncio.sleep(_AGAIN)

@@ -20,6 +20,8 @@ class Attached:
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._said = b""
+        self.lost = False
+        """Whether the other end hung up, and not this one."""
 
     def start(self, received: Callable[[bytes], None], lost: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -35,6 +37,7 @@ class Attached:
         except (OSError, RuntimeError) as problem:
             self._said = self._said or str(problem).encode()
         finally:
+            self.lost = not self._closed
             self._closed = True
             self._less.set()
             lost(self._said.decode("utf-8", "replace").strip()[-1000:])

@@ -11,9 +11,10 @@ from agenthost.core.sandboxes import Availability, Isolation, SandboxPolicy
 from agenthost.sandboxes.attached.pool import Size, size_of
 from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.attached.sandbox import Rooms
-from agenthost.sandboxes.docker.engine import Base, Engine
+from agenthost.sandboxes.docker.container import has_kernel
+from agenthost.sandboxes.docker.engine import Engine, Image
 from agenthost.sandboxes.docker.packages import target
-from agenthost.sandboxes.docker.settings import KERNELS, DockerSettings
+from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.sandboxes.egress.way import Way
 from agenthost.sandboxes.layers import Layers, normal
 
@@ -31,7 +32,7 @@ class Containers:
         self._layers = Layers(layers)
         self._installing: dict[tuple[str, tuple[str, ...]], asyncio.Lock] = {}
         self._engine = Engine(settings.host, settings.image, home, settings.runtime)
-        self.isolation: Isolation = "kernel" if settings.runtime in KERNELS else "process"
+        self.isolation: Isolation = "kernel" if has_kernel(settings.runtime) else "process"
 
     def usual(self) -> Size:
         return size_of(SandboxPolicy())
@@ -53,7 +54,7 @@ class Containers:
                     await self._install(image, size, tell)
         return size
 
-    async def _install(self, image: Base, size: Size, tell: Callable[[str], None]) -> None:
+    async def _install(self, image: Image, size: Size, tell: Callable[[str], None]) -> None:
         """Make an image with the packages, for the Python that is in it."""
         room = await self._engine.room(msgspec.structs.replace(self.usual(), image=size.image))
         await room.close()

@@ -70,7 +70,6 @@ def _without(index: int, bits: int) -> dict[str, Any]:
 
 
 def _rules() -> Sequence[dict[str, Any]]:
-    eperm = {"action": "SCMP_ACT_ERRNO", "number": errno.EPERM}
     sockets = [_rule("socket socketpair", _argument(0, "EQ", family)) for family in (_UNIX, _INET, _INET6)]
     return [
         _rule(ALLOWED),
@@ -88,7 +87,7 @@ def _rules() -> Sequence[dict[str, Any]]:
         _rule("openat", _without(3, _SETID)),
         *(_rule("personality", _argument(0, "EQ", value)) for value in _PLAIN),
         _rule("clone3", action="SCMP_ACT_ERRNO", number=errno.ENOSYS),
-        _rule("mount umount2 unshare setns ptrace bpf keyctl", **eperm),
+        _rule("mount umount2 unshare setns ptrace bpf keyctl", action="SCMP_ACT_ERRNO", number=errno.EPERM),
     ]
 
 

@@ -1,5 +1,7 @@
 """A run's own root: the read-only skeleton, its workspace, its packages, an empty /tmp and a small /proc."""
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -227,3 +228,30 @@ async def test_what_earlier_runs_computed_is_not_counted_against_a_later_one(roo
     await python(room, folder, "import time\nwhile time.process_time() < 3.2: pass")
     late = await python(room, folder, "import os; os.kill(os.getpid(), 9)", SandboxPolicy(timeout=2))
     assert (late.exit_code, late.limit) == (137, "")
+
+
+def below(pid: int) -> list[int]:
+    """The children of a process, theirs, and so on."""
+    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return found + [pid for child in found for pid in below(child)]
+
+
+async def test_a_run_meets_no_process_but_its_own_and_the_first(room: Room, folder: Path) -> None:
+    """What waits for the next run isn't made before this one has ended."""
+    look = "import os; print(sorted(int(n) for n in os.listdir('/proc') if n.isdigit()) == [1, os.getpid()])"
+    for _ in range(3):
+        outcome = await room.run(SandboxRun(("python3", "-c", look), str(folder), POLICY))
+        assert outcome.stdout == b"True\n", outcome
+
+
+async def test_a_process_that_was_ended_while_it_waited_is_replaced(room: Room, folder: Path) -> None:
+    """The kernel ends it first when the machine has no memory left."""
+    assert isinstance(room._line, Child)
+    await room.run(SandboxRun(("true",), str(folder), POLICY))
+    while len(waiting := below(room._line.pid)) < 2:  # the room's first process, and the next run's
+        await asyncio.sleep(0.01)
+    os.kill(waiting[-1], signal.SIGKILL)
+    while Path(f"/proc/{waiting[-1]}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+        await asyncio.sleep(0.01)
+    outcome = await room.run(SandboxRun(("python3", "-c", "print(1)"), str(folder), POLICY))
+    assert (outcome.exit_code, outcome.stdout) == (0, b"1\n")

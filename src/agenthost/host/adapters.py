@@ -19,7 +19,7 @@ from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 from agenthost.sandboxes.admitted import Admitted
 from agenthost.sandboxes.choice import BackEnd, Choice
-from agenthost.sandboxes.docker.settings import KERNELS
+from agenthost.sandboxes.docker.container import has_kernel
 from agenthost.sandboxes.egress.way import Way
 
 Close = Callable[[], Awaitable[Any]]
@@ -145,7 +145,7 @@ def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str
 
 
 def _docker_isolation(settings: Settings) -> Isolation:
-    return "kernel" if settings.sandbox.docker.runtime in KERNELS else "process"
+    return "kernel" if has_kernel(settings.sandbox.docker.runtime) else "process"
 
 
 def _bubblewrap(settings: Settings, way: Way) -> Sandbox:

@@ -3,8 +3,6 @@
 from msgspec import Struct
 
 DEFAULT_IMAGE = "agenthost-sandbox"
-KERNELS = ("runsc",)
-"""Runtimes that have a kernel of their own for a container."""
 
 
 class DockerSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):

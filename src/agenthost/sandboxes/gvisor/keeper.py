@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agenthost.sandboxes.owners import started
+from agenthost.sandboxes.gvisor import cores
 
 _OWNER = "owner"
 _STATE = "state"
@@ -63,6 +64,7 @@ class Keeper:
             for found in self._containers(state):
                 self._ask(state, "delete", "--force", str(found.get("id", "")))
                 _end(int(found.get("pid") or 0), state)
+        cores.clear(folder.name)
         shutil.rmtree(folder, ignore_errors=True)
 
     def _containers(self, state: Path) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.attached.sandbox import Rooms
 from agenthost.sandboxes.egress.way import Way
 from agenthost.sandboxes.gvisor import bundle, diagnose
+from agenthost.sandboxes.gvisor.cores import Cores
 from agenthost.sandboxes.gvisor.keeper import Keeper
 from agenthost.sandboxes.layers import Layers, layer_key, normal
 from agenthost.sandboxes.outer import CERTIFICATES
@@ -49,6 +50,7 @@ class Containers:
         self._flags = [*flags, "--ignore-cgroups", *([] if os.geteuid() == 0 else ["--rootless"])]
         self._layers = Layers(cache / "layers")
         self._keeper: Keeper | None = None
+        self._cores: Cores | None = None
         self._root: Path | None = None
         self._mounts: list[dict[str, Any]] = []
         self._opening = asyncio.Lock()
@@ -74,21 +76,31 @@ class Containers:
         name = f"room-{next(self._names)}"
         await asyncio.to_thread(self._lay_out, keeper.folder / name, size)
         words = [self._runsc, *self._flags, "--root", str(keeper.state), "run", "--bundle", str(keeper.folder / name)]
+        assert self._cores is not None
         setpriv = shutil.which("setpriv")  # the kernel ends it with its host, where it can be asked to
         path = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
         try:
-            child = await Child.begin([*([setpriv, "--pdeathsig", "KILL"] if setpriv else []), *words, name], path)
+            share = await asyncio.to_thread(self._cores.share, name, size.cpu)
+            guard = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+            child = await Child.begin([*share.words, *guard, *words, name], path)
         except OSError as problem:
             raise Unavailable(f"There is no sandbox here: {problem}") from problem
 
         async def end() -> str:
             await child.end()
+            await asyncio.to_thread(share.end)
             await asyncio.to_thread(shutil.rmtree, keeper.folder / name, True)
             return ""
 
         room = Room(child, end, _UNCOUNTED)
         try:
             await room.start()
+            await asyncio.to_thread(share.hold)
+        except OSError as problem:
+            await room.close()
+            raise Unavailable(
+                f"The container's cores can't be bounded: {problem}. Its cgroup may have gone."
+            ) from problem
         except BaseException:
             await room.close()
             raise
@@ -122,6 +134,7 @@ class Containers:
                 self._root = keeper.folder / "rootfs"
                 await asyncio.to_thread(bundle.lay_out_root, self._root, found, self._rootfs)
                 self._mounts = bundle.image_mounts(self._rootfs) if self._rootfs else bundle.system_mounts(found)
+                self._cores = await asyncio.to_thread(Cores, keeper.folder.name)
                 self._keeper = keeper
             return self._keeper
 
@@ -136,9 +149,10 @@ class Containers:
 
 
 def _size(policy: SandboxPolicy) -> Size:
-    """The container itself bounds its file systems alone: above what is watched for, so that the watch says `disk`."""
+    """The container itself bounds its cores and file systems alone, these above what is watched for, so that the
+    watch says `disk`."""
     disk = max(_LEAST_ROOM, 1 << (2 * policy.disk - 1).bit_length())
-    return Size(0, 0, 0, disk, packages=normal(policy.packages))
+    return Size(0, policy.cpu, 0, disk, packages=normal(policy.packages))
 
 
 class Gvisor(Rooms):

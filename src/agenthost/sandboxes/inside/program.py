@@ -22,7 +22,7 @@ def become(request: dict[str, Any], files: Sequence[int], filter: bytes, python:
         _limit(request)
         if request["cpu"]:
             cage.pin(request["cpu"], request["turn"])
-        cage.step_down(request.get("user", rooms.UID))
+        cage.step_down(rooms.UID)
         cage.lock(filter)
     except OSError as problem:
         _fail(126, f"sandbox: {problem}")

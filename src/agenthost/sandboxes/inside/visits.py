@@ -126,7 +126,6 @@ class Visit(Handler):
         self._spent = _spent()
         request = self._request
         request["env"] = {**self._porter.environment, **dict(request["env"])}
-        request["user"] = self._porter.user
         self._watch = Watch(request["memory"], request["disk"], None)
         self._spent = _spent()
         first = self._porter.spares.start(request)

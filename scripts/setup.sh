@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up the locked environment in .venv, and bubblewrap where it may. Never asks.
+# Sets up the locked environment in .venv, and bubblewrap and libgomp where it may. Never asks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3}
@@ -41,7 +41,7 @@ find_uv() {
     elif may_install; then
       fetch python3-venv && "$python" -m venv "$home" >&2 && "$home/bin/python" -m pip install -q --disable-pip-version-check uv >&2
     else
-      command -v bwrap >/dev/null || wanted="python3-venv bubblewrap"
+      command -v bwrap >/dev/null || wanted="python3-venv bubblewrap libgomp1"
       stop "uv is missing, and this Python has neither venv nor pip. Run: sudo apt-get install $wanted"
     fi
   fi
@@ -56,10 +56,12 @@ unset VIRTUAL_ENV
 [ -e /etc/ssl/certs/ca-certificates.crt ] && export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 UV_PYTHON_DOWNLOADS=never "$uv" sync --locked --quiet --python "$python"
 
-if ! command -v bwrap >/dev/null; then
-  if may_install; then
-    fetch bubblewrap || say "bubblewrap could not be installed (see above), and code runs only in a sandbox. Run: sudo apt-get install bubblewrap"
-  else
-    say "bubblewrap is missing, and code runs only in a sandbox. Run: sudo apt-get install bubblewrap"
-  fi
+missing=() without=()
+command -v bwrap >/dev/null || { missing+=(bubblewrap) without+=("code runs only in a sandbox"); }
+# llama.cpp as PyPI has it needs the OpenMP library of GCC, which a minimal Debian lacks.
+if [ "$(uname -s)" = Linux ] && ! .venv/bin/python -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null; then
+  missing+=(libgomp1) without+=("local models need libgomp")
+fi
+if [ ${#missing[@]} -gt 0 ] && ! { may_install && fetch "${missing[@]}"; }; then
+  say "missing here: ${missing[*]} ($(IFS=';'; echo "${without[*]}")). Run: sudo apt-get install ${missing[*]}"
 fi

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 
 pytest_plugins = ["testbeds.docker"]
+
+# How long an example takes on a busy machine says nothing about what it shows.
+settings.register_profile("agenthost", deadline=None)
+settings.load_profile("agenthost")
 
 WATCHED = [
     "agenthost." + name for name in ("client", "engine", "faces", "host", "models", "scripts", "stores", "tools")

@@ -44,7 +44,11 @@ class WorkspaceSuite(WorkspaceBackendSuite):
         but its files. What holds of both: the command isn't held up by a child that keeps its output open."""
         assert isinstance(backend, SandboxWorkspace)
         result = await backend.run(
-            ["sh", "-c", "(while :; do echo x >> beat; sleep 0.02; done) & sleep 0.1; printf done"]
+            [
+                "sh",
+                "-c",
+                "(while :; do echo x >> beat; sleep 0.02; done) & until [ -e beat ]; do sleep 0.02; done; printf done",
+            ]
         )
         assert (result.exit_code, result.stdout) == (0, "done")
         before = (await Workspace(backend).stat("/workspace/beat")).size
@@ -57,7 +61,10 @@ class WorkspaceSuite(WorkspaceBackendSuite):
         """Theirs has a process live on between commands and signals it from a second backend. Ours leaves none:
         the second backend, in the same environment, sees what the process wrote, and that it is gone."""
         assert isinstance(backend, SandboxWorkspace)
-        await backend.run(["sh", "-c", "(setsid sh -c 'while :; do echo x >> beat; sleep 0.02; done' &) ; sleep 0.2"])
+        beating = (
+            "(setsid sh -c 'while :; do echo x >> beat; sleep 0.02; done' &); until [ -e beat ]; do sleep 0.02; done"
+        )
+        await backend.run(["sh", "-c", beating])
         assert backend.ref is not None
         attached = attach_backend(backend.ref)
         before = (await Workspace(attached).stat("/workspace/beat")).size

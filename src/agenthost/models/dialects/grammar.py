@@ -27,7 +27,7 @@ The tools:
 """
 MOST_CALLS = 8
 _HEAD = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
-_BODY = re.compile(r'(?:[^"\\]++|\\(?:u[0-9a-fA-F]{4}|[^u]))*+', re.DOTALL)
+_BODY = re.compile(r'(?:[^"\\]++|\\(?:u[0-9a-fA-F]{4}|[^u]))*', re.DOTALL)
 _HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 DEEPEST = 64
 
-_SPACE = re.compile(r"(?:[\s\ufeff\u200b-\u200d\u2060]++|//[^\n]*+|#[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
+_SPACE = re.compile(r"(?:[\s\ufeff\u200b-\u200d\u2060]++|//[^\n]*+|#[^\n]*+|/\*.*?\*/)*", re.DOTALL)
 _CLOSING = {'"': '"', "'": "'", "`": "`", "“": "”“", "”": "”", "„": "“”", "‘": "’", "«": "»"}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
-_WORD = re.compile(r"[A-Za-z_$](?:[\w$-]|\\_)*+")
+_WORD = re.compile(r"[A-Za-z_$](?:[\w$-]|\\_)*")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "_": "_"} | {each: each for each in "\"'\\/`“”‘’"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_UNTIL = {quotes: re.compile(rf"(?:[^\\{quotes}]++|\\.)*+", re.DOTALL) for quotes in {*_CLOSING.values()}}
+_UNTIL = {quotes: re.compile(rf"(?:[^\\{quotes}]++|\\.)*", re.DOTALL) for quotes in {*_CLOSING.values()}}
 
 
 class Cut(Exception):

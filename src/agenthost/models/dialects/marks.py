@@ -54,7 +54,7 @@ _OPEN = re.compile(
 )
 _LEADING = re.compile(
     r"(?:\s++|<\|plugin\|>|<\|constrain\|>|(?:function)?<｜tool▁sep｜>|\[(?:CALL_ID|TOOL_CALL_ID)\]\w*|json\s*(?=\n)|"
-    r"```\w*[ \t]*\n)*+",
+    r"```\w*[ \t]*\n)*",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
@@ -62,7 +62,7 @@ _NAMED = re.compile(
     r"(?:\[CALL_ID\]\w*+)?(?:\[ARGS\]|<\|tool_call_argument_begin\|>|<｜tool▁sep｜>)?\s*+(?:```\w*+[ \t]*+\n\s*+)?(?=[{(<])"
 )
 _PYTHON = re.compile(r"(?P<print>print\s*\(\s*)?(?P<name>[A-Za-z_](?:[\w.]|\\_){0,127})\s*\(")
-_AFTER_CALL = re.compile(r"(?:[\s;,]++|```(?=\s|\Z|<)|\|\|)*+")
+_AFTER_CALL = re.compile(r"(?:[\s;,]++|```(?=\s|\Z|<)|\|\|)*")
 
 
 class Fence(NamedTuple):

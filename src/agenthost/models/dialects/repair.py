@@ -27,9 +27,9 @@ from agenthost.models.dialects.wishes import MOST_CALLS, Span, Wish, broken, wis
 MOST_TEXT = 4_000_000
 """Characters beyond which an answer is left as it is."""
 
-_TAIL = re.compile(r"(?:[\s\]})`;.]++|</?[\w:=.-]{1,64}>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/\w{1,20}\])*+")
+_TAIL = re.compile(r"(?:[\s\]})`;.]++|</?[\w:=.-]{1,64}>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/\w{1,20}\])*")
 _CLOSED = re.compile(
-    r"(?:[\s}\]]++|```(?=\s|\Z|<)|</[\w:]{1,64}>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/\w{1,20}\])*+"
+    r"(?:[\s}\]]++|```(?=\s|\Z|<)|</[\w:]{1,64}>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/\w{1,20}\])*"
 )
 _RESULT = re.compile(
     r"<tool_response|<tool_result|<function_result|<\|tool_response|<｜tool▁output|\[TOOL_RESULTS?\]|observation:|"

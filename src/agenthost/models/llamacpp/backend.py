@@ -23,6 +23,7 @@ from agenthost.models.settings import LocalSettings
 
 XLLAMACPP = "xllamacpp"
 INSTALL = "Put llama.cpp's llama-server on the PATH, or install the package: pip install 'agenthost[llamacpp]'."
+GOMP = "It needs the OpenMP library of GCC. Run: sudo apt-get install libgomp1"
 _PATIENCE = 20.0  # seconds to say a version; a first import from a cold disk takes a few
 _CHILD = (sys.executable, "-P", "-m", "agenthost.models.llamacpp.child")
 """`-P`: a module in the folder that somebody happens to stand in is no part of it."""
@@ -122,7 +123,8 @@ async def _said(backend: Backend, command: tuple[str, ...], environ: Mapping[str
 
 def _broken(backend: Backend, said: bytes) -> Unavailable:
     words = clean(said.decode(errors="replace")[-300:])
-    return Unavailable(f"{backend.kind} is installed and can't be used: {words or 'it said nothing'}. {INSTALL}")
+    mend = GOMP if "libgomp" in words else INSTALL
+    return Unavailable(f"{backend.kind} is installed and can't be used: {words or 'it said nothing'}. {mend}")
 
 
 def command_of(backend: Backend, start: Start, port: int) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agenthost.sandboxes.owners import started
 from agenthost.sandboxes.gvisor import cores
+from agenthost.sandboxes.owners import started
 
 _OWNER = "owner"
 _STATE = "state"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -110,9 +111,12 @@ def move_in(workspace: str, inode: int, layer: str, size: int, owner: int | None
 
 
 def hand_over(folder: str, owner: int) -> None:
-    """Give everything in `folder` to `owner`. Links are never followed, and set-id bits go with the change."""
+    """Give everything in `folder` to `owner`. Links are never followed, and set-id bits go with the change.
+
+    Another run in the same workspace may take a file away meanwhile: then there is nothing to give."""
     os.chown(folder, owner, owner, follow_symlinks=False)
     for _, folders, files, parent in os.fwalk(folder, follow_symlinks=False):
         for name in (*folders, *files):
-            if os.stat(name, dir_fd=parent, follow_symlinks=False).st_uid != owner:
-                os.chown(name, owner, owner, dir_fd=parent, follow_symlinks=False)
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(name, dir_fd=parent, follow_symlinks=False).st_uid != owner:
+                    os.chown(name, owner, owner, dir_fd=parent, follow_symlinks=False)

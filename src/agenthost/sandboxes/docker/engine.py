@@ -118,7 +118,8 @@ class Engine:
                 f"The engine has no runtime {self._runtime}, only {', '.join(sorted(known))}. Add it to the engine "
                 "(docs/sandbox.md, 'Docker'), or set another runtime in [sandbox.docker]."
             )
-        self._runtime = self._runtime or str(info.get("DefaultRuntime") or "")
+        if not self._podman:
+            self._runtime = self._runtime or str(info.get("DefaultRuntime") or "")
         owner = await asyncio.to_thread(owners.this)
         self._labels = {HOME_LABEL: self._home, OWNER_LABEL: owner.label, MADE_LABEL: secrets.token_hex(8)}
 

@@ -3,7 +3,6 @@
 import pytest
 
 from agenthost.core.api import Order
-from agenthost.core.errors import Failure
 from agenthost.core.events import Answered, Finished
 from agenthost.core.tools import ToolResult
 from agenthost.models.playbook import as_playbook
@@ -99,9 +98,9 @@ async def made(opens: Opens, provider: str, names: tuple[str, str, str, str]) ->
         assert (await host.task(task)).row.state == "completed"
         entries = [entry for entry in await host.ledger(task) if entry.model.startswith(f"{provider}:")]
         assert all(entry.settled and entry.priced for entry in entries)
-        answers = [event.answer for event in events if isinstance(event, Answered)]
-        told = [one.text for one in answers if isinstance(one, ToolResult)]
-        told += [one.message for one in answers if isinstance(one, Failure)]
+        answers = [event for event in events if isinstance(event, Answered)]
+        told = [one.answer.text for one in answers if isinstance(one.answer, ToolResult)]
+        told += [one.failure.message for one in answers if one.failure is not None]
         return {entry.model: entry.spent.cost for entry in entries if entry.spent is not None}, told
 
 

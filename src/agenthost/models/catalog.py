@@ -12,7 +12,7 @@ from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailabl
 from agenthost.core.models import Fitness, ModelCard
 from agenthost.core.ports import Abilities, Machine, Model
 from agenthost.models.abilities import abilities_of
-from agenthost.models.cards import CardLine, Cards, explain, load_cards
+from agenthost.models.cards import FREE, CardLine, Cards, explain, load_cards
 from agenthost.models.dialects.fitted import Fitted
 from agenthost.models.fitness.found import as_found, usable
 from agenthost.models.limits import Limiter
@@ -300,13 +300,15 @@ class Catalog:
         name = f"{settings.provider or provider}:{model}" if foreign else model
         if (known := table.known(name)) is not None:
             return msgspec.structs.replace(known, name=model), {"": table.source}
-        if foreign and not self._settings.cards_file:
-            priced = await asyncio.to_thread(_priced, settings.provider or provider, model)
+        local = provider in LOCAL
+        unknown = msgspec.structs.replace(table.card(name, free=local), name=model)
+        if (foreign or provider == "openai") and not self._settings.cards_file:
+            priced = await asyncio.to_thread(
+                _priced, settings.provider or provider, model, None if foreign else unknown
+            )
             if priced is not None:
                 return priced
-        local = provider in LOCAL
-        free: dict[str, str] = dict.fromkeys(("input_price", "output_price", "cached_price"), "it runs on this machine")
-        return msgspec.structs.replace(table.card(name, free=local), name=model), free if local else {}
+        return unknown, dict.fromkeys(FREE, "it runs on this machine") if local else {}
 
     async def _foreign(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
         """A model of another provider, through pydantic-ai."""
@@ -417,14 +419,20 @@ def _adjusting(named: NameSettings | None) -> Callable[[ModelCard], ModelCard]:
     return lambda card: _overridden(card, named) if named is not None else card
 
 
-def _priced(provider: str, model: str) -> tuple[ModelCard, dict[str, str]] | None:
-    """The card of another provider's model by the data of `genai-prices`, where that is installed and knows it."""
+def _priced(provider: str, model: str, over: ModelCard | None) -> tuple[ModelCard, dict[str, str]] | None:
+    """The card of a model by the data of `genai-prices`, where that is installed and knows it; of its fields that the data
+    has, laid over the card `over`."""
     try:
         from agenthost.models import prices
     except ImportError:
         return None
     card = prices.priced(provider, model)
-    return None if card is None else (card, dict.fromkeys(prices.fields(card), prices.source()))
+    if card is None:
+        return None
+    known = prices.fields(card)
+    if over is not None:
+        card = msgspec.structs.replace(over, **{field: getattr(card, field) for field in known})
+    return card, dict.fromkeys(known, prices.source())
 
 
 def _overridden(card: ModelCard, named: NameSettings) -> ModelCard:

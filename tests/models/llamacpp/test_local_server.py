@@ -126,6 +126,12 @@ async def test_texts_become_vectors_of_length_one(catalog: Open) -> None:
         await offered.embed(["word " * 2000])
 
 
+async def test_a_name_of_a_name_of_a_local_model_does_what_that_does(catalog: Open) -> None:
+    names = {"a": NameSettings("b", extra={"seed": 1}), "b": NameSettings("llamacpp:tiny", card={"window": 900})}
+    models = catalog(names=names, embeddings=True)
+    assert len((await (await models.abilities("a")).embed(["x"])).vectors) == 1
+
+
 async def test_what_it_doesnt_do_it_says_and_names_what_would(catalog: Open) -> None:
     offered = await catalog().abilities("llamacpp:tiny")
     with pytest.raises(Unavailable, match=r"embeddings = true in \[models.local.tiny\]"):
@@ -341,6 +347,7 @@ marker = pathlib.Path(__file__).with_name("taken")
 if not marker.exists() and "--port" in words:
     reader, writer = os.pipe()
     if os.fork() == 0:  # somebody else takes the port, and keeps it
+        os.setsid()  # or it would end with the child, as part of it
         with socket.socket() as held:
             held.bind(("127.0.0.1", int(words["--port"])))
             held.listen()
@@ -365,6 +372,89 @@ async def test_a_port_that_somebody_else_took_is_changed_for_another(catalog: Op
         assert answer.usage.output
     finally:
         os.kill(int((tmp_path / "taken").read_text()), signal.SIGKILL)
+
+
+WRAPPER = """\
+#!/bin/sh
+# As people write one: without exec, so that the server is a child of this.
+"{server}" "$@"
+exit $?
+"""
+
+
+@pytest.fixture
+def wrapped(tmp_path: Path) -> Path:
+    """A script around llama-server; where the server runs stands in `pid` beside it."""
+    server = tmp_path / "llama-server"
+    head, _, rest = SERVER.format(python=sys.executable).partition("\n")
+    server.write_text(
+        f"{head}\nimport os, pathlib\npathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\n{rest}"
+    )
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(WRAPPER.format(server=server))
+    for file in (server, wrapper):
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return wrapper
+
+
+async def until_gone(pid: int) -> None:
+    async with asyncio.timeout(60):
+        while not gone(pid):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("ending", ["stopped", "killed"])
+async def test_a_server_in_a_wrapper_ends_with_it(catalog: Open, wrapped: Path, ending: str) -> None:
+    models = catalog(command=str(wrapped), gpu_layers=0)
+    model = await models.model("llamacpp:tiny")
+    await answered(model, asked("hello"))
+    pid = int(wrapped.with_name("pid").read_text())
+    child = await pid_of(models)
+    assert not gone(pid)
+    assert pid != child
+    if ending == "killed":
+        os.kill(child, signal.SIGKILL)
+        await until_gone(pid)
+        await answered(model, asked("hello"))
+        pid = int(wrapped.with_name("pid").read_text())
+    await models.close()
+    await until_gone(pid)
+
+
+HOST = """\
+import asyncio, os, sys
+from agenthost.models.llamacpp.process import start
+
+async def main():
+    command = (sys.executable, "-P", "-m", "agenthost.models.llamacpp.child", "run", str(os.getpid()), sys.argv[1])
+    child = await start(command, os.environ, lambda child: None)
+    print(child.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_server_in_a_wrapper_ends_with_a_host_that_is_killed(tmp_path: Path) -> None:
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(
+        f'#!/bin/sh\nsleep 600 & echo $! > "{tmp_path}/new"; mv "{tmp_path}/new" "{tmp_path}/pid"; wait\n'
+    )
+    wrapper.chmod(0o755)
+    host = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOST, str(wrapper), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            while not (tmp_path / "pid").exists():
+                await asyncio.sleep(0.01)
+        server = int((tmp_path / "pid").read_text())
+        assert not gone(server)
+    finally:
+        host.kill()
+        await host.wait()
+    await until_gone(server)
 
 
 async def test_a_command_that_isnt_there_is_told(catalog: Open) -> None:

@@ -61,7 +61,7 @@ class TinyProjector(Struct, frozen=True):
 def write_model(path: Path, model: TinyModel | None = None, more: Mapping[str, Any] | None = None) -> Path:
     """Write a model of random weights: 384 KB and 20 ms as it stands. `more`: values of its head, over its own."""
     model = model or TinyModel()
-    values = _values_of(model) | (more or {})
+    values = _values_of(model) | dict(more or {})
     return _write(path, values, _tensors_of(model), model.seed)
 
 
@@ -71,7 +71,7 @@ def write_split(path: Path, parts: int, model: TinyModel | None = None) -> list[
     tensors = _tensors_of(model)
     written: list[Path] = []
     for number in range(parts):
-        values = {} if number else _values_of(model)
+        values: dict[str, Any] = {} if number else _values_of(model)
         values |= {"split.no": Short(number), "split.count": Short(parts), "split.tensors.count": Signed(len(tensors))}
         file = path.with_name(f"{path.stem}-{number + 1:05d}-of-{parts:05d}{path.suffix}")
         written.append(_write(file, values, tensors[number::parts], model.seed + number))

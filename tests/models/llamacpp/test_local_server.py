@@ -22,6 +22,7 @@ from agenthost.machine.ledger import Ledger
 from agenthost.models.catalog import Catalog
 from agenthost.models.llamacpp.process import Child
 from agenthost.models.settings import NameSettings
+from agenthost.testing.gguf import TinyModel, write_split
 from tests.models.llamacpp.conftest import Open
 
 SCHEMA = {
@@ -231,6 +232,23 @@ async def test_names_that_are_wrong_are_told_with_the_nearest(catalog: Open) -> 
         await models.model("llamacpp:/nowhere/x.gguf")
     with pytest.raises(BadInput, match="is a projector, no model"):
         await models.model("llamacpp:mmproj-tiny")
+
+
+async def test_a_split_model_is_one_under_its_name(catalog: Open, models: Path) -> None:
+    files = write_split(models / "parted.gguf", 3, TinyModel(context=2048))
+    try:
+        opened = catalog()
+        names = [line.name for line in await opened.lines() if "parted" in line.name]
+        assert names == ["llamacpp:parted"]
+        for name in ("parted", "parted-00001-of-00003"):
+            answer, _ = await answered(await opened.model(f"llamacpp:{name}"), asked("hello"))
+            assert answer.usage.output
+        files[1].unlink()
+        with pytest.raises(BadInput, match="it is one of 3 parts, and parted-00002-of-00003.gguf is missing"):
+            await catalog().model("llamacpp:parted")
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 async def test_a_path_is_a_name_too(catalog: Open, models: Path) -> None:

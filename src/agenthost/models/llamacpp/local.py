@@ -17,12 +17,12 @@ from agenthost.models.llamacpp.abilities import LocalAbilities
 from agenthost.models.llamacpp.backend import About, Start
 from agenthost.models.llamacpp.gguf import Header, in_words, read_header
 from agenthost.models.llamacpp.model import LocalModel, card_of
+from agenthost.models.llamacpp.parts import SUFFIX, first_part, split_of
 from agenthost.models.llamacpp.plan import make_plan
 from agenthost.models.llamacpp.server import Server
 from agenthost.models.openai.content import Read
 from agenthost.models.settings import LocalSettings, ModelSettings
 
-SUFFIX = ".gguf"
 Adjust = Callable[[ModelCard], ModelCard]
 
 
@@ -86,15 +86,15 @@ class LocalModels:
         await asyncio.gather(*(server.close() for server in servers))
 
     def _names(self) -> list[str]:
-        """Configured names, and the models of the folder: no projectors, and of a split model only its first part."""
+        """Configured names, and the models of the folder: no projectors, and of a split model its name without the parts."""
         found = set(self._settings.local)
         paths = {str(_expanded(one.path)) for one in self._settings.local.values() if one.path}
         files = sorted(self.folder.glob(f"*{SUFFIX}")) if self.folder.is_dir() else []
         for file in files:
-            part = file.stem.rpartition("-of-")[0].rpartition("-")[2]
-            later = part.isdigit() and int(part) > 1
-            if not (later or file.name.startswith("mmproj-") or str(file) in paths):
-                found.add(file.stem)
+            split = split_of(file.name)
+            if (split and split.number > 1) or file.name.startswith("mmproj-") or str(file) in paths:
+                continue
+            found.add(split.name if split and first_part(self.folder, split.name) == file else file.stem)
         return sorted(found)
 
     async def _see(self, name: str) -> Seen:
@@ -155,8 +155,10 @@ class LocalModels:
             if not projector.is_file():
                 raise NotFound(f"the projector of [models.local.{name}], {projector}, is not there")
             return path, projector
-        beside = path.with_name(f"mmproj-{path.name}")
-        return path, beside if beside.is_file() else None
+        split = split_of(path.name)
+        names = [path.name, f"{split.name}{SUFFIX}"] if split else [path.name]
+        beside = [path.with_name(f"mmproj-{each}") for each in names]
+        return path, next((each for each in beside if each.is_file()), None)
 
     def _path(self, name: str, settings: LocalSettings) -> Path:
         if settings.path:
@@ -172,6 +174,8 @@ class LocalModels:
         for file in (self.folder / name, self.folder / f"{name}{SUFFIX}"):
             if file.is_file() and file.suffix == SUFFIX:
                 return file
+        if part := first_part(self.folder, name):
+            return part
         known = nearest(name, self._names()) if self._names() else "`agenthost model pull URL` fetches one."
         raise NotFound(f"there is no local model '{name}' in {self.folder}. {known}")
 

@@ -100,6 +100,8 @@ class Catalog:
     async def bare(self, name: str) -> _Kept:
         """The model of that name as it claims to be. Raises as `model` does."""
         known = self._known.get(name)
+        if known is not None and self._local is not None:
+            await self._local.look()
         if known is None or known.refused:
             known = self._known[name] = await self._connect(*await self._resolved(name))
         return known

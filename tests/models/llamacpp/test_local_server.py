@@ -22,7 +22,7 @@ from agenthost.machine.ledger import Ledger
 from agenthost.models.catalog import Catalog
 from agenthost.models.llamacpp.process import Child
 from agenthost.models.settings import NameSettings
-from agenthost.testing.gguf import TinyModel, write_split
+from agenthost.testing.gguf import TinyModel, write_model, write_split
 from tests.models.llamacpp.conftest import Open
 
 SCHEMA = {
@@ -249,6 +249,31 @@ async def test_a_split_model_is_one_under_its_name(catalog: Open, models: Path) 
     finally:
         for file in files:
             file.unlink(missing_ok=True)
+
+
+async def test_a_model_that_is_replaced_is_read_anew_for_its_next_child(catalog: Open, models: Path) -> None:
+    file = write_model(models / "fresh.gguf", TinyModel(context=1024))
+    try:
+        opened = catalog()
+        model = await opened.model("llamacpp:fresh")
+        assert model.card.window == 1024
+        await answered(model, asked("hello"))
+        write_model(models / "new.gguf", TinyModel(context=4096)).replace(file)
+        assert (await opened.model("llamacpp:fresh")).card.window == 1024  # what runs, runs on
+        (server,) = (each for each in opened.local.servers() if each.start.name == "fresh")
+        await server.stop()
+        told: list[Delta] = []
+        await model.answer(asked("hello"), told.append)  # somebody has it in the hand
+        assert any("4,096 tokens" in notice for notice in notices(told))
+        assert (await opened.model("llamacpp:fresh")).card.window == 4096
+        await server.stop()
+        write_model(file, TinyModel(context=512))
+        assert (await opened.model("llamacpp:fresh")).card.window == 512
+        file.unlink()
+        with pytest.raises(NotFound, match="there is no local model 'fresh'"):
+            await answered(await opened.model("llamacpp:fresh"), asked("hello"))
+    finally:
+        file.unlink(missing_ok=True)
 
 
 async def test_a_path_is_a_name_too(catalog: Open, models: Path) -> None:

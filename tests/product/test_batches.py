@@ -22,7 +22,10 @@ WAYS = pytest.mark.parametrize("up", [False, True], ids=["alone", "up"])
 
 def settings(product: Product, url: str) -> None:
     product.without("AGENTHOST_MODEL")
-    product.settings(f'[models]\ndefault = "acme:m"\n[models.providers.acme]\nbase-url = "{url}"\n')
+    product.settings(
+        f'[models]\ndefault = "acme:m"\n[models.providers.acme]\nbase-url = "{url}"\n'
+        '[models.names.dear]\nmodel = "acme:m"\ncard = {input_price = 1000.0, output_price = 5000.0}\n'
+    )
 
 
 @contextmanager
@@ -64,6 +67,8 @@ def test_a_file_of_prompts_is_sent_watched_and_its_answers_are_written_in_their_
             ("last", "You said three"),
         ]
         assert id in product.run("model", "batch", "list", "default").out
+        dear = product.run("model", "batch", "results", "dear", id)
+        assert "9 tokens in, 6 out, at most 0.0390 USD" in dear.err and "USD" not in done.err, dear
         unknown = product.run("model", "batch", "cancel", "default", "batch_9")
         assert unknown.code == 2 and "has no batch 'batch_9'" in unknown.err, unknown
 
@@ -85,6 +90,7 @@ def test_files_are_put_listed_fetched_and_deleted_and_lines_become_vectors_and_m
         lines = [json.loads(line) for line in product.run("model", "embed", "default", str(note)).out.splitlines()]
         assert [line["text"] for line in lines] == ["first line", "second line"]
         assert len({len(line["vector"]) for line in lines}) == 1
+        assert "4 tokens, 0.0040 USD" in product.run("model", "embed", "dear", str(note)).err
         offered = product.run("model", "list", "acme").out.splitlines()
         assert [line.split("\t")[0] for line in offered] == ["acme:scripted"]
         unknown = product.run("model", "list", "acne")

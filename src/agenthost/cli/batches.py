@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from agenthost.cli import prompts
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, Words
 from agenthost.cli.screen import Screen
+from agenthost.core.budgets import cost_of
 from agenthost.core.errors import AgentHostError, BadInput, Temporary
+from agenthost.core.models import ModelCard, Usage
 from agenthost.core.offers import Batch, ProviderFile
 from agenthost.core.ports import Abilities
 
@@ -99,7 +102,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         abilities = await host.api.abilities(args.model)
         found = await (abilities.cancel_batch(args.id) if args.action == "cancel" else abilities.batch(args.id))
     if args.action == "results":
-        return await _ended(found, args, screen)
+        return await _ended(found, args, screen, abilities.card)
     _tell(found, screen)
     return 0
 
@@ -139,13 +142,14 @@ async def _watch(args: Namespace, door: Door, screen: Screen) -> int:
     while True:
         try:
             async with door.host() as host:
-                found = await (await host.api.abilities(args.model)).batch(args.id)
+                abilities = await host.api.abilities(args.model)
+                found = await abilities.batch(args.id)
         except Temporary as error:
             screen.hint(f"{error.message} It is looked at again.")
             wait = max(wait, min(error.delay or 0.0, _MOST))
         else:
             if found.state not in _OPEN:
-                return await _ended(found, args, screen)
+                return await _ended(found, args, screen, abilities.card)
             if (now := f"{found.state}: {_done(found)}") != told:
                 told = now
                 screen.hint(f"{found.id} {now}")
@@ -153,7 +157,7 @@ async def _watch(args: Namespace, door: Door, screen: Screen) -> int:
         wait = min(_MOST, wait * 2)
 
 
-async def _ended(batch: Batch, args: Namespace, screen: Screen) -> int:
+async def _ended(batch: Batch, args: Namespace, screen: Screen, card: ModelCard) -> int:
     """Print or write the answers. 1 where the batch or any request of it failed."""
     if batch.state in _OPEN:
         raise BadInput(
@@ -165,6 +169,7 @@ async def _ended(batch: Batch, args: Namespace, screen: Screen) -> int:
     failed = sum(answer.failure is not None for answer in batch.answers.values())
     used = [one.answer.usage for one in batch.answers.values() if one.answer is not None]
     tokens = f"{sum(each.input for each in used):,} tokens in, {sum(each.output for each in used):,} out"
+    tokens += _money(card, used, "at most ")  # a batch costs less than the same calls one by one
     why = f" ({batch.reason})" if batch.reason else ""
     screen.hint(f"{batch.id} {batch.state}{why}: {len(lines) - failed:,} answered, {failed:,} failed; {tokens}")
     return 1 if failed or batch.state != "ended" else 0
@@ -234,8 +239,16 @@ async def _embed(args: Namespace, door: Door, screen: Screen) -> int:
             if len(texts) > _TEXTS:
                 screen.hint(f"{len(lines):,} of {len(texts):,} lines")
     await _write(args.out, b"".join(lines), screen)
-    screen.hint(f"{len(lines):,} vectors by {abilities.card.name}; {used:,} tokens")
+    card = abilities.card
+    screen.hint(f"{len(lines):,} vectors by {card.name}; {used:,} tokens{_money(card, [Usage(used)])}")
     return 0
+
+
+def _money(card: ModelCard, used: Sequence[Usage], most: str = "") -> str:
+    """What so many calls cost, where the price is known and isn't nothing."""
+    costs = [cost_of(card, each) for each in used]
+    known = sum(cost for cost in costs if cost is not None)
+    return f", {most}{known:.4f} USD" if known and None not in costs else ""
 
 
 def _text(file: str) -> str:

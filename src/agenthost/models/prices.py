@@ -31,7 +31,7 @@ _Price = Decimal | TieredPrices | None
 def priced(provider: str, model: str, today: datetime | None = None) -> ModelCard | None:
     """The card of a model; None where neither it nor its provider is known. A price by the hour of the day
     counts at its dearest, since nobody knows when a call will be made."""
-    found = find_provider_by_id(get_snapshot().providers, _IDS.get(provider, provider))
+    found = find_provider_by_id(get_snapshot().providers, known_as(provider))
     info = found.find_model(model) if found is not None else None  # of this provider, not of one that it resells
     if info is None:
         return None
@@ -41,6 +41,11 @@ def priced(provider: str, model: str, today: datetime | None = None) -> ModelCar
     if info.id == "moderation" and provider == "openai":  # the data has no price, and says that it costs nothing
         return replace(card, input_price=0.0, output_price=0.0)
     return _with_media(_with_prices(card, price, info.id), price, info.id)
+
+
+def known_as(provider: str) -> str:
+    """What the data calls a provider of ours."""
+    return _IDS.get(provider, provider)
 
 
 def source() -> str:

@@ -154,6 +154,7 @@ async def test_a_server_that_stays_dead_says_nothing_of_the_window_and_the_rest_
     assert (fitness.window_cut, fitness.output_speed) == (0, 0.0)
     assert fitness.window > 0 and fitness.prompt_speed > 0
     assert "after that it answered nothing any more" in found.notes()
+    assert any(line.endswith("not known out") for line in found.lines)
     assert as_found(CARD, fitness).window == CARD.window
 
 

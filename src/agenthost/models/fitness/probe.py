@@ -84,7 +84,7 @@ async def probe(
     alive = not reader.found.died or await reader.lives()
     notes += reader.found.remarks.values()
     speeds = await _speeds(caller, reader) if alive else (_input_speed(reader), 0.0, 0.0)
-    yield f"speed: {speeds[0]:,.0f} tokens/s in, {speeds[1]:,.0f} tokens/s out"
+    yield f"speed: {_speed(speeds[0])} in, {_speed(speeds[1])} out"
     yield f"used {caller.used.input:,} tokens in and {caller.used.output:,} out, in {caller.calls} calls{_money(card, caller.used)}"
     calling, none = _calling(native, grammar, fenced)
     if none:
@@ -143,6 +143,10 @@ def _money(card: ModelCard, usage: Usage) -> str:
         return ""
     cost = (usage.input * card.input_price + usage.output * card.output_price) / 1_000_000
     return f", about ${cost:.2f}" if cost >= 0.005 else ", less than a cent" if cost else ", for nothing"
+
+
+def _speed(speed: float) -> str:
+    return f"{speed:,.0f} tokens/s" if speed else "not known"
 
 
 def _word(found: bool) -> str:

@@ -135,6 +135,29 @@ async def test_a_context_that_is_refused_beyond_its_size_is_found(bench: Bench) 
     assert "is refused" in found.notes()
 
 
+@pytest.mark.parametrize("dies", [3_000, 6_000])
+async def test_a_server_that_dies_of_a_long_text_gets_a_card_of_what_it_does(bench: Bench, dies: int) -> None:
+    found = await probed(bench, Vices(dies=dies, images="refused"))
+    fitness = found.fitness
+    assert (fitness.native, fitness.schema, fitness.fenced, fitness.images) == (True, True, True, False)
+    assert 0 < fitness.window < dies < fitness.window_cut
+    assert "tokens brought no answer, and nothing longer was tried" in found.notes()
+    assert "answered nothing any more" not in found.notes()
+    assert fitness.prompt_speed > 0 and fitness.output_speed > 0
+    assert as_found(CARD, fitness).window == fitness.window
+
+
+async def test_a_server_that_stays_dead_says_nothing_of_the_window_and_the_rest_is_kept(bench: Bench) -> None:
+    found = await probed(bench, Vices(dies=6_000, dead=True))
+    fitness = found.fitness
+    assert (fitness.native, fitness.calling, fitness.images) == (True, "native", True)
+    assert (fitness.window_cut, fitness.output_speed) == (0, 0.0)
+    assert fitness.window > 0 and fitness.prompt_speed > 0
+    assert "after that it answered nothing any more" in found.notes()
+    assert any(line.endswith("not known out") for line in found.lines)
+    assert as_found(CARD, fitness).window == CARD.window
+
+
 @pytest.mark.parametrize("vice", ["guessed", "refused"])
 async def test_images_that_are_claimed_and_not_seen_are_found(bench: Bench, vice: Any) -> None:
     found = await probed(bench, Vices(images=vice))

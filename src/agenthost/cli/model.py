@@ -136,7 +136,9 @@ def _found(found: Fitness) -> list[tuple[str, str]]:
     window = f"{found.window:,} tokens" if found.window else "not known"
     if found.window_cut:
         window += f"; at {found.window_cut:,} something is missing"
-    speed = f"{found.prompt_speed:,.0f} tokens/s in, {found.output_speed:,.0f} out, first token after {found.first_token:.2f} s"
+    speed = f"{_speed(found.prompt_speed)} in, {_speed(found.output_speed)} out"
+    if found.first_token:
+        speed += f", first token after {found.first_token:.2f} s"
     rows = [
         ("native calls", _yes(found.native) + several + text),
         ("JSON schema", _yes(found.schema)),
@@ -155,6 +157,10 @@ def _row(model: ModelLine) -> list[str]:
     probed = _day(model.probed) if model.probed else ""
     prices = _price(model.input_price), _price(model.output_price)
     return [model.name, usable, window, images, model.calling, probed, *prices, model.note]
+
+
+def _speed(speed: float) -> str:
+    return f"{speed:,.0f} tokens/s" if speed else "not known"
 
 
 def _yes(found: bool | None) -> str:

@@ -60,8 +60,12 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         return 0
     bar = _bar(screen) if screen.live else None
     telling = _Bar(bar) if bar is not None else _Lines(screen)
-    with bar or nullcontext():
-        found = await pull.pull(args.url, folder, telling.tell, os.environ, args.sha256, args.name)
+    try:
+        with bar or nullcontext():
+            found = await pull.pull(args.url, folder, telling.tell, os.environ, args.sha256, args.name)
+    except asyncio.CancelledError:
+        screen.hint("stopped; what has come stays here, and the same command goes on from there")
+        raise
     if screen.json:
         screen.object(found)
     about = f"{len(found.parts)} parts" if found.parts else f"sha256 {found.sha256}"

@@ -177,7 +177,9 @@ async def test_a_damaged_file_is_told_with_llama_cpps_own_words(catalog: Open, m
     damaged = models / "damaged.gguf"
     damaged.write_bytes((models / "tiny.gguf").read_bytes().replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
     model = await catalog().model(f"llamacpp:{damaged}")
-    with pytest.raises(Unavailable, match="ended with exit code 1 while it loaded damaged.*blk.0.attn_q.weight"):
+    with pytest.raises(
+        Unavailable, match="ended with exit code 1 while it loaded damaged.*blk.0.attn_q.weight.*Fetch the file again"
+    ):
         await answered(model, asked("hello"))
 
 
@@ -232,6 +234,15 @@ async def test_names_that_are_wrong_are_told_with_the_nearest(catalog: Open) -> 
         await models.model("llamacpp:/nowhere/x.gguf")
     with pytest.raises(BadInput, match="is a projector, no model"):
         await models.model("llamacpp:mmproj-tiny")
+
+
+async def test_what_is_too_large_is_told_under_its_name_here(catalog: Open, models: Path) -> None:
+    file = write_model(models / "mine.gguf", TinyModel("Theirs"), {"llama.embedding_length": 2**24})
+    try:
+        with pytest.raises(Unavailable, match=r"the model mine needs .* of memory"):
+            await catalog().model("llamacpp:mine")
+    finally:
+        file.unlink()
 
 
 async def test_a_split_model_is_one_under_its_name(catalog: Open, models: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -204,7 +205,7 @@ async def test_what_can_never_work_is_told_at_once(
     files.status = status
     with pytest.raises(kind, match=words):
         await fetched(files, tmp_path, path)
-    assert not (tmp_path / Path(path).name).exists()
+    assert left(tmp_path) == []
 
 
 async def test_a_damaged_head_is_thrown_away(files: Files, tmp_path: Path) -> None:
@@ -328,7 +329,8 @@ async def test_without_hash_and_length_a_file_that_was_cut_is_fetched_on(
 async def test_a_file_that_is_cut_at_the_server_is_no_model(files: Files, tmp_path: Path, content: bytes) -> None:
     files.content = content[:-300]
     with pytest.raises(
-        Permanent, match=f"thrown away: .* it was cut: it has .*, and its weights end at {len(content):,}"
+        Permanent,
+        match=rf"no model that can be used: it was cut: .*, and its weights end at {len(content):,}\. .*take another",
     ):
         await fetched(files, tmp_path)
     assert left(tmp_path) == []
@@ -492,3 +494,14 @@ async def test_two_who_fetch_the_same_split_model_are_told_apart(parts: Parts, t
 
     await pulled(parts, tmp_path, tell=during)
     assert second
+
+
+async def test_who_cant_be_reached_is_told_in_plain_words(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(
+            Temporary, match=r"fetched from: connection refused\. Nothing has come; check the address"
+        ) as caught:
+            await pull(f"http://127.0.0.1:{free.getsockname()[1]}/m.gguf", tmp_path, lambda progress: None, {})
+    assert caught.value.code == "unreachable"
+    assert left(tmp_path) == []

@@ -55,6 +55,8 @@ class Caller:
         self.calls = 0
         self.per_token = 4.0
         """Characters of a token, by the longest request of words alone that was counted so far."""
+        self.tries = TRIES
+        """How often a question is asked that brings no answer."""
         self._counted = _FEWEST
 
     @property
@@ -75,11 +77,11 @@ class Caller:
 
     async def call(self, request: ModelRequest) -> Timed:
         """One call, again where the failure is passing."""
-        for tried in range(1, TRIES + 1):
+        for tried in range(1, self.tries + 1):
             try:
                 return await self._once(request)
             except Temporary as error:
-                if tried == TRIES or (error.delay or 0.0) > LONGEST_WAIT:
+                if tried == self.tries or (error.delay or 0.0) > LONGEST_WAIT:
                     if error.code == "bad-answer":
                         raise Refused(error) from None
                     raise

@@ -5,6 +5,7 @@ from random import Random, SystemRandom
 
 from msgspec import Struct
 
+from agenthost.core.errors import Temporary, Unavailable
 from agenthost.core.models import Calling, Fitness, ModelCard, Usage
 from agenthost.core.ports import Model, silent
 from agenthost.models.fitness import trials
@@ -18,6 +19,8 @@ _QUICK_BOUND = 8_192
 _SMALL = 450
 """Tokens of a small question with tools, in and out together, on average."""
 _COUNT = 120
+_TRIES = 2
+"""For long texts: a local model that dies three times within a minute isn't started again before that is over."""
 
 
 class Plan(Struct, frozen=True):
@@ -68,15 +71,20 @@ async def probe(
     yield f"tool calls in fences: {_word(fenced)}"
     images: bool | None = None
     if card.images:
-        images, more = await trials.images(caller, random, put)
+        try:
+            images, more = await trials.images(caller, random, put)
+        except (Temporary, Unavailable) as error:
+            more = [f"a picture brought no answer, so that it isn't known whether it sees: {error.message}"]
         notes += more
-        yield f"sees pictures: {_word(images)}"
+        yield f"sees pictures: {'not known' if images is None else _word(images)}"
     reader = Reader(caller, random, plan.sizes(card), plan.quick)
+    caller.tries = _TRIES
     async for line in reader.search():
         yield line
+    alive = not reader.found.died or await reader.lives()
     notes += reader.found.remarks.values()
-    speeds = await _speeds(caller, reader)
-    yield f"speed: {speeds[0]:,.0f} tokens/s in, {speeds[1]:,.0f} tokens/s out"
+    speeds = await _speeds(caller, reader) if alive else (_input_speed(reader), 0.0, 0.0)
+    yield f"speed: {_speed(speeds[0])} in, {_speed(speeds[1])} out"
     yield f"used {caller.used.input:,} tokens in and {caller.used.output:,} out, in {caller.calls} calls{_money(card, caller.used)}"
     calling, none = _calling(native, grammar, fenced)
     if none:
@@ -114,11 +122,10 @@ def _calling(native: trials.Native, grammar: bool, fenced: bool) -> tuple[Callin
 
 async def _speeds(caller: Caller, reader: Reader) -> tuple[float, float, float]:
     """Tokens a second in and out, and seconds to the first token of a short answer."""
-    longest = reader.found.longest
-    into = longest.answer.usage.input / longest.first if longest and longest.first > 0 else 0.0
+    into = _input_speed(reader)
     try:
         timed = await caller.ask(f"Count from 1 to {_COUNT}, the numbers parted by spaces.")
-    except Refused:
+    except (Refused, Temporary, Unavailable):  # what was found before is worth keeping without it
         return into, 0.0, 0.0
     after = timed.whole - timed.first
     took = after if after > timed.whole / 10 else timed.whole  # else it came in one piece
@@ -126,11 +133,20 @@ async def _speeds(caller: Caller, reader: Reader) -> tuple[float, float, float]:
     return into, out, timed.first
 
 
+def _input_speed(reader: Reader) -> float:
+    longest = reader.found.longest
+    return longest.answer.usage.input / longest.first if longest and longest.first > 0 else 0.0
+
+
 def _money(card: ModelCard, usage: Usage) -> str:
     if card.input_price is None or card.output_price is None:
         return ""
     cost = (usage.input * card.input_price + usage.output * card.output_price) / 1_000_000
     return f", about ${cost:.2f}" if cost >= 0.005 else ", less than a cent" if cost else ", for nothing"
+
+
+def _speed(speed: float) -> str:
+    return f"{speed:,.0f} tokens/s" if speed else "not known"
 
 
 def _word(found: bool) -> str:

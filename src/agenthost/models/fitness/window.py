@@ -6,6 +6,7 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.errors import AgentHostError, Temporary, Unavailable
 from agenthost.models.fitness.calls import Caller, Refused, Timed, answer_room
 from agenthost.models.fitness.haystack import QUESTION, haystack
 
@@ -15,16 +16,19 @@ REST = 200
 """Tokens that are left for the instructions and the question, and for what an estimate is wrong by."""
 CLOSE = 0.06
 MOST_STEPS = 6
+_SLOW = ("rate-limit", "timeout")
+"""Failures that say nothing of what is read, only that it takes longer than anybody waits."""
 _FEW = 0.75
 """What part of the tokens that were sent a server may count before it must have left some out."""
 
 
 class Window(Struct):
     """What was found, in tokens. `read`: everything was found up to here. `cut`: something was missing from here on.
-    `remarks`: the newest of a kind, which is the nearest to the edge."""
+    `died`: the size that brought no answer, after which nothing longer was tried. `remarks`: the newest of a kind, which is the nearest to the edge."""
 
     read: int = 0
     cut: int = 0
+    died: int = 0
     longest: Timed | None = None
     remarks: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -52,10 +56,34 @@ class Reader:
         self._random = random
         self._wanted = wanted
         self._steps = 2 if quick else MOST_STEPS
+        self._trying = 0
         self.found = Window()
 
     async def search(self) -> AsyncIterator[str]:
-        """Lines of progress."""
+        """Lines of progress. It ends where a text brings no answer: a server that a long text kills isn't killed again."""
+        try:
+            async for line in self._search():
+                yield line
+        except (Temporary, Unavailable) as error:
+            self.found.died = 0 if error.code in _SLOW else self._trying
+            self.found.remarks["died"] = (
+                f"a text of about {self._trying:,} tokens brought no answer, and nothing longer was tried: {error.message}"
+            )
+            yield f"context: no answer to {self._trying:,} tokens: {error.message}"
+
+    async def lives(self) -> bool:
+        """Whether a short question is still answered: then the long text was too much, and the window ends there."""
+        try:
+            await self._caller.ask("Answer with the word yes.")
+        except (Refused, AgentHostError) as error:
+            self.found.remarks["dead"] = (
+                f"after that it answered nothing any more, so that it isn't known what it reads: {error}"
+            )
+            return False
+        self.found.cut = min(self.found.died, self.found.cut or self.found.died)
+        return True
+
+    async def _search(self) -> AsyncIterator[str]:
         for size in self._wanted:
             if not await self._reads(size):
                 self.found.cut = size
@@ -78,6 +106,7 @@ class Reader:
     async def _reads(self, size: int) -> bool:
         """Whether everything is found in a text of that size: once more with another where something isn't."""
         missing: tuple[int, ...] = ()
+        self._trying = size
         for _ in range(2):
             hay = haystack(int(size * self._caller.per_token), self._random)
             try:

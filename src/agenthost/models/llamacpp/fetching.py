@@ -120,6 +120,10 @@ class Fetch:
     def close(self) -> None:
         """Let go of the part; it stays for the next time."""
         if self._file is not None:
+            if not _length(self._file):
+                with suppress(OSError):
+                    _part(self.target).unlink(missing_ok=True)
+                    self.forget()
             let_go(self._file)
 
     def _begin(self, file: BinaryIO) -> int:
@@ -235,7 +239,8 @@ class Fetch:
         if self._wanted and found != self._wanted:
             self._discard(file)
             raise Permanent(
-                f"what came from {self._shown} has the SHA-256 {found}, and {self._wanted} was wanted; it was thrown away",
+                f"what came from {self._shown} has the SHA-256 {found}, and {self._wanted} was wanted; it was thrown away. "
+                "Check the hash, and whether the address is the one that it is for",
                 code="hash-mismatch",
             )
         try:
@@ -243,7 +248,9 @@ class Fetch:
         except BadInput as error:
             self._discard(file)
             raise Permanent(
-                f"what came from {self._shown} was thrown away: {error.message}", code="not-a-model"
+                f"what came from {self._shown} is no model that can be used: {error.details.get('reason', error.message)}. It came as "
+                "it is there, and was thrown away; take another file",
+                code="not-a-model",
             ) from None
         return found
 
@@ -257,6 +264,11 @@ class Fetch:
         anew = (
             "goes on from there" if self._state.validator else "begins anew, since the server can't go on with a file"
         )
+        if not have:
+            return Temporary(
+                f"{self._url.host} can't be fetched from: {_why(error)}. Nothing has come; check the address and the network, or try later",
+                code="unreachable",
+            )
         return Temporary(
             f"{self._url.host} can't be fetched from: {_why(error)}. {in_words(have)}{of} are here; the same command {anew}",
             code="unreachable",
@@ -281,7 +293,7 @@ def _why(error: BaseException) -> str:
         case aiohttp.ClientConnectorDNSError():
             said = "its name is not known here (DNS)"
         case aiohttp.ClientConnectorError():
-            said = (error.os_error.strerror or type(error.os_error).__name__).lower()
+            said = os.strerror(error.os_error.errno).lower() if error.os_error.errno else "it can't be connected to"
         case aiohttp.ClientResponseError():
             said = f"{error.status} {error.message}".strip()
         case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():

@@ -92,7 +92,7 @@ def read_header(path: Path, parts: bool = True) -> Header:
     except (TypeError, ValueError, OverflowError) as error:
         # What it says of itself may be of any type.
         reason = str(error) if isinstance(error, Damaged) else "its head is damaged"
-    raise BadInput(f"{path} is no model that can be used: {reason}. Fetch the GGUF file again.")
+    raise BadInput(f"{path} is no model that can be used: {reason}. Fetch the GGUF file again.", reason=reason)
 
 
 def is_cut(path: Path) -> bool:

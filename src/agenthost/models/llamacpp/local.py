@@ -165,7 +165,9 @@ class LocalModels:
         facts = self._machine.facts() if self._machine is not None else None
         # What the machine has counts only where this llama.cpp can use it.
         gpus = (await self.about())[1].gpus if facts is None or facts.gpus else ()
-        plan = make_plan(header, settings, facts.memory if facts else _memory(), gpus, size)
+        # Under the name that people know it by here: many files say the same of themselves.
+        called = replace(header, name=path.stem if _is_path(name) else name)
+        plan = make_plan(called, settings, facts.memory if facts else _memory(), gpus, size)
         if settings.chat_template:
             settings = replace(settings, chat_template=str(_expanded(settings.chat_template)))
         return Start(path.stem if _is_path(name) else name, path, header, plan, settings, projector, stamp)

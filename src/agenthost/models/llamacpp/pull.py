@@ -95,7 +95,7 @@ async def pull(
     finally:
         await sessions.close()
         for fetch in fetches:
-            fetch.close()
+            await asyncio.to_thread(fetch.close)
     hashes = tuple(fetch.found for fetch in fetches)
     size, resumed = sum(fetch.size for fetch in fetches), sum(fetch.resumed for fetch in fetches)
     alone = len(fetches) == 1

@@ -240,7 +240,9 @@ class Server:
         said = f". It said: {child.last_words}" if child.last_words else ""
         if child.ended.result() < 0:
             raise Temporary(f"{words}{said}", code="model-ended")
-        raise Unavailable(f"{words}{said}")
+        raise Unavailable(
+            f"{words}{said}. Fetch the file again, or take a newer llama.cpp: `agenthost doctor` names this one"
+        )
 
     # --- ending -----------------------------------------------------------------------------------
 

@@ -27,12 +27,14 @@ class Vices(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     """How the server lies. tools: `ignored` (answers in words), `text` (calls come as text), `malformed` (badly
     written arguments), `one` (never several at once), `refused`, `deaf` (results are dropped). context: tokens that
     are kept of what is sent (0: all), silently, or with an error where `loud`; `uncounted`: it counts what was sent.
-    images: `guessed`, `refused`. schema: `ignored`, `refused`. fences: whether it keeps to a form told in words."""
+    `dies`: tokens from which on it ends without an answer; `dead`: for good, once it has. images: `guessed`, `refused`. schema: `ignored`, `refused`. fences: whether it keeps to a form told in words."""
 
     tools: Literal["", "ignored", "text", "malformed", "one", "refused", "deaf"] = ""
     context: int = 0
     loud: bool = False
     uncounted: bool = False
+    dies: int = 0
+    dead: bool = False
     images: Literal["", "guessed", "refused"] = ""
     schema: Literal["", "ignored", "refused"] = ""
     fences: bool = True
@@ -43,6 +45,7 @@ class SmallModel:
 
     def __init__(self, vices: Vices | None = None) -> None:
         self.vices = vices or Vices()
+        self._died = False
 
     def play(self, request: ModelRequest, seen: dict[str, bytes]) -> Play:
         """The answer to a request, with the pictures in it by digest."""
@@ -54,6 +57,9 @@ class SmallModel:
         if request.output_schema is not None and vices.schema == "refused":
             return _refusal("response_format json_schema is not supported")
         usage = count_usage(request, "", ())
+        if self._died or (vices.dies and usage.input > vices.dies):
+            self._died = vices.dead
+            return Play(0, fail=Fail("reset"))
         said = _said(request, with_results=vices.tools != "deaf")
         room = max(0, vices.context - _HAND) * _CHARACTERS if vices.context else 0
         if vices.context and usage.input > vices.context:

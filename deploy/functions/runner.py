@@ -17,7 +17,8 @@ import sys
 from typing import Any, NoReturn
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP, _PR_SET_SECCOMP = 38, 36, 24, 22
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 _SPARE_MEMORY = 256 * 1024 * 1024
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 # Of each machine: AUDIT_ARCH, and the numbers of socket(2) and io_uring_setup(2).
@@ -35,10 +36,27 @@ def main() -> None:
         os.write(status, json.dumps({"error": f"the network can't be shut off here: {error}"}).encode())
         return
     others = 0 if apart else _threads_of_ours()
+    # Without processes of its own a run could end whatever its user owns: kill(-1, 9) alone is enough.
+    if _LIBC.unshare(_CLONE_NEWPID | _CLONE_NEWNS) != 0:
+        _follow(order, others, status)
+        _end_the_rest()
+        return
+    first = os.fork()
+    if first == 0:
+        _own_proc()
+        _follow(order, others, status)
+        os._exit(0)  # the kernel ends with us whatever the run left
+    for stream in (0, 1, 2):
+        os.close(stream)
+    os.waitpid(first, 0)
+
+
+def _follow(order: dict[str, Any], others: int, status: int) -> None:
+    """Start the command, wait for its end and tell it."""
     child = os.fork()
     if child == 0:
         # The kernel counts threads: in a user namespace those in it, else all of this user's. For root it doesn't.
-        _limit(resource.RLIMIT_NPROC, order["processes"] + 2 + others)
+        _limit(resource.RLIMIT_NPROC, order["processes"] + 3 + others)
         os.close(status)
         _become(order)
     for stream in (0, 1, 2):
@@ -49,7 +67,12 @@ def main() -> None:
             break
     code = os.waitstatus_to_exitcode(how)
     os.write(status, json.dumps({"exit": code if code >= 0 else 128 - code}).encode())
-    _end_the_rest()
+
+
+def _own_proc() -> None:
+    """A /proc that shows the run's own processes; where it may not be mounted, the one that is there stays."""
+    if _LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) == 0:
+        _LIBC.mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
 
 
 def _become(order: dict[str, Any]) -> NoReturn:

@@ -60,6 +60,7 @@ def perform(head: dict[str, Any], content: memoryview) -> bytes:
     base = Path(tempfile.mkdtemp(prefix="agenthost-run-"))
     try:
         work, tmp = base / "workspace", base / "tmp"
+        base.chmod(0o711)  # a run may be a user of its own
         work.mkdir()
         tmp.mkdir()
         try:
@@ -159,7 +160,8 @@ class _Run:
             **dict(head["env"]),
         }
         cwd = str(_below(self._work, head["cwd"])) if head["cwd"] else str(self._work)
-        return {"argv": head["argv"], "env": env, "cwd": cwd, "status": status, **self._limits}
+        own = [str(self._work), str(self._tmp)]
+        return {"argv": head["argv"], "env": env, "cwd": cwd, "status": status, "own": own, **self._limits}
 
     def _watch(self, runner: "subprocess.Popen[bytes]", began: float) -> None:
         """Until it has ended, or a limit ends it. Disk is looked at less often, as that takes longer."""

@@ -121,6 +121,7 @@ class Room:
             if self._tree is None:
                 self._tree = Tree(run.workspace, cleaning=False)
             async with AsyncExitStack() as stack:
+                stack.enter_context(self._link.in_use())
                 if egress is not None:
                     await self._let_out(egress, stack)
                 self._visit = _Visit(self._link, run, self._tree, self, begun)

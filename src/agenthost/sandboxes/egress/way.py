@@ -123,7 +123,9 @@ class Way:
         """Connect to the host within so many seconds, once there is room, for which `tell` hears that it waits.
         `looking` bounds the look-ups that go on at once. Raises Refused, with the reason for people."""
         if self._room.locked():
-            tell(f"sandbox: {host}:{port} waits for one of the {self._most} connections that all runs here may have open")
+            tell(
+                f"sandbox: {host}:{port} waits for one of the {self._most} connections that all runs here may have open"
+            )
         await self._room.acquire()
         try:
             found = await self._open(host, port, within, looking or asyncio.Semaphore())

@@ -20,6 +20,8 @@ import watch
 
 MOST_ANSWER = 31 * 1000 * 1000
 """Bytes of all contents of an answer; the platform takes 32 MB with its head."""
+MOST_ENTRIES, MOST_HEAD, MOST_PATH = 40_000, 8 * 1024 * 1024, 1024
+"""Files and folders of an answer, bytes of its head and of a path: what the caller takes."""
 _KILLED = 137
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 _RUNNER = str(Path(__file__).with_name("runner.py"))
@@ -58,6 +60,7 @@ def perform(head: dict[str, Any], content: memoryview) -> bytes:
     base = Path(tempfile.mkdtemp(prefix="agenthost-run-"))
     try:
         work, tmp = base / "workspace", base / "tmp"
+        base.chmod(0o711)  # a run may be a user of its own
         work.mkdir()
         tmp.mkdir()
         try:
@@ -67,7 +70,12 @@ def perform(head: dict[str, Any], content: memoryview) -> bytes:
             raise NotRun(400, "bad-request", f"the request makes no sense: {error!r}") from error
         except OSError as error:
             raise NotRun(507, "disk", f"the function's disk (its memory) didn't take it: {error}") from error
-        return _pack(outcome, work, sent)
+        try:
+            return _pack(outcome, work, sent)
+        except NotRun:
+            if not outcome["limit"]:
+                raise
+            return _as_it_was(outcome, head)
     finally:
         shutil.rmtree(base, ignore_errors=True)
         _sweep()
@@ -152,14 +160,15 @@ class _Run:
             **dict(head["env"]),
         }
         cwd = str(_below(self._work, head["cwd"])) if head["cwd"] else str(self._work)
-        return {"argv": head["argv"], "env": env, "cwd": cwd, "status": status, **self._limits}
+        own = [str(self._work), str(self._tmp)]
+        return {"argv": head["argv"], "env": env, "cwd": cwd, "status": status, "own": own, **self._limits}
 
     def _watch(self, runner: "subprocess.Popen[bytes]", began: float) -> None:
         """Until it has ended, or a limit ends it. Disk is looked at less often, as that takes longer."""
         limits, looked = self._limits, 0.0
         while runner.poll() is None:
             now = time.monotonic()
-            below = watch.below(runner.pid)
+            below = watch.of_run(runner.pid)
             if now - began > limits["timeout"]:
                 self._limit = self._limit or "time"
             elif sum(map(watch.memory, below)) > limits["memory"]:
@@ -200,17 +209,20 @@ class _Run:
 
 def _pack(outcome: dict[str, Any], work: Path, sent: dict[str, str]) -> bytes:
     """The answer: every file by path and hash, the contents of those that are new or changed."""
-    stdout, stderr = outcome.pop("stdout"), outcome.pop("stderr")
+    stdout, stderr = outcome["stdout"], outcome["stderr"]
     contents, files, folders, dropped = [stdout, stderr], [], [], []
     room = MOST_ANSWER - len(stdout) - len(stderr)
     for folder, names, found in os.walk(work):
-        strange = [name for name in (*names, *found) if not _plain(name)]
+        below = len(os.fsencode(os.path.relpath(folder, work))) + 1
+        strange = [name for name in (*names, *found) if not _plain(name) or below + len(name.encode()) > MOST_PATH]
         dropped += (repr(name) for name in strange)
         names[:] = [name for name in names if _plain(name)]
         for name in sorted({*names, *found}.difference(strange)):
             path = os.path.join(folder, name)
             relative = os.path.relpath(path, work)
             mode = os.lstat(path).st_mode
+            if len(files) + len(folders) >= MOST_ENTRIES:
+                raise NotRun(413, "answer-too-large", f"the run leaves more than {MOST_ENTRIES} files and folders")
             if stat.S_ISDIR(mode):
                 folders.append(relative)
             elif not stat.S_ISREG(mode):
@@ -226,7 +238,18 @@ def _pack(outcome: dict[str, Any], work: Path, sent: dict[str, str]) -> bytes:
                 if changed:
                     contents.append(content)
     head = {**outcome, "stdout": len(stdout), "stderr": len(stderr)}
-    return frames.write({**head, "files": files, "folders": folders, "dropped": dropped[:50]}, contents)
+    head = {**head, "files": files, "folders": folders, "dropped": [name[:200] for name in dropped[:50]]}
+    if len(json.dumps(head)) > MOST_HEAD:
+        raise NotRun(413, "answer-too-large", "the names of what the run leaves are too long together")
+    return frames.write(head, contents)
+
+
+def _as_it_was(outcome: dict[str, Any], head: dict[str, Any]) -> bytes:
+    """The answer for a run that was ended by a limit and left more than can be sent: its end, and the files as they came."""
+    files = [{"path": f["path"], "size": f["size"], "sha256": f["sha256"], "changed": False} for f in head["files"]]
+    stdout, stderr = outcome["stdout"], outcome["stderr"]
+    told = {**outcome, "stdout": len(stdout), "stderr": len(stderr), "files": files, "folders": head["folders"]}
+    return frames.write(told, [stdout, stderr])
 
 
 def _plain(name: str) -> bool:

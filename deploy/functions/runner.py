@@ -17,7 +17,10 @@ import sys
 from typing import Any, NoReturn
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP, _PR_SET_SECCOMP = 38, 36, 24, 22
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
+# User ids from here on belong to nobody: one for each run, by its runner's pid.
+_FIRST_USER = 1 << 24
 _SPARE_MEMORY = 256 * 1024 * 1024
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 # Of each machine: AUDIT_ARCH, and the numbers of socket(2) and io_uring_setup(2).
@@ -34,13 +37,57 @@ def main() -> None:
     except OSError as error:
         os.write(status, json.dumps({"error": f"the network can't be shut off here: {error}"}).encode())
         return
-    others = 0 if apart else _threads_of_ours()
+    user = _own_user(order["own"])
+    others = 0 if apart or user else _threads_of_ours()
+    # Without processes of its own a run could end whatever its user owns: kill(-1, 9) alone is enough.
+    if _LIBC.unshare(_CLONE_NEWPID | _CLONE_NEWNS) != 0:
+        _follow(order, others, status, user)
+        _end_the_rest()
+        return
+    first = os.fork()
+    if first == 0:
+        _own_proc()
+        _follow(order, others, status, user)
+        os._exit(0)  # the kernel ends with us whatever the run left
+    for stream in (0, 1, 2):
+        os.close(stream)
+    os.waitpid(first, 0)
+
+
+def _own_user(folders: list[str]) -> int:
+    """Where we are root: a user id that owns these folders and nothing else, since the kernel bounds root's processes by
+    no limit, and everybody's own otherwise. Else 0, also where nobody else may use this Python."""
+    user = _FIRST_USER + os.getpid()
+    if os.geteuid() != 0 or not _for_all(sys.executable):
+        return 0
+    try:
+        for folder in folders:
+            for place, _, files in os.walk(folder):
+                for path in (place, *(os.path.join(place, name) for name in files)):
+                    os.chown(path, user, user, follow_symlinks=False)
+    except OSError:
+        return 0  # a root that may do little, such as one of a user namespace
+    return user
+
+
+def _for_all(program: str) -> bool:
+    """Whether everybody may run it."""
+    for path in {program, os.path.realpath(program)}:
+        while path != "/":
+            if not os.stat(path).st_mode & 0o001:
+                return False
+            path = os.path.dirname(path)
+    return True
+
+
+def _follow(order: dict[str, Any], others: int, status: int, user: int) -> None:
+    """Start the command, wait for its end and tell it."""
     child = os.fork()
     if child == 0:
         # The kernel counts threads: in a user namespace those in it, else all of this user's. For root it doesn't.
-        _limit(resource.RLIMIT_NPROC, order["processes"] + 2 + others)
+        _limit(resource.RLIMIT_NPROC, order["processes"] + 3 + others)
         os.close(status)
-        _become(order)
+        _become(order, user)
     for stream in (0, 1, 2):
         os.close(stream)
     while True:
@@ -49,19 +96,28 @@ def main() -> None:
             break
     code = os.waitstatus_to_exitcode(how)
     os.write(status, json.dumps({"exit": code if code >= 0 else 128 - code}).encode())
-    _end_the_rest()
 
 
-def _become(order: dict[str, Any]) -> NoReturn:
+def _own_proc() -> None:
+    """A /proc that shows the run's own processes; where it may not be mounted, the one that is there stays."""
+    if _LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) == 0:
+        _LIBC.mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
+
+
+def _become(order: dict[str, Any], user: int) -> NoReturn:
     argv: list[str] = order["argv"]
     try:
-        os.chdir(order["cwd"])
         _bind(order["cpu"])
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_DATA, order["memory"] + _SPARE_MEMORY)
         _limit(resource.RLIMIT_FSIZE, order["disk"])
         _limit(resource.RLIMIT_CPU, math.ceil(order["timeout"] * math.ceil(order["cpu"])) + 1)
         _no_rights()
+        if user:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        os.chdir(order["cwd"])
         # Python ignores these two, and what is ignored stays so in what it starts.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

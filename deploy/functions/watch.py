@@ -31,6 +31,19 @@ def below(pid: int) -> list[int]:
     return found
 
 
+def of_run(runner: int) -> list[int]:
+    """The processes of a run: all below its runner but the first of its namespace, which is the runner's own code."""
+    found = below(runner)
+    with contextlib.suppress(OSError):
+        if found and _command(found[0]) == _command(runner):
+            return found[1:]
+    return found
+
+
+def _command(pid: int) -> bytes:
+    return Path("/proc", str(pid), "cmdline").read_bytes()
+
+
 def children(pid: int) -> list[int]:
     """The children of `pid`, also those that have ended and weren't waited for."""
     found: list[int] = []

@@ -137,3 +137,26 @@ async def test_a_service_whose_container_died_holds_nothing_any_more() -> None:
     with pytest.raises(Temporary):
         await service.wait()
     assert machine.holding() == []
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_service_that_is_still_ending_keeps_its_part_when_stopping_it_is_cancelled(times: int) -> None:
+    _, machine, sandbox = made()
+    service = await sandbox.spawn(run(900))
+    ended = asyncio.Event()
+
+    async def stop() -> SandboxOutcome:
+        await ended.wait()
+        return DONE
+
+    service._inner.stop = stop  # type: ignore[attr-defined]
+    stopping = asyncio.get_running_loop().create_task(service.stop())
+    for _ in range(times):
+        await settle()
+        stopping.cancel()
+    await settle()
+    assert [each.need.memory for each in machine.holding()] == [900 * MIB]
+    ended.set()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert machine.holding() == []

@@ -546,3 +546,83 @@ async def test_a_back_end_hears_when_there_is_room_again_and_nothing_stays_open(
             pass
     for end in ends:
         await end.close()
+
+
+# --- bounds over all runs ------------------------------------------------------------------------------
+
+
+async def test_connections_of_all_runs_are_bounded_together_and_who_waits_is_told(world: Outside) -> None:
+    way = Way(["b.test:80"], Answering(*[[("127.0.0.1", world.ports[80])]] * 9), most=2)
+    told: list[str] = []
+    first, second = [await way.open("b.test", 80, 5, told.append) for _ in range(2)]
+    assert told == []
+    third = asyncio.get_running_loop().create_task(way.open("b.test", 80, 5, told.append))
+    given_up = asyncio.get_running_loop().create_task(way.open("b.test", 80, 5, told.append))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not third.done() and len(told) == 2
+    assert "waits for one of the 2 connections" in told[0]
+    await first.close()
+    await first.close()  # gives one place back
+    await (await third).close()
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    if not given_up.cancelled():
+        await given_up.result().close()
+    with pytest.raises(Refused):
+        await Way((), Answering([]), most=2).open("none.test", 80, 5)
+    fourth = await way.open("b.test", 80, 5)
+    fifth = asyncio.get_running_loop().create_task(way.open("b.test", 80, 5))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not fifth.done()
+    await second.close()
+    await fourth.close()
+    await (await fifth).close()
+
+
+async def test_one_that_fails_takes_no_place_for_good() -> None:
+    way = Way((), Answering(*[[]] * 5), most=1)
+    for _ in range(5):
+        with pytest.raises(Refused):
+            await asyncio.wait_for(way.open("none.test", 80, 5), 5)
+
+
+async def test_questions_to_the_name_server_are_bounded() -> None:
+    egress = Egress([API], Way(), limits=EgressLimits(questions=3))
+    answers = [egress.answer(question(API)) for _ in range(6)]
+    assert [answer is None for answer in answers] == [False] * 3 + [True] * 3
+    assert egress.refused().count(b"asked too many times") == 1
+    assert egress.traffic.refused == 1
+
+
+async def test_look_ups_of_one_run_are_bounded_at_once() -> None:
+    going, most = 0, 0
+
+    async def resolve(host: str, port: int) -> list[tuple[str, int]]:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0.01)
+        going -= 1
+        return []
+
+    egress = Egress([API], Way(resolve=resolve), limits=EgressLimits(looking=3))
+    await asyncio.gather(*(egress._out(API, 443) for _ in range(10)), return_exceptions=True)
+    assert most == 3
+
+
+async def test_the_machines_search_domains_are_for_private_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def look_up(host: str, port: int) -> list[tuple[str, int]]:
+        asked.append(host)
+        return []
+
+    monkeypatch.setattr("agenthost.sandboxes.egress.way._look_up", look_up)
+    way = Way(["git:443"])
+    for host, port in (("git", 443), ("git", 80), ("api.test", 443)):
+        with pytest.raises(Refused, match="no address"):
+            await way.open(host, port, 5)
+    await way.close()
+    assert asked == ["git", "git.", "api.test."]

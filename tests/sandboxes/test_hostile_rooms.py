@@ -54,6 +54,7 @@ class Peer:
         self.closed = False
         self.ends = 0
         self.reads = True
+        self.holding = False
         self.heard = asyncio.Event()
         self.answer: Callable[[int, int, int, bytes], None] | None = None
 
@@ -72,6 +73,9 @@ class Peer:
     async def drain(self) -> None:
         while self.unsent and not self.closed:
             await asyncio.sleep(0)
+
+    def hold(self, held: bool) -> None:
+        self.holding = held
 
     def close(self) -> None:
         self.closed = True
@@ -473,6 +477,78 @@ async def test_a_room_that_does_not_read_is_given_up(room: Room, peer: Peer, mon
             break
     assert not room.alive
     assert most < 100_000 + 70_000
+
+
+FLOODS: dict[str, Callable[[int], bytes]] = {
+    "frames for a channel that was closed": lambda number: frame(DATA, 2, b"x") * 20,
+    "channels opened and given up": lambda number: (
+        opened(number, {"listener": 1, "local": ["a", 1]}) + frame(RESET, number)
+    ),
+    "grants of nothing": lambda number: frame(GRANT, 2, bytes(4)) * 20,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_room_that_sends_faster_than_is_good_is_not_read_for_a_while(
+    room: Room, peer: Peer, folder: Path, flood: str
+) -> None:
+    run = begin(room, folder)
+    number = await asked(peer)
+    for other in range(6, 40_000, 2):
+        peer.say(FLOODS[flood](other))
+        if peer.holding:
+            break
+    assert peer.holding and room.alive
+    while peer.holding:
+        await asyncio.sleep(0.005)
+    peer.say(frame(DATA, number, record(exit=0, limit="")), frame(END, number))
+    assert (await run).exit_code == 0
+    assert room.alive
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_room_that_talks_though_nothing_is_wanted_of_it_is_hung_up_on(
+    room: Room, peer: Peer, folder: Path, flood: str
+) -> None:
+    run = begin(room, folder)
+    number = await asked(peer)
+    peer.say(frame(DATA, number, record(exit=0, limit="")), frame(END, number))
+    await run
+    assert room.alive
+    for other in range(6, 4_000, 2):
+        peer.say(FLOODS[flood](other))
+    assert not room.alive
+    assert "nothing is wanted" in room.hung_up.result()
+
+
+async def test_output_in_small_pieces_is_no_flood(room: Room, peer: Peer, folder: Path) -> None:
+    run = begin(room, folder)
+    number = await asked(peer)
+    for _ in range(10_000):
+        peer.say(frame(DATA, number, b"line\n", 1))
+    assert not peer.holding
+    peer.say(frame(DATA, number, record(exit=0, limit="")), frame(END, number))
+    assert (await run).stdout == b"line\n" * 10_000
+
+
+async def test_what_a_process_says_before_anybody_listens_stays_in_its_pipe() -> None:
+    child = await Child.begin([sys.executable, "-c", PROGRAMS["garbage"]], {})
+    came = asyncio.Event()
+    try:
+        await asyncio.sleep(0.3)
+        assert len(child._protocol.early) < 1 << 20  # pyright: ignore[reportPrivateUsage]
+        child.start(lambda data: came.set(), lambda why: None)
+        await asyncio.wait_for(came.wait(), 20)
+        child.hold(True)
+        came.clear()
+        await asyncio.sleep(0.1)
+        came.clear()
+        await asyncio.sleep(0.1)
+        assert not came.is_set()
+        child.hold(False)
+        await asyncio.wait_for(came.wait(), 20)
+    finally:
+        await child.end()
 
 
 async def test_a_connection_closed_twice_grants_what_came_once(room: Room, peer: Peer) -> None:

@@ -22,6 +22,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from testbeds.keeper import end_processes
+
 IMAGE = "agenthost-test"
 STARTS_WITHIN, ENDS_WITHIN = 60.0, 60.0
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -64,6 +66,7 @@ def end(folder: Path) -> None:
     try:
         os.kill(int((folder / "keeper.pid").read_text()), signal.SIGTERM)
     except (OSError, ValueError):
+        end_processes(folder)  # the keeper is gone
         shutil.rmtree(folder, ignore_errors=True)
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.05)

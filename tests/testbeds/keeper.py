@@ -1,9 +1,11 @@
 """Starts a private Docker engine in a folder, and ends it with the process that it is for: `keeper.py FOLDER PID`.
 
 It leaves its caller and lives until it is told to end (SIGTERM) or the process PID is gone, however that ended. Then it
-ends the engine by its pid and removes the folder. Told so (SIGHUP), it starts the engine again.
+ends the engine by its pid, then whatever is left of its containers, and removes the folder. Told so (SIGHUP), it starts
+the engine again.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +19,8 @@ from pathlib import Path
 RUNSC = ["--platform=systrap", "--network=none"]
 LOOKS = 0.2
 ENDS_WITHIN = 30.0
+PROGRAMS = (b"dockerd", b"containerd", b"docker", b"runsc", b"runc")
+"""What an engine consists of; others may name its folder for reasons of their own."""
 
 
 def main(folder: Path, owner: int) -> None:
@@ -63,29 +67,50 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def end(engine: subprocess.Popen[bytes], folder: Path) -> None:
-    helper = folder / "exec" / "containerd" / "containerd.pid"
-    containerd = int(helper.read_text()) if helper.exists() else 0
     engine.terminate()
     try:
         engine.wait(ENDS_WITHIN)
     except subprocess.TimeoutExpired:
         engine.kill()
         engine.wait()
-        if containerd and str(folder) in Path(f"/proc/{containerd}/cmdline").read_text():
-            os.kill(containerd, signal.SIGKILL)
-    end_sandboxes(folder)
+    end_processes(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def end_sandboxes(folder: Path) -> None:
-    """What gVisor leaves where a container could not be started: processes that name this engine's folder."""
+def end_processes(folder: Path) -> None:
+    """End every process that an engine in this folder left, before the folder is gone and nobody can tell whose they are:
+    those that name it, and all below them. Some start others while they are ended, so it is looked again."""
+    deadline = time.monotonic() + ENDS_WITHIN
+    while (left := processes_of(folder)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def processes_of(folder: Path) -> set[int]:
+    """The living processes of this engine, from its folder in their command lines; never those that we come from."""
+    parents: dict[int, int] = {}
+    found: set[int] = set()
+    inside = os.fsencode(f"{folder}/")
     for process in Path("/proc").glob("[0-9]*"):
         try:
+            told = (process / "stat").read_text().rpartition(")")[2].split()
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if b"runsc" in words[0] and any(word.startswith(os.fsencode(f"--root={folder}/exec/")) for word in words):
-                os.kill(int(process.name), signal.SIGKILL)
         except OSError:
             continue
+        if told[0] in "ZX":
+            continue
+        parents[int(process.name)] = int(told[1])
+        if words[0].rpartition(b"/")[2].startswith(PROGRAMS) and any(inside in word for word in words):
+            found.add(int(process.name))
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    ours, pid = set[int](), os.getpid()
+    while pid:
+        ours.add(pid)
+        pid = parents.get(pid, 0)
+    return found - ours
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from agenthost.core.machines import Need
 from agenthost.core.ports import Connection, Hold, Machine, Sandbox, SandboxService, silent
 from agenthost.core.sandboxes import Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
+from agenthost.sandboxes.surely import surely
 
 
 class Admitted:
@@ -95,6 +96,10 @@ class _Service:
         return outcome
 
     async def stop(self) -> SandboxOutcome:
+        return await surely(self._stop())
+
+    async def _stop(self) -> SandboxOutcome:
+        """Also where whoever stops it is cancelled: it has its part of the machine until it is really gone."""
         try:
             return await self._inner.stop()
         finally:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import time
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 from agenthost.core.commands import Probe
 from agenthost.core.ports import Connection, Sandbox, SandboxService, silent
 from agenthost.core.sandboxes import SandboxOutcome, SandboxRun
+from agenthost.sandboxes.patterns import Endless, found
 
 _PAUSE = 0.1
 _ONE_LOOK = 10.0
@@ -41,7 +41,10 @@ class HttpProber:
         service = await self._sandbox.spawn(run, tell)
         try:
             look = _Look(service, probe)
-            reason = await look.until(began + probe.within)
+            try:
+                reason = await look.until(began + probe.within)
+            except Endless as problem:
+                reason = str(problem)
         finally:
             ended = await service.stop()
         stderr = ended.stderr
@@ -59,10 +62,11 @@ class _Look:
         self._service = service
         self._probe = probe
         self._seen: Seen | None = None
+        self._searched: tuple[bytes, bool] | None = None
         self._tries = 0
 
     async def until(self, deadline: float) -> str:
-        """Look again and again; why it is not as wanted, empty where it is."""
+        """Look again and again; why it is not as wanted, empty where it is. Raises Endless."""
         while True:
             left = deadline - time.monotonic()
             reason = await self._once(max(left, _PAUSE))
@@ -95,14 +99,20 @@ class _Look:
             return f"{where} hung up ({problem.strerror or problem})"
         except h11.RemoteProtocolError as problem:
             return f"{where} does not answer with HTTP ({problem})"
-        return self._judged(where, self._seen)
+        return await self._judged(where, self._seen)
 
-    def _judged(self, where: str, seen: Seen) -> str:
+    async def _judged(self, where: str, seen: Seen) -> str:
         if seen.status != self._probe.status:
             return f"{where} answered with the status {seen.status}, not {self._probe.status}"
-        if self._probe.body and re.search(self._probe.body, seen.body.decode("utf-8", "replace")) is None:
+        if self._probe.body and not await self._matches(seen.body):
             return f"the body of {where} has nothing that matches {self._probe.body!r}"
         return ""
+
+    async def _matches(self, body: bytes) -> bool:
+        """Whether the body has what is wanted; one that is as it was isn't searched again."""
+        if self._searched is None or self._searched[0] != body:
+            self._searched = body, await found(self._probe.body, body)
+        return self._searched[1]
 
     def evidence(self, seconds: float) -> str:
         """What was seen last, for the journal."""

@@ -13,6 +13,7 @@ from agenthost.sandboxes.outlet import Outlet
 from agenthost.sandboxes.sockets import SocketConnection
 from agenthost.sandboxes.station import Station, pipe
 from agenthost.sandboxes.streams import Collector, Feeder
+from agenthost.sandboxes.surely import surely
 
 _KILLED = 137
 
@@ -156,7 +157,7 @@ class Service:
             await asyncio.wait([outcome, visit.begun], return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
             outcome.cancel()
-            await asyncio.wait([outcome])
+            await surely(asyncio.wait([outcome]))
             raise
         if not visit.begun.done():
             outcome.result()

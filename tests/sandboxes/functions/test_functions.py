@@ -10,8 +10,11 @@ from agenthost.core.errors import BadInput, Permanent, Unavailable
 from agenthost.core.ports import Sandbox
 from agenthost.core.sandboxes import MIB, SandboxPolicy, SandboxRun
 from agenthost.sandboxes.functions import client as module
+from agenthost.sandboxes.functions.folder import MOST_FILES
 from agenthost.testing.sandboxes import POLICY, SandboxSuite, python, shell
-from tests.sandboxes.functions.conftest import client, running
+from tests.sandboxes.functions.conftest import apart, client, running
+
+MOST_ENTRIES = 2 * MOST_FILES
 
 
 class TestFunctions(SandboxSuite):
@@ -89,11 +92,58 @@ print("found", found)
 
 
 async def test_what_runs_on_after_its_runner_was_killed_is_ended(sandbox: Sandbox, workspace: Path) -> None:
-    """The run kills what watches over it; the outcome says killed, and its files still come."""
-    outcome = await shell(sandbox, workspace, "echo x > kept; (setsid sleep 4711.25 &); kill -9 $PPID; sleep 4711.5")
+    """Where the run has processes of its own it can't kill what watches over it; else the outcome says killed. Its
+    files still come."""
+    outcome = await shell(sandbox, workspace, "echo x > kept; (setsid sleep 4711.25 &); kill -9 $PPID; exit 137")
     assert outcome.exit_code == 137
     assert (workspace / "kept").read_text() == "x\n"
     assert running(b"sleep\x004711.") == []
+
+
+async def test_a_run_reaches_no_process_but_its_own(sandbox: Sandbox, workspace: Path) -> None:
+    """Not even by a signal to everybody: the function goes on, and so do other runs."""
+    if not apart():
+        pytest.skip("there are no pid namespaces here, and the signal would go to everybody")
+    (workspace.parent / "other").mkdir()
+    other = asyncio.get_running_loop().create_task(shell(sandbox, workspace.parent / "other", "sleep 1; echo lived"))
+    await asyncio.sleep(0.3)
+    code = """
+import os
+print(os.getppid(), [name for name in os.listdir('/proc') if name.isdigit()])
+try:
+    os.kill(-1, 9)
+except ProcessLookupError:
+    print("nobody")
+"""
+    outcome = await python(sandbox, workspace, code)
+    assert outcome.stdout == b"1 ['1', '2']\nnobody\n", outcome
+    assert (await other).stdout == b"lived\n"
+    assert (await shell(sandbox, workspace, "echo on")).stdout == b"on\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"import os\nfor n in range({MOST_ENTRIES + 1}): os.mkdir(f'{{n}}')",
+        f"import os\nfor n in range({MOST_ENTRIES - 1000}): os.mkdir(f'{{n}}-' + 'n' * 240)",
+    ],
+)
+async def test_leaving_more_entries_than_an_answer_takes_is_told(sandbox: Sandbox, workspace: Path, code: str) -> None:
+    policy = SandboxPolicy(timeout=100, disk=1024 * MIB)
+    with pytest.raises(Permanent, match="what the run leaves|the run leaves more than") as raised:
+        await python(sandbox, workspace, code, policy)
+    assert raised.value.code == "answer-too-large"
+    assert os.listdir(workspace) == []
+
+
+async def test_a_run_that_its_limit_ended_is_told_also_where_it_leaves_too_much(
+    sandbox: Sandbox, workspace: Path
+) -> None:
+    (workspace / "kept").write_text("kept")
+    line = "echo said; rm kept; for n in 1 2 3 4 5; do head -c 7500000 /dev/urandom > $n; done; sleep 20"
+    outcome = await shell(sandbox, workspace, line, SandboxPolicy(timeout=20, disk=8 * MIB))
+    assert (outcome.exit_code, outcome.limit, outcome.stdout) == (137, "disk", b"said\n")
+    assert "kept" in os.listdir(workspace)
 
 
 async def test_processes_are_bounded(sandbox: Sandbox, workspace: Path) -> None:

@@ -1,5 +1,7 @@
 """A host that has an executor function: it runs what names it, and nothing else goes there."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -118,7 +120,7 @@ runner._LIBC.unshare = lambda *_: -1
 os.dup2(1, 9)
 sys.argv[1] = json.dumps({
     "argv": [sys.executable, "-c", sys.argv[2]], "env": {"PATH": "/usr/bin:/bin"}, "cwd": "/", "status": 9,
-    "memory": 1 << 29, "disk": 1 << 20, "timeout": 20, "cpu": 1, "processes": 10,
+    "own": [], "memory": 1 << 29, "disk": 1 << 20, "timeout": 20, "cpu": 1, "processes": 10,
 })
 runner.main()
 """
@@ -143,3 +145,45 @@ def test_a_run_without_namespaces_is_shut_in_too_and_leaves_nothing() -> None:
     )
     assert done.stdout == b'97\n{"exit": 5}', done
     assert running(b"sleep\x004712.5") == []
+
+
+FORKS = """
+import os, resource, time
+made = 0
+for _ in range(60):
+    try:
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        made += 1
+    except BlockingIOError:
+        break
+print(made, os.getuid(), resource.getrlimit(resource.RLIMIT_NPROC)[0])
+"""
+
+
+def test_the_kernel_itself_bounds_a_runs_processes_also_where_the_function_is_root(tmp_path: Path) -> None:
+    """What watches a run looks every now and then; a run can fork thousands of processes meanwhile."""
+    (tmp_path / "file").write_text("")
+    tmp_path.chmod(0o755)
+    for place in tmp_path.parents:
+        if place.stat().st_uid == os.geteuid() and str(place) != "/":
+            place.chmod(place.stat().st_mode | 0o011)
+    order = {
+        **{"argv": [sys.executable, "-c", FORKS], "env": {"PATH": "/usr/bin:/bin"}, "cwd": "/", "status": 9},
+        **{"own": [str(tmp_path)], "memory": 1 << 29, "disk": 1 << 20, "timeout": 20, "cpu": 1, "processes": 10},
+    }
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 9>&1', "sh", sys.executable, "-I", str(DEPLOYED / "runner.py"), json.dumps(order)],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    made, user, most = map(int, done.stdout.split(b"{")[0].split())
+    assert most == 13, done
+    if os.geteuid() != 0:
+        assert made <= 13
+    elif user:
+        assert made <= 13 and user == (tmp_path / "file").stat().st_uid > 1 << 24
+    else:
+        assert Path(sys.executable).resolve().is_relative_to(Path.home())  # no other user may run this Python

@@ -1,7 +1,9 @@
 """The host's end of the stream into a room: frames in and out, and channels that can be awaited."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Protocol
 
 from agenthost.sandboxes.inside.frames import WINDOW, Broken, Channel, Handler, Mux
@@ -10,6 +12,12 @@ from agenthost.sandboxes.inside.frames import WINDOW, Broken, Channel, Handler, 
 _HIGH = 1 << 20
 # More than all channels' windows together: a room that lets so much lie never reads.
 _MOST_UNSENT = 64 << 20
+# Frames a second that a room is heard, a fifth of a core at most, and how many at once before that counts. An opening is 20.
+_RATE = 20_000.0
+_AT_ONCE = 40_000.0
+_LONGEST_PAUSE = 1.0
+# Frames that a room may still send when nothing is wanted of it: what was on its way.
+_LAST_WORDS = 10_000
 
 
 class Line(Protocol):
@@ -32,6 +40,10 @@ class Line(Protocol):
         """Wait until fewer bytes wait. Raises OSError where the stream is gone."""
         ...
 
+    def hold(self, held: bool) -> None:
+        """Read no more, or go on; a little of what was read may still come."""
+        ...
+
     def close(self) -> None:
         """Hang up. The process at the other end takes that as its end."""
         ...
@@ -47,6 +59,20 @@ class Link:
         self._line = line
         self._mux = Mux(1, opened)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._budget, self._counted = _AT_ONCE, time.monotonic()
+        self._held = False
+        self._users = 0
+        self._last_words = _LAST_WORDS
+
+    @contextmanager
+    def in_use(self) -> Generator[None]:
+        """Something is wanted of the room meanwhile. Else one that goes on talking is hung up on."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._last_words = _LAST_WORDS
 
     def start(self) -> None:
         self._line.start(self._received, self.end)
@@ -79,12 +105,34 @@ class Link:
     def _received(self, data: bytes) -> None:
         if not self.alive:
             return
+        before = self._mux.heard
         try:
             self._mux.feed(data)
         except Broken as problem:
             self.end(f"the room broke the protocol: {problem}")
             return
         self.flush()
+        self._count(self._mux.heard - before)
+
+    def _count(self, frames: int) -> None:
+        """Whoever sends frames faster than is good for the host isn't read for a while."""
+        if not self._users:
+            self._last_words -= frames
+            if self._last_words < 0:
+                self.end("the room talks though nothing is wanted of it")
+                return
+        now = time.monotonic()
+        self._budget = min(self._budget + (now - self._counted) * _RATE, _AT_ONCE) - frames
+        self._counted = now
+        if self._budget < 0 and not self._held and self.alive:
+            self._held = True
+            self._line.hold(True)
+            pause = min(-self._budget / _RATE + 0.05, _LONGEST_PAUSE)
+            asyncio.get_running_loop().call_later(pause, self._go_on)
+
+    def _go_on(self) -> None:
+        self._held = False
+        self._line.hold(False)
 
     def end(self, why: str = "") -> None:
         """Hang up; every channel hears of it."""

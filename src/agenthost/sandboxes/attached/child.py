@@ -60,6 +60,8 @@ class Child:
         self._protocol = protocol
         # uvloop's transports aren't asyncio's by class.
         self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
+        self._stdout = cast(asyncio.ReadTransport, transport.get_pipe_transport(1))
+        self._stdout.pause_reading()  # until somebody takes it; what is there by now is a piece or two
 
     @classmethod
     async def begin(cls, command: Sequence[str], env: Mapping[str, str]) -> "Child":
@@ -76,8 +78,15 @@ class Child:
         if protocol.early:
             early, protocol.early = bytes(protocol.early), bytearray()
             received(early)
+        self._stdout.resume_reading()
         if protocol.gone.done():
             protocol.end()
+
+    def hold(self, held: bool) -> None:
+        if held:
+            self._stdout.pause_reading()
+        else:
+            self._stdout.resume_reading()
 
     def write(self, data: bytes) -> None:
         self._stdin.write(data)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar, cast
 
@@ -22,6 +22,7 @@ from agenthost.sandboxes.egress.handling import Handling
 from agenthost.sandboxes.inside import records
 from agenthost.sandboxes.inside.frames import Broken, Channel, Handler
 from agenthost.sandboxes.inside.tree import Tree
+from agenthost.sandboxes.surely import surely
 
 ENVIRONMENT = {"HOME": "/tmp", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
 """Of a room's first process and of every run, beside the image's own."""
@@ -89,12 +90,17 @@ class Room:
     def alive(self) -> bool:
         return self._link.alive and not self.spoiled
 
+    @property
+    def hung_up(self) -> asyncio.Future[str]:
+        """Done when nothing more comes from it, with the reason: it died, broke the rules, or was closed."""
+        return self._link.ended
+
     async def close(self) -> str:
         """Destroy the room; why it had ended, where that is known. It is gone when this returns, also when cancelled."""
         if self._ended is None:
             self._ended = asyncio.get_running_loop().create_future()
             self._link.end("closed")
-            await _surely(self._destroy(self._ended))
+            await surely(self._destroy(self._ended))
         return await asyncio.shield(self._ended)
 
     async def _destroy(self, ended: asyncio.Future[str]) -> None:
@@ -115,6 +121,7 @@ class Room:
             if self._tree is None:
                 self._tree = Tree(run.workspace, cleaning=False)
             async with AsyncExitStack() as stack:
+                stack.enter_context(self._link.in_use())
                 if egress is not None:
                     await self._let_out(egress, stack)
                 self._visit = _Visit(self._link, run, self._tree, self, begun)
@@ -358,7 +365,7 @@ class _Visit(Handler):
             self._room.spoiled = True
             channel.give_up("cancelled")
             self._link.flush()
-            await _surely(self._room.close())
+            await surely(self._room.close())
             raise
         finally:
             self._incoming.close()
@@ -367,7 +374,7 @@ class _Visit(Handler):
     async def _send(self, channel: Channel) -> None:
         outgoing = Outgoing(self._tree)
         known, sent, entries = self._tree.size(), 0, 0
-        while (batch := await _surely(asyncio.to_thread(outgoing.batch))) and self._lost is None:
+        while (batch := await surely(asyncio.to_thread(outgoing.batch))) and self._lost is None:
             sent += len(batch)
             self._moved(len(batch), outgoing.entries - entries)
             entries = outgoing.entries
@@ -420,7 +427,7 @@ class _Visit(Handler):
         came, self._came = self._came, 0
         if todo := self._incoming.take():
             # A thread can't be stopped: cancelled, it is waited for before anything of it is taken away.
-            await _surely(asyncio.to_thread(self._incoming.apply, todo))
+            await surely(asyncio.to_thread(self._incoming.apply, todo))
             self._moved(came, sum(what in ("file", "gone", "folders") for what, _ in todo))
         if came and self._channel is not None:
             self._channel.grant(came)
@@ -453,7 +460,7 @@ class _Visit(Handler):
         limit, code = self._limit, _KILLED
         if self._lost is not None or self._exit is None:
             self._room.spoiled = True
-            limit = await _surely(self._room.close()) or limit
+            limit = await surely(self._room.close()) or limit
             if not limit:
                 raise Temporary(
                     f"The sandbox's container ended during this run: {self._lost}", code="sandbox", sent=True
@@ -465,24 +472,10 @@ class _Visit(Handler):
             told, code = self._exit.get("limit", ""), self._exit["exit"]
             if told not in ("", "time", "memory", "disk", "processes") or type(code) is not int or not 0 <= code < 256:
                 self._room.spoiled = True
-                await _surely(self._room.close())
+                await surely(self._room.close())
                 raise Temporary("The sandbox told an end that can't be.", code="sandbox", sent=True)
             limit = told or (limit if code == _KILLED else "")
         return SandboxOutcome(code, stdout, stderr, duration, limit, cut_out + cut_err)
-
-
-async def _surely(work: Coroutine[Any, Any, T]) -> T:
-    """Do it to its end, however often we are cancelled meanwhile."""
-    task = asyncio.get_running_loop().create_task(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError from task.exception()
-    return task.result()
 
 
 def request(run: SandboxRun, uncounted: int | None = None) -> bytes:

@@ -19,6 +19,7 @@ from agenthost.sandboxes.checks import check_limits, check_run, place
 from agenthost.sandboxes.egress.egress import Egress
 from agenthost.sandboxes.egress.way import Way
 from agenthost.sandboxes.layers import normal
+from agenthost.sandboxes.surely import surely
 
 
 class Maker(Protocol):
@@ -147,12 +148,21 @@ class Rooms:
         return await self._maker.prepare(policy, tell)
 
     async def release(self, workspace: str) -> None:
-        """Destroy the workspace's rooms."""
-        self._pool.release(str(await asyncio.to_thread(Path(workspace).resolve)))
+        """Destroy the workspace's rooms. They are gone when this returns, so that no more are open than are counted."""
+        await self._pool.release(str(await asyncio.to_thread(Path(workspace).resolve)))
 
     async def close(self) -> None:
-        """Stop every service and destroy every room."""
-        for service in tuple(self._services):
-            await service.end()
-        await self._pool.close()
-        await self._maker.close()
+        """Stop every service, all at once, and destroy every room, also when cancelled and whatever fails meanwhile."""
+        await surely(self._close())
+
+    async def _close(self) -> None:
+        ends = (service.end() for service in tuple(self._services))
+        try:
+            failed = [each for each in await asyncio.gather(*ends, return_exceptions=True) if each is not None]
+        finally:
+            try:
+                await self._pool.close()
+            finally:
+                await self._maker.close()
+        if failed:
+            raise failed[0]

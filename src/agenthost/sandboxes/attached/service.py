@@ -7,6 +7,7 @@ from agenthost.core.ports import Connection
 from agenthost.core.sandboxes import SandboxOutcome, SandboxRun
 from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.egress.egress import Egress
+from agenthost.sandboxes.surely import surely
 
 
 class Service:
@@ -28,9 +29,7 @@ class Service:
         try:
             await asyncio.wait([outcome, waiting], return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
-            outcome.cancel()
-            await asyncio.wait([outcome])
-            await room.close()  # where it was cancelled before it began
+            await surely(_gone(room, outcome))
             raise
         finally:
             waiting.cancel()
@@ -51,9 +50,21 @@ class Service:
         return await self.wait()
 
     async def end(self) -> None:
-        """Stop it, whatever comes of it."""
-        self._room.kill()
-        await asyncio.wait([self._outcome])
+        """Stop it, whatever comes of it; where it can't be told to end, its room is destroyed under it."""
+        told = False
+        try:
+            self._room.kill()
+            told = True
+        finally:
+            if not told:
+                await self._room.close()
+            await asyncio.wait([self._outcome])
+
+
+async def _gone(room: Room, outcome: "asyncio.Task[SandboxOutcome]") -> None:
+    outcome.cancel()
+    await asyncio.wait([outcome])
+    await room.close()  # where it was cancelled before it began
 
 
 async def _serve(room: Room, run: SandboxRun, egress: Egress | None, begun: asyncio.Event) -> SandboxOutcome:

@@ -17,6 +17,8 @@ class Attached:
         self._unsent = 0
         self._more = asyncio.Event()
         self._less = asyncio.Event()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._said = b""
@@ -32,6 +34,7 @@ class Attached:
             while (message := await self.stream.read_out()) is not None:
                 if message.stream == 1:
                     received(message.data)
+                    await self._may_read.wait()
                 else:
                     self._said = (self._said + message.data)[:_STDERR]
         except (OSError, RuntimeError) as problem:
@@ -58,6 +61,12 @@ class Attached:
         finally:
             self._closed = True
             self._less.set()
+
+    def hold(self, held: bool) -> None:
+        if held:
+            self._may_read.clear()
+        else:
+            self._may_read.set()
 
     def write(self, data: bytes) -> None:
         if not self._closed:

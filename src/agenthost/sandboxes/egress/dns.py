@@ -39,9 +39,10 @@ class Names:
 
 
 class NameServer:
-    """Answers datagrams."""
+    """Answers datagrams, at most `most`."""
 
-    def __init__(self, rules: Rules, names: Names, refusals: Refusals) -> None:
+    def __init__(self, rules: Rules, names: Names, refusals: Refusals, most: int) -> None:
+        self._left = most
         self._rules = rules
         self._names = names
         self._refusals = refusals
@@ -49,6 +50,11 @@ class NameServer:
     def answer(self, datagram: bytes) -> bytes | None:
         """The answer to a question; None for what is no question at all."""
         if len(datagram) < 12:
+            return None
+        self._left -= 1
+        if self._left < 0:
+            if self._left == -1:
+                self._refusals.add("to look up", Refused("more names", "this run has asked too many times"))
             return None
         number, flags, questions = struct.unpack_from("!HHH", datagram)
         if flags & 0x8000:

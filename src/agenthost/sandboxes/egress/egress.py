@@ -45,9 +45,12 @@ class Egress:
         self._limits = limits
         self._names = Names(limits.names)
         self._room = asyncio.Semaphore(limits.at_once)
+        self._looking = asyncio.Semaphore(limits.looking)
+        self._told_to_wait = False
+        self._tell = tell
         self.traffic = Traffic()
         self._refusals = Refusals(self.traffic, tell)
-        self._server = NameServer(self._rules, self._names, self._refusals)
+        self._server = NameServer(self._rules, self._names, self._refusals, limits.questions)
         self._proxy_port = next(port for port in _PROXY_PORTS if port not in self._rules.ports)
 
     @property
@@ -117,7 +120,13 @@ class Egress:
             await opening.hear(self._limits.opening)
 
     async def _out(self, name: str, port: int) -> SocketConnection:
-        return await self._way.open(name, port, self._limits.connect)
+        return await self._way.open(name, port, self._limits.connect, self._waits, self._looking)
+
+    def _waits(self, line: str) -> None:
+        """Once is enough."""
+        if not self._told_to_wait:
+            self._told_to_wait = True
+            self._tell(line)
 
     # --- the proxy ------------------------------------------------------------------------------
 

@@ -22,13 +22,16 @@ class Refused(Exception):
 class EgressLimits(Struct, frozen=True):
     """The most that one run may do. Sizes in bytes, times in seconds.
 
-    `at_once` and `connections` count connections, `names` the names that get an address. `opening` is how long a
+    `at_once` and `connections` count connections, `names` the names that get an address, `questions` what is asked of
+    the name server, `looking` the look-ups in the world that go on at once. `opening` is how long a
     client may take to say whom it wants, `connect` how long the way there may take.
     """
 
     at_once: int = 64
     connections: int = 2000
     names: int = 1000
+    questions: int = 20_000
+    looking: int = 4
     traffic: int = 1024 * MIB
     opening: float = 15.0
     connect: float = 15.0

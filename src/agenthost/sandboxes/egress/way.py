@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from agenthost.core.errors import BadInput
 from agenthost.core.hosts import read_host
+from agenthost.core.ports import silent
 from agenthost.sandboxes.egress.rules import Refused
 from agenthost.sandboxes.sockets import SocketConnection
 
@@ -31,6 +32,8 @@ _NOT_PUBLIC = tuple(
     )
 )
 _MOST_ADDRESSES = 4
+MOST_CONNECTIONS = 256
+"""A process may have 1,024 files open on most machines; a connection is one, and what it comes from may be another."""
 
 
 class Resolver:
@@ -74,14 +77,33 @@ def _is_own(side: socket.socket) -> bool:
         return False  # it has hung up already
 
 
+class Counted(SocketConnection):
+    """A connection that gives its place back when it is closed."""
+
+    def __init__(self, side: socket.socket, closed: Callable[[], None]) -> None:
+        super().__init__(side)
+        self._closed: Callable[[], None] | None = closed
+
+    async def close(self) -> None:
+        await super().close()
+        if self._closed is not None:
+            closed, self._closed = self._closed, None
+            closed()
+
+
 class Way:
     """Opens connections for sandboxes. `private` are the hosts with their ports (`git.lan:443`) that may have an
     address that isn't public; a manifest has to grant them all the same. `resolve` stands in for the machine's resolver.
-    Raises BadInput for an entry that can't be read."""
+    `most` connections are open at once, over all runs of the host; whoever wants one more waits. Raises BadInput for an
+    entry that can't be read."""
 
-    def __init__(self, private: Sequence[str] = (), resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, private: Sequence[str] = (), resolve: Resolve | None = None, most: int = MOST_CONNECTIONS
+    ) -> None:
         self._resolver = Resolver()
-        self._resolve = resolve or self._resolver
+        self._resolve = resolve or self._look_up
+        self._most = most
+        self._room = asyncio.Semaphore(most)
         try:
             rules = [read_host(entry) for entry in private]
         except ValueError as problem:
@@ -90,12 +112,38 @@ class Way:
             raise BadInput(f"[network] private names each host by itself; *.{wild[0]} can't be used.")
         self._private = {(rule.name, port) for rule in rules for port in rule.ports}
 
-    async def open(self, host: str, port: int, within: float) -> SocketConnection:
-        """Connect to the host within so many seconds. Raises Refused, with the reason for people."""
+    async def open(
+        self,
+        host: str,
+        port: int,
+        within: float,
+        tell: Callable[[str], None] = silent,
+        looking: asyncio.Semaphore | None = None,
+    ) -> SocketConnection:
+        """Connect to the host within so many seconds, once there is room, for which `tell` hears that it waits.
+        `looking` bounds the look-ups that go on at once. Raises Refused, with the reason for people."""
+        if self._room.locked():
+            tell(
+                f"sandbox: {host}:{port} waits for one of the {self._most} connections that all runs here may have open"
+            )
+        await self._room.acquire()
+        try:
+            found = await self._open(host, port, within, looking or asyncio.Semaphore())
+        except BaseException:
+            self._room.release()
+            raise
+        return Counted(found, self._room.release)
+
+    async def _look_up(self, host: str, port: int) -> Sequence[tuple[str, int]]:
+        # A dot at its end makes a name a whole one: the machine's search domains are for its own names, which are `private`.
+        return await self._resolver(host if (host, port) in self._private else f"{host}.", port)
+
+    async def _open(self, host: str, port: int, within: float, looking: asyncio.Semaphore) -> socket.socket:
         what = f"{host}:{port}"
         try:
             async with asyncio.timeout(within):
-                addresses = await self._resolve(host, port)
+                async with looking:
+                    addresses = await self._resolve(host, port)
                 usable = [found for found in addresses if (host, port) in self._private or is_public(found[0])]
                 if addresses and not usable:
                     raise Refused(
@@ -115,7 +163,7 @@ class Way:
         """Nobody looks anything up any more."""
         self._resolver.close()
 
-    async def _first(self, addresses: Sequence[tuple[str, int]], own: bool) -> SocketConnection:
+    async def _first(self, addresses: Sequence[tuple[str, int]], own: bool) -> socket.socket:
         """The first that answers. The address that was looked at is the one that is connected to; `own`: also where it
         is this machine's own, however public."""
         failed = OSError("it has no address")
@@ -128,7 +176,7 @@ class Way:
                 if not own and _is_own(side):
                     # What listens here may trust whoever comes from here.
                     raise OSError(f"its address {address} is this machine's own")
-                return SocketConnection(side)
+                return side
             except OSError as problem:
                 side.close()
                 failed = problem

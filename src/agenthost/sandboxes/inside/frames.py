@@ -20,6 +20,8 @@ WINDOW = 256 * 1024
 MOST_CHANNELS = 128
 _GRANT = struct.Struct("!I")
 _OWE = WINDOW // 4
+# What opening a channel is to whoever hears of it, in frames.
+_OPENING = 20
 
 
 class Broken(Exception):
@@ -162,6 +164,8 @@ class Mux:
         self._held = bytearray()
         self._out: list[bytes] = []
         self.waiting = 0
+        self.heard = 0
+        """What the other side has had us do so far, in frames."""
 
     def open(self, body: bytes, handler: Handler) -> Channel:
         """Open a channel; `body` says what for, at most `LONGEST` bytes."""
@@ -220,6 +224,7 @@ class Mux:
     def _frame(self, kind: int, lane: int, number: int, body: bytes) -> None:
         if not number or kind not in (OPEN, DATA, END, RESET, GRANT):
             raise Broken("no frame of ours")
+        self.heard += _OPENING if kind == OPEN else 1
         channel = self._channels.get(number)
         if channel is not None:
             channel.take(kind, lane, body)

@@ -45,13 +45,25 @@ async def reach(host: str) -> aiodocker.Docker:
             why = f"{place}: {problem}"
             continue
         try:
-            await docker.version()
+            await meet(docker)
         except _PROBLEMS as problem:
             why = f"{place}: {problem}"
             await docker.close()
         else:
             return docker
     raise Unavailable(f"There is no Docker or Podman here ({why}). Start one, or set host in [sandbox.docker].")
+
+
+async def meet(docker: aiodocker.Docker) -> bool:
+    """Whether the engine is Podman; and its API's version is the connection's from now on. Raises what a request does.
+
+    By `_ping`: Podman's answer to `version`, which the library asks, takes seconds, as it looks up packages.
+    """
+    async with docker.session.get(f"{docker.docker_host}/_ping") as answer:
+        answer.raise_for_status()
+        if version := answer.headers.get("Api-Version", ""):
+            docker.api_version = f"v{version}"
+        return "Libpod-Api-Version" in answer.headers
 
 
 class Image(Struct, frozen=True):
@@ -70,6 +82,7 @@ class Engine:
         self._image = image
         self._home = home
         self._runtime = runtime
+        self._podman = False
         self._docker: aiodocker.Docker | None = None
         self._ready: dict[str, Image] = {}
         self._layered: dict[tuple[str, tuple[str, ...]], str] = {}
@@ -80,6 +93,7 @@ class Engine:
         async with self._lock:
             if self._docker is None:
                 self._docker = await reach(self._host)
+                self._podman = await meet(self._docker)
                 await self.sweep()
             return self._docker
 
@@ -98,7 +112,8 @@ class Engine:
         if size.packages:
             ready, path = self._layered[image.id, size.packages], f"{PACKAGES}/bin:{path}"
         try:
-            container = await docker.containers.create(config(ready, path, size, self._home, self._runtime))
+            made = config(ready, path, size, self._home, self._runtime, self._podman)
+            container = await docker.containers.create(made)
             line = Attached(container.attach(stdin=True, stdout=True, stderr=True))
             return await self._begin(container, line)
         except _PROBLEMS as problem:
@@ -167,7 +182,7 @@ class Engine:
         container = await docker.containers.create(body)
         try:
             await container.put_archive("/", _folder("workspace"))  # pyright: ignore[reportUnknownMemberType] - as above
-            made = await container.commit(changes=f"LABEL {BASE_LABEL}={image}")
+            made = await container.commit(changes=f"LABEL {BASE_LABEL}={image}", config={})
             return made["Id"]
         finally:
             await _remove(container)

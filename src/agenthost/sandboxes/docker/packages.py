@@ -76,7 +76,7 @@ async def with_packages(docker: aiodocker.Docker, base: str, layer: Path, site: 
                 "The packages can't be put into the image: its python3 didn't compile them.", code="packages"
             )
         changes = [f"LABEL {name}={value}" for name, value in wanted.items()]
-        made = await container.commit(changes=changes)
+        made = await container.commit(changes=changes, config={})  # without a body Podman fails
         return made["Id"]
     finally:
         await container.delete(force=True, v=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
-pytest_plugins = ["testbeds.docker"]
+pytest_plugins = ["testbeds.engines", "testbeds.docker", "testbeds.podman"]
 
 WATCHED = [
     "agenthost." + name for name in ("client", "engine", "faces", "host", "models", "scripts", "stores", "tools")

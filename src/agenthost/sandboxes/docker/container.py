@@ -1,6 +1,5 @@
 """What a container of a room is made with: everything denied that can be."""
 
-import resource
 from typing import Any
 
 from agenthost.core.sandboxes import MIB
@@ -19,15 +18,12 @@ OVERHEAD = 32 * MIB
 
 _CPU = 1_000_000_000
 _INODES = 4096
-_PROCESSES = 32_768
 
 
-def config(image: str, path: str, size: Size, home: str, runtime: str, podman: bool) -> dict[str, Any]:
+def config(image: str, path: str, size: Size, home: str, runtime: str) -> dict[str, Any]:
     """The body of `POST /containers/create` (Docker Engine API 1.40). `path`: the image's PATH."""
     scratch = min(size.disk, size.memory)
-    # Podman refuses options that it doesn't know; there the container's memory, which inodes are counted in, bounds them.
-    inodes = "notmpcopyup" if podman else f"nr_inodes={max(scratch // _INODES, 64)}"
-    tmpfs = f"rw,nosuid,nodev,exec,size={scratch},mode=1777,{inodes}"
+    tmpfs = f"rw,nosuid,nodev,exec,size={scratch},nr_inodes={max(scratch // _INODES, 64)},mode=1777"
     memory = size.memory + OVERHEAD
     host: dict[str, Any] = {
         "NetworkMode": "none",
@@ -52,11 +48,6 @@ def config(image: str, path: str, size: Size, home: str, runtime: str, podman: b
         "Dns": ["127.0.0.1"],
         "Init": False,
     }
-    if podman:
-        # Else it asks for a million, which an engine without CAP_SYS_RESOURCE (in a container) may not give. Podman itself
-        # goes down to the numbers that the kernel has for processes, of which these are the fewest.
-        most = min(resource.getrlimit(resource.RLIMIT_NPROC)[1] % 2**64, _PROCESSES)
-        host["Ulimits"].append({"Name": "nproc", "Soft": most, "Hard": most})
     if runtime:
         host["Runtime"] = runtime
     env = {**ENVIRONMENT, "PATH": path}

@@ -17,7 +17,9 @@ from agenthost.sandboxes.attached.pool import Size
 from agenthost.sandboxes.attached.room import Room
 from agenthost.sandboxes.docker.container import BASE_LABEL, HOME_LABEL, USER, config
 from agenthost.sandboxes.docker.line import Attached
+from agenthost.sandboxes.docker.meeting import bounds, meet
 from agenthost.sandboxes.docker.packages import with_packages
+from agenthost.sandboxes.docker.podman import adapted
 from agenthost.sandboxes.inside.rooms import PACKAGES
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -54,18 +56,6 @@ async def reach(host: str) -> aiodocker.Docker:
     raise Unavailable(f"There is no Docker or Podman here ({why}). Start one, or set host in [sandbox.docker].")
 
 
-async def meet(docker: aiodocker.Docker) -> bool:
-    """Whether the engine is Podman; and its API's version is the connection's from now on. Raises what a request does.
-
-    By `_ping`: Podman's answer to `version`, which the library asks, takes seconds, as it looks up packages.
-    """
-    async with docker.session.get(f"{docker.docker_host}/_ping") as answer:
-        answer.raise_for_status()
-        if version := answer.headers.get("Api-Version", ""):
-            docker.api_version = f"v{version}"
-        return "Libpod-Api-Version" in answer.headers
-
-
 class Image(Struct, frozen=True):
     """An image that rooms are made of: `id` of what was named, `ready` of that with a workspace, and its PATH."""
 
@@ -93,8 +83,14 @@ class Engine:
         async with self._lock:
             if self._docker is None:
                 self._docker = await reach(self._host)
-                self._podman = await meet(self._docker)
-                await self.sweep()
+                try:
+                    self._podman = await meet(self._docker)
+                    await bounds(self._docker)
+                    await self.sweep()
+                except BaseException:
+                    await self._docker.close()
+                    self._docker = None
+                    raise
             return self._docker
 
     async def sweep(self) -> None:
@@ -112,8 +108,8 @@ class Engine:
         if size.packages:
             ready, path = self._layered[image.id, size.packages], f"{PACKAGES}/bin:{path}"
         try:
-            made = config(ready, path, size, self._home, self._runtime, self._podman)
-            container = await docker.containers.create(made)
+            body = config(ready, path, size, self._home, self._runtime)
+            container = await docker.containers.create(adapted(body) if self._podman else body)
             line = Attached(container.attach(stdin=True, stdout=True, stderr=True))
             return await self._begin(container, line)
         except _PROBLEMS as problem:

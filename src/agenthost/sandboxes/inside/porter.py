@@ -22,7 +22,7 @@ from agenthost.sandboxes.inside.frames import Broken, Channel, Handler, Mux
 from agenthost.sandboxes.inside.tree import Tree
 
 _PIECE = 262_144
-_HIDDEN = ("HOSTNAME", "container")
+_HIDDEN = ("HOSTNAME", "TERM", "container")
 
 Ready = Callable[[int], None]
 

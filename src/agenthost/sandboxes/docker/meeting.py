@@ -1,0 +1,33 @@
+"""What an engine is: Docker or Podman, and whether it can bound what runs in it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiodocker
+
+from agenthost.core.errors import Unavailable
+
+
+async def meet(docker: aiodocker.Docker) -> bool:
+    """Whether the engine is Podman; from now on the connection speaks its version of the API. Raises what requests do.
+
+    By `_ping`: Podman's answer to `version`, which the library would ask, takes seconds, as it asks the machine's
+    package manager what it was installed from.
+    """
+    async with docker.session.get(f"{docker.docker_host}/_ping") as answer:
+        answer.raise_for_status()
+        if version := answer.headers.get("Api-Version", ""):
+            docker.api_version = f"v{version}"
+        return "Libpod-Api-Version" in answer.headers
+
+
+async def bounds(docker: aiodocker.Docker) -> None:
+    """Raises Unavailable where the engine ignores limits of memory, processors and processes: that of an ordinary user
+    without cgroups of version 2. It says so of itself nowhere but in its log."""
+    info: Mapping[str, Any] = await docker.system.info()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - aiodocker leaves it open
+    podman = info.get("Rootless") is True and str(info.get("CgroupVersion")) == "1"
+    if podman or info.get("CgroupDriver") == "none":
+        raise Unavailable(
+            "This engine runs as an ordinary user without cgroups of version 2, so it can't limit memory and processes. "
+            "Start the machine with cgroups v2 (systemd.unified_cgroup_hierarchy=1), or use an engine of root's."
+        )

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import urlencode
 
 import aiodocker
 import pytest
@@ -24,8 +25,8 @@ def folder(engine: str) -> Path:
 
 
 def containers(engine: str, home: str) -> list[object]:
-    label = json.dumps({"label": [f"agenthost.home={home}"]}).replace(" ", "").replace('"', "%22")
-    return json.loads(ask(folder(engine), "GET", f"/containers/json?all=1&filters={label}")[1])
+    query = urlencode({"all": "1", "filters": json.dumps({"label": [f"agenthost.home={home}"]})})
+    return json.loads(ask(folder(engine), "GET", f"/v1.41/containers/json?{query}")[1])
 
 
 async def test_podman_is_told_from_docker(podman_engine: str, docker_engine: str) -> None:

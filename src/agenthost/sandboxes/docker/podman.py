@@ -7,6 +7,8 @@ from typing import Any
 _PROCESSES = 32_768
 # Podman puts a writable file system in memory on these of a read-only root, where a run would leave things for the next.
 _SHUT = ("/run", "/var/tmp")
+# With cgroups v1, crun makes it a small file system that everybody may write.
+_CGROUPS = "/sys/fs/cgroup"
 _TMPFS = ("rw", "ro", "nosuid", "nodev", "noexec", "exec", "size=", "mode=")
 _MASKED = ("/proc/kallsyms", "/proc/kcore", "/proc/kmsg", "/proc/sched_debug", "/proc/sysrq-trigger", "/dev/pts")
 
@@ -20,7 +22,7 @@ def adapted(body: dict[str, Any]) -> dict[str, Any]:
     """
     host: dict[str, Any] = body["HostConfig"]
     security = [word for word in host["SecurityOpt"] if not word.startswith("seccomp=")]
-    masked = host.get("MaskedPaths") or _MASKED
+    masked = (*(host.get("MaskedPaths") or _MASKED), _CGROUPS)
     tmpfs = {place: _known(options) for place, options in host["Tmpfs"].items()}
     tmpfs |= dict.fromkeys(_SHUT, "ro,nosuid,nodev,noexec,size=4k,mode=755,notmpcopyup")
     limits = {limit["Name"]: limit for limit in [*ulimits(), *host["Ulimits"]]}

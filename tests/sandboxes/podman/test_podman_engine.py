@@ -64,9 +64,13 @@ async def test_the_runtime_is_the_settings(podman_engine: str, workspace: Path, 
         (made,) = await asyncio.to_thread(containers, podman_engine, home)
         assert isinstance(made, dict)
         about = json.loads(
-            (await asyncio.to_thread(ask, folder(podman_engine), "GET", f"/containers/{made['Id']}/json"))[1]
+            (
+                await asyncio.to_thread(
+                    ask, folder(podman_engine), "GET", f"/v4.0.0/libpod/containers/{made['Id']}/json"
+                )
+            )[1]
         )
-        assert about["HostConfig"]["Runtime"] == runtime
+        assert about["OCIRuntime"] == runtime
     finally:
         await sandbox.close()
     assert await asyncio.to_thread(containers, podman_engine, home) == []

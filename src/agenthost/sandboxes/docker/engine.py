@@ -85,7 +85,7 @@ class Engine:
                 self._docker = await reach(self._host)
                 try:
                     self._podman = await meet(self._docker)
-                    await bounds(self._docker)
+                    await bounds(self._docker, self._podman, self._runtime)
                     await self.sweep()
                 except BaseException:
                     await self._docker.close()

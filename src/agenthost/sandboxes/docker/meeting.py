@@ -21,12 +21,19 @@ async def meet(docker: aiodocker.Docker) -> bool:
         return "Libpod-Api-Version" in answer.headers
 
 
-async def bounds(docker: aiodocker.Docker) -> None:
-    """Raises Unavailable where the engine ignores limits of memory, processors and processes: that of an ordinary user
+async def bounds(docker: aiodocker.Docker, podman: bool, runtime: str) -> None:
+    """Raises Unavailable where Podman would run containers with another runtime than this one (its Docker API takes the
+    name and ignores it), and where the engine ignores limits of memory, processors and processes: that of an ordinary user
     without cgroups of version 2. It says so of itself nowhere but in its log."""
     info: Mapping[str, Any] = await docker.system.info()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - aiodocker leaves it open
-    podman = info.get("Rootless") is True and str(info.get("CgroupVersion")) == "1"
-    if podman or info.get("CgroupDriver") == "none":
+    own = str(info.get("DefaultRuntime") or "")
+    if podman and runtime and runtime != own:
+        raise Unavailable(
+            f'This Podman runs every container with {own}, not {runtime}. Set runtime = "{runtime}" under [engine] in its '
+            "containers.conf and start it again, or take runtime out of [sandbox.docker]."
+        )
+    unlimited = info.get("Rootless") is True and str(info.get("CgroupVersion")) == "1"
+    if unlimited or info.get("CgroupDriver") == "none":
         raise Unavailable(
             "This engine runs as an ordinary user without cgroups of version 2, so it can't limit memory and processes. "
             "Start the machine with cgroups v2 (systemd.unified_cgroup_hierarchy=1), or use an engine of root's."

@@ -1,4 +1,6 @@
-"""Starts a private Docker engine in a folder, and ends it with the process that it is for: `keeper.py FOLDER PID`.
+"""Starts a private engine in a folder, and ends it with the process that it is for: `keeper.py KIND FOLDER PID`.
+
+KIND is `docker`, `podman`, or `rootless`: Podman of an ordinary user.
 
 It leaves its caller and lives until it is told to end (SIGTERM) or the process PID is gone, however that ended. Then it
 ends the engine by its pid and removes the folder.
@@ -13,20 +15,22 @@ import sys
 import time
 from pathlib import Path
 
+import podman_start
+
 # gVisor takes the container's empty network for the machine's own on newer kernels, unless it is told that there is none.
 RUNSC = ["--platform=systrap", "--network=none"]
 LOOKS = 0.2
 ENDS_WITHIN = 30.0
 
 
-def main(folder: Path, owner: int) -> None:
+def main(kind: str, folder: Path, owner: int) -> None:
     if os.fork():
         return
     os.setsid()
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     (folder / "keeper.pid").write_text(str(os.getpid()))
-    engine = start(folder)
+    engine = start(folder) if kind == "docker" else podman_start.start(folder, kind == "rootless")
     try:
         while not ended and engine.poll() is None and Path(f"/proc/{owner}").exists():
             time.sleep(LOOKS)
@@ -35,18 +39,19 @@ def main(folder: Path, owner: int) -> None:
             while not ended and Path(f"/proc/{owner}").exists():
                 time.sleep(LOOKS)
     finally:
-        end(engine, folder)
+        end(engine, folder) if kind == "docker" else podman_start.end(engine, folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
-    """The engine, in a mount namespace of its own: what it mounts is gone with it."""
+    """Docker's engine, in a mount namespace of its own: what it mounts is gone with it."""
     env = dict(os.environ)
     mounts = Path("/proc/mounts").read_text().splitlines()
     if any(line.split()[1:3] in (["/", "rootfs"], ["/", "tmpfs"]) for line in mounts):
         env["DOCKER_RAMDISK"] = "1"  # a root in memory can't be pivoted away from
     command = ["unshare", "--mount", "--propagation", "private", "dockerd", "--iptables=false", "--bridge=none"]
     command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-p", str(folder / "pid")]
-    command += ["--config-file", str(folder / "none.json"), "-H", f"unix://{folder}/docker.sock"]
+    command += ["--config-file", str(folder / "none.json"), "-H", f"unix://{folder}/engine.sock"]
     settings = (
         {"runtimes": {"runsc": {"path": runsc, "runtimeArgs": RUNSC}}} if (runsc := shutil.which("runsc")) else {}
     )
@@ -67,7 +72,6 @@ def end(engine: subprocess.Popen[bytes], folder: Path) -> None:
         if containerd and str(folder) in Path(f"/proc/{containerd}/cmdline").read_text():
             os.kill(containerd, signal.SIGKILL)
     end_sandboxes(folder)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def end_sandboxes(folder: Path) -> None:
@@ -82,4 +86,4 @@ def end_sandboxes(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

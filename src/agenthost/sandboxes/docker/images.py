@@ -74,6 +74,10 @@ async def _follow(steps: AsyncIterator[dict[str, Any]], name: str, done: str, te
         raise Permanent(
             f"{name} could not be {done}: {problem.message}. Mend that and run the command again."
         ) from problem
+    except ValueError as problem:  # Podman's answer to a bad name isn't JSON, though it says so
+        raise BadInput(
+            f"The engine refuses {name} without a word. Give an image's name such as python:3.12-slim, and a Dockerfile."
+        ) from problem
     except _CUT as problem:
         raise Unavailable(f"The engine went away: {problem}. Run the command again.") from problem
     return finished

@@ -326,11 +326,18 @@ def sweep() -> None:
 def tidy() -> None:
     """Leave nothing in the room but its workspace."""
     for path in (*SCRATCH, "/dev/mqueue"):
-        try:
-            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            empty(folder)
-        finally:
-            os.close(folder)
+        _tidy(path, empty)
+    # crun has the container's cgroups of version 1 in a small file system that everybody may write.
+    if os.access(CGROUPS, os.W_OK):
+        _tidy(CGROUPS, empty_mine)
+
+
+def _tidy(path: str, emptied: Callable[[int], None]) -> None:
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        emptied(folder)
+    finally:
+        os.close(folder)

@@ -11,13 +11,13 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from agenthost.sandboxes.inside import program, records, spares, warm
 from agenthost.sandboxes.inside.frames import Broken, Channel, Handler
-from agenthost.sandboxes.inside.tree import empty
-from agenthost.sandboxes.inside.watch import SCRATCH, Watch
+from agenthost.sandboxes.inside.tree import empty, empty_mine
+from agenthost.sandboxes.inside.watch import CGROUPS, SCRATCH, Watch
 
 if TYPE_CHECKING:
     from agenthost.sandboxes.inside.porter import Porter

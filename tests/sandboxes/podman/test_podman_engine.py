@@ -87,10 +87,15 @@ async def test_containers_have_podmans_own_runtime(podman_engine: str, workspace
 
 
 async def test_only_what_is_emptied_between_runs_can_be_written(sandbox: Docker, workspace: Path) -> None:
-    """Podman would put writable memory on /run and /var/tmp of a read-only root."""
+    """Podman would put writable memory on /run and /var/tmp of a read-only root; crun leaves a place of cgroups of version 1."""
     line = "find / -xdev -writable -type d 2>/dev/null; for d in $(cut -d' ' -f5 /proc/self/mountinfo); do test -d $d -a -w $d && echo $d; done"
-    said = await shell(sandbox, workspace, line)
-    assert set(said.stdout.decode().split()) <= {"/workspace", "/tmp", "/dev/shm", "/dev/mqueue"}
+    writable = set((await shell(sandbox, workspace, line)).stdout.decode().split())
+    assert writable <= {"/workspace", "/tmp", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup"}
+    kept = [place for place in writable if place not in ("/workspace", "/dev/mqueue")]
+    line = "; ".join(f"mkdir -p {place}/left/deep; touch {place}/left/deep/file; chmod 0 {place}/left" for place in kept)
+    assert (await shell(sandbox, workspace, line)).exit_code == 0
+    said = await shell(sandbox, workspace, f"find {' '.join(kept)} -name left; id -u")
+    assert (said.stdout, said.stderr) == (b"60321\n", b"")
 
 
 async def test_nothing_of_a_container_is_left(podman_engine: str, workspace: Path) -> None:

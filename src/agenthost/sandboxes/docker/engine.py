@@ -36,6 +36,7 @@ from agenthost.sandboxes.docker.podman import adapted
 from agenthost.sandboxes.inside.rooms import PACKAGES
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAMES = b"nameserver 127.0.0.1\n"
 _OURS = ("/workspace", "/tmp", "/dev/shm", "/proc", "/sys")
 
 
@@ -216,7 +217,7 @@ class Engine:
         body: dict[str, Any] = {"Image": image, "Entrypoint": ["true"], "Cmd": [], "Labels": self._labels}
         container = await docker.containers.create(body)
         try:
-            await container.put_archive("/", _folder("workspace"))  # pyright: ignore[reportUnknownMemberType] - as above
+            await container.put_archive("/", _layer())  # pyright: ignore[reportUnknownMemberType] - as above
             # Whose the container was is not what its image says of those that are made of it.
             changes = [f"LABEL {BASE_LABEL}={image}", *(f'LABEL {label}=""' for label in self._labels)]
             made = await container.commit(changes=changes, config={})  # without a body Podman fails
@@ -237,10 +238,14 @@ class Engine:
                 await docker.close()
 
 
-def _folder(name: str) -> bytes:
+def _layer() -> bytes:
+    """What every image gets. Podman leaves a container without network the image's own servers of names."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
-        entry = tarfile.TarInfo(name)
-        entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o777, USER, USER
-        tar.addfile(entry)
+        folder = tarfile.TarInfo("workspace")
+        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o777, USER, USER
+        tar.addfile(folder)
+        names = tarfile.TarInfo("etc/resolv.conf")
+        names.size, names.mode = len(_NAMES), 0o644
+        tar.addfile(names, io.BytesIO(_NAMES))
     return made.getvalue()

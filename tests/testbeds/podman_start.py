@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 from asking import ask
+from registry import PLAIN
 
 NOBODY_HERE = 65_530
 """The ordinary user, and by that the name that the bed's own /etc/passwd has for it."""
-REGISTRIES = range(21_000, 21_032)
-"""Ports of this machine where a registry may be without TLS, which Podman takes from none that it isn't told of."""
 UNIFIED = Path("/sys/fs/cgroup/unified")
 ETC = {
     "passwd": f"root:x:0:0::/root:/bin/sh\ntester:x:{NOBODY_HERE}:{NOBODY_HERE}::{{folder}}/home:/bin/sh\n",
@@ -42,7 +41,7 @@ def start(folder: Path, ordinary: bool) -> subprocess.Popen[bytes]:
         f'volume_path = "{work}/volumes"\nnetwork_config_dir = "{work}/net"\n'
     )
     (folder / "registries.conf").write_text(
-        "".join(f'[[registry]]\nlocation = "127.0.0.1:{port}"\ninsecure = true\n' for port in REGISTRIES)
+        "".join(f'[[registry]]\nlocation = "127.0.0.1:{port}"\ninsecure = true\n' for port in PLAIN)
     )
     for name, text in ETC.items():
         (folder / name).write_text(text.format(folder=folder))

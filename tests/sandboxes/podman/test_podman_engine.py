@@ -92,7 +92,9 @@ async def test_only_what_is_emptied_between_runs_can_be_written(sandbox: Docker,
     writable = set((await shell(sandbox, workspace, line)).stdout.decode().split())
     assert writable <= {"/workspace", "/tmp", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup"}
     kept = [place for place in writable if place not in ("/workspace", "/dev/mqueue")]
-    line = "; ".join(f"mkdir -p {place}/left/deep; touch {place}/left/deep/file; chmod 0 {place}/left" for place in kept)
+    line = "; ".join(
+        f"mkdir -p {place}/left/deep; touch {place}/left/deep/file; chmod 0 {place}/left" for place in kept
+    )
     assert (await shell(sandbox, workspace, line)).exit_code == 0
     said = await shell(sandbox, workspace, f"find {' '.join(kept)} -name left; id -u")
     assert (said.stdout, said.stderr) == (b"60321\n", b"")

@@ -15,7 +15,8 @@ def adapted(body: dict[str, Any]) -> dict[str, Any]:
 
     Podman refuses options of tmpfs that it doesn't know (inodes: there the container's memory, which they are counted
     in, bounds them), takes a seccomp profile only as a file of its machine (its own filter stays), and paths to hide
-    as an option.
+    as an option. It would have systemd look after a container's health even where that is to be NONE; the image that
+    rooms are made of has lost its own check, as a commit of Podman's keeps none.
     """
     host: dict[str, Any] = body["HostConfig"]
     security = [word for word in host["SecurityOpt"] if not word.startswith("seccomp=")]
@@ -23,7 +24,7 @@ def adapted(body: dict[str, Any]) -> dict[str, Any]:
     tmpfs |= dict.fromkeys(_SHUT, "ro,nosuid,nodev,noexec,size=4k,mode=755,notmpcopyup")
     limits = {limit["Name"]: limit for limit in [*ulimits(), *host["Ulimits"]]}
     return {
-        **body,
+        **{name: value for name, value in body.items() if name != "Healthcheck"},
         "Env": [pair for pair in body["Env"] if "=" in pair],  # a bare name is looked up on its machine
         "HostConfig": {
             **host,

@@ -37,7 +37,7 @@ def start(folder: Path, ordinary: bool) -> subprocess.Popen[bytes]:
     )
     (folder / "containers.conf").write_text(
         f'[engine]\ncgroup_manager = "cgroupfs"\nruntime = "crun"\nevents_logger = "file"\n'
-        f'events_logfile_path = "{work}/events"\ntmp_dir = "{work}/tmp"\nstatic_dir = "{work}/static"\n'
+        f'events_logfile_path = "{work}/events"\ntmp_dir = "{work}/tmp"\n'
         f'volume_path = "{work}/volumes"\nnetwork_config_dir = "{work}/net"\n'
     )
     (folder / "registries.conf").write_text(

@@ -126,8 +126,8 @@ async def _prints(setting: Setting, ends: Sequence[Open], others: dict[str, Time
         for what in (("-c", CODE), ("main.py",)) * 2:
             await end.run(kept[end.box.subject], what)
     seen: dict[tuple[str, str], list[float]] = {}
-    for number in range(setting.scale.launches * 2):
-        setting.tell(f"print(1) in every sandbox, {number + 1} of {setting.scale.launches * 2}")
+    for number in range(setting.scale.launches):
+        setting.tell(f"print(1) in every sandbox, {number + 1} of {setting.scale.launches}")
         _keep(seen, PLAIN, CODE, floors.bare(plain, "-c", CODE))
         for end in ends:
             workspace = kept[end.box.subject]
@@ -154,8 +154,9 @@ async def _pytests(setting: Setting, ends: Sequence[Open]) -> None:
     for end in ends:
         await end.run(kept[end.box.subject], PYTEST, b"1 passed")
     seen: dict[tuple[str, str], list[float]] = {}
-    for number in range(setting.scale.launches):
-        setting.tell(f"pytest in every sandbox, {number + 1} of {setting.scale.launches}")
+    rounds = max(setting.scale.launches // 2, 1)
+    for number in range(rounds):
+        setting.tell(f"pytest in every sandbox, {number + 1} of {rounds}")
         _keep(seen, PLAIN, "pytest", floors.bare(plain, *PYTEST))
         for end in ends:
             _keep(seen, end.box.subject, WARM_PYTEST, await end.run(kept[end.box.subject], PYTEST, b"1 passed"))

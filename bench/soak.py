@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bench import leftovers
 from bench.boxes import Box, Engine, engine
 from bench.leftovers import Where
 from bench.processes import NotMeasured, Worker
+from bench.records import median
 from bench.setting import Setting
 
 SUITE = "soak"
@@ -164,12 +165,16 @@ def _soak(setting: Setting, box: Box, found: Engine | NotMeasured) -> None:
             if missing:
                 raise NotMeasured(missing)
         _order(worker, setting.scale.warm_up * 60 / A_MINUTE)
-        before, memory = watch.at_rest(), leftovers.memory(worker.pid)
-        came = _order(worker, seconds)
-        left, after = watch.surplus(before), leftovers.memory(worker.pid)
+        before, memory = watch.at_rest(), [leftovers.memory(worker.pid)]
+        halves: list[dict[str, Any]] = []
+        for _ in range(2):
+            halves.append(_order(worker, seconds / 2))
+            memory.append(leftovers.memory(worker.pid))
+        left = watch.surplus(before)
         worker.order(call="end")
         closed = {kind: left for kind, left in watch.surplus(nothing).items() if kind not in ("open files", "threads")}
-    _tell(setting, box, came, left, closed, (memory, after))
+    _tell(setting, box, halves, memory)
+    _tell_left(setting, box, left, closed)
 
 
 def _order(worker: Worker, seconds: float) -> dict[str, Any]:
@@ -182,26 +187,26 @@ def _engine(found: Engine) -> dict[str, Any]:
     return {"address": found.address, "image": found.image, "runtimes": sorted(found.runtimes)}
 
 
-def _tell(
-    setting: Setting, box: Box, came: dict[str, Any], left: Seen, closed: Seen, memory: tuple[float, float]
-) -> None:
+def _tell(setting: Setting, box: Box, halves: Sequence[dict[str, Any]], memory: Sequence[float]) -> None:
     def add(metric: str, value: float, unit: str) -> None:
         setting.results.add(SUITE, box.subject, metric, value, unit)
 
-    add("sandboxes", came["sandboxes"], "")
-    add("sandboxes a minute", came["sandboxes"] * 60 / came["seconds"], "1/min")
-    add("a sandbox from first to last, median", came["median_ms"], "ms")
-    add(WRONG, came["wrong"], "")
-    for kind, found in left.items():
-        add(f"left behind: {kind}", found.total(), "")
-    add(LEFT, sum(found.total() for found in left.values()), "")
-    add("left when closed, all together", sum(found.total() for found in closed.values()), "")
+    count = sum(half["sandboxes"] for half in halves)
+    add("sandboxes", count, "")
+    add("sandboxes a minute", count * 60 / sum(half["seconds"] for half in halves), "1/min")
+    add("a sandbox from first to last, median", median([half["median_ms"] for half in halves]), "ms")
+    add(WRONG, sum(half["wrong"] for half in halves), "")
     add("memory after the warm-up", memory[0], "MB")
-    add(GROWTH, memory[1] - memory[0], "MB")
-    add(f"{GROWTH} for 1,000 sandboxes", (memory[1] - memory[0]) * 1000 / max(came["sandboxes"], 1), "MB")
-    for line in came["examples"]:
-        setting.notes.append(f"{box.subject}: {line}")
-    for when, seen in (("", left), ("when closed, ", closed)):
+    add(GROWTH, memory[-1] - memory[0], "MB")
+    add(f"{GROWTH} in the second half", memory[-1] - memory[1], "MB")
+    setting.notes.extend(f"{box.subject}: {line}" for half in halves for line in half["examples"])
+
+
+def _tell_left(setting: Setting, box: Box, left: Seen, closed: Seen) -> None:
+    for kind, found in left.items():
+        setting.results.add(SUITE, box.subject, f"left behind: {kind}", found.total(), "")
+    for metric, when, seen in ((LEFT, "", left), ("left when closed, all together", "when closed, ", closed)):
+        setting.results.add(SUITE, box.subject, metric, sum(found.total() for found in seen.values()), "")
         for kind, found in seen.items():
             if found:
                 setting.notes.append(f"{box.subject}: {when}left behind: {kind}: {dict(found)}")

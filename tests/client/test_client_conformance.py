@@ -9,12 +9,18 @@ from agenthost.client.client import connect
 from agenthost.faces.http.server import serve
 from agenthost.testing.api import ApiCase, HostApiSuite
 from agenthost.testing.memory_host import MemoryHost
+from agenthost.testing.offering import MODEL, offering
 
 
 class TestClient(HostApiSuite):
     @pytest.fixture
     async def case(self, tmp_path: Path) -> AsyncIterator[ApiCase]:
-        async with serve(MemoryHost(), tmp_path / "home" / "host.sock"), connect(tmp_path / "home", {}) as client:
+        host = MemoryHost()
+        async with (
+            offering(host.get_file) as host.offers[MODEL],
+            serve(host, tmp_path / "home" / "host.sock"),
+            connect(tmp_path / "home", {}) as client,
+        ):
             yield ApiCase(client, "quick", "asking", "slow", "family", "pretended")
 
 

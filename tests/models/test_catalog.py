@@ -157,6 +157,49 @@ async def test_names_that_go_round_in_circles_are_told() -> None:
     assert "default -> default" in await refused("default", BadInput, settings={"default": "default"})
 
 
+async def test_of_names_that_stand_for_names_each_adds_its_own_and_the_nearest_wins(bench: Bench) -> None:
+    settings = {
+        "providers": {"acme": {"base-url": await bench.server(HELLO)}},
+        "names": {
+            "a": {"model": "b", "card": {"window": 9000}, "extra": {"seed": 1}},
+            "b": {"model": "c", "card": {"window": 5000, "input_price": 0.5}, "extra": {"seed": 2, "top_p": 0.5}},
+            "c": {"model": "acme:small", "card": {"max_output": 700}},
+        },
+    }
+    async with catalog(settings) as models:
+        body = await hears(bench, models, "a")
+        assert (body["seed"], body["top_p"], body["model"]) == (1, 0.5, "small")
+        card = (await models.detail("a")).claimed
+        assert (card.window, card.input_price, card.max_output) == (9000, 0.5, 700)
+        assert (await models.model("b")).card.window == 5000
+        sources = {line.field: line.source for line in await models.explain("a")}
+        assert sources["window"] == "[models.names.a.card]"
+        assert sources["input_price"] == "[models.names.b.card]"
+        assert next(line for line in await models.lines() if line.name == "a").note == "stands for acme:small"
+
+
+async def test_a_model_may_have_a_card_under_its_own_name(bench: Bench) -> None:
+    settings = {
+        "providers": {"acme": {"base-url": await bench.server(HELLO)}},
+        "names": {"acme:small": {"model": "acme:small", "card": {"window": 9000}, "extra": {"seed": 1}}},
+    }
+    async with catalog(settings) as models:
+        assert (await models.bare("acme:small")).card.window == 9000
+        assert (await hears(bench, models, "acme:small"))["seed"] == 1
+
+
+async def test_names_in_a_circle_are_told_wherever_they_are_named() -> None:
+    names = {"a": {"model": "b"}, "b": {"model": "c"}, "c": {"model": "b"}, "self": {"model": "self"}}
+    async with catalog({"names": names}) as models:
+        for name, words in (("a", "a -> b -> c -> b"), ("self", "self -> self")):
+            for ask in (models.model, models.abilities, models.detail, models.explain):
+                with pytest.raises(BadInput, match=f"{words} stand for each other; mend agenthost.toml"):
+                    await ask(name)
+        lines = {line.name: line for line in await models.lines()}
+        assert not lines["a"].usable
+        assert "stand for each other" in lines["a"].note
+
+
 async def test_an_unknown_name_is_told_with_the_nearest() -> None:
     settings = {"names": {"careful": {"model": "ollama:x"}}}
     assert "no model 'carefull'. Did you mean 'careful'?" in await refused("carefull", NotFound, settings=settings)

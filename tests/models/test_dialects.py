@@ -563,3 +563,44 @@ async def test_a_scripted_model_can_play_a_model_without_tool_calls() -> None:
     }
     model = Fitted(ScriptedModel(as_playbook(book)), ModelCard("m", calling="grammar"))
     assert called(await model.answer(asked(), lambda delta: None)) == [("count_things", {"what": "x"})]
+
+
+OPTIONAL = {
+    "type": "object",
+    "properties": {
+        "limit": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+        "deep": {"oneOf": [{"type": "boolean"}, {"type": "null"}]},
+        "ratio": {"type": ["number", "null"]},
+        "tags": {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "null"}]},
+        "id": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+        "either": {"anyOf": [{"type": "integer"}, {"type": "boolean"}, {"type": "null"}]},
+        "open": {"anyOf": [{"description": "anything"}, {"type": "integer"}]},
+        "whole": {"allOf": [{"type": "integer"}]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"limit": "5"}, {"limit": 5}),
+        ({"limit": "5.5"}, {"limit": "5.5"}),
+        ({"limit": "null"}, {"limit": None}),
+        ({"limit": "None"}, {"limit": None}),
+        ({"limit": None}, {"limit": None}),
+        ({"deep": "True"}, {"deep": True}),
+        ({"ratio": "0.5"}, {"ratio": 0.5}),
+        ({"tags": '["1", "2"]'}, {"tags": [1, 2]}),
+        ({"tags": ["1", "2"]}, {"tags": [1, 2]}),
+        ({"id": "5"}, {"id": "5"}),
+        ({"either": "true"}, {"either": True}),
+        ({"either": "7"}, {"either": 7}),
+        ({"open": "7"}, {"open": "7"}),
+        ({"whole": "7"}, {"whole": 7}),
+    ],
+    ids=str,
+)
+def test_a_text_becomes_what_an_optional_argument_takes(given: dict[str, Any], meant: dict[str, Any]) -> None:
+    mended = json.loads(repaired(json.dumps(given), "t", OPTIONAL))
+    assert mended == meant
+    assert [type(value) for value in mended.values()] == [type(value) for value in meant.values()]

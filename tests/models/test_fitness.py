@@ -2,14 +2,16 @@
 
 import asyncio
 import io
+from collections.abc import AsyncGenerator, Callable
 from random import Random
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.errors import AgentHostError, BadInput, Temporary
 from agenthost.core.models import Fitness, ModelCard
+from agenthost.models.fitness.aloud import aloud
 from agenthost.models.fitness.found import as_found, calls_tools, usable
 from agenthost.models.fitness.haystack import DEPTHS, GATES, haystack
 from agenthost.models.fitness.pictures import COLOURS, puzzles, squares, written
@@ -278,3 +280,32 @@ async def test_a_probe_that_nobody_waits_for_ends_and_one_at_a_time_is_made(benc
     await both[0].aclose()
     items = [item async for item in prober.probe("m", quick=True)]
     assert Only.kept == [items[-1]]
+
+
+async def test_what_is_told_meanwhile_comes_at_once_and_in_order_and_nothing_goes_on_unheard() -> None:
+    ended: list[str] = []
+    go = asyncio.Event()
+
+    async def work(tell: Callable[[str], None]) -> AsyncGenerator[int]:
+        try:
+            for number in range(3):
+                tell("loading")
+                tell("loading")
+                if number == 1:
+                    await go.wait()
+                yield number
+            raise Temporary("it broke")
+        finally:
+            ended.append("ended")
+
+    heard = aloud(work)
+    assert [await anext(heard) for _ in range(2)] == ["loading", 0]
+    go.set()
+    assert [await anext(heard) for _ in range(2)] == [1, 2]
+    with pytest.raises(Temporary, match="it broke"):
+        await anext(heard)
+    go.clear()
+    left = aloud(work)
+    assert await anext(left) == "loading"
+    await left.aclose()
+    assert ended == ["ended", "ended"]

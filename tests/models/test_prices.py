@@ -61,6 +61,29 @@ def test_our_own_table_asks_what_the_data_says() -> None:
         assert all(ours.window <= tier.above for tier in theirs.tiers), name
 
 
+def test_what_pictures_sound_and_vectors_cost_is_what_follows_from_the_data() -> None:
+    table = load_cards()
+    assert len(table.others) == 14 and not set(table.others) & set(table.names())
+    for name in table.others:
+        ours, theirs = table.card(name), priced("openai", name)
+        assert theirs is not None, name
+        for field in ("input_price", "output_price", "cached_price", "image_price", "minute_price", "character_price"):
+            assert getattr(ours, field) == pytest.approx(getattr(theirs, field)), (name, field)
+    per_picture = {name: table.card(name).image_price for name in table.others if "image" in name}
+    # 6,240 tokens at 40 USD a million; 30,000 at 30.
+    assert per_picture["gpt-image-1"] == pytest.approx(0.2496) and per_picture["gpt-image-2"] == pytest.approx(0.9)
+    assert table.card("whisper-1").minute_price == pytest.approx(0.36 / 60)
+    assert (table.card("tts-1").character_price, table.card("tts-1-hd").character_price) == (15, 30)
+    assert table.card("gpt-4o-mini-tts").character_price is None
+    dated = table.card("omni-moderation-2024-09-26")
+    assert (dated.name, dated.input_price, dated.output_price) == ("omni-moderation-2024-09-26", 0, 0)
+
+
+def test_tokens_of_sound_and_pictures_leave_the_price_of_text_alone_where_a_model_answers() -> None:
+    card = priced("google", "gemini-2.5-flash")  # whose tokens of sound cost more than three times as much
+    assert card is not None and card.input_price == 0.3 and card.minute_price is None and card.image_price is None
+
+
 def test_a_card_is_explained_value_by_value() -> None:
     card = priced("anthropic", "claude-haiku-5-5")
     assert card is not None
@@ -71,5 +94,7 @@ def test_a_card_is_explained_value_by_value() -> None:
     assert lines["tiers"].value == "above 100,000 tokens: 0.5 in, 2.5 out"
     assert (lines["max_output"].value, lines["max_output"].source) == ("8,192 tokens", "assumed")
     assert lines["images"].value == "yes"
+    media = {line.field: line.value for line in explain(load_cards().card("gpt-image-2"), {})}
+    assert (media["image_price"], media["input_price"]) == ("0.9 USD at most for a picture", "8 USD per million tokens")
     unknown = {line.field: line.value for line in explain(load_cards().card("who-knows"), {})}
     assert (unknown["input_price"], unknown["tiers"]) == ("unknown", "none")

@@ -214,6 +214,16 @@ def test_killed_in_the_middle_of_an_answer_the_model_comes_back_and_the_job_ends
     assert local.sql("SELECT settled, count(*) FROM ledger GROUP BY settled ORDER BY settled") == [(0, 1), (1, 6)]
 
 
+def test_a_probe_says_what_it_loads_before_what_it_finds(local: Product) -> None:
+    done = local.run("model", "probe", "llamacpp:tiny", "--quick", "--context", "1000")
+    assert done.code == 0, done
+    lines = done.out.splitlines()
+    assert lines[0].startswith("this takes about")
+    loading = [at for at, line in enumerate(lines) if line.startswith("loading tiny (")]
+    found = [at for at, line in enumerate(lines) if line.startswith("native tool calls: ")]
+    assert len(loading) == 1 and loading[0] < found[0], done
+
+
 def test_when_the_host_is_killed_its_child_ends_and_the_next_host_goes_on(local: Product) -> None:
     with local.running("up") as host:
         pid = loaded(local)

@@ -3,7 +3,7 @@
 KIND is `docker`, `podman`, or `rootless`: Podman of an ordinary user.
 
 It leaves its caller and lives until it is told to end (SIGTERM) or the process PID is gone, however that ended. Then it
-ends the engine by its pid and removes the folder.
+ends the engine by its pid and removes the folder. Told so (SIGHUP), it starts the engine again.
 """
 
 import json
@@ -28,12 +28,19 @@ def main(kind: str, folder: Path, owner: int) -> None:
         return
     os.setsid()
     ended: list[int] = []
+    again: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    signal.signal(signal.SIGHUP, lambda number, _: again.append(number))
     (folder / "keeper.pid").write_text(str(os.getpid()))
     engine = start(folder) if kind == "docker" else podman_start.start(folder, kind == "rootless")
     try:
         while not ended and engine.poll() is None and Path(f"/proc/{owner}").exists():
             time.sleep(LOOKS)
+            if again:
+                again.clear()
+                engine.terminate()
+                engine.wait(ENDS_WITHIN)
+                engine = start(folder)
         if engine.poll() is not None and not ended:
             (folder / "ended").touch()
             while not ended and Path(f"/proc/{owner}").exists():

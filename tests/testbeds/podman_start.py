@@ -92,7 +92,7 @@ def first(folder: Path, user: int) -> int:
             subprocess.run(["mount", "--bind", folder / name, f"/etc/{name}"], check=True)
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
         env["XDG_RUNTIME_DIR"] = str(work)
-    podman = subprocess.Popen(command, env=env)
+    podman = subprocess.Popen(command, env=env, cwd=work)  # its helpers write there
     (folder / "engine.sock").symlink_to(work / "engine.sock")
     while True:
         ended, _ = os.wait()

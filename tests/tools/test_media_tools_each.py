@@ -93,7 +93,9 @@ async def test_a_picture_is_drawn_into_a_file_and_changed(desk: Desk) -> None:
     drawn = await desk.call("draw", prompt="a cat", path="art/cat.png", size="16x16")
     assert drawn.text.startswith("Wrote art/cat.png (image/png, ") and "A drawing: a cat" in drawn.text
     assert (await desk.context.workspace.read("art/cat.png")).startswith(b"\x89PNG")
-    assert desk.context.reserved == [("m", 0.5, 0)] and drawn.cost == pytest.approx((2 + 272 * 2) / 1e6)
+    # A picture, and five letters of a prompt.
+    assert desk.context.reserved == [("m", pytest.approx(0.500005), 0)]
+    assert drawn.cost == pytest.approx((2 + 272 * 2) / 1e6)
     changed = await desk.call("draw", prompt="a dog", path="dog.png", images=["art/cat.png"])
     assert not changed.error and await desk.context.workspace.read("dog.png")
 
@@ -105,6 +107,14 @@ async def test_what_is_spoken_is_heard_again_and_counted(desk: Desk) -> None:
     assert heard.text == "hello there" and heard.cost == pytest.approx(1.1 / 60 * 0.6)
     size = len(await desk.context.workspace.read("hello.wav"))
     assert desk.context.reserved == [("m", pytest.approx(11 * 15 / 1e6), 0), ("m", pytest.approx(size / 75_000), 0)]
+
+
+async def test_what_is_heard_by_tokens_is_reserved_by_the_window_and_paid_as_counted(desk: Desk) -> None:
+    await desk.join(transcribe="acme:gpt-4o-transcribe")
+    await desk.context.workspace.write("a.wav", b"RIFF" + b"\0" * 40 + b"hello")
+    heard = await desk.call("transcribe", path="a.wav")
+    assert desk.context.reserved == [("acme:gpt-4o-transcribe", pytest.approx((16_000 * 6 + 2_000 * 10) / 1e6), 0)]
+    assert heard.text == "hello" and heard.tokens == 19 and heard.cost == pytest.approx((14 * 6 + 5 * 10) / 1e6)
 
 
 async def test_words_and_pictures_are_judged(desk: Desk) -> None:

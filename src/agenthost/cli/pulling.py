@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Words
 from agenthost.cli.screen import Screen
-from agenthost.models.llamacpp import pull
+from agenthost.models.llamacpp import fetching, pull
 from agenthost.models.llamacpp.gguf import in_words
 
 _EVERY = 0.5  # seconds between two lines of progress in JSON
@@ -23,11 +23,17 @@ def words(words: Words) -> None:
     """The two words and their options."""
     fetch = words.add(
         "pull",
-        "fetch a model (GGUF) for llama.cpp on this machine; a fetch that was cut goes on where it was",
+        "fetch a model (GGUF) for llama.cpp on this machine, all parts of a split one; a fetch that was cut goes on where it was",
         "model pull https://example.org/qwen3-4b-q4_k_m.gguf --name qwen3\nmodel pull hf:OWNER/REPO/FILE.gguf --sha256 HASH",
     )
     fetch.add_argument("url", metavar="URL", help="the address of the file, or hf:OWNER/REPO/FILE.gguf")
-    fetch.add_argument("--sha256", metavar="HASH", default="", help="what the file's SHA-256 must be")
+    fetch.add_argument(
+        "--sha256",
+        metavar="HASH",
+        action="append",
+        default=[],
+        help="what the file's SHA-256 must be; of a split model once for each part, in their order",
+    )
     fetch.add_argument(
         "--name", metavar="NAME", default="", help="what it is called here: llamacpp:NAME (the file's name)"
     )
@@ -58,7 +64,10 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         found = await pull.pull(args.url, folder, telling.tell, os.environ, args.sha256, args.name)
     if screen.json:
         screen.object(found)
-    screen.say(f"llamacpp:{found.name} is here: {in_words(found.size)}, sha256 {found.sha256}", "green")
+    about = f"{len(found.parts)} parts" if found.parts else f"sha256 {found.sha256}"
+    screen.say(f"llamacpp:{found.name} is here: {in_words(found.size)}, {about}", "green")
+    for number, each in enumerate(found.parts, 1):
+        screen.say(f"part {number}: sha256 {each}")
     screen.hint(f"try it: AGENTHOST_MODEL=llamacpp:{found.name} agenthost run NAME; or set it in agenthost.toml")
     return 0
 
@@ -81,10 +90,10 @@ class _Bar:
         self._bar = bar
         self._tasks = {"": bar.add_task("connecting", total=None)}
 
-    def tell(self, progress: pull.Progress) -> None:
+    def tell(self, progress: fetching.Progress) -> None:
         """Called from a thread too; rich's Progress has a lock of its own."""
         task = self._tasks.setdefault(progress.doing, self._tasks[""])
-        self._bar.update(task, description=progress.doing, completed=progress.done, total=progress.total or None)
+        self._bar.update(task, description=_doing(progress), completed=progress.done, total=progress.total or None)
 
 
 class _Lines:
@@ -95,7 +104,7 @@ class _Lines:
         self._told = 0.0
         self._step = ("", 0)
 
-    def tell(self, progress: pull.Progress) -> None:
+    def tell(self, progress: fetching.Progress) -> None:
         """A line, where it is time for one."""
         now = time.monotonic()
         whole = progress.total and progress.done >= progress.total
@@ -104,8 +113,15 @@ class _Lines:
                 self._told = now
                 self._screen.object(progress)
             return
-        step = (progress.doing, progress.done * _STEPS // progress.total if progress.total else progress.done // 10**8)
+        step = (
+            _doing(progress),
+            progress.done * _STEPS // progress.total if progress.total else progress.done // 10**8,
+        )
         if step != self._step:
             self._step = step
             of = f" of {in_words(progress.total)}" if progress.total else ""
-            self._screen.say(f"{progress.doing}: {in_words(progress.done)}{of}")
+            self._screen.say(f"{_doing(progress)}: {in_words(progress.done)}{of}")
+
+
+def _doing(progress: fetching.Progress) -> str:
+    return progress.doing + (f" part {progress.part} of {progress.parts}" if progress.parts > 1 else "")

@@ -17,15 +17,27 @@ _WINDOW = 16_384  # tokens that nearly every model served today can take
 _OUTPUT = 4_096
 
 
+FREE = ("input_price", "output_price", "cached_price", "image_price", "minute_price", "character_price")
+"""The prices of what runs on this machine: all of them are 0."""
+_UNITS = {
+    "image_price": "at most for a picture",
+    "minute_price": "a minute",
+    "character_price": "per million characters",
+}
+
+
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cards: tuple[ModelCard, ...] = ()
+    others: tuple[ModelCard, ...] = ()
 
 
 class Cards:
-    """Cards by name. A dated name (`gpt-5-2025-08-07`, `-latest`) has the card of the name without its date."""
+    """Cards by name; `others` are of models that do something else than answer, and aren't listed. A dated name (`gpt-5-2025-08-07`, `-latest`) has the card of the name without its date."""
 
-    def __init__(self, cards: tuple[ModelCard, ...], source: str = "") -> None:
-        self._cards = {card.name: card for card in cards}
+    def __init__(self, cards: tuple[ModelCard, ...], source: str = "", others: tuple[ModelCard, ...] = ()) -> None:
+        self._listed = tuple(card.name for card in cards)
+        self.others = tuple(card.name for card in others)
+        self._cards = {card.name: card for card in (*cards, *others)}
         self.source = source
 
     def known(self, name: str) -> ModelCard | None:
@@ -41,22 +53,27 @@ class Cards:
         known = self.known(name)
         if known is not None:
             return msgspec.structs.replace(known, name=name)
-        price = 0.0 if free else None
-        return ModelCard(name, _WINDOW, _OUTPUT, input_price=price, output_price=price, cached_price=price)
+        unpriced = ModelCard(name, _WINDOW, _OUTPUT)
+        return msgspec.structs.replace(unpriced, **dict.fromkeys(FREE, 0.0)) if free else unpriced
 
     def names(self) -> list[str]:
-        return list(self._cards)
+        return list(self._listed)
 
 
 def load_cards(path: str = "") -> Cards:
     """The cards of a TOML file, or our own table. Raises BadInput where the file can't be used."""
     if not path:
         text = files("agenthost.models").joinpath("cards.toml").read_text(encoding="utf-8")
-        return Cards(msgspec.convert(tomllib.loads(text), _Table).cards, "AgentHost's own table")
+        return _cards(text, "AgentHost's own table")
     try:
-        return Cards(msgspec.convert(tomllib.loads(Path(path).read_text(encoding="utf-8")), _Table).cards, path)
+        return _cards(Path(path).read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise BadInput(f"The table of model cards {path} can't be used: {error}.") from None
+
+
+def _cards(text: str, source: str) -> Cards:
+    table = msgspec.convert(tomllib.loads(text), _Table)
+    return Cards(table.cards, source, table.others)
 
 
 class CardLine(msgspec.Struct, frozen=True):
@@ -81,7 +98,7 @@ def _shown(field: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if field.endswith("_price") and isinstance(value, float | int):
-        return f"{value:g} USD per million tokens"
+        return f"{value:g} USD {_UNITS.get(field, 'per million tokens')}"
     if isinstance(value, int):
         return f"{value:,} tokens"
     if isinstance(value, tuple):

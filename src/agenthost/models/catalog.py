@@ -12,7 +12,7 @@ from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailabl
 from agenthost.core.models import Fitness, ModelCard
 from agenthost.core.ports import Abilities, Machine, Model
 from agenthost.models.abilities import abilities_of
-from agenthost.models.cards import CardLine, Cards, explain, load_cards
+from agenthost.models.cards import FREE, CardLine, Cards, explain, load_cards
 from agenthost.models.dialects.fitted import Fitted
 from agenthost.models.fitness.found import as_found, usable
 from agenthost.models.limits import Limiter
@@ -100,13 +100,15 @@ class Catalog:
     async def bare(self, name: str) -> _Kept:
         """The model of that name as it claims to be. Raises as `model` does."""
         known = self._known.get(name)
+        if known is not None and self._local is not None:
+            await self._local.look()
         if known is None or known.refused:
-            known = self._known[name] = await self._make(name, ())
+            known = self._known[name] = await self._connect(*await self._resolved(name))
         return known
 
     async def abilities(self, name: str) -> Abilities:
         """What else that model's provider does. Raises as `model` does."""
-        stands_for, named = await self._stands_for(name)
+        stands_for, named = await self._resolved(name)
         provider, _, model = stands_for.partition(":")
         if provider in self._providers() and self._provider(provider).kind == "llamacpp":
             return await self.local.abilities(model, _adjusting(named))
@@ -138,8 +140,12 @@ class Catalog:
     async def explain(self, name: str) -> tuple[CardLine, ...]:
         """The card of a model, value by value, each with where it comes from. Raises as `model` does."""
         card = (await self.model(name)).card
-        stands_for, _ = await self._stands_for(name)
-        return explain(card, self._sources.get(stands_for, {}) | self._sources.get(name, {}))
+        chain = await self._chain(name)
+        sources = dict(self._sources.get(chain[-1], {}))
+        for each in reversed(chain):
+            if (named := self._settings.names.get(each)) is not None:
+                sources |= dict.fromkeys(named.card, f"[models.names.{each}.card]")
+        return explain(card, sources)
 
     async def detail(self, name: str) -> ModelDetail:
         """What is known of a model. Raises as `model` does."""
@@ -174,14 +180,39 @@ class Catalog:
     async def _chain(self, name: str) -> tuple[str, ...]:
         """The name, and the names that it stands for, one by one."""
         chain = [name]
-        while len(chain) <= len(self._settings.names) + 1:
-            last = chain[-1]
-            named = self._settings.names.get(last)
-            following = await self._default() if last == "default" else named.model if named else ""
-            if not following or following in chain:
-                break
+        while following := await self._following(chain[-1]):
+            if following in chain:
+                raise BadInput(
+                    f"the model names {' -> '.join((*chain, following))} stand for each other; mend agenthost.toml"
+                )
             chain.append(following)
         return tuple(chain)
+
+    async def _following(self, name: str) -> str:
+        """What a name stands for; empty for a model itself, which may have a card under its own name."""
+        if name == "default":
+            return await self._default()
+        named = self._settings.names.get(name)
+        return "" if named is None or named.model == name and ":" in name else named.model
+
+    async def _resolved(self, name: str) -> tuple[str, NameSettings | None]:
+        """The model that a name stands for in the end, and what the names on the way set, the nearest over the others."""
+        chain = await self._chain(name)
+        last = chain[-1]
+        if last == "default":
+            raise Unavailable(f"no model is set. {CONNECT}")
+        if ":" not in last:
+            known = ["default", *self._settings.names, *(f"{provider}:NAME" for provider in self._providers())]
+            raise NotFound(f"there is no model '{last}'. {nearest(last, known)}")
+        met = [self._settings.names[each] for each in reversed(chain) if each in self._settings.names]
+        if not met:
+            return last, None
+        card: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for named in met:
+            card |= named.card
+            extra |= named.extra
+        return last, NameSettings(last, card, extra)
 
     async def lines(self, provider: str = "") -> list[ModelLine]:
         """What can be named here: the default, configured names, the table's models of configured providers, and those
@@ -226,9 +257,10 @@ class Catalog:
         return lines
 
     async def _line(self, name: str) -> ModelLine:
-        stands_for, _ = await self._stands_for(name)
-        provider = stands_for.partition(":")[0] if ":" in stands_for else ""
+        stands_for = provider = ""
         try:
+            stands_for = (await self._chain(name))[-1]
+            provider = stands_for.partition(":")[0] if ":" in stands_for else ""
             card = (await self.model(name)).card
             found = await self._found(name)
         except AgentHostError as error:
@@ -236,36 +268,12 @@ class Catalog:
         note = f"stands for {stands_for}" if stands_for != name else ""
         return msgspec.structs.replace(line(name, card, found, note), provider=provider)
 
-    async def _stands_for(self, name: str) -> tuple[str, NameSettings | None]:
-        if name == "default":
-            name = await self._default()
-        named = self._settings.names.get(name)
-        return named.model if named is not None else name, named
-
     async def _default(self) -> str:
         if self._settings.default:
             return self._settings.default
         if await self._key("openai", self._provider("openai")):
             return DEFAULT
         return ""
-
-    async def _make(self, name: str, through: tuple[str, ...]) -> _Kept:
-        if name in through:
-            raise BadInput(f"the model names {' -> '.join((*through, name))} stand for each other; mend agenthost.toml")
-        if name == "default":
-            default = await self._default()
-            if not default:
-                raise Unavailable(f"no model is set. {CONNECT}")
-            return await self._make(default, (*through, name))
-        named = self._settings.names.get(name)
-        if named is not None and named.model != name:
-            if ":" not in named.model:
-                return await self._make(named.model, (*through, name))
-            return await self._connect(named.model, named)
-        if ":" not in name:
-            known = ["default", *self._settings.names, *(f"{provider}:NAME" for provider in self._providers())]
-            raise NotFound(f"there is no model '{name}'. {nearest(name, known)}")
-        return await self._connect(name, None)
 
     async def _connect(self, name: str, named: NameSettings | None) -> _Kept:
         provider, _, model = name.partition(":")
@@ -283,9 +291,6 @@ class Catalog:
         card, self._sources[name] = await self._card(provider, settings, model)
         if named is not None:
             card = _overridden(card, named)
-            for called, meant in self._settings.names.items():
-                if meant is named:
-                    self._sources[called] = dict.fromkeys(named.card, f"[models.names.{called}.card]")
             if named.extra:
                 settings = msgspec.structs.replace(settings, extra={**settings.extra, **named.extra})
         if settings.kind == "pydantic-ai":
@@ -300,13 +305,15 @@ class Catalog:
         name = f"{settings.provider or provider}:{model}" if foreign else model
         if (known := table.known(name)) is not None:
             return msgspec.structs.replace(known, name=model), {"": table.source}
-        if foreign and not self._settings.cards_file:
-            priced = await asyncio.to_thread(_priced, settings.provider or provider, model)
+        local = provider in LOCAL
+        unknown = msgspec.structs.replace(table.card(name, free=local), name=model)
+        if (foreign or provider == "openai") and not self._settings.cards_file:
+            priced = await asyncio.to_thread(
+                _priced, settings.provider or provider, model, None if foreign else unknown
+            )
             if priced is not None:
                 return priced
-        local = provider in LOCAL
-        free: dict[str, str] = dict.fromkeys(("input_price", "output_price", "cached_price"), "it runs on this machine")
-        return msgspec.structs.replace(table.card(name, free=local), name=model), free if local else {}
+        return unknown, dict.fromkeys(FREE, "it runs on this machine") if local else {}
 
     async def _foreign(self, provider: str, settings: ProviderSettings, card: ModelCard) -> _Kept:
         """A model of another provider, through pydantic-ai."""
@@ -417,14 +424,20 @@ def _adjusting(named: NameSettings | None) -> Callable[[ModelCard], ModelCard]:
     return lambda card: _overridden(card, named) if named is not None else card
 
 
-def _priced(provider: str, model: str) -> tuple[ModelCard, dict[str, str]] | None:
-    """The card of another provider's model by the data of `genai-prices`, where that is installed and knows it."""
+def _priced(provider: str, model: str, over: ModelCard | None) -> tuple[ModelCard, dict[str, str]] | None:
+    """The card of a model by the data of `genai-prices`, where that is installed and knows it; of its fields that the data
+    has, laid over the card `over`."""
     try:
         from agenthost.models import prices
     except ImportError:
         return None
     card = prices.priced(provider, model)
-    return None if card is None else (card, dict.fromkeys(prices.fields(card), prices.source()))
+    if card is None:
+        return None
+    known = prices.fields(card)
+    if over is not None:
+        card = msgspec.structs.replace(over, **{field: getattr(card, field) for field in known})
+    return card, dict.fromkeys(known, prices.source())
 
 
 def _overridden(card: ModelCard, named: NameSettings) -> ModelCard:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+from msgspec.structs import replace
 
 from agenthost.core.models import ModelCard, Tier
 
@@ -16,6 +17,13 @@ _IDS = {"xai": "x-ai", "bedrock": "aws", "google-cloud": "google", "github": "gi
 _WINDOW = 32_768  # tokens; where the data names no window
 _OUTPUT = 8_192  # tokens that nearly every model of these providers can answer with
 _IMAGE = 5_000  # tokens; above what Anthropic (about 4,800) and Google count for their largest picture
+
+_DRAWN = {"gpt-image-1": 6_240, "gpt-image-1-mini": 6_240, "gpt-image-1.5": 6_240, "gpt-image-2": 30_000}
+"""Tokens of the dearest picture. The data has none of these: 6,240 are OpenAI's own for 1024x1536 at high quality; gpt-image-2 is
+an upper estimate for its largest (12,329 were seen for 3584x2048, 7,024 for 1024x1024)."""
+
+TOKEN_PRICES = ("input_price", "output_price", "cached_price", "cache_write_price")
+"""The fields of a card that are prices of tokens."""
 
 _Price = Decimal | TieredPrices | None
 
@@ -29,7 +37,10 @@ def priced(provider: str, model: str, today: datetime | None = None) -> ModelCar
         return None
     window = info.context_window or _WINDOW
     card = ModelCard(model, window, min(_OUTPUT, window), image_tokens=_IMAGE)
-    return _with_prices(card, _dearest(info, today or datetime.now(UTC)))
+    price = _dearest(info, today or datetime.now(UTC))
+    if info.id == "moderation" and provider == "openai":  # the data has no price, and says that it costs nothing
+        return replace(card, input_price=0.0, output_price=0.0)
+    return _with_media(_with_prices(card, price, info.id), price, info.id)
 
 
 def source() -> str:
@@ -39,7 +50,7 @@ def source() -> str:
 
 def fields(card: ModelCard) -> frozenset[str]:
     """The fields of such a card that the data says."""
-    names = ("input_price", "output_price", "cached_price", "cache_write_price")
+    names = (*TOKEN_PRICES, "image_price", "minute_price", "character_price")
     known = [name for name in names if getattr(card, name) is not None] + (["tiers"] if card.tiers else [])
     return frozenset([*known, "window"] if card.window != _WINDOW else known)
 
@@ -50,10 +61,27 @@ def _dearest(info: ModelInfo, today: datetime) -> ModelPrice:
     return max(hours, key=lambda price: (_base(_of(price, "output")) or 0.0, _base(_of(price, "input")) or 0.0))
 
 
-def _with_prices(card: ModelCard, price: ModelPrice) -> ModelCard:
-    from msgspec.structs import replace
+def _with_media(card: ModelCard, price: ModelPrice, id: str) -> ModelCard:
+    """With what isn't paid by tokens of text. Where tokens of text, sound and pictures differ, all count as the dearest:
+    providers tell how many there were, but no card has a price for each."""
+    if id in _DRAWN or "transcribe" in id:
+        given = [_base(_of(price, f"input{kind}")) or 0.0 for kind in ("", "_audio", "_image")]
+        made = max(_base(_of(price, f"output{kind}")) or 0.0 for kind in ("", "_audio", "_image"))
+        drawn = _DRAWN[id] * made / 1_000_000 if id in _DRAWN else None
+        # Read from the cache, a picture may cost more than fresh text.
+        return replace(card, input_price=max(given), output_price=made, cached_price=None, image_price=drawn)
+    hour, characters = getattr(price, "input_audio_hours", None), getattr(price, "input_mchars", None)
+    return replace(
+        card,
+        minute_price=None if hour is None else float(hour / 60),
+        character_price=None if characters is None else float(characters),
+    )
 
+
+def _with_prices(card: ModelCard, price: ModelPrice, id: str) -> ModelCard:
     given, made = _of(price, "input"), _of(price, "output")
+    if made is None and "embed" in id:
+        made = Decimal(0)
     if given is None or made is None or getattr(price, "requests_kcount", None) is not None:
         return card  # what is paid by the request, too, can't be said in prices of tokens
     read, written = _of(price, "cache_read"), _of(price, "cache_write")

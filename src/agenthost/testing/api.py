@@ -13,13 +13,15 @@ import pytest
 from msgspec import Struct
 
 from agenthost.core.api import HostApi, LiveDelta, OpenQuestion, Order
-from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.errors import BadInput, NotFound, Unavailable
 from agenthost.core.events import Created, Finished, Received, Recorded
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.models import Fitness
-from agenthost.core.parts import text_message
+from agenthost.core.models import Fitness, ModelRequest, Turn
+from agenthost.core.offers import Drawing, Speech
+from agenthost.core.parts import TextPart, text_message
 from agenthost.core.ports import Filter
 from agenthost.models.fitness.found import as_found
+from agenthost.testing.offering import MODEL
 
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting; no assertion is about time."""
@@ -37,7 +39,7 @@ class ApiCase(Struct):
     """A host to try, and names of agents on it: `quick` answers and ends by itself, `asking` asks a
     person one question first and ends when it is answered, `slow` goes on until it is cancelled,
     `family` (a workflow or agent; empty: none) ends by itself after a child task of its own. `model` is one that can be
-    probed."""
+    probed, and whose provider does nothing but answer; `offering` one whose provider is `testing.offering`'s."""
 
     api: HostApi
     quick: str
@@ -45,6 +47,7 @@ class ApiCase(Struct):
     slow: str
     family: str = ""
     model: str = "default"
+    offering: str = MODEL
 
 
 async def followed(
@@ -299,6 +302,66 @@ class HostApiSuite:
             await case.api.model("no-such-model")
         with pytest.raises(NotFound):
             _ = [item async for item in case.api.probe("no-such-model")]
+
+    async def test_a_provider_embeds_and_judges_words_and_pictures(self, case: ApiCase) -> None:
+        offered = await case.api.abilities(case.offering)
+        assert offered.card == (await case.api.model(case.offering)).claimed
+        found = await offered.embed(["one two", "two one", "other words"])
+        assert len(found.vectors) == 3 and found.vectors[0] == found.vectors[1] != found.vectors[2]
+        assert abs(sum(number * number for number in found.vectors[2]) - 1.0) < 1e-6 and found.usage.input == 6
+        drawn = await offered.draw(Drawing("a cat", "16x8"))
+        picture = await case.api.put_file("cat.png", drawn.content, drawn.media_type)
+        assert (await offered.moderate([TextPart("harm"), picture])).flagged
+        assert not (await offered.moderate([picture])).flagged
+
+    async def test_a_provider_draws_speaks_and_hears(self, case: ApiCase) -> None:
+        offered = await case.api.abilities(case.offering)
+        drawn = await offered.draw(Drawing("a cat", "16x8"))
+        assert (drawn.content[:4], drawn.media_type, drawn.revised) == (b"\x89PNG", "image/png", "A drawing: a cat")
+        changed = await offered.draw(Drawing("a dog", images=((drawn.content, drawn.media_type),)))
+        assert changed.content != drawn.content and changed.usage == drawn.usage
+        spoken = await offered.speak(Speech("a word", format="wav", speed=1.5))
+        heard = await offered.transcribe(spoken.content, spoken.media_type, "en")
+        assert (heard.text, heard.language) == ("a word", "en") and heard.duration > 0
+
+    async def test_a_provider_keeps_files_byte_for_byte(self, case: ApiCase) -> None:
+        offered = await case.api.abilities(case.offering)
+        content = bytes(range(256)) * 1000
+        kept = await offered.put_file("every byte.bin", content, "user_data")
+        assert (kept.name, kept.size, kept.purpose) == ("every byte.bin", len(content), "user_data")
+        assert await offered.files() == [kept]
+        assert await offered.get_file(kept.id) == content
+        await offered.delete_file(kept.id)
+        assert await offered.files() == []
+        with pytest.raises(NotFound):
+            await offered.get_file(kept.id)
+        with pytest.raises(NotFound):
+            await offered.get_file("../files")
+
+    async def test_a_provider_answers_a_batch_and_takes_one_back(self, case: ApiCase) -> None:
+        offered = await case.api.abilities(case.offering)
+        asked = {name: ModelRequest("m", "", (Turn("user", (TextPart(name),)),)) for name in ("a", "é /?")}
+        began = await offered.start_batch(asked)
+        assert began.state in ("waiting", "running") and not began.answers
+        async with asyncio.timeout(PATIENCE):
+            while (found := await offered.batch(began.id)).state in ("waiting", "running"):
+                pass
+        assert (found.state, found.total, found.done, found.failed) == ("ended", 2, 2, 0)
+        said = {name: one.answer.text for name, one in found.answers.items() if one.answer is not None}
+        assert said == {"a": "You said a", "é /?": "You said é /?"}
+        other = await offered.start_batch(asked)
+        assert (await offered.cancel_batch(other.id)).state == "canceled"
+        assert {one.id: one.state for one in await offered.batches()} == {began.id: "ended", other.id: "canceled"}
+        with pytest.raises(BadInput):
+            await offered.start_batch({})
+
+    async def test_what_a_provider_lacks_is_said_with_what_to_name_instead(self, case: ApiCase) -> None:
+        offered = await case.api.abilities(case.model)
+        for lacking in (offered.embed(["a"]), offered.draw(Drawing("a")), offered.files(), offered.batches()):
+            with pytest.raises(Unavailable, match="Name another model for it: "):
+                await lacking
+        with pytest.raises(NotFound):
+            await case.api.abilities("no-such-model")
 
     async def test_models_and_findings_are_listed(self, case: ApiCase) -> None:
         assert await case.api.models()

@@ -24,7 +24,7 @@ _SPACES = ("Ġ", "Ċ", "ĉ")  # space, line break and tab, as GPT-2's byte alpha
 _PRINTABLE = tuple(chr(code) for code in range(33, 127))
 VOCABULARY = (*_SPECIAL, *_SPACES, *_PRINTABLE)
 
-_UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
+_UINT16, _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 2, 4, 5, 6, 7, 8, 9
 _ALIGNMENT = 32
 _POOL = 1 << 16  # random numbers that all weights are taken from
 
@@ -61,6 +61,33 @@ class TinyProjector(Struct, frozen=True):
 def write_model(path: Path, model: TinyModel | None = None, more: Mapping[str, Any] | None = None) -> Path:
     """Write a model of random weights: 384 KB and 20 ms as it stands. `more`: values of its head, over its own."""
     model = model or TinyModel()
+    values = _values_of(model) | dict(more or {})
+    return _write(path, values, _tensors_of(model), model.seed)
+
+
+def write_split(path: Path, parts: int, model: TinyModel | None = None) -> list[Path]:
+    """Write the same model as several files, `NAME-00001-of-00003.gguf` and so on, as llama.cpp splits them."""
+    model = model or TinyModel()
+    tensors = _tensors_of(model)
+    written: list[Path] = []
+    for number in range(parts):
+        values: dict[str, Any] = {} if number else _values_of(model)
+        values |= {"split.no": Short(number), "split.count": Short(parts), "split.tensors.count": Signed(len(tensors))}
+        file = path.with_name(f"{path.stem}-{number + 1:05d}-of-{parts:05d}{path.suffix}")
+        written.append(_write(file, values, tensors[number::parts], model.seed + number))
+    return written
+
+
+class Short(int):
+    """A number that a file keeps in 16 bits."""
+
+
+class Signed(int):
+    """A number that a file keeps with its sign."""
+
+
+def _values_of(model: TinyModel) -> dict[str, Any]:
+    """What the head says of a model."""
     of = "llama."
     values: dict[str, Any] = {
         "general.architecture": "llama",
@@ -88,7 +115,10 @@ def write_model(path: Path, model: TinyModel | None = None, more: Mapping[str, A
         values["tokenizer.chat_template"] = model.chat
     if model.pooling is not None:
         values[of + "pooling_type"] = model.pooling
-    values |= more or {}
+    return values
+
+
+def _tensors_of(model: TinyModel) -> list[Tensor]:
     wide, inner, words = model.width, model.inner, len(VOCABULARY)
     tensors: list[Tensor] = [
         ("token_embd.weight", (words, wide)),
@@ -101,7 +131,7 @@ def write_model(path: Path, model: TinyModel | None = None, more: Mapping[str, A
         tensors += [(f"{block}attn_{kind}.weight", (wide, wide)) for kind in ("q", "k", "v", "output")]
         tensors += [(f"{block}ffn_{kind}.weight", (inner, wide)) for kind in ("gate", "up")]
         tensors.append((f"{block}ffn_down.weight", (wide, inner)))
-    return _write(path, values, tensors, model.seed)
+    return tensors
 
 
 def write_projector(path: Path, projector: TinyProjector | None = None) -> Path:
@@ -190,6 +220,10 @@ def _typed(value: Any) -> bytes:
     match value:
         case bool():
             return struct.pack("<I?", _BOOL, value)
+        case Short():
+            return struct.pack("<IH", _UINT16, value)
+        case Signed():
+            return struct.pack("<Ii", _INT32, value)
         case int():
             return struct.pack("<II", _UINT32, value)
         case float():

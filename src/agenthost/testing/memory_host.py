@@ -60,9 +60,11 @@ AGENTS = ("quick", "asking", "slow", "family")
 
 
 class MemoryHost(HostApi):
-    """See the module. `append` and `delta` make something happen to a task by hand."""
+    """See the module. `append` and `delta` make something happen to a task by hand. `offers`: what providers of models
+    do besides answering, by a model's name."""
 
     def __init__(self, serving: bool = False) -> None:
+        self.offers: dict[str, Abilities] = {}
         self.rows: dict[str, TaskRow] = {}
         self.journals: dict[str, list[Recorded]] = {}
         self.blobs: dict[str, bytes] = {}
@@ -307,6 +309,8 @@ class MemoryHost(HostApi):
         return [ModelLine("pretended", "memory", True)]
 
     async def model(self, name: str) -> ModelDetail:
+        if name in self.offers:
+            return ModelDetail(name, (), self.offers[name].card, self.offers[name].card)
         if name != "pretended":
             raise NotFound(f"there is no model '{name}'. {nearest(name, ['pretended'])}")
         card = ModelCard(name)
@@ -314,7 +318,7 @@ class MemoryHost(HostApi):
 
     async def abilities(self, name: str) -> Abilities:
         await self.model(name)
-        return NoAbilities(name)
+        return self.offers.get(name) or NoAbilities(name)
 
     async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
         await self.model(name)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from agenthost.core.budgets import cost_of
+from agenthost.core.budgets import cost_of, worst_cost
 from agenthost.core.errors import BadInput, NotFound, Permanent, Unavailable
 from agenthost.core.models import Usage
 from agenthost.core.offers import Drawing, Speech
@@ -117,7 +117,11 @@ def media_tools(find: Find, models: Mapping[str, str]) -> list[Tool]:
 async def _draw(abilities: Abilities, arguments: dict[str, Any], context: ToolContext, model: str) -> ToolResult:
     images = tuple([await _picture(path, context) for path in arguments.get("images", ())])
     wanted = Drawing(arguments["prompt"], arguments.get("size", ""), arguments.get("quality", ""), images)
-    await context.reserve(model, abilities.card.image_price)
+    card, most = abilities.card, abilities.card.image_price
+    given = len(wanted.prompt.encode()) + card.image_tokens * len(images)  # no token is shorter than a byte
+    if most is not None and card.input_price is not None:
+        most += given * card.input_price / 1_000_000
+    await context.reserve(model, most)
     media = await abilities.draw(wanted)
     said = f" The provider drew: {media.revised}" if media.revised else ""
     text = f"Wrote {arguments['path']} ({media.media_type}, {len(media.content)} bytes).{said}"
@@ -141,10 +145,15 @@ async def _transcribe(abilities: Abilities, arguments: dict[str, Any], context: 
     path = arguments["path"]
     kind = _kind(path, _SOUNDS, "sound")
     audio = await context.workspace.read(path)
-    price = abilities.card.minute_price
-    await context.reserve(model, None if price is None else len(audio) / _LEAST_RATE / 60 * price)
+    card, price = abilities.card, abilities.card.minute_price
+    # By tokens, no call takes more than the model's window.
+    by_tokens = worst_cost(card, card.window, card.max_output)
+    await context.reserve(model, by_tokens if price is None else len(audio) / _LEAST_RATE / 60 * price)
     heard = await abilities.transcribe(audio, kind, arguments.get("language", ""))
-    cost = heard.duration / 60 * price if price is not None and heard.duration else None
+    if price is None:
+        cost = cost_of(card, heard.usage) if heard.usage.total else None
+    else:
+        cost = heard.duration / 60 * price if heard.duration else None
     text = heard.text or "(nothing is said in it)"
     if len(text) > MOST:
         text = f"{text[:MOST]}\n[{len(text) - MOST} more characters are not shown; cut the recording into pieces]"

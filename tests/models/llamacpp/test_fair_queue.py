@@ -95,3 +95,24 @@ async def test_a_slot_that_came_as_its_taker_gave_up_isnt_lost() -> None:
 
 def test_a_request_is_its_persons_and_its_root_tasks() -> None:
     assert who_of({"person": "default/ann", "task": "abc.code-1.x"}) == Who("default/ann", "abc")
+
+
+async def test_with_fewer_slots_nobody_is_served_before_enough_have_come_back() -> None:
+    queue = FairQueue(2)
+    order: list[str] = []
+
+    async def ask(who: str) -> None:
+        async with queue.turn(Who(who, who), lambda before: None):
+            order.append(who)
+
+    async with asyncio.TaskGroup() as group, queue.turn(Who("ann", "1"), lambda before: None):
+        async with queue.turn(Who("bob", "2"), lambda before: None):
+            queue.resize(1)
+            group.create_task(ask("eve"))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert order == []
+        queue.resize(2)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert order == ["eve"]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.errors import BadInput
-from agenthost.models.llamacpp.gguf import describe, in_words, read_header
-from agenthost.testing.gguf import CHAT, VOCABULARY, TinyModel, write_model, write_projector
+from agenthost.models.llamacpp.gguf import describe, in_words, is_cut, read_header
+from agenthost.testing.gguf import CHAT, VOCABULARY, TinyModel, write_model, write_projector, write_split
 
 
 def test_a_head_says_what_the_model_is(tmp_path: Path) -> None:
@@ -41,6 +41,27 @@ def test_a_split_model_is_as_large_as_its_parts_and_needs_them_all(tmp_path: Pat
         read_header(first)
     (tmp_path / "m-00002-of-00002.gguf").write_bytes(whole)
     assert read_header(first).size == len(head) + len(whole)
+
+
+def test_a_file_that_was_cut_behind_its_head_is_told_by_its_weights(tmp_path: Path) -> None:
+    file = write_model(tmp_path / "m.gguf", TinyModel(blocks=1))
+    whole = file.read_bytes()
+    assert not is_cut(file)
+    for left in (len(whole) - 300, len(whole) // 2, 3_000, 100, 5):
+        file.write_bytes(whole[:left])
+        assert is_cut(file)
+        with pytest.raises(
+            BadInput, match=r"it was cut: it has [0-9,]+ bytes, and its weights end at|middle of its head"
+        ):
+            read_header(file)
+
+
+def test_of_a_split_model_no_part_may_be_cut(tmp_path: Path) -> None:
+    first, second = write_split(tmp_path / "m.gguf", 2)
+    assert read_header(first).size == first.stat().st_size + second.stat().st_size
+    second.write_bytes(second.read_bytes()[:-300])
+    with pytest.raises(BadInput, match=r"of its 2 parts, m-00002-of-00002.gguf was cut"):
+        read_header(first)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from agenthost.machine.ledger import Ledger
 from agenthost.models.catalog import Catalog
 from agenthost.models.llamacpp.process import Child
 from agenthost.models.settings import NameSettings
+from agenthost.testing.gguf import TinyModel, write_model, write_split
 from tests.models.llamacpp.conftest import Open
 
 SCHEMA = {
@@ -126,6 +127,12 @@ async def test_texts_become_vectors_of_length_one(catalog: Open) -> None:
         await offered.embed(["word " * 2000])
 
 
+async def test_a_name_of_a_name_of_a_local_model_does_what_that_does(catalog: Open) -> None:
+    names = {"a": NameSettings("b", extra={"seed": 1}), "b": NameSettings("llamacpp:tiny", card={"window": 900})}
+    models = catalog(names=names, embeddings=True)
+    assert len((await (await models.abilities("a")).embed(["x"])).vectors) == 1
+
+
 async def test_what_it_doesnt_do_it_says_and_names_what_would(catalog: Open) -> None:
     offered = await catalog().abilities("llamacpp:tiny")
     with pytest.raises(Unavailable, match=r"embeddings = true in \[models.local.tiny\]"):
@@ -168,9 +175,9 @@ async def test_it_is_stopped_when_nobody_uses_it_and_comes_back(catalog: Open) -
 
 async def test_a_damaged_file_is_told_with_llama_cpps_own_words(catalog: Open, models: Path) -> None:
     damaged = models / "damaged.gguf"
-    damaged.write_bytes((models / "tiny.gguf").read_bytes()[:200_000])
+    damaged.write_bytes((models / "tiny.gguf").read_bytes().replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
     model = await catalog().model(f"llamacpp:{damaged}")
-    with pytest.raises(Unavailable, match="ended with exit code 1 while it loaded damaged.*not within the file bounds"):
+    with pytest.raises(Unavailable, match="ended with exit code 1 while it loaded damaged.*blk.0.attn_q.weight"):
         await answered(model, asked("hello"))
 
 
@@ -225,6 +232,48 @@ async def test_names_that_are_wrong_are_told_with_the_nearest(catalog: Open) -> 
         await models.model("llamacpp:/nowhere/x.gguf")
     with pytest.raises(BadInput, match="is a projector, no model"):
         await models.model("llamacpp:mmproj-tiny")
+
+
+async def test_a_split_model_is_one_under_its_name(catalog: Open, models: Path) -> None:
+    files = write_split(models / "parted.gguf", 3, TinyModel(context=2048))
+    try:
+        opened = catalog()
+        names = [line.name for line in await opened.lines() if "parted" in line.name]
+        assert names == ["llamacpp:parted"]
+        for name in ("parted", "parted-00001-of-00003"):
+            answer, _ = await answered(await opened.model(f"llamacpp:{name}"), asked("hello"))
+            assert answer.usage.output
+        files[1].unlink()
+        with pytest.raises(BadInput, match="it is one of 3 parts, and parted-00002-of-00003.gguf is missing"):
+            await catalog().model("llamacpp:parted")
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+async def test_a_model_that_is_replaced_is_read_anew_for_its_next_child(catalog: Open, models: Path) -> None:
+    file = write_model(models / "fresh.gguf", TinyModel(context=1024))
+    try:
+        opened = catalog()
+        model = await opened.model("llamacpp:fresh")
+        assert model.card.window == 1024
+        await answered(model, asked("hello"))
+        write_model(models / "new.gguf", TinyModel(context=4096)).replace(file)
+        assert (await opened.model("llamacpp:fresh")).card.window == 1024  # what runs, runs on
+        (server,) = (each for each in opened.local.servers() if each.start.name == "fresh")
+        await server.stop()
+        told: list[Delta] = []
+        await model.answer(asked("hello"), told.append)  # somebody has it in the hand
+        assert any("4,096 tokens" in notice for notice in notices(told))
+        assert (await opened.model("llamacpp:fresh")).card.window == 4096
+        await server.stop()
+        write_model(file, TinyModel(context=512))
+        assert (await opened.model("llamacpp:fresh")).card.window == 512
+        file.unlink()
+        with pytest.raises(NotFound, match="there is no local model 'fresh'"):
+            await answered(await opened.model("llamacpp:fresh"), asked("hello"))
+    finally:
+        file.unlink(missing_ok=True)
 
 
 async def test_a_path_is_a_name_too(catalog: Open, models: Path) -> None:
@@ -341,6 +390,7 @@ marker = pathlib.Path(__file__).with_name("taken")
 if not marker.exists() and "--port" in words:
     reader, writer = os.pipe()
     if os.fork() == 0:  # somebody else takes the port, and keeps it
+        os.setsid()  # or it would end with the child, as part of it
         with socket.socket() as held:
             held.bind(("127.0.0.1", int(words["--port"])))
             held.listen()
@@ -365,6 +415,89 @@ async def test_a_port_that_somebody_else_took_is_changed_for_another(catalog: Op
         assert answer.usage.output
     finally:
         os.kill(int((tmp_path / "taken").read_text()), signal.SIGKILL)
+
+
+WRAPPER = """\
+#!/bin/sh
+# As people write one: without exec, so that the server is a child of this.
+"{server}" "$@"
+exit $?
+"""
+
+
+@pytest.fixture
+def wrapped(tmp_path: Path) -> Path:
+    """A script around llama-server; where the server runs stands in `pid` beside it."""
+    server = tmp_path / "llama-server"
+    head, _, rest = SERVER.format(python=sys.executable).partition("\n")
+    server.write_text(
+        f"{head}\nimport os, pathlib\npathlib.Path(__file__).with_name('pid').write_text(str(os.getpid()))\n{rest}"
+    )
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(WRAPPER.format(server=server))
+    for file in (server, wrapper):
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return wrapper
+
+
+async def until_gone(pid: int) -> None:
+    async with asyncio.timeout(60):
+        while not gone(pid):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("ending", ["stopped", "killed"])
+async def test_a_server_in_a_wrapper_ends_with_it(catalog: Open, wrapped: Path, ending: str) -> None:
+    models = catalog(command=str(wrapped), gpu_layers=0)
+    model = await models.model("llamacpp:tiny")
+    await answered(model, asked("hello"))
+    pid = int(wrapped.with_name("pid").read_text())
+    child = await pid_of(models)
+    assert not gone(pid)
+    assert pid != child
+    if ending == "killed":
+        os.kill(child, signal.SIGKILL)
+        await until_gone(pid)
+        await answered(model, asked("hello"))
+        pid = int(wrapped.with_name("pid").read_text())
+    await models.close()
+    await until_gone(pid)
+
+
+HOST = """\
+import asyncio, os, sys
+from agenthost.models.llamacpp.process import start
+
+async def main():
+    command = (sys.executable, "-P", "-m", "agenthost.models.llamacpp.child", "run", str(os.getpid()), sys.argv[1])
+    child = await start(command, os.environ, lambda child: None)
+    print(child.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_server_in_a_wrapper_ends_with_a_host_that_is_killed(tmp_path: Path) -> None:
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(
+        f'#!/bin/sh\nsleep 600 & echo $! > "{tmp_path}/new"; mv "{tmp_path}/new" "{tmp_path}/pid"; wait\n'
+    )
+    wrapper.chmod(0o755)
+    host = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOST, str(wrapper), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            while not (tmp_path / "pid").exists():
+                await asyncio.sleep(0.01)
+        server = int((tmp_path / "pid").read_text())
+        assert not gone(server)
+    finally:
+        host.kill()
+        await host.wait()
+    await until_gone(server)
 
 
 async def test_a_command_that_isnt_there_is_told(catalog: Open) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -13,7 +14,9 @@ from typing import Any
 import aiodocker
 import pytest
 from aiodocker.containers import DockerContainer
-from testbeds.docker import IMAGE
+from testbeds.docker import IMAGE, folder_of_run
+from testbeds.docker import end as end_engine
+from testbeds.docker import engine as own_engine
 
 from agenthost.core.errors import Temporary, Unavailable
 from agenthost.core.sandboxes import MIB, SandboxPolicy, SandboxRun
@@ -189,6 +192,34 @@ async def test_why_a_container_ended_is_known_when_it_is_removed_already(docker:
             await asyncio.sleep(0.05)
     assert await why_it_ended(patient) == ""
     assert await why_it_ended(greedy) == "memory"
+
+
+async def test_an_engine_that_starts_again_costs_the_run_and_no_more(
+    docker_engine: str, workspaces: Path, workspace: Path
+) -> None:
+    folder = Path(folder_of_run())
+    address = await asyncio.to_thread(own_engine, folder, os.getpid())
+    sandbox = Docker(DockerSettings(host=address, image=IMAGE, warm=0, runtime="runc"), workspaces, "restarts")
+    try:
+        (workspace / "kept").write_text("x")
+        assert (await shell(sandbox, workspace, "ls")).stdout == b"kept\n"
+        run = asyncio.get_running_loop().create_task(shell(sandbox, workspace, "sleep 100"))
+        await asyncio.sleep(0.5)
+        os.kill(int((folder / "keeper.pid").read_text()), signal.SIGHUP)
+        with pytest.raises(Temporary):
+            await run
+        for _ in range(300):
+            try:
+                outcome = await shell(sandbox, workspace, "ls")
+                break
+            except (Unavailable, Temporary):  # it isn't back yet, or goes just now
+                await asyncio.sleep(0.2)
+        else:
+            pytest.fail("the engine didn't come back")
+        assert outcome.stdout == b"kept\n"
+    finally:
+        await sandbox.close()
+        await asyncio.to_thread(end_engine, folder)
 
 
 # --- images --------------------------------------------------------------------------------------

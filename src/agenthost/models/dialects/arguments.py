@@ -125,23 +125,53 @@ def _typed(value: Any, schema: Any, deep: int = 0) -> Any:
     """Values with the type that the schema says, where their text is exactly such a value."""
     if not isinstance(schema, dict) or deep > _NESTED:
         return value
-    node = cast(dict[str, Any], schema)
-    kind = node.get("type")
+    branches = _branches(cast(dict[str, Any], schema))
     if isinstance(value, str):
-        return _converted(value, kind, node)
-    if isinstance(value, list) and kind == "array":
-        items = cast(list[Any], value)
-        return cast(Any, [_typed(item, node.get("items"), deep + 1) for item in items])
-    if isinstance(value, dict) and kind in ("object", None):
-        properties: dict[str, Any] = node.get("properties") or {}
-        required: list[str] = node.get("required") or []
+        return _read(value, branches)
+    wanted = "array" if isinstance(value, list) else "object"
+    fitting = [node for node in branches if node.get("type") == wanted or (wanted == "object" and "type" not in node)]
+    if len(fitting) != 1:
+        return cast(Any, value)
+    if isinstance(value, list):
+        return cast(Any, [_typed(item, fitting[0].get("items"), deep + 1) for item in cast(list[Any], value)])
+    if isinstance(value, dict):
+        properties: dict[str, Any] = fitting[0].get("properties") or {}
+        required: list[str] = fitting[0].get("required") or []
         given = cast(dict[str, Any], value)
         return {
             key: _typed(item, properties.get(key), deep + 1)
             for key, item in given.items()
             if not (item is None and key in properties and key not in required and _refuses_null(properties[key]))
         }
-    return cast(Any, value)
+    return value
+
+
+def _branches(node: dict[str, Any], deep: int = 0) -> list[dict[str, Any]]:
+    """What a value may be, one schema of one type each: an optional argument is mostly `anyOf` of a type and null."""
+    kind = node.get("type")
+    if isinstance(kind, list):
+        return [{**node, "type": each} for each in cast(list[Any], kind)]
+    if kind is None and deep < _NESTED:
+        for several in ("anyOf", "oneOf", "allOf"):
+            given = node.get(several)
+            if isinstance(given, list) and given and (several != "allOf" or len(cast(list[Any], given)) == 1):
+                inner = [
+                    cast(dict[str, Any], each) if isinstance(each, dict) else {} for each in cast(list[Any], given)
+                ]
+                return [branch for each in inner for branch in _branches(each, deep + 1)]
+    return [node]
+
+
+def _read(text: str, branches: list[dict[str, Any]]) -> Any:
+    """What a text surely stands for; the text itself where it may be meant as one."""
+    kinds = [node.get("type") for node in branches]
+    if not all(isinstance(kind, str) and kind != "string" for kind in kinds):
+        return text
+    for node in branches:
+        found = _converted(text, node["type"], node)
+        if not isinstance(found, str):
+            return found
+    return None if "null" in kinds and text.strip().lower() in ("null", "none") else text
 
 
 def _refuses_null(schema: Any) -> bool:

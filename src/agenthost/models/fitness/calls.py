@@ -1,6 +1,7 @@
 """The calls of a probe: counted, timed, tried again where that helps."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec import Struct
 from agenthost.core.errors import AgentHostError, Permanent, Temporary
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Turn, Usage
 from agenthost.core.parts import Part, TextPart
-from agenthost.core.ports import Model
+from agenthost.core.ports import Model, silent
 from agenthost.models.dialects.repair import repair
 
 TRIES = 3
@@ -45,10 +46,11 @@ class Timed(Struct, frozen=True):
 
 
 class Caller:
-    """Calls one model, and adds up what it uses."""
+    """Calls one model, and adds up what it uses. `notice` is told what a call waits for, or does first."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, notice: Callable[[str], None] = silent) -> None:
         self.model = model
+        self._notice = notice
         self.used = Usage()
         self.calls = 0
         self.per_token = 4.0
@@ -104,6 +106,8 @@ class Caller:
             if delta.text or delta.reasoning or delta.call:
                 first.append(clock())
             thought.append(delta.reasoning)
+            if delta.notice:
+                self._notice(delta.notice)
 
         began = clock()
         self.calls += 1

@@ -1,12 +1,12 @@
 """The whole probe of one model, told line by line, ending with what was found."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from random import Random, SystemRandom
 
 from msgspec import Struct
 
 from agenthost.core.models import Calling, Fitness, ModelCard, Usage
-from agenthost.core.ports import Model
+from agenthost.core.ports import Model, silent
 from agenthost.models.fitness import trials
 from agenthost.models.fitness.calls import Caller, Refused
 from agenthost.models.fitness.trials import Put
@@ -39,11 +39,16 @@ class Plan(Struct, frozen=True):
 
 
 async def probe(
-    model: Model, put: Put, plan: Plan, now: Callable[[], float], random: Random | None = None
-) -> AsyncIterator[str | Fitness]:
-    """Find out what a model does. Raises what the model raises where nothing can be found out (no key, not there)."""
+    model: Model,
+    put: Put,
+    plan: Plan,
+    now: Callable[[], float],
+    random: Random | None = None,
+    notice: Callable[[str], None] = silent,
+) -> AsyncGenerator[str | Fitness]:
+    """Find out what a model does. `notice` is told what its calls wait for, or do first (load it). Raises what the model raises where nothing can be found out (no key, not there)."""
     random = random or SystemRandom()
-    caller = Caller(model)
+    caller = Caller(model, notice)
     card = model.card
     rounds = 1 if plan.quick else 2
     notes: list[str] = []

@@ -1,11 +1,13 @@
 """Probes models by name and keeps what was found. One probe of a name at a time."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Protocol
 
 from agenthost.core.errors import BadInput
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Model
+from agenthost.models.fitness.aloud import aloud
 from agenthost.models.fitness.probe import Plan, probe
 from agenthost.models.fitness.trials import Put
 
@@ -38,9 +40,14 @@ class Prober:
         self._running.add(name)
         try:
             model = await self._catalogue.bare(name)
-            async for item in probe(model, self._put, Plan(quick, context), self._now):
-                if isinstance(item, Fitness):
-                    await self._catalogue.keep(name, item)
-                yield item
+
+            def work(tell: Callable[[str], None]) -> AsyncGenerator[str | Fitness]:
+                return probe(model, self._put, Plan(quick, context), self._now, notice=tell)
+
+            async with aclosing(aloud(work)) as items:
+                async for item in items:
+                    if isinstance(item, Fitness):
+                        await self._catalogue.keep(name, item)
+                    yield item
         finally:
             self._running.discard(name)

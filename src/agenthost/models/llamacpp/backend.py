@@ -46,8 +46,12 @@ class About(Struct, frozen=True):
     gpus: tuple[Gpu, ...] = ()
 
 
+Stamp = tuple[tuple[int, int, int] | None, ...]
+"""Time of the last change, size and inode of each file; None for one that isn't there."""
+
+
 class Start(Struct, frozen=True):
-    """All that a child is started with. `files` are paths: the model, its projector, a chat template."""
+    """All that a child is started with. `stamp` tells the files of the model and its projector from others in their place."""
 
     name: str
     path: Path
@@ -55,6 +59,7 @@ class Start(Struct, frozen=True):
     plan: Plan
     settings: LocalSettings = LocalSettings()
     projector: Path | None = None
+    stamp: Stamp = ()
 
 
 def find(command: str, environ: Mapping[str, str]) -> Backend:

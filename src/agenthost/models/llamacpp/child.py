@@ -2,10 +2,10 @@
 
 - `about`: says as JSON which xllamacpp is here and which devices it can use.
 - `serve`: reads its orders (one line of JSON, `Orders`) from stdin, serves the model on loopback, and says where on stdout.
-- `run`: becomes the command (llama-server).
+- `run`: becomes the command (llama-server), or stays above it where it is a script, whose own children nobody else would end.
 
 Whichever it is, it ends with the host, also when the host is killed: the kernel sees to it on Linux, the end of stdin
-elsewhere. Orders come by stdin because they hold the key, and arguments can be read by every user of a machine.
+elsewhere and above a script. It leads a process group of its own. Orders come by stdin because they hold the key, and arguments can be read by every user of a machine.
 """
 
 import importlib
@@ -26,9 +26,9 @@ def main(words: list[str]) -> int:
     if what == "about":
         sys.stdout.write(json.dumps(_about()) + "\n")
         return 0
-    _die_with(int(parent))
     if what == "run":
-        return _run(command)
+        return _run(command, int(parent))
+    _die_with(int(parent))
     _serve(json.loads(sys.stdin.readline()))
 
 
@@ -62,27 +62,39 @@ def _own_memory(device: dict[str, Any]) -> int:
     return 0 if "IGPU" in str(device["type"]) else device["memory_total"]
 
 
-def _run(command: list[str]) -> int:
-    if sys.platform == "linux":  # what the kernel was asked for holds for what this process becomes
+def _run(command: list[str], parent: int) -> int:
+    if sys.platform == "linux" and not _script(command[0]):
+        _die_with(parent)  # what the kernel was asked for holds for what this process becomes
         os.execvp(command[0], command)
+    if os.getppid() != parent:
+        return 1
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    threading.Thread(target=_watch, args=(server,), daemon=True).start()
-    return server.wait()
+    threading.Thread(target=_watch, daemon=True).start()
+    code = server.wait()
+    if code < 0:  # the host is to hear of the signal
+        os.kill(os.getpid(), -code)
+    return code
 
 
-def _watch(server: "subprocess.Popen[bytes] | None") -> None:
-    """Wait for the host to let go of stdin, and end."""
+def _script(path: str) -> bool:
+    """Whether another program runs it, which may start the server as a child of its own."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
+def _watch() -> None:
+    """Wait for the host to let go of stdin, and end with all that was started here."""
     while os.read(0, 4096):
         pass
-    if server is not None:
-        server.kill()
-        server.wait()
-    os._exit(0)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _serve(orders: dict[str, Any]) -> NoReturn:
     xllamacpp = _package()
-    threading.Thread(target=_watch, args=(None,), daemon=True).start()
+    threading.Thread(target=_watch, daemon=True).start()
     params = xllamacpp.CommonParams()
     params.model.path = orders["path"]
     params.model_alias = {orders["name"]}

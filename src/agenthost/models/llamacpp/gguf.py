@@ -3,6 +3,7 @@
 Source: `docs/gguf.md` of the project ggml. Versions 2 and 3 are read, little-endian.
 """
 
+import math
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from msgspec import Struct
 
 from agenthost.core.errors import BadInput
+from agenthost.models.llamacpp.parts import split_of
 
 MAGIC = b"GGUF"
 _STRING, _ARRAY = 8, 9
@@ -29,6 +31,15 @@ _FILE_TYPES = {
     21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
     29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
 }  # fmt: skip
+_TENSORS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36), 10: (256, 84),
+    11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66), 17: (256, 74),
+    18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2),
+    26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
+}  # fmt: skip
+"""Numbers in a block and bytes that it takes, by the type of a tensor (`ggml_type` in ggml.h)."""
+_MOST_SIDES = 4
+_ALIGNMENT = 32
 _POOLINGS = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
 
 
@@ -66,21 +77,65 @@ class Damaged(ValueError):
     """Says what is wrong with a file."""
 
 
+class Cut(Damaged):
+    """A file ends before what it says of itself does."""
+
+
 def read_header(path: Path, parts: bool = True) -> Header:
     """The head of the file. Raises BadInput where it isn't there or is no whole head of a GGUF, and, unless not `parts`,
     where the other parts of a split model are missing."""
     try:
-        with path.open("rb") as file:
-            values = _values(file)
+        values = _read(path)
         return _header(values, _size(path, values) if parts else path.stat().st_size)
     except OSError as error:
         raise BadInput(f"The model {path} can't be read: {error.strerror or error}.") from None
-    except struct.error:
-        reason = "it ends in the middle of its head"
     except (TypeError, ValueError, OverflowError) as error:
         # What it says of itself may be of any type.
         reason = str(error) if isinstance(error, Damaged) else "its head is damaged"
     raise BadInput(f"{path} is no model that can be used: {reason}. Fetch the GGUF file again.")
+
+
+def is_cut(path: Path) -> bool:
+    """Whether the file ends before its weights do, as far as its head tells."""
+    try:
+        _read(path)
+    except Cut:
+        return True
+    except (OSError, TypeError, ValueError, OverflowError):
+        return False
+    return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The values of a file's head. Raises Damaged, and Cut where not all of its weights can be there."""
+    with path.open("rb") as file:
+        try:
+            values, tensors = _values(file)
+            least = _least(file, values, tensors)
+        except struct.error:
+            raise Cut("it ends in the middle of its head") from None
+    size = path.stat().st_size
+    if size < least:
+        raise Cut(f"it was cut: it has {size:,} bytes, and its weights end at {least:,}")
+    return values
+
+
+def _least(file: BinaryIO, values: dict[str, Any], count: int) -> int:
+    """Where the last of the weights ends. The table of them follows the values; of a type that isn't known, only the beginning is."""
+    if count > _MOST_VALUES:
+        raise Damaged("its head is damaged")
+    end = 0
+    for _ in range(count):
+        _text(file, _LONGEST_KEY)
+        (sides,) = struct.unpack("<I", file.read(4))
+        if sides > _MOST_SIDES:
+            raise Damaged("its head is damaged")
+        numbers = math.prod(struct.unpack(f"<{sides}Q", file.read(8 * sides)))
+        kind, offset = struct.unpack("<IQ", file.read(12))
+        each, taken = _TENSORS.get(kind, (1, 0))
+        end = max(end, offset + numbers // each * taken)
+    alignment = int(values.get("general.alignment", _ALIGNMENT)) or _ALIGNMENT
+    return file.tell() + -file.tell() % alignment + end if count else file.tell()
 
 
 def _header(values: dict[str, Any], size: int) -> Header:
@@ -130,23 +185,26 @@ def _kv_widths(values: dict[str, Any], architecture: str) -> tuple[int, ...]:
 def _size(path: Path, values: dict[str, Any]) -> int:
     """Bytes of the model, all parts of a split one together (`NAME-00001-of-00003.gguf`)."""
     parts = int(values.get("split.count", 1))
-    head, _, tail = path.name.rpartition("-00001-of-")
-    if parts <= 1 or not head:
+    split = split_of(path.name)
+    if parts <= 1 or split is None or split.number != 1:
         return path.stat().st_size
-    names = [f"{head}-{number:05d}-of-{tail}" for number in range(1, min(parts, 1000) + 1)]
-    missing = [name for name in names if not (path.parent / name).is_file()]
+    missing = [name for name in split.files if not (path.parent / name).is_file()]
     if missing:
-        raise Damaged(f"it is one of {parts} parts, and {missing[0]} is missing")
-    return sum((path.parent / name).stat().st_size for name in names)
+        raise Damaged(f"it is one of {split.count} parts, and {missing[0]} is missing")
+    for name in split.files[1:]:
+        if is_cut(path.parent / name):
+            raise Cut(f"of its {split.count} parts, {name} was cut")
+    return sum((path.parent / name).stat().st_size for name in split.files)
 
 
-def _values(file: BinaryIO) -> dict[str, Any]:
+def _values(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The values, and how many tensors the table after them tells of."""
     magic, version = struct.unpack("<4sI", file.read(8))
     if magic != MAGIC:
         raise Damaged("it doesn't begin as a GGUF does")
     if version not in (2, 3):
         raise Damaged(f"its version of GGUF is {version}; 2 and 3 can be read")
-    _, count = struct.unpack("<QQ", file.read(16))
+    tensors, count = struct.unpack("<QQ", file.read(16))
     if count > _MOST_VALUES:
         raise Damaged("its head is damaged")
     found: dict[str, Any] = {}
@@ -158,7 +216,7 @@ def _values(file: BinaryIO) -> dict[str, Any]:
         kept += len(found[key]) if isinstance(found[key], str) else 0
         if kept > _MOST_TEXT:
             raise Damaged("its head is damaged")
-    return found
+    return found, tensors
 
 
 def _text(file: BinaryIO, most: int = _LONGEST_TEXT) -> str:
@@ -167,7 +225,7 @@ def _text(file: BinaryIO, most: int = _LONGEST_TEXT) -> str:
         raise Damaged("its head is damaged")
     data = file.read(length)
     if len(data) < length:
-        raise Damaged("it ends in the middle of its head")
+        raise Cut("it ends in the middle of its head")
     return data.decode("utf-8", "replace")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,15 @@ from agenthost.core.models import ModelCard
 from agenthost.core.ports import Machine
 from agenthost.models.llamacpp import backend as backends
 from agenthost.models.llamacpp.abilities import LocalAbilities
-from agenthost.models.llamacpp.backend import About, Start
+from agenthost.models.llamacpp.backend import About, Stamp, Start
 from agenthost.models.llamacpp.gguf import Header, in_words, read_header
 from agenthost.models.llamacpp.model import LocalModel, card_of
+from agenthost.models.llamacpp.parts import SUFFIX, first_part, split_of
 from agenthost.models.llamacpp.plan import make_plan
 from agenthost.models.llamacpp.server import Server
 from agenthost.models.openai.content import Read
 from agenthost.models.settings import LocalSettings, ModelSettings
 
-SUFFIX = ".gguf"
 Adjust = Callable[[ModelCard], ModelCard]
 
 
@@ -72,6 +73,13 @@ class LocalModels:
             self._about = await backends.about(backend, self._environ)
         return backend, self._about
 
+    async def look(self) -> None:
+        """See whether files were replaced, of models that don't run just now. What is wrong with one, its next call says."""
+        for server in self.servers():
+            if server.running is None:
+                with suppress(AgentHostError):
+                    await server.look()
+
     async def seen(self) -> list[Seen]:
         """All that can be named, each with what there is to say of it."""
         return [await self._see(name) for name in await asyncio.to_thread(self._names)]
@@ -86,15 +94,15 @@ class LocalModels:
         await asyncio.gather(*(server.close() for server in servers))
 
     def _names(self) -> list[str]:
-        """Configured names, and the models of the folder: no projectors, and of a split model only its first part."""
+        """Configured names, and the models of the folder: no projectors, and of a split model its name without the parts."""
         found = set(self._settings.local)
         paths = {str(_expanded(one.path)) for one in self._settings.local.values() if one.path}
         files = sorted(self.folder.glob(f"*{SUFFIX}")) if self.folder.is_dir() else []
         for file in files:
-            part = file.stem.rpartition("-of-")[0].rpartition("-")[2]
-            later = part.isdigit() and int(part) > 1
-            if not (later or file.name.startswith("mmproj-") or str(file) in paths):
-                found.add(file.stem)
+            split = split_of(file.name)
+            if (split and split.number > 1) or file.name.startswith("mmproj-") or str(file) in paths:
+                continue
+            found.add(split.name if split and first_part(self.folder, split.name) == file else file.stem)
         return sorted(found)
 
     async def _see(self, name: str) -> Seen:
@@ -117,13 +125,34 @@ class LocalModels:
     async def _server(self, name: str) -> Server:
         async with self._making:
             settings = self._settings.local.get(name, LocalSettings())
-            path, projector = await asyncio.to_thread(self._files, name, settings)
+            path, _ = await asyncio.to_thread(self._files, name, settings)
             key = f"{path}\0{name if name in self._settings.local else ''}"
-            if key not in self._servers:
-                self._servers[key] = await self._make(name, path, projector, settings)
-            return self._servers[key]
+            server = self._servers.get(key)
+            if server is None:
+                server = self._servers[key] = await self._make(name, settings)
+            elif server.running is None:
+                await server.look()
+            return server
 
-    async def _make(self, name: str, path: Path, projector: Path | None, settings: LocalSettings) -> Server:
+    async def _make(self, name: str, settings: LocalSettings) -> Server:
+        given = self._settings.llamacpp
+        backend = await asyncio.to_thread(backends.find, given.command, self._environ)
+        if settings.args and backend.kind == "xllamacpp":
+            raise BadInput(f"args in [models.local.{name}] need llama-server; the package xllamacpp takes none")
+        start = await self._start(name, settings)
+
+        async def renew(known: Start) -> Start:
+            files = await asyncio.to_thread(self._files, name, settings)
+            same = await asyncio.to_thread(_stamp, *files) == known.stamp and files == (known.path, known.projector)
+            return known if same else await self._start(name, settings)
+
+        keep = given.keep if settings.keep is None else settings.keep
+        return Server(backend, start, keep, given.start_timeout, self._machine, self._environ, renew)
+
+    async def _start(self, name: str, settings: LocalSettings) -> Start:
+        """All that a child of that model is started with, by its files as they are now."""
+        path, projector = await asyncio.to_thread(self._files, name, settings)
+        stamp = await asyncio.to_thread(_stamp, path, projector)
         header = await asyncio.to_thread(read_header, path)
         if header.projector:
             raise BadInput(f"{path} is a projector, no model: name it as the projector of one, in [models.local.NAME]")
@@ -133,19 +162,13 @@ class LocalModels:
             if not seen.projector:
                 raise BadInput(f"{projector} is no projector; llama.cpp's are called mmproj")
             size = seen.size
-        given = self._settings.llamacpp
-        backend = await asyncio.to_thread(backends.find, given.command, self._environ)
-        if settings.args and backend.kind == "xllamacpp":
-            raise BadInput(f"args in [models.local.{name}] need llama-server; the package xllamacpp takes none")
         facts = self._machine.facts() if self._machine is not None else None
         # What the machine has counts only where this llama.cpp can use it.
         gpus = (await self.about())[1].gpus if facts is None or facts.gpus else ()
         plan = make_plan(header, settings, facts.memory if facts else _memory(), gpus, size)
         if settings.chat_template:
             settings = replace(settings, chat_template=str(_expanded(settings.chat_template)))
-        start = Start(path.stem if _is_path(name) else name, path, header, plan, settings, projector)
-        keep = given.keep if settings.keep is None else settings.keep
-        return Server(backend, start, keep, given.start_timeout, self._machine, self._environ)
+        return Start(path.stem if _is_path(name) else name, path, header, plan, settings, projector, stamp)
 
     def _files(self, name: str, settings: LocalSettings) -> tuple[Path, Path | None]:
         """The model's file and its projector's: the one that is named, or `mmproj-NAME.gguf` beside it."""
@@ -155,8 +178,10 @@ class LocalModels:
             if not projector.is_file():
                 raise NotFound(f"the projector of [models.local.{name}], {projector}, is not there")
             return path, projector
-        beside = path.with_name(f"mmproj-{path.name}")
-        return path, beside if beside.is_file() else None
+        split = split_of(path.name)
+        names = [path.name, f"{split.name}{SUFFIX}"] if split else [path.name]
+        beside = [path.with_name(f"mmproj-{each}") for each in names]
+        return path, next((each for each in beside if each.is_file()), None)
 
     def _path(self, name: str, settings: LocalSettings) -> Path:
         if settings.path:
@@ -172,12 +197,28 @@ class LocalModels:
         for file in (self.folder / name, self.folder / f"{name}{SUFFIX}"):
             if file.is_file() and file.suffix == SUFFIX:
                 return file
+        if part := first_part(self.folder, name):
+            return part
         known = nearest(name, self._names()) if self._names() else "`agenthost model pull URL` fetches one."
         raise NotFound(f"there is no local model '{name}' in {self.folder}. {known}")
 
     def _beside(self, path: str) -> Path:
         """A path of the settings; a bare name is one of the folder of models."""
         return self.folder / path if os.sep not in path else _expanded(path)
+
+
+def _stamp(path: Path, projector: Path | None) -> Stamp:
+    split = split_of(path.name)
+    files = [path.with_name(file) for file in split.files] if split else [path]
+    return tuple(_stamp_of(file) for file in (*files, *([projector] if projector else [])))
+
+
+def _stamp_of(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _is_path(name: str) -> bool:

@@ -22,11 +22,9 @@ class LocalModel:
     """One GGUF under one name. Raises what `Server.turn` and `OpenAIModel.answer` raise; where the child dies in the middle
     of an answer, Temporary with `sent`, and the next call starts it again."""
 
-    refused = False
-    """It has no key that a provider could refuse."""
-
     def __init__(self, server: Server, card: ModelCard, extra: Mapping[str, Any], read: Read) -> None:
         self._server = server
+        self._start = server.start
         self._card = card
         self._extra = dict(extra)
         self._read = read
@@ -35,6 +33,11 @@ class LocalModel:
     @property
     def card(self) -> ModelCard:
         return self._card
+
+    @property
+    def refused(self) -> bool:
+        """Whether another is to be made of its name: its file is another one now."""
+        return self._server.start is not self._start
 
     async def answer(self, request: ModelRequest, tell: Callable[[Delta], None]) -> ModelAnswer:
         async with self._server.turn(who_of(request.metadata), tell) as running:

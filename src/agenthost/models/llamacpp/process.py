@@ -1,9 +1,11 @@
 """A child process as the host sees it: what it said first, its last words, and that it has ended."""
 
 import asyncio
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import cast
 
 from agenthost.models.llamacpp.words import clean
@@ -46,6 +48,10 @@ class Child(asyncio.SubprocessProtocol):
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[-_LONGEST:]
         self._lines += (line[:_LONGEST].decode("utf-8", "replace") for line in lines)
+
+    def process_exited(self) -> None:
+        # What it started goes with it: the server behind a wrapper, which else would keep the memory and the pipes.
+        self._signal(signal.SIGKILL)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._rest:
@@ -102,15 +108,19 @@ class Child(asyncio.SubprocessProtocol):
         if transport is None or self.ended.done():
             return
         try:
-            transport.terminate()
+            self._signal(signal.SIGTERM)
             await asyncio.wait([self.ended], timeout=_PATIENCE)
             if not self.ended.done():
-                transport.kill()
+                self._signal(signal.SIGKILL)
                 await asyncio.wait([self.ended], timeout=_PATIENCE)
-        except ProcessLookupError:
-            await asyncio.wait([self.ended], timeout=_PATIENCE)
         finally:
             transport.close()
+
+    def _signal(self, number: int) -> None:
+        """To it and all that it started: it leads a group of its own, whose number nobody gets while one of them lives."""
+        if self.pid:
+            with suppress(ProcessLookupError, PermissionError):  # all have ended
+                os.killpg(self.pid, number)
 
 
 async def start(command: Sequence[str], env: Mapping[str, str], gone: Callable[[Child], None]) -> Child:

@@ -38,7 +38,7 @@ class FairQueue:
     """Hands out `slots`. For one event loop."""
 
     def __init__(self, slots: int) -> None:
-        self._free = slots
+        self._slots = self._free = slots
         self._waiting: deque[_Waiting] = deque()
         self._has: Counter[str] = Counter()
         self._served: dict[Who | str, int] = {}
@@ -48,6 +48,12 @@ class FairQueue:
     def waiting(self) -> int:
         """How many wait."""
         return len(self._waiting)
+
+    def resize(self, slots: int) -> None:
+        """Hand out so many from now on. Where more are taken, the next are given when enough have come back."""
+        self._free += slots - self._slots
+        self._slots = slots
+        self._serve()
 
     @asynccontextmanager
     async def turn(self, who: Who, tell: Callable[[int], None]) -> AsyncGenerator[None]:
@@ -59,7 +65,7 @@ class FairQueue:
             self._release(who)
 
     async def _acquire(self, who: Who, tell: Callable[[int], None]) -> None:
-        if self._free and not self._waiting:
+        if self._free > 0 and not self._waiting:
             self._grant(who)
             return
         # Who comes new is neither before nor behind those who were just served.
@@ -99,7 +105,10 @@ class FairQueue:
             self._has[key] -= 1
             if not self._has[key]:
                 del self._has[key]
-        while self._free and self._waiting:
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._free > 0 and self._waiting:
             entry = self._next(self._waiting, self._has, self._served)
             self._waiting.remove(entry)
             if entry.granted.done():

@@ -6,7 +6,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -27,6 +27,8 @@ from agenthost.models.llamacpp.queue import FairQueue, Who
 from agenthost.models.openai.connection import Sessions
 
 Tell = Callable[[Delta], None]
+Renew = Callable[[Start], Awaitable[Start]]
+"""The same, or another where the files are others now."""
 
 _CRASHES = 3  # within _WHILE: then it isn't started again before that time is over
 _WHILE = 60.0
@@ -56,6 +58,7 @@ class Server:
         timeout: float,
         machine: Machine | None,
         environ: Mapping[str, str],
+        renew: Renew,
     ) -> None:
         self.start = start
         self.backend = backend
@@ -63,6 +66,7 @@ class Server:
         self._timeout = timeout
         self._machine = machine
         self._environ = environ
+        self._renew = renew
         self._queue = FairQueue(start.plan.slots)
         self._lock = asyncio.Lock()
         self._running: Running | None = None
@@ -107,6 +111,17 @@ class Server:
         """It works: what went wrong before doesn't count."""
         self._crashes.clear()
 
+    async def look(self) -> None:
+        """Go by the files as they are now; while a child runs, it has those of its start. Raises as `Renew` does."""
+        start = await self._renew(self.start)
+        if self.running is None and not self._lock.locked():
+            self._take(start)
+
+    def _take(self, start: Start) -> None:
+        if start is not self.start:
+            self.start = start
+            self._queue.resize(start.plan.slots)
+
     async def stop(self) -> None:
         """End the child and give its memory back. The next request starts it again."""
         async with self._lock:
@@ -142,6 +157,7 @@ class Server:
             return self._running
 
     async def _launch(self, tell: Tell) -> Running:
+        self._take(await self._renew(self.start))
         plan, name = self.start.plan, self.start.name
         hold = None
         if self._machine is not None:

@@ -84,15 +84,16 @@ class Clients:
         if kind == "bedrock":
             given.setdefault("aws_read_timeout", resolved.settings.idle_timeout)
             given.setdefault("aws_connect_timeout", resolved.settings.connect_timeout)
-            return _single_attempt(_constructed(made, resolved, given))
+            return _single_attempt(_constructed(made, resolved, given), kind)
         if "http_client" in known and kind != "huggingface":
             client = self._http(resolved, kind)
             given["http_client"] = client
             self._stack.push_async_callback(client.aclose)
-            if kind == "cohere" and "cohere_client" in given:
-                given["cohere_client"] = _cohere(given.pop("cohere_client"), resolved, given.pop("http_client"))
+            if kind == "cohere":
+                address = given.pop("cohere_client", None)
+                given["cohere_client"] = _cohere(address, resolved, given.pop("http_client"))
                 given.pop("api_key", None)
-        return _constructed(made, resolved, given)
+        return _single_attempt(_constructed(made, resolved, given), kind)
 
     def _address(self, resolved: Provider, kind: str, known: Mapping[str, Any], given: dict[str, Any]) -> None:
         address = resolved.settings.base_url
@@ -145,15 +146,22 @@ def _constructed(made: type[TheirProvider[Any]], resolved: Provider, given: dict
     raise Unavailable(f"the provider '{resolved.name}' can't be used: {words}")
 
 
-def _single_attempt(provider: TheirProvider[Any]) -> TheirProvider[Any]:
-    """boto3 calls again by itself, and pydantic-ai makes the client: so its handler of retries is taken out
-    (botocore's `retries.standard.register_retry_handler`). Calling again is the engine's."""
-    service = "bedrock-runtime"
-    provider.client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+def _single_attempt(provider: TheirProvider[Any], kind: str) -> TheirProvider[Any]:
+    """Calling again is the engine's, and each attempt is to be in the ledger: so what an SDK does by itself is turned off in
+    its client, for embeddings and lists too, where no setting of pydantic-ai's reaches it."""
+    if kind == "xai":  # its channel is made by the first call, in the loop; an unavailable server may be tried again
+        return provider
+    client: Any = provider.client
+    if kind == "bedrock":  # botocore's `retries.standard.register_retry_handler`
+        service = "bedrock-runtime"
+        client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+    elif hasattr(client, "max_retries"):  # of OpenAI, Anthropic and Groq, whose SDKs are made alike
+        client.max_retries = 0
     return provider
 
 
-def _cohere(address: str, resolved: Provider, client: Any) -> Any:
+def _cohere(address: str | None, resolved: Provider, client: Any) -> Any:
     from cohere import AsyncClientV2
 
-    return AsyncClientV2(api_key=resolved.key or "none", httpx_client=client, base_url=address)
+    # The address may be None: then it is Cohere's own.
+    return AsyncClientV2(api_key=resolved.key or "none", httpx_client=client, base_url=address, max_retries=0)

@@ -56,8 +56,9 @@ READ_ONLY = ("/proc",)
 
 
 class Make(Struct, frozen=True):
-    """What a container is made for. `image`: its id; `path`: the image's PATH; `volumes`: folders that the image
-    wants kept, which are empty here, as a run may write nowhere but in its own; `labels`: whose it is; `runtime`: the engine's own where empty."""
+    """What a container is made for. `image`: its id; `path`: the image's PATH; `labels`: whose it is; `volumes`: folders
+    that the image wants kept, which are empty here, as a run may write nowhere but in its own; `runtime`: the engine's
+    own where empty."""
 
     image: str
     path: str

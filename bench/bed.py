@@ -14,12 +14,13 @@ def engine() -> Iterator[tuple[str, str, Path]]:
     """Its address, the image that it has, its folder. Gone afterwards, and with this process. Raises NotMeasured."""
     if str(ROOT / "tests") not in sys.path:
         sys.path.append(str(ROOT / "tests"))
-    from testbeds import docker as bed
+    from testbeds import engines as bed
+    from testbeds.docker import DOCKER
 
-    folder = Path(bed.folder_of_run())
+    folder = bed.folder_of(bed.base_of_run(), DOCKER)
     try:
         try:
-            address = bed.engine(folder, os.getpid())
+            address = bed.engine(DOCKER, folder, os.getpid())
         except bed.Missing as reason:
             raise NotMeasured(str(reason)) from None
         yield address, bed.IMAGE, folder

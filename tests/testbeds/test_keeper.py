@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbeds.keeper import end_processes, processes_of
+from testbeds.left import end_processes, processes_of
 
 # A sandbox as it is left: its own session, a child that doesn't name the folder and one that it starts again and again.
 SANDBOX = "setsid sleep 300 & echo up; while :; do sleep 0.05; done"
@@ -86,7 +86,7 @@ time.sleep(300)
     unshare.chmod(0o755)
     keeper = str(Path(__file__).with_name("keeper.py"))
     env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-    subprocess.run([sys.executable, keeper, str(folder), str(owner.pid)], check=True, env=env)
+    subprocess.run([sys.executable, keeper, "docker", str(folder), str(owner.pid)], check=True, env=env)
     try:
         while not (folder / "up").exists():
             time.sleep(0.02)

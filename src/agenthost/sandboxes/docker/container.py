@@ -58,14 +58,13 @@ READ_ONLY = ("/proc",)
 class Make(Struct, frozen=True):
     """What a container is made for. `image`: its id; `path`: the image's PATH; `labels`: whose it is; `volumes`: folders
     that the image wants kept, which are empty here, as a run may write nowhere but in its own; `runtime`: the engine's
-    own where empty; `podman`: the engine is Podman."""
+    own where empty."""
 
     image: str
     path: str
     labels: dict[str, str]
     volumes: Sequence[str] = ()
     runtime: str = ""
-    podman: bool = False
 
 
 def has_kernel(runtime: str) -> bool:
@@ -77,13 +76,12 @@ def config(made: Make, size: Size) -> dict[str, Any]:
     """The body of `POST /containers/create` (Docker Engine API 1.40)."""
     kernel = has_kernel(made.runtime)
     env = {**ENVIRONMENT, "PATH": made.path}
-    # What Docker adds by itself; in a kernel like gVisor's a run can read it. Podman would look it up on its machine.
-    unset = [] if made.podman else ["HOSTNAME"]
+    unset = "HOSTNAME"  # what Docker adds by itself; in a kernel like gVisor's a run can read it
     return {
         "Image": made.image,
         "Entrypoint": ["python3", "-c", START_AS_ROOT if kernel else START],
         "Cmd": [],
-        "Env": [*(f"{name}={value}" for name, value in env.items()), *unset],
+        "Env": [*(f"{name}={value}" for name, value in env.items()), unset],
         "User": "0:0" if kernel else f"{USER}:{USER}",
         "WorkingDir": "/",
         "Hostname": "sandbox",
@@ -104,15 +102,13 @@ def config(made: Make, size: Size) -> dict[str, Any]:
 
 def _walls(made: Make, kernel: bool) -> dict[str, Any]:
     """What it can reach."""
-    # Podman takes a profile only as a file of its own machine; its own filter stays.
-    filtered = [] if made.podman else [f"seccomp={seccomp.profile()}"]
     walls: dict[str, Any] = {
         "NetworkMode": "none",
         "ReadonlyRootfs": True,
         "CapDrop": ["ALL"],
         # Of gVisor's own kernel: our process becomes another user at once, see `cage.step_back`.
         "CapAdd": ["SETUID", "SETGID", "SETPCAP"] if kernel else [],
-        "SecurityOpt": ["no-new-privileges", *filtered],
+        "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp.profile()}"],
         "IpcMode": "private",
         "CgroupnsMode": "private",
         "MaskedPaths": list(MASKED),

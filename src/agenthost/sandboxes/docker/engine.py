@@ -30,10 +30,13 @@ from agenthost.sandboxes.docker.container import (
 )
 from agenthost.sandboxes.docker.ends import PROBLEMS, about, labelled, remove, said, why_it_ended
 from agenthost.sandboxes.docker.line import Attached
+from agenthost.sandboxes.docker.meeting import meet, runtime_of
 from agenthost.sandboxes.docker.packages import with_packages
+from agenthost.sandboxes.docker.podman import adapted
 from agenthost.sandboxes.inside.rooms import PACKAGES
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAMES = b"nameserver 127.0.0.1\n"
 _OURS = ("/workspace", "/tmp", "/dev/shm", "/proc", "/sys")
 
 
@@ -57,7 +60,7 @@ async def reach(host: str) -> aiodocker.Docker:
             why = f"{place}: {problem}"
             continue
         try:
-            await docker.version()
+            await meet(docker)
         except PROBLEMS as problem:
             why = f"{place}: {problem}"
             await docker.close()
@@ -108,18 +111,9 @@ class Engine:
             return self._docker
 
     async def _meet(self, docker: aiodocker.Docker) -> None:
-        """What kind of engine it is. Raises Unavailable where it lacks the runtime."""
-        version, info = await docker.version(), await about(docker)
-        parts: list[dict[str, Any]] = version.get("Components") or []
-        self._podman = any("podman" in str(part.get("Name", "")).lower() for part in parts)
-        known: dict[str, Any] = info.get("Runtimes") or {}
-        if self._runtime and known and self._runtime not in known:
-            raise Unavailable(
-                f"The engine has no runtime {self._runtime}, only {', '.join(sorted(known))}. Add it to the engine "
-                "(docs/sandbox.md, 'Docker'), or set another runtime in [sandbox.docker]."
-            )
-        if not self._podman:
-            self._runtime = self._runtime or str(info.get("DefaultRuntime") or "")
+        """What kind of engine it is. Raises Unavailable where it can't do what it is for."""
+        self._podman = await meet(docker)
+        self._runtime = runtime_of(await about(docker), self._podman, self._runtime)
         owner = await asyncio.to_thread(owners.this)
         self._labels = {HOME_LABEL: self._home, OWNER_LABEL: owner.label, MADE_LABEL: secrets.token_hex(8)}
 
@@ -137,9 +131,10 @@ class Engine:
         ready, path = image.ready, image.path
         if size.packages:
             ready, path = self._layered[image.id, size.packages], f"{PACKAGES}/bin:{path}"
-        made = Make(ready, path, self._labels, image.volumes, self._runtime, self._podman)
+        made = Make(ready, path, self._labels, image.volumes, self._runtime)
         try:
-            container = await docker.containers.create(config(made, size))
+            body = config(made, size)
+            container = await docker.containers.create(adapted(body) if self._podman else body)
             line = Attached(container.attach(stdin=True, stdout=True, stderr=True))
             return await self._begin(container, line)
         except PROBLEMS as problem:
@@ -222,10 +217,10 @@ class Engine:
         body: dict[str, Any] = {"Image": image, "Entrypoint": ["true"], "Cmd": [], "Labels": self._labels}
         container = await docker.containers.create(body)
         try:
-            await container.put_archive("/", _folder("workspace"))  # pyright: ignore[reportUnknownMemberType] - as above
+            await container.put_archive("/", _layer())  # pyright: ignore[reportUnknownMemberType] - as above
             # Whose the container was is not what its image says of those that are made of it.
             changes = [f"LABEL {BASE_LABEL}={image}", *(f'LABEL {label}=""' for label in self._labels)]
-            made = await container.commit(changes=changes)
+            made = await container.commit(changes=changes, config={})  # without a body Podman fails
             return made["Id"]
         finally:
             await remove(container)
@@ -243,10 +238,14 @@ class Engine:
                 await docker.close()
 
 
-def _folder(name: str) -> bytes:
+def _layer() -> bytes:
+    """What every image gets. Podman leaves a container without network the image's own servers of names."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
-        entry = tarfile.TarInfo(name)
-        entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o777, USER, USER
-        tar.addfile(entry)
+        folder = tarfile.TarInfo("workspace")
+        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o777, USER, USER
+        tar.addfile(folder)
+        names = tarfile.TarInfo("etc/resolv.conf")
+        names.size, names.mode = len(_NAMES), 0o644
+        tar.addfile(names, io.BytesIO(_NAMES))
     return made.getvalue()

@@ -1,5 +1,6 @@
 """Images come to an engine: built from a Dockerfile, or pulled by name; each step is told."""
 
+import asyncio
 import io
 import tarfile
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,8 @@ from agenthost.core.errors import BadInput, Permanent, Unavailable
 from agenthost.sandboxes.docker.engine import reach
 
 _CUT = (ClientError, OSError, TimeoutError)
+# Seconds. An engine tells at once what it begins with, but a step may be at work for long without a word.
+_FIRST_WORD, _NEXT_WORD = 180.0, 3600.0
 
 
 class Step(Struct, frozen=True, omit_defaults=True):
@@ -59,7 +62,7 @@ async def _follow(steps: AsyncIterator[dict[str, Any]], name: str, done: str, te
     """Tell every step. Whether the engine said that an image came of it, which only a build's does."""
     finished = False
     try:
-        async for step in steps:
+        async for step in _words(steps, name):
             finished = finished or "ID" in (step.get("aux") or {})
             count: dict[str, int] = step.get("progressDetail") or {}
             for text in str(step.get("stream") or step.get("status") or "").splitlines():
@@ -74,9 +77,31 @@ async def _follow(steps: AsyncIterator[dict[str, Any]], name: str, done: str, te
         raise Permanent(
             f"{name} could not be {done}: {problem.message}. Mend that and run the command again."
         ) from problem
+    except ValueError as problem:  # Podman's answer to a bad name isn't JSON, though it says so
+        raise BadInput(
+            f"The engine refuses {name} without a word. Give an image's name such as python:3.12-slim, and a Dockerfile."
+        ) from problem
     except _CUT as problem:
         raise Unavailable(f"The engine went away: {problem}. Run the command again.") from problem
     return finished
+
+
+async def _words(steps: AsyncIterator[dict[str, Any]], name: str) -> AsyncIterator[dict[str, Any]]:
+    """The same, as long as the engine says something. Raises Unavailable."""
+    patience = _FIRST_WORD
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                step = await anext(steps)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as problem:
+            raise Unavailable(
+                f"The engine has said nothing of {name} for {patience:.0f} s. Look into its log, start it again, and run the "
+                "command again."
+            ) from problem
+        yield step
+        patience = _NEXT_WORD
 
 
 async def _there(docker: aiodocker.Docker, name: str) -> Image:

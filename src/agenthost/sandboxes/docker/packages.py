@@ -13,6 +13,7 @@ import aiodocker
 import msgspec
 
 from agenthost.core.errors import Permanent, Unavailable
+from agenthost.sandboxes.docker.podman import ulimits
 from agenthost.sandboxes.inside.rooms import PACKAGES
 from agenthost.sandboxes.layers import Target
 
@@ -62,7 +63,8 @@ async def with_packages(docker: aiodocker.Docker, base: str, layer: Path, site: 
     for made in await docker.images.list(filters=filters):  # pyright: ignore[reportUnknownMemberType] - aiodocker leaves keyword arguments untyped
         return made["Id"]
     # No package's code runs while they are compiled, and nothing is reached.
-    safe = {"NetworkMode": "none", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
+    safe: dict[str, Any] = {"NetworkMode": "none", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
+    safe["Ulimits"] = ulimits()
     body: dict[str, Any] = {"Image": base, "User": "0", "Entrypoint": _COMPILE, "Cmd": [], "HostConfig": safe}
     container = await docker.containers.create(body)
     try:
@@ -76,7 +78,7 @@ async def with_packages(docker: aiodocker.Docker, base: str, layer: Path, site: 
                 "The packages can't be put into the image: its python3 didn't compile them.", code="packages"
             )
         changes = [f"LABEL {name}={value}" for name, value in wanted.items()]
-        made = await container.commit(changes=changes)
+        made = await container.commit(changes=changes, config={})  # without a body Podman fails
         return made["Id"]
     finally:
         await container.delete(force=True, v=True)

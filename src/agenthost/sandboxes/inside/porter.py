@@ -23,7 +23,7 @@ from agenthost.sandboxes.inside.spares import Spares
 from agenthost.sandboxes.inside.tree import Tree
 
 _PIECE = 262_144
-_HIDDEN = ("HOSTNAME", "container")
+_HIDDEN = ("HOSTNAME", "TERM", "container")
 
 Ready = Callable[[int], None]
 

@@ -228,6 +228,17 @@ def empty(folder: int) -> None:
             _empty_one(folder, name)
 
 
+def empty_mine(folder: int) -> None:
+    """Remove what is this user's in an open folder that others have things in too."""
+    while names := [name for name in os.listdir(folder) if _mine(folder, name)]:
+        for name in names:
+            _empty_one(folder, name)
+
+
+def _mine(folder: int, name: str) -> bool:
+    return os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid == os.getuid()
+
+
 def _empty_one(root: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=root)

@@ -11,13 +11,13 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from agenthost.sandboxes.inside import program, records, spares, warm
 from agenthost.sandboxes.inside.frames import Broken, Channel, Handler
-from agenthost.sandboxes.inside.tree import empty
-from agenthost.sandboxes.inside.watch import SCRATCH, Watch
+from agenthost.sandboxes.inside.tree import empty, empty_mine
+from agenthost.sandboxes.inside.watch import CGROUPS, SCRATCH, Watch
 
 if TYPE_CHECKING:
     from agenthost.sandboxes.inside.porter import Porter
@@ -326,11 +326,18 @@ def sweep() -> None:
 def tidy() -> None:
     """Leave nothing in the room but its workspace."""
     for path in (*SCRATCH, "/dev/mqueue"):
-        try:
-            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            empty(folder)
-        finally:
-            os.close(folder)
+        _tidy(path, empty)
+    # crun has the container's cgroups of version 1 in a small file system that everybody may write.
+    if os.access(CGROUPS, os.W_OK):
+        _tidy(CGROUPS, empty_mine)
+
+
+def _tidy(path: str, emptied: Callable[[int], None]) -> None:
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        emptied(folder)
+    finally:
+        os.close(folder)

@@ -14,7 +14,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 WORKSPACE = "/workspace"
 SCRATCH = ("/tmp", "/dev/shm")
 # cgroup v2 and v1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst in Linux)
-_OOM = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+CGROUPS = "/sys/fs/cgroup"
+_OOM = (f"{CGROUPS}/memory.events", f"{CGROUPS}/memory/memory.oom_control")
 # Where the workspace's disk is nearly full, a run that could have filled it is ended.
 RESERVE = 512 * 1024 * 1024
 

@@ -1,5 +1,6 @@
 """The engine that the tests have for themselves is gone with the process that it is for, however that ended."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from testbeds.docker import Missing, ask, end, engine, folder_of_run
+from testbeds.asking import ask
+from testbeds.docker import DOCKER
+from testbeds.engines import IMAGE, Kind, base_of_run, end, engine, folder_of
+from testbeds.podman import PODMAN, ROOTLESS
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -23,22 +27,28 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-def started(owner: int) -> Path:
-    folder = Path(folder_of_run())
-    try:
-        engine(folder, owner)
-    except Missing as missing:
-        pytest.skip(f"no Docker Engine here: {missing}")
-    return folder
+def lives(folder: Path) -> None:
+    """Have a container in it."""
+    body = json.dumps({"Image": IMAGE, "Cmd": ["sleep", "600"], "HostConfig": {"NetworkMode": "none", **ULIMITS}})
+    status, told = ask(folder, "POST", "/containers/create", body, "application/json")
+    assert status == 201, told
+    status, told = ask(folder, "POST", f"/containers/{json.loads(told)['Id']}/start")
+    assert status == 204, told
 
 
+ULIMITS = {"Ulimits": [{"Name": "nproc", "Soft": 1000, "Hard": 1000}, {"Name": "nofile", "Soft": 1024, "Hard": 1024}]}
+
+
+@pytest.mark.parametrize("kind", [DOCKER, PODMAN, ROOTLESS], ids=lambda kind: kind.name)
 @pytest.mark.parametrize("how", ["told", "killed"])
-def test_nothing_of_the_engine_is_left(docker_engine: str, how: str) -> None:
+def test_nothing_of_an_engine_is_left(request: pytest.FixtureRequest, kind: Kind, how: str) -> None:
     owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    folder = started(owner.pid)
+    folder = folder_of(base_of_run(), kind)
+    kind.of(request)  # skips where there is none
     try:
-        assert ask(folder, "GET", "/_ping")[0] == 200
-        assert any("containerd" in line for line in processes_of(folder))
+        engine(kind, folder, owner.pid)
+        lives(folder)
+        assert processes_of(folder)
         if how == "told":
             end(folder)
         owner.kill()

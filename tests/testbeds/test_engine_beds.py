@@ -42,9 +42,9 @@ ULIMITS = {"Ulimits": [{"Name": "nproc", "Soft": 1000, "Hard": 1000}, {"Name": "
 @pytest.mark.parametrize("kind", [DOCKER, PODMAN, ROOTLESS], ids=lambda kind: kind.name)
 @pytest.mark.parametrize("how", ["told", "killed"])
 def test_nothing_of_an_engine_is_left(request: pytest.FixtureRequest, kind: Kind, how: str) -> None:
+    kind.of(request)  # skips where there is none
     owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     folder = folder_of(base_of_run(), kind)
-    kind.of(request)  # skips where there is none
     try:
         engine(kind, folder, owner.pid)
         lives(folder)

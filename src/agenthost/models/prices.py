@@ -19,8 +19,8 @@ _OUTPUT = 8_192  # tokens that nearly every model of these providers can answer 
 _IMAGE = 5_000  # tokens; above what Anthropic (about 4,800) and Google count for their largest picture
 
 _DRAWN = {"gpt-image-1": 6_240, "gpt-image-1-mini": 6_240, "gpt-image-1.5": 6_240, "gpt-image-2": 30_000}
-"""Tokens of the dearest picture. The data has none of these: 6,240 are OpenAI's own for 1024x1536 at high quality; gpt-image-2 is
-an upper estimate for its largest (12,329 were seen for 3584x2048, 7,024 for 1024x1024)."""
+"""Tokens of the dearest picture. The data has none of these. 6,240 stand for 1024x1536 at high quality, and agree with what is charged for such a
+picture by others (0.20 USD with gpt-image-1.5); gpt-image-2 is an upper estimate for its largest (12,329 were told of for 3584x2048)."""
 
 TOKEN_PRICES = ("input_price", "output_price", "cached_price", "cache_write_price")
 """The fields of a card that are prices of tokens."""

@@ -14,9 +14,10 @@ from typing import Any
 import aiodocker
 import pytest
 from aiodocker.containers import DockerContainer
-from testbeds.docker import IMAGE, folder_of_run
-from testbeds.docker import end as end_engine
-from testbeds.docker import engine as own_engine
+from testbeds.docker import DOCKER, IMAGE
+from testbeds.engines import base_of_run, folder_of
+from testbeds.engines import end as end_engine
+from testbeds.engines import engine as own_engine
 
 from agenthost.core.errors import Temporary, Unavailable
 from agenthost.core.sandboxes import MIB, SandboxPolicy, SandboxRun
@@ -197,8 +198,8 @@ async def test_why_a_container_ended_is_known_when_it_is_removed_already(docker:
 async def test_an_engine_that_starts_again_costs_the_run_and_no_more(
     docker_engine: str, workspaces: Path, workspace: Path
 ) -> None:
-    folder = Path(folder_of_run())
-    address = await asyncio.to_thread(own_engine, folder, os.getpid())
+    folder = folder_of(base_of_run(), DOCKER)
+    address = await asyncio.to_thread(own_engine, DOCKER, folder, os.getpid())
     sandbox = Docker(DockerSettings(host=address, image=IMAGE, warm=0, runtime="runc"), workspaces, "restarts")
     try:
         (workspace / "kept").write_text("x")

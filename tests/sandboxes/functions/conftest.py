@@ -42,7 +42,7 @@ def apart() -> list[str]:
     return []
 
 
-MOST_PROCESSES = 400
+MOST_PROCESSES = 128
 
 
 @contextmanager

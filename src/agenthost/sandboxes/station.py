@@ -118,6 +118,7 @@ class Station:
         self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.alive = True
         self.said = b""
+        self._burial: asyncio.Task[str] | None = None
         asyncio.get_running_loop().add_reader(control, self._hear)
 
     @classmethod
@@ -172,8 +173,8 @@ class Station:
         if self.alive:
             try:
                 self._control.send(message)
-            except OSError:
-                self._dead()
+            except OSError as problem:
+                self._dead(f"it can't be told anything: {problem}")
 
     def _knock(self) -> Door:
         if not self.alive:
@@ -187,8 +188,8 @@ class Station:
         try:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [far.fileno()]))]
             self._control.sendmsg([f"start {number}".encode()], rights)
-        except OSError:
-            self._dead()
+        except OSError as problem:
+            self._dead(f"it can't be told anything: {problem}")
         finally:
             far.close()
         return door
@@ -197,11 +198,11 @@ class Station:
         try:
             while message := self._control.recv(1024):
                 self._take_in(message.decode("utf-8", "replace"))
-            self._dead()
+            self._dead("it hung up")
         except BlockingIOError:
             return
-        except OSError:
-            self._dead()
+        except OSError as problem:
+            self._dead(f"it can't be heard: {problem}")
 
     def _take_in(self, message: str) -> None:
         if message == "up":
@@ -214,11 +215,12 @@ class Station:
         if not door.gone.done():
             door.gone.set_result(int(status))
 
-    def _dead(self) -> None:
+    def _dead(self, why: str) -> None:
         if not self.alive:
             return
         self.alive = False
-        asyncio.get_running_loop().remove_reader(self._control)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._control)
         self._control.close()
         if not self._up.done():
             self._up.set_exception(NotStarted("the launcher ended"))
@@ -229,24 +231,35 @@ class Station:
         self._doors.clear()
         while self._spare:
             self._spare.popleft().close()
+        self._burial = loop.create_task(self._bury(why))
 
-    async def close(self) -> None:
-        """End the launcher and everything in it."""
-        self._dead()
+    async def _bury(self, why: str) -> str:
+        """Wait for the launcher's end, or bring it about; what became of it."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
             # It ends by itself when the control socket is closed.
-            await asyncio.wait_for(self._process.wait(), _END_SECONDS)
+            code = await asyncio.wait_for(self._process.wait(), _END_SECONDS)
         except TimeoutError:
             self._process.kill()
-            await self._process.wait()
+            code = await self._process.wait()
         # Its pipes end with it, a moment later; a loop that is closed with one open fails (uvloop: EBUSY).
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(TimeoutError):
                     self.said = await asyncio.wait_for(pipe.read(), _END_SECONDS) or self.said
         await asyncio.sleep(0)
+        last = self.said[-_STDERR:].decode("utf-8", "replace").strip().splitlines()[-1:]
+        return "; ".join([why, f"exit code {code}", *last])
+
+    async def ended(self) -> str:
+        """What became of a launcher that is gone."""
+        return await asyncio.shield(self._burial) if self._burial is not None else ""
+
+    async def close(self) -> None:
+        """End the launcher and everything in it."""
+        self._dead("it was told to end")
+        await self.ended()
 
     @property
     def pid(self) -> int:

@@ -55,7 +55,7 @@ class Visit:
             duration = time.monotonic() - began
             (stdout, cut_out), (stderr, cut_err) = (stream.finish() for stream in streams)
             stderr += self._egress.refused() if self._egress is not None else b""
-            return self._told(SandboxOutcome(0, stdout, stderr, duration, cut=cut_out + cut_err))
+            return await self._told(SandboxOutcome(0, stdout, stderr, duration, cut=cut_out + cut_err))
         finally:
             if not self._door.gone.done():
                 await self._end_it()
@@ -119,7 +119,7 @@ class Visit:
         self._limit = self._limit or "output"
         self._door.kill()
 
-    def _told(self, seen: SandboxOutcome) -> SandboxOutcome:
+    async def _told(self, seen: SandboxOutcome) -> SandboxOutcome:
         answer = self._door.answer()
         status = self._door.gone.result()
         if "error" in answer:
@@ -131,7 +131,8 @@ class Visit:
         code: int = answer.get("exit", _KILLED)
         if not answer and not limit and not self._stopped:
             if status is None:
-                raise Temporary("The sandbox's launcher ended during this run.", code="sandbox", sent=True)
+                why = await self._station.ended()
+                raise Temporary(f"The sandbox's launcher ended during this run ({why}).", code="sandbox", sent=True)
             if status != 9:
                 raise Temporary(f"The sandbox ended without an answer ({self._door.why or status}).", code="sandbox")
             limit = "memory"  # the kernel's own choice when the machine has none left

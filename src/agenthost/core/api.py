@@ -16,7 +16,7 @@ from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
-from agenthost.core.tasks import TaskRow
+from agenthost.core.tasks import TaskRow, Terms
 
 
 class Order(Struct, frozen=True, omit_defaults=True):
@@ -24,7 +24,8 @@ class Order(Struct, frozen=True, omit_defaults=True):
 
     `inputs` of type file name a file that was put before (`put_file`). `model` overrides what
     `default` means for this task. `key`: the same key starts the work once. `workspace`: files to
-    begin with, path to digest.
+    begin with, path to digest. `conversation` is the thread that the work belongs to, in the words of who gives it.
+    `terms` are set beside an agent's manifest; a workflow takes none.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Order(Struct, frozen=True, omit_defaults=True):
     workspace: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     namespace: str = "default"
     person: str = "owner"
+    conversation: str = ""
+    terms: Terms | None = None
 
 
 class OpenQuestion(Struct, frozen=True):

@@ -129,15 +129,21 @@ class StartChild(Struct, frozen=True, tag="start-child", omit_defaults=True):
 
 class Ask(Struct, frozen=True, tag="ask", omit_defaults=True):
     """Ask a person. `options` are the answers offered (none: free text). `about` is the command
-    that the question is about. `expires`: seconds after which `default` counts as the answer."""
+    that the question is about. `expires`: seconds after which `default` counts as the answer.
+
+    Kind `tool`: who gave the work runs the tool `tool` with `arguments`, and says what came of it; `call` is the
+    model's name for the call."""
 
     id: str
-    kind: Literal["input", "approval", "auth", "doubt"]
+    kind: Literal["input", "approval", "auth", "doubt", "tool"]
     question: str
     options: tuple[str, ...] = ()
     default: str = ""
     expires: float | None = None
     about: str = ""
+    tool: str = ""
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    call: str = ""
 
     @property
     def repeatable(self) -> bool:

@@ -93,6 +93,24 @@ class Unavailable(BadInput):
     code = "unavailable"
 
 
+class Unauthenticated(BadInput):
+    """Nobody knows who asks: there is no token, or it is wrong or has expired."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(BadInput):
+    """Who asks is known, and may not do that."""
+
+    code = "forbidden"
+
+
+class Conflict(BadInput):
+    """What was to be changed has changed meanwhile, or is there already."""
+
+    code = "conflict"
+
+
 class HostUnreachable(AgentHostError):
     """The host can't be reached."""
 

@@ -59,9 +59,6 @@ class Program(Protocol[S]):
     def bind(self, state: S, command: Evaluate) -> Evaluation: ...
 
 
-# --- stores ---------------------------------------------------------------------------------
-
-
 class StoredEvent(Struct, frozen=True):
     """An event as a store keeps it. `body` is JSON, or the JSON of a blob's reference."""
 
@@ -158,6 +155,8 @@ class Filter(Struct, frozen=True, omit_defaults=True):
     root: str = ""
     roots_only: bool = False
     name: str = ""
+    person: str = ""
+    conversation: str = ""
     before: str = ""
     limit: int = 50
 

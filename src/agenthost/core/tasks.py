@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from agenthost.core.budgets import Limits
 from agenthost.core.lifecycle import Hold, State
+from agenthost.core.models import Turn
 from agenthost.core.parts import Message
+from agenthost.core.tools import ToolSpec
 
 
 class Scope(Struct, frozen=True, omit_defaults=True):
@@ -20,6 +22,22 @@ class Scope(Struct, frozen=True, omit_defaults=True):
     task: str
     limits: Limits
     source: str = ""
+
+
+class Terms(Struct, frozen=True, omit_defaults=True):
+    """What the one who gives the work sets beside the agent's manifest, for this task alone.
+
+    `instructions` are added to the agent's own. `history` is what was said before the task's message, oldest first.
+    `tools` are run by the one who gave the work: a call of one is a question of kind `tool`, and its answer the
+    result. `output` is a JSON Schema in the place of the manifest's. `max_output` in tokens.
+    """
+
+    instructions: str = ""
+    history: tuple[Turn, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    output: dict[str, Any] | None = None
+    temperature: float | None = None
+    max_output: int = 0
 
 
 class TaskSpec(Struct, frozen=True, omit_defaults=True):
@@ -49,6 +67,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     chain: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = ()
     model: str = ""
+    terms: Terms | None = None
 
     @property
     def root(self) -> str:
@@ -76,3 +95,4 @@ class TaskRow(Struct, frozen=True, omit_defaults=True):
     seq: int = 0
     epoch: int = 0
     owner: str = ""
+    conversation: str = ""

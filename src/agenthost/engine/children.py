@@ -66,6 +66,7 @@ async def new_task(created: Recorded, spec: TaskSpec, codec: Codec, owner: str) 
         seq=1,
         epoch=1,
         owner=owner,
+        conversation=spec.conversation,
     )
     (stored,) = await codec.encode([created])
     return NewTask(row, stored)

@@ -40,6 +40,8 @@ def read(order: Order, library: Library) -> Given:
             raise BadInput(f"the workspace can't have a file '{path}': give paths below it, such as src/main.py")
     if library.kind(order.name, order.namespace) == "workflow":
         workflow = library.workflow(order.name, order.namespace)
+        if order.terms is not None:
+            raise BadInput(f"'{order.name}' is a workflow and takes no terms; give them to an agent")
         inputs = workflow_inputs(workflow, order)
         wanted = workflow.spec.input
         files = [msgspec.convert(inputs[key], FilePart) for key in inputs if wanted[key].type == "file" and inputs[key]]
@@ -59,7 +61,8 @@ def _parts(order: Order) -> tuple[Part, ...]:
 
 def same(order: Order, spec: TaskSpec, library: Library) -> bool:
     """Whether a task is what an order asks for, as far as that can be told."""
-    if (order.name, order.model, _parts(order)) != (spec.name, spec.model, spec.message.parts):
+    wanted = (order.name, order.model, order.conversation, order.terms, _parts(order))
+    if wanted != (spec.name, spec.model, spec.conversation, spec.terms, spec.message.parts):
         return False
     try:
         return read(order, library).inputs == spec.inputs
@@ -83,6 +86,8 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         workspace=task,
         scopes=() if given.limits == Limits() else (Scope(task, given.limits, source),),
         model=order.model,
+        conversation=order.conversation,
+        terms=order.terms,
     )
 
 

@@ -302,4 +302,6 @@ def _wanted(row: TaskRow, wanted: Filter) -> bool:
         and (not wanted.root or row.root == wanted.root)
         and not (wanted.roots_only and row.parent)
         and (not wanted.name or row.name == wanted.name)
+        and (not wanted.person or row.person == wanted.person)
+        and (not wanted.conversation or row.conversation == wanted.conversation)
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from agenthost.core.budgets import Spend, refusal
-from agenthost.core.errors import BudgetRefused, LostLease, NotFound
+from agenthost.core.errors import BudgetRefused, Conflict, LostLease, NotFound
 from agenthost.core.ports import Append, Settlement
 from agenthost.core.tasks import Scope
 
@@ -134,3 +134,8 @@ def not_claimed(task: str, found: bool, ended: bool) -> NotFound | LostLease:
 def unknown(task: str) -> NotFound:
     """There is no such task."""
     return NotFound(f"there is no task '{task}'; `agenthost tasks list` shows those that there are", task=task)
+
+
+def subject_taken(person: str) -> Conflict:
+    """That somebody else signs in as that subject."""
+    return Conflict(f"'{person}' can't sign in so: that identity is another person's already; take it from them first")

@@ -17,6 +17,9 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[AgentHostError], int] = {
     errors.BadInput: 400,
     errors.NotFound: 404,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.Conflict: 409,
     errors.Unavailable: 503,
     errors.HomeBusy: 409,
     errors.LostLease: 409,

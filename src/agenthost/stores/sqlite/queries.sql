@@ -2,7 +2,7 @@
 -- as often as there are rows, so that a whole group costs one step of one statement.
 
 -- name: create_task
-INSERT OR IGNORE INTO tasks VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO tasks VALUES /* many */ (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 RETURNING id
 
 -- name: copy_files
@@ -16,7 +16,7 @@ UPDATE tasks SET owner = :owner, epoch = epoch + 1
 WHERE id = :task AND ended = 0
   AND (owner IN ('', :owner)
        OR NOT EXISTS (SELECT 1 FROM owners WHERE owners.owner = tasks.owner AND owners.until > :now))
-RETURNING id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner
+RETURNING id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner, conversation
 
 -- name: heartbeat
 INSERT INTO owners (owner, until) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until
@@ -101,14 +101,14 @@ DELETE FROM manifests WHERE kind = ? AND name = ? AND namespace = ?
 SELECT ended FROM tasks WHERE id = ?
 
 -- name: task
-SELECT id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner
+SELECT id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner, conversation
 FROM tasks WHERE id = ?
 
 -- name: lapsed_owners
 SELECT owner FROM owners WHERE until <= ? AND owner <> ? ORDER BY owner
 
 -- name: claimable
-SELECT id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner
+SELECT id, kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner, conversation
 FROM tasks WHERE ended = 0 AND owner = ? AND hold = '' ORDER BY created, id LIMIT ?
 
 -- name: inbox
@@ -136,3 +136,56 @@ SELECT body FROM definitions WHERE digest = ?
 
 -- name: manifests
 SELECT name, body FROM manifests WHERE namespace = ? AND kind = ? ORDER BY name
+
+-- name: person
+SELECT id, role, created, name, namespace, password, subject, disabled FROM people WHERE id = ?
+
+-- name: person_of
+SELECT id, role, created, name, namespace, password, subject, disabled FROM people WHERE subject = ? AND subject > ''
+
+-- name: people
+SELECT id, role, created, name, namespace, password, subject, disabled FROM people WHERE namespace = ? ORDER BY id
+
+-- name: put_person
+INSERT OR REPLACE INTO people (id, role, created, name, namespace, password, subject, disabled) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: subject_taken
+SELECT 1 FROM people WHERE subject = ? AND subject > '' AND id <> ?
+
+-- name: delete_person
+DELETE FROM people WHERE id = ?
+
+-- name: delete_keys
+DELETE FROM keys WHERE person = ?
+
+-- name: key
+SELECT id, person, digest, created, name, rights, expires, hint, session FROM keys WHERE digest = ?
+
+-- name: keys
+SELECT id, person, digest, created, name, rights, expires, hint, session FROM keys WHERE person = ? ORDER BY created, id
+
+-- name: put_key
+INSERT OR REPLACE INTO keys (id, person, digest, created, name, rights, expires, hint, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_key
+DELETE FROM keys WHERE person = ? AND id = ?
+
+-- name: sweep_keys
+DELETE FROM keys WHERE expires > 0 AND expires <= ?
+
+-- name: note_deed
+INSERT INTO deeds (at, person, what, thing, via, address, outcome, namespace) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: deeds
+SELECT at, person, what, thing, via, address, outcome, namespace, place FROM deeds
+WHERE namespace = ?1 AND (?2 = '' OR person = ?2) AND (?3 = '' OR what = ?3) AND (?4 = '' OR thing = ?4)
+  AND place < ?5
+ORDER BY place DESC LIMIT ?6
+
+-- name: own_file
+INSERT OR IGNORE INTO given_files (namespace, person, digest) VALUES (?, ?, ?)
+
+-- name: has_file
+SELECT EXISTS (SELECT 1 FROM given_files WHERE namespace = ?1 AND digest = ?3 AND (?2 = '' OR person = ?2))
+  OR EXISTS (SELECT 1 FROM files JOIN tasks ON tasks.id = files.workspace
+    WHERE files.digest = ?3 AND tasks.namespace = ?1 AND (?2 = '' OR tasks.person = ?2))

@@ -57,6 +57,12 @@ def listing(wanted: Filter) -> tuple[str, list[Any]]:
     if wanted.name:
         conditions.append("name = ?")
         values.append(wanted.name)
+    if wanted.person:
+        conditions.append("person = ?")
+        values.append(wanted.person)
+    if wanted.conversation:
+        conditions.append("conversation = ?")
+        values.append(wanted.conversation)
     if wanted.before:
         conditions.append("(created, id) < (SELECT created, id FROM tasks WHERE id = ?)")
         values.append(wanted.before)

@@ -1,5 +1,6 @@
 """The SQLite store: one file, one thread that writes in groups, one that reads."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -71,73 +72,76 @@ class SQLiteStore:
         return await self._lane(self._writing).ask(Creation(new, copies, files or {}))
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
-        return await self._write(writes.claim, task, owner, now)
+        return await self.write(writes.claim, task, owner, now)
 
     async def heartbeat(self, owner: str, until: float) -> None:
-        await self._write(writes.heartbeat, owner, until)
+        await self.write(writes.heartbeat, owner, until)
 
     async def retire(self, owner: str, now: float) -> None:
-        await self._write(writes.retire, owner)
+        await self.write(writes.retire, owner)
 
     async def append(self, batch: Append) -> None:
         await self._lane(self._writing).ask(batch)
 
     async def put(self, item: InboxItem) -> bool:
-        return await self._write(writes.put, item)
+        return await self.write(writes.put, item)
 
     async def hold(self, task: str, hold: str, reason: str) -> None:
-        await self._write(writes.hold, task, hold, reason)
+        await self.write(writes.hold, task, hold, reason)
 
     async def put_definition(self, digest: str, body: bytes) -> None:
-        await self._write(writes.put_definition, digest, body)
+        await self.write(writes.put_definition, digest, body)
 
     async def put_manifests(self, manifests: Sequence[tuple[str, str, str, bytes]], now: float) -> None:
-        await self._write(writes.put_manifests, manifests, now)
+        await self.write(writes.put_manifests, manifests, now)
 
     async def delete_manifest(self, kind: str, name: str, namespace: str) -> bool:
-        return await self._write(writes.delete_manifest, kind, name, namespace)
+        return await self.write(writes.delete_manifest, kind, name, namespace)
 
     # --- reads
 
     async def claimable(self, owner: str, now: float, limit: int) -> list[TaskRow]:
-        return await self._read(reads.claimable, owner, now, limit)
+        return await self.read(reads.claimable, owner, now, limit)
 
     async def inbox(self, task: str) -> list[InboxItem]:
-        return await self._read(reads.inbox, task)
+        return await self.read(reads.inbox, task)
 
     async def task(self, task: str) -> TaskRow | None:
-        return await self._read(reads.task, task)
+        return await self.read(reads.task, task)
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
-        return await self._read(reads.tasks, wanted)
+        return await self.read(reads.tasks, wanted)
 
     async def find(self, prefix: str) -> list[str]:
-        return await self._read(reads.find, prefix)
+        return await self.read(reads.find, prefix)
 
     async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
-        return await self._read(reads.events, task, after, limit)
+        return await self.read(reads.events, task, after, limit)
 
     async def ledger(self, root: str) -> list[LedgerEntry]:
-        return await self._read(reads.ledger, root)
+        return await self.read(reads.ledger, root)
 
     async def spent(self, task: str) -> Spend:
-        return await self._read(reads.spent, task)
+        return await self.read(reads.spent, task)
 
     async def files(self, workspace: str) -> dict[str, str]:
-        return await self._read(reads.files, workspace)
+        return await self.read(reads.files, workspace)
 
     async def definition(self, digest: str) -> bytes | None:
-        return await self._read(reads.definition, digest)
+        return await self.read(reads.definition, digest)
 
     async def manifests(self, kind: str, namespace: str) -> dict[str, bytes]:
-        return await self._read(reads.manifests, kind, namespace)
+        return await self.read(reads.manifests, kind, namespace)
 
     # --- the two lanes
 
-    def _write(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def write(self, function: Callable[..., Any], *arguments: Any) -> "asyncio.Future[Any]":
+        """Have a function of the writer's connection and the statements committed with what is asked for meanwhile. It
+        raises an AgentHostError before it writes anything, or not at all."""
         return self._lane(self._writing).ask((function, arguments))
 
-    def _read(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def read(self, function: Callable[..., Any], *arguments: Any) -> "asyncio.Future[Any]":
+        """What a function of the reader's connection and the statements finds."""
         return self._lane(self._reading).ask((function, arguments))
 
     @staticmethod

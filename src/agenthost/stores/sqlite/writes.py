@@ -52,7 +52,8 @@ def create_all(connection: sqlite3.Connection, statements: Statements, creations
 
 def _task_row(new: NewTask) -> tuple[Any, ...]:
     row = msgspec.structs.replace(new.row, root=new.row.root or root_id(new.row.id), seq=new.created.seq)
-    return (*msgspec.structs.astuple(row), row.state in FINAL)
+    *fields, conversation = msgspec.structs.astuple(row)
+    return (*fields, row.state in FINAL, conversation)
 
 
 def claim(connection: sqlite3.Connection, statements: Statements, task: str, owner: str, now: float) -> TaskRow:

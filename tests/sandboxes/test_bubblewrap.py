@@ -44,6 +44,37 @@ def children(pid: int) -> list[int]:
     return found
 
 
+async def test_a_launcher_that_is_late_hears_everything_in_the_end(sandbox: Bubblewrap, workspace: Path) -> None:
+    """On a machine short of everything more messages wait for it than its socket holds."""
+    assert (await shell(sandbox, workspace, "echo 1")).stdout == b"1\n"
+    found = station(sandbox)
+    for pid in children(found.pid):
+        os.kill(pid, signal.SIGSTOP)
+    doors = [found.take() for _ in range(400)]
+    late = asyncio.get_running_loop().create_task(shell(sandbox, workspace, "echo 2"))
+    for door in doors:
+        door.kill()
+    assert found.alive
+    for pid in children(found.pid):
+        os.kill(pid, signal.SIGCONT)
+    assert (await late).stdout == b"2\n"
+    for door in doors:
+        await door.gone
+        door.close()
+    assert station(sandbox) is found
+
+
+async def test_a_run_that_writes_without_end_is_ended_by_one_message(sandbox: Bubblewrap, workspace: Path) -> None:
+    policy = SandboxPolicy(output=1024, timeout=60)
+    outcome = await shell(sandbox, workspace, "yes", policy)
+    assert outcome.limit == "output"
+    found = station(sandbox)
+    sent: list[bytes] = []
+    found.tell, told = (lambda message, door=None: (sent.append(message), told(message, door))[1]), found.tell
+    assert (await shell(sandbox, workspace, "yes", policy)).limit == "output"
+    assert sum(message.startswith(b"kill") for message in sent) == 1
+
+
 async def test_a_run_whose_launcher_dies_fails_as_temporary_and_the_next_one_works(
     sandbox: Bubblewrap, workspace: Path
 ) -> None:

@@ -41,6 +41,7 @@ class Door:
         self._side = side
         self.gone = gone
         self.why = ""
+        self._killed = False
         self._asking = asyncio.Lock()
 
     async def ask(self, request: dict[str, Any], files: Sequence[int]) -> None:
@@ -90,7 +91,9 @@ class Door:
 
     def kill(self) -> None:
         """End the run and everything it started, at once."""
-        self._station.send(f"kill {self._number}".encode())
+        if not self._killed:
+            self._killed = True
+            self._station.tell(f"kill {self._number}".encode())
 
     def answer(self) -> dict[str, Any]:
         """What the run's pid 1 said at its end; empty where it was killed."""
@@ -114,6 +117,7 @@ class Station:
         self._control = control
         self._doors: dict[str, Door] = {}
         self._spare: deque[Door] = deque()
+        self._untold: deque[tuple[bytes, socket.socket | None]] = deque()
         self._count = 0
         self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.alive = True
@@ -169,12 +173,33 @@ class Station:
         while len(self._spare) < SPARE and self.alive:
             self._spare.append(self._knock())
 
-    def send(self, message: bytes) -> None:
-        if self.alive:
+    def tell(self, message: bytes, door: socket.socket | None = None) -> None:
+        """Send a message, with a run's socket, as soon as the launcher has room for it: on a machine that is short of
+        everything it may be late, and isn't dead for that. The socket is closed here."""
+        if not self.alive:
+            if door is not None:
+                door.close()
+            return
+        self._untold.append((message, door))
+        if len(self._untold) == 1:
+            self._speak()
+
+    def _speak(self) -> None:
+        while self._untold:
+            message, door = self._untold[0]
+            rights = [] if door is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [door.fileno()]))]
             try:
-                self._control.send(message)
+                self._control.sendmsg([message], rights)
+            except BlockingIOError:
+                asyncio.get_running_loop().add_writer(self._control, self._speak)
+                return
             except OSError as problem:
                 self._dead(f"it can't be told anything: {problem}")
+                return
+            self._untold.popleft()
+            if door is not None:
+                door.close()
+        asyncio.get_running_loop().remove_writer(self._control)
 
     def _knock(self) -> Door:
         if not self.alive:
@@ -185,13 +210,7 @@ class Station:
         number = str(self._count)
         door = Door(self, number, near, asyncio.get_running_loop().create_future())
         self._doors[number] = door
-        try:
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [far.fileno()]))]
-            self._control.sendmsg([f"start {number}".encode()], rights)
-        except OSError as problem:
-            self._dead(f"it can't be told anything: {problem}")
-        finally:
-            far.close()
+        self.tell(f"start {number}".encode(), far)
         return door
 
     def _hear(self) -> None:
@@ -221,7 +240,12 @@ class Station:
         self.alive = False
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._control)
+        loop.remove_writer(self._control)
         self._control.close()
+        for _, door in self._untold:
+            if door is not None:
+                door.close()
+        self._untold.clear()
         if not self._up.done():
             self._up.set_exception(NotStarted("the launcher ended"))
             self._up.exception()  # seen: nobody may be waiting

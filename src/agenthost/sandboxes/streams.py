@@ -24,6 +24,7 @@ class Collector:
         self._tail = bytearray()
         self._seen = 0
         self._open = True
+        self._told = False
         asyncio.get_running_loop().add_reader(end, self._ready)
 
     def _ready(self) -> bool:
@@ -42,7 +43,8 @@ class Collector:
         self._tail += piece
         if len(self._tail) > self._half + _PIECE:
             del self._tail[: len(self._tail) - self._half]
-        if self._seen > self._patience:
+        if self._seen > self._patience and not self._told:
+            self._told = True
             self._too_much()
         return True
 

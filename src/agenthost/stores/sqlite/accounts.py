@@ -105,7 +105,8 @@ def _key(connection: sqlite3.Connection, statements: Statements, digest: str) ->
 
 
 def _keys(connection: sqlite3.Connection, statements: Statements, person: str) -> list[Key]:
-    return [_read_key(row) for row in connection.execute(statements["keys"], (person,)).fetchall()]
+    found = [_read_key(row) for row in connection.execute(statements["keys"], (person,)).fetchall()]
+    return sorted(found, key=lambda key: (key.created, key.id))
 
 
 def _put_key(connection: sqlite3.Connection, statements: Statements, key: Key) -> None:

@@ -162,7 +162,7 @@ DELETE FROM keys WHERE person = ?
 SELECT id, person, digest, created, name, rights, expires, hint, session FROM keys WHERE digest = ?
 
 -- name: keys
-SELECT id, person, digest, created, name, rights, expires, hint, session FROM keys WHERE person = ? ORDER BY created, id
+SELECT id, person, digest, created, name, rights, expires, hint, session FROM keys WHERE person = ?
 
 -- name: put_key
 INSERT OR REPLACE INTO keys (id, person, digest, created, name, rights, expires, hint, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.errors import Temporary
 from agenthost.core.ports import Sandbox
 from agenthost.core.sandboxes import MIB, SandboxOutcome, SandboxPolicy, SandboxRun
 
@@ -26,8 +25,6 @@ INSIDE = Path(__file__).with_name("inside.py")
 ROUNDS = 12
 _LARGEST = 4 * MIB
 POLICY = SandboxPolicy(timeout=10, memory=256 * MIB, processes=32, disk=16 * MIB, output=64 * 1024)
-
-_AGAIN = 2  # runs after one that the sandbox itself failed
 
 
 class Problem(Struct, frozen=True):
@@ -120,11 +117,6 @@ async def _test(sandbox: Sandbox, problem: Problem, folder: Path, asked: list[st
 
 async def _run(sandbox: Sandbox, folder: Path, role: str, policy: SandboxPolicy) -> SandboxOutcome:
     run = SandboxRun(("python", "inside.py", role), str(folder), policy)
-    for _ in range(_AGAIN):
-        try:
-            return await sandbox.run(run)
-        except Temporary:
-            continue  # the sandbox's own failure says nothing of the solution
     return await sandbox.run(run)
 
 

@@ -31,7 +31,8 @@ async def answer_run(request: Request, settings: StreamSettings, closing: Closin
     wanted = given.read(await read(request, MOST), warnings.append)
     props = given.props_of(wanted)
     thread = _thread(caller, agent, wanted.thread_id)
-    found = await Finder(api, caller, agent, wanted, props, warnings.append).find(unseen.get(thread, ""))
+    key = request.headers.get("idempotency-key", "")
+    found = await Finder(api, caller, agent, key, wanted, props, warnings.append).find(unseen.get(thread, ""))
     unseen.pop(thread, None)
     run = Run(api, wanted, found, warnings)
 

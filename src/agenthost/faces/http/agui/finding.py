@@ -7,7 +7,7 @@ from agenthost.core.access import Caller
 from agenthost.core.api import HostApi, OpenQuestion, Order, TaskDetail
 from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.events import Created
-from agenthost.core.ids import digest, root_id
+from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message, TextPart, text_of
 from agenthost.core.ports import Filter
@@ -25,12 +25,15 @@ class Found(Struct, frozen=True):
 
 
 class Finder:
-    """Finds the task of one run's input, or starts it."""
+    """Finds the task of one run's input, or starts it. `key`: the same key starts the same work once."""
 
-    def __init__(self, api: HostApi, caller: Caller, agent: str, given: RunAgentInput, props: Props, warn: Warn):
+    def __init__(
+        self, api: HostApi, caller: Caller, agent: str, key: str, given: RunAgentInput, props: Props, warn: Warn
+    ):
         self._api = api
         self._caller = caller
         self._agent = agent
+        self._key = key
         self._given = given
         self._props = props
         self._warn = warn
@@ -130,10 +133,10 @@ class Finder:
             name=self._agent,
             person=self._caller.person,
             conversation=self._given.thread_id,
-            limit=1,
         )
-        rows = await self._api.tasks(wanted)
-        return await self._api.task(rows[0].id) if rows else None
+        # A task that was started with a key has an id that says nothing of when.
+        rows = sorted(await self._api.tasks(wanted), key=lambda row: row.created)
+        return await self._api.task(rows[-1].id) if rows else None
 
     async def _same(self, task: str, order: Order) -> bool:
         """Whether a task was started by the same input: then this is somebody who lost the connection."""
@@ -164,7 +167,6 @@ class Finder:
         said = given.messages[last] if last >= 0 else None
         parts = await parts_of(self._api, said.content, self._warn) if isinstance(said, UserMessage) else ()
         workflow = self._agent in await self._api.manifests("workflow")
-        key = "\0".join((self._caller.person, self._agent, given.thread_id, given.run_id))
         return Order(
             self._agent,
             text_of(parts),
@@ -172,7 +174,7 @@ class Finder:
             inputs=self._props.inputs,
             model=self._props.model,
             title=self._props.title,
-            key=f"ag-ui:{digest(key.encode())[7:]}",
+            key=self._key,
             namespace=self._caller.namespace,
             person=self._caller.person,
             conversation=given.thread_id,

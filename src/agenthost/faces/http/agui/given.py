@@ -105,7 +105,7 @@ def _known(part: Any, warn: Warn) -> bool:
 def props_of(given: RunAgentInput) -> Props:
     """What is meant for this host among the forwarded properties. Raises BadInput."""
     forwarded: Any = given.forwarded_props
-    wanted = cast("dict[str, Any]", forwarded).get(OURS, {}) if isinstance(forwarded, dict) else {}
+    wanted: object = cast("dict[str, Any]", forwarded).get(OURS, {}) if isinstance(forwarded, dict) else {}
     try:
         return msgspec.convert(wanted, Props)
     except msgspec.ValidationError as error:

@@ -60,6 +60,10 @@ class Run:
 
     async def _rest(self) -> AsyncIterator[BaseEvent]:
         teller = self._teller
+        if teller.waits and (detail := await self._settled()) is not None:
+            for event in self._stopped(detail):
+                yield event
+            return
         if teller.ended is None:
             async for item in self._api.follow(self.task, dict(self._found.before)):
                 for event in teller.take(item):

@@ -13,7 +13,14 @@ from msgspec import inspect
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
-from agenthost.host.settings import GvisorSettings, NetworkSettings, SandboxSettings, Settings, WorkSettings
+from agenthost.host.settings import (
+    GvisorSettings,
+    HttpSettings,
+    NetworkSettings,
+    SandboxSettings,
+    Settings,
+    WorkSettings,
+)
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import (
     ForSettings,
@@ -64,6 +71,7 @@ It is above the file; an option of the command is above both.
 | --- | --- |
 | `AGENTHOST_HOME` | the home: settings, journal, files, secrets, logs |
 | `AGENTHOST_MODEL` | what `default` means: a configured name, or provider:model |
+| `AGENTHOST_PORT` | the port that `agenthost up` serves, in the place of `[http] port` |
 | `AGENTHOST_SANDBOX` | the sandbox that runs what demands none: `bubblewrap`, `docker`, `gvisor`, `functions`, or `auto`, the strongest here |
 | `AGENTHOST_URL`, `AGENTHOST_TOKEN` | reach a host there, instead of the one of the home |
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
@@ -90,6 +98,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "sandbox.docker": DockerSettings,
     "machine": MachineSettings,
     "network": NetworkSettings,
+    "http": HttpSettings,
     "files": FileLimits,
 }
 
@@ -181,6 +190,13 @@ MEANINGS = {
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
     "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public",
+    "http.host": "the address that is listened on",
+    "http.port": "the port; 0 takes any that is free",
+    "http.hosts": "names, without port, by which this host is reached besides those of loopback: a request for another name is refused",
+    "http.origins": "pages elsewhere (`https://desk.example`) that may use the host from a browser",
+    "http.certificate": "a PEM file, for TLS",
+    "http.key": "a PEM file, for TLS",
+    "http.public": "it may listen beyond loopback, where everybody who has a token is served",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

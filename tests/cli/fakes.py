@@ -214,5 +214,5 @@ class FakeDoor:
             await self.api.close()
 
     @asynccontextmanager
-    async def serve(self) -> AsyncGenerator[Reached]:
+    async def serve(self, host: str | None = None, port: int | None = None) -> AsyncGenerator[Reached]:
         yield Reached(self.api, True)

@@ -5,18 +5,17 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute, Mount, Route
 
-from agenthost.faces.http.app import application
+from agenthost.faces.http.app import routes
 from agenthost.faces.http.streams import Closing, StreamSettings
-from agenthost.testing.memory_host import MemoryHost
 from agenthost.wire import sse
 from agenthost.wire.problems import STATUS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 
 
-def paths(routes: list[BaseRoute], above: str = "") -> set[str]:
+def paths(served: list[BaseRoute], above: str = "") -> set[str]:
     found: set[str] = set()
-    for route in routes:
+    for route in served:
         if isinstance(route, Mount):
             found |= paths(list(route.routes), above + route.path)
         else:
@@ -28,7 +27,7 @@ def paths(routes: list[BaseRoute], above: str = "") -> set[str]:
 
 
 def test_every_route_is_documented_and_every_documented_one_is_there() -> None:
-    served = paths(list(application(MemoryHost(), Closing(), StreamSettings()).routes))
+    served = paths(routes(Closing(), StreamSettings()))
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", PAGE, re.MULTILINE)) == served
 
 

@@ -105,6 +105,7 @@ class Product:
             "AGENTHOST_HOME": str(self.home),
             "AGENTHOST_MODEL": f"scripted:{self.plays}",
             "AGENTHOST_SANDBOX": "bubblewrap",  # the quickest
+            "AGENTHOST_PORT": "0",  # of many hosts at once
             "NO_COLOR": "1",
             "PYTHONWARNINGS": "error::ResourceWarning",
         }

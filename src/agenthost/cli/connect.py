@@ -6,12 +6,15 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
+
+if TYPE_CHECKING:  # a verb that talks to a host that runs loads none
+    from agenthost.host.host import Host
 
 SERVED_AFTER = 0.25
 """Seconds after which a host in the command's own process lets other terminals in: what is done sooner
@@ -35,6 +38,7 @@ class Reached(Struct):
     api: HostApi
     own: bool
     passing: bool = False
+    url: str = ""
     renew: Callable[[], Awaitable[bool]] = _never
 
 
@@ -50,8 +54,8 @@ class Door(Protocol):
         """A host. `work`: one in this process takes up unfinished tasks; else it only reads and writes."""
         ...
 
-    def serve(self) -> AbstractAsyncContextManager[Reached]:
-        """A host in this process that other processes reach, for as long as this is open."""
+    def serve(self, host: str | None = None, port: int | None = None) -> AbstractAsyncContextManager[Reached]:
+        """A host in this process that others reach, also over a port, for as long as this is open."""
         ...
 
 
@@ -86,13 +90,13 @@ class HomeDoor:
         return True
 
     @asynccontextmanager
-    async def serve(self) -> AsyncGenerator[Reached]:
+    async def serve(self, host: str | None = None, port: int | None = None) -> AsyncGenerator[Reached]:
         api = await self._hold()
         try:
-            from agenthost.faces.http.server import serve
+            from agenthost.cli.serving import Listening, served
 
-            async with serve(api, self._socket):
-                yield Reached(api, True)
+            async with served(api, self._socket, Listening(host, port)) as url:
+                yield Reached(api, True, url=url)
         finally:
             await api.close()
 
@@ -111,7 +115,7 @@ class HomeDoor:
                     raise
             await asyncio.sleep(0.1)
 
-    async def _hold(self) -> HostApi:
+    async def _hold(self) -> "Host":
         """A host in this process that others will reach. Raises HomeBusy where one answers already."""
         deadline = asyncio.get_running_loop().time() + BUSY
         while True:
@@ -129,7 +133,7 @@ class HomeDoor:
     def _socket(self) -> Path:
         return self.home / "host.sock"
 
-    async def _open(self, work: bool, serving: bool = False) -> HostApi:
+    async def _open(self, work: bool, serving: bool = False) -> "Host":
         from agenthost.host.host import open_host
 
         return await open_host(self._settings, work=work, serving=serving)
@@ -148,6 +152,9 @@ class HomeDoor:
             if named:
                 raise
             return None
+        except BaseException:
+            await client.close()
+            raise
         if passing:
             # It won't be started again, so that there is nothing to wait for when it has gone.
             await client.close()

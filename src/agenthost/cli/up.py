@@ -23,8 +23,13 @@ NEWEST = 200
 
 
 def parser(verb: str) -> Parser:
-    """Nothing but what every verb takes."""
-    made = make(verb, "up\nup --home ./data --log-format json --log-level info")
+    """Where it listens."""
+    made = make(verb, "up\nup --port 9000\nup --home ./data --log-format json --log-level info")
+    made.add_argument(
+        "--port", type=int, metavar="N", help="the port that is served (default 8484; 0: any that is free)"
+    )
+    made.add_argument("--host", metavar="ADDRESS", help="the address that is listened on (default 127.0.0.1)")
+    made.add_argument("--no-open", action="store_true", help="don't open the page in a browser")
     made.add_argument("--quiet", action="store_true", help="don't show what the tasks do")
     return made
 
@@ -33,12 +38,14 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """0 when it was stopped by SIGTERM or Ctrl-C."""
     stop = asyncio.Event()
     with _signals(stop):
-        async with door.serve() as host:
+        async with door.serve(args.host, args.port) as host:
             info = await host.api.info()
             if screen.json:
-                screen.object({"kind": "up", **_info(info.home, info.pid, info.version)})
+                screen.object({"kind": "up", **_info(info.home, info.pid, info.version), "url": host.url})
             else:
                 screen.say(f"AgentHost {info.version} is up; its home is {info.home}.")
+                if host.url:
+                    screen.say(f"It serves {host.url}; the owner's token is in {info.home}/token.")
                 screen.say(
                     "Work for it: agenthost run NAME, in another terminal. Ctrl-C stops it and keeps every task."
                 )

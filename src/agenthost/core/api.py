@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.access import Caller
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.events import Recorded
@@ -25,7 +26,8 @@ class Order(Struct, frozen=True, omit_defaults=True):
     `inputs` of type file name a file that was put before (`put_file`). `model` overrides what
     `default` means for this task. `key`: the same key starts the work once. `workspace`: files to
     begin with, path to digest. `conversation` is the thread that the work belongs to, in the words of who gives it.
-    `terms` are set beside an agent's manifest; a workflow takes none.
+    `terms` are set beside an agent's manifest; a workflow takes none. `person`, `namespace` and `via` (how they were
+    known) are the host's to say: what a caller writes there is not believed.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Order(Struct, frozen=True, omit_defaults=True):
     person: str = "owner"
     conversation: str = ""
     terms: Terms | None = None
+    via: str = ""
 
 
 class OpenQuestion(Struct, frozen=True):
@@ -255,3 +258,15 @@ class HostApi(Protocol):
     async def doctor(self) -> list[Finding]: ...
 
     async def close(self) -> None: ...
+
+
+class Reception(Protocol):
+    """Tells a face whose a request is, and gives it the host as they may use it."""
+
+    async def known(self, token: str, address: str) -> Caller:
+        """Whose a token is that came from `address`. Raises Unauthenticated."""
+        ...
+
+    def api(self, caller: Caller) -> HostApi:
+        """The host as that caller may use it."""
+        ...

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import Unavailable
 from agenthost.core.models import Fitness
@@ -29,6 +30,7 @@ class Adapters(Struct):
     """What fulfils the ports, and how to let go of it, in the order in which it was joined."""
 
     store: Store
+    accounts: Accounts
     blobs: Blobs
     workspaces: Workspaces
     secrets: Secrets
@@ -63,6 +65,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
+    from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -107,6 +110,7 @@ async def join(settings: Settings) -> Adapters:
     ]
     return Adapters(
         store,
+        SQLiteAccounts(store),
         blobs,
         workspaces,
         secrets,

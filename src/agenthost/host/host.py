@@ -3,6 +3,7 @@
 `adapters.py` alone names adapters; here they are known by their ports.
 """
 
+import asyncio
 import gc
 import os
 import secrets
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from agenthost import __version__
+from agenthost.core.access import OWNER, Accounts
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -50,6 +52,7 @@ from agenthost.host.adapters import Adapters, join
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.library import Library
 from agenthost.host.logs import event_line, logger
+from agenthost.host.reception import Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
 
 COLLECT = (50_000, 20, 20)
@@ -66,6 +69,7 @@ class Host:
         self._adapters = adapters
         self._log = log
         self._redactor = Redactor({})
+        self._tokens: dict[str, str] = {}
         self.library = Library(adapters.store, adapters.models, adapters.tools)
         parts = Parts(
             store=adapters.store,
@@ -91,6 +95,11 @@ class Host:
         self._working = False
         self.serving = False
 
+    @property
+    def accounts(self) -> Accounts:
+        """People, keys and the audit log."""
+        return self._adapters.accounts
+
     # --- start and end ----------------------------------------------------------------------------
 
     async def open(self, work: bool) -> None:
@@ -102,6 +111,15 @@ class Host:
         await self._folder.take()
         if work:
             await self._start_working()
+
+    async def reception(self) -> Reception:
+        """Who may come in over a port, and as what they may use this host."""
+        adapters = self._adapters
+        await ensure_owner(adapters.accounts)
+        token = await asyncio.to_thread(owners_token, self.settings.folder)
+        self._tokens = {"owner's token": token}
+        await self._load_secrets()
+        return Reception(self, adapters.accounts, adapters.store, token)
 
     async def _start_working(self) -> None:
         if not self._working:
@@ -155,7 +173,7 @@ class Host:
             for name, provider in self.settings.models.providers.items()
             if provider.api_key
         }
-        self._redactor = Redactor(known)
+        self._redactor = Redactor(known | self._tokens)
 
     # --- what there is ----------------------------------------------------------------------------
 
@@ -450,7 +468,9 @@ def _option(ask: Ask, text: str) -> str:
 
 def _id_for(order: Order) -> str:
     """A task id that follows from an idempotency key."""
-    hashed = int(digest(f"{order.namespace}\0{order.key}".encode())[7:], 16)
+    # Two people may well choose one key.
+    whose = order.namespace if order.person == OWNER else f"{order.namespace}\0{order.person}"
+    hashed = int(digest(f"{whose}\0{order.key}".encode())[7:], 16)
     return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
 
 

@@ -94,6 +94,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         model=order.model,
         conversation=order.conversation,
         terms=order.terms,
+        via=order.via,
     )
 
 

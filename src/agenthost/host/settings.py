@@ -66,6 +66,23 @@ class NetworkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     private: tuple[str, ...] = ()
 
 
+class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """The port that `agenthost up` serves, `[http]`.
+
+    `host` and `port`: the address that is listened on. `hosts`: names (without port) that this host is reached by,
+    besides those of loopback. `origins`: pages elsewhere that may use it from a browser. `certificate` and `key`: PEM
+    files, for TLS. `public`: it may listen beyond loopback, where everybody who has a token is served.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8484
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    certificate: str = ""
+    key: str = ""
+    public: bool = False
+
+
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything that can be set. `tools`: trusted Python tools, name to `module:attribute`."""
 
@@ -75,6 +92,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     sandbox: SandboxSettings = SandboxSettings()
     machine: MachineSettings = MachineSettings()
     network: NetworkSettings = NetworkSettings()
+    http: HttpSettings = HttpSettings()
     files: FileLimits = FileLimits()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -98,11 +116,17 @@ def load(home: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     models = settings.models
     default = environ.get("AGENTHOST_MODEL") or models.default
     kind = environ.get("AGENTHOST_SANDBOX") or settings.sandbox.kind
+    http = settings.http
+    if text := environ.get("AGENTHOST_PORT"):
+        if not text.isdigit() or int(text) > 65535:
+            raise BadInput(f"AGENTHOST_PORT is no port: '{text}'. Give a number from 0 to 65535")
+        http = msgspec.structs.replace(http, port=int(text))
     return msgspec.structs.replace(
         settings,
         home=str(folder),
         models=msgspec.structs.replace(models, default=default),
         sandbox=msgspec.structs.replace(settings.sandbox, kind=kind),
+        http=http,
     )
 
 
@@ -162,6 +186,7 @@ def _keys(place: str) -> list[str]:
         "sandbox.docker": DockerSettings,
         "machine": MachineSettings,
         "network": NetworkSettings,
+        "http": HttpSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

@@ -4,9 +4,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.bodies import problem, query
+from agenthost.faces.http.callers import api_of
 from agenthost.faces.http.streams import Closing, EventStream, StreamSettings, bare_frames, task_frames, tree_frames
 from agenthost.wire.sse import decode_after
 
@@ -15,8 +15,7 @@ class Events:
     """Follows a task. Last-Event-ID (or `after`) takes a stream up again; `tree=false` leaves out
     the tasks below; `ids=false` leaves out ids, for a follower that counts by itself."""
 
-    def __init__(self, api: HostApi, settings: StreamSettings, closing: Closing) -> None:
-        self._api = api
+    def __init__(self, settings: StreamSettings, closing: Closing) -> None:
         self._settings = settings
         self._closing = closing
 
@@ -37,9 +36,9 @@ class Events:
             frame = bare_frames
         else:
             frame = tree_frames(after) if tree else task_frames
-        return EventStream(self._api.follow(task, after, tree), frame, self._settings, self._closing)
+        return EventStream(api_of(request).follow(task, after, tree), frame, self._settings, self._closing)
 
 
-def routes(api: HostApi, settings: StreamSettings, closing: Closing) -> list[BaseRoute]:
+def routes(settings: StreamSettings, closing: Closing) -> list[BaseRoute]:
     """The route of a task's events, below the API's root."""
-    return [Route("/tasks/{task}/events", Events(api, settings, closing), methods=["GET"])]
+    return [Route("/tasks/{task}/events", Events(settings, closing), methods=["GET"])]

@@ -1,44 +1,39 @@
 """Manifests: agents and workflows applied, read and deleted."""
 
-from dataclasses import dataclass
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agenthost.core.api import HostApi
 from agenthost.faces.http.bodies import Endpoint, answer, edge, read_json
+from agenthost.faces.http.callers import api_of
 from agenthost.wire.bodies import AppliedBody, ApplyBody, ManifestsBody
 
 
-@dataclass(frozen=True)
 class Manifests:
     """The handlers of `/manifests`, and of `/agents` and `/workflows`, which are the same by kind."""
 
-    api: HostApi
-
     async def apply(self, request: Request) -> Response:
         body = await read_json(request, ApplyBody)
-        applied, problems = await self.api.apply(body.texts, body.dry_run)
+        applied, problems = await api_of(request).apply(body.texts, body.dry_run)
         return answer(AppliedBody(tuple(applied), tuple(problems)))
 
     def list(self, kind: str = "") -> Endpoint:
         async def listed(request: Request) -> Response:
-            return answer(ManifestsBody(await self.api.manifests(kind or request.path_params["kind"])))
+            return answer(ManifestsBody(await api_of(request).manifests(kind or request.path_params["kind"])))
 
         return edge(listed)
 
     def delete(self, kind: str = "") -> Endpoint:
         async def deleted(request: Request) -> Response:
-            await self.api.delete(kind or request.path_params["kind"], request.path_params["name"])
+            await api_of(request).delete(kind or request.path_params["kind"], request.path_params["name"])
             return Response(status_code=204)
 
         return edge(deleted)
 
 
-def routes(api: HostApi) -> list[BaseRoute]:
+def routes() -> list[BaseRoute]:
     """The routes of manifests, below the API's root."""
-    manifests = Manifests(api)
+    manifests = Manifests()
     return [
         Route("/manifests", edge(manifests.apply), methods=["POST"]),
         Route("/manifests/{kind}", manifests.list(), methods=["GET"]),

@@ -1,60 +1,81 @@
-"""Serves the API on the host's local socket, inside the process that holds the host.
+"""Serves the API inside the process that holds the host: on its local socket, and on a port where one is given.
 
-Only its owner (or root) is served: the socket has mode 0600, and the user id of whoever connects is
-asked of the kernel. Signals are the command line's; nothing here touches them.
+On the socket only its owner (or root) is served: it has mode 0600, and the user id of whoever connects is
+asked of the kernel. On a port everybody is served whom the reception knows. Signals are the command line's; nothing
+here touches them.
 """
 
 import asyncio
 import contextlib
 import os
 import socket as sockets
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
 
-from agenthost.core.api import HostApi
-from agenthost.core.errors import AgentHostError
-from agenthost.faces.http.app import application
-from agenthost.faces.http.bodies import problem
-from agenthost.faces.http.streams import ABORT, Closing, StreamSettings
+from agenthost.core.api import HostApi, Reception
+from agenthost.core.errors import BadInput
+from agenthost.faces.http.app import Face, Ready, application
+from agenthost.faces.http.guard import Everybody, GuardSettings
+from agenthost.faces.http.protocol import Bounds, protocol
+from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sockets as local
-
-_HEADERS = 1024 * 1024  # Last-Event-ID names every task of a tree
 
 
 class ServeSettings(msgspec.Struct, frozen=True):
     """How the API is served. `grace`: seconds that open requests get when the host stops.
 
-    `users`: user ids that are served beside root; None is whoever runs the host.
+    `users`: user ids that are served beside root on the local socket; None is whoever runs the host. `certificate` and
+    `key` are paths of PEM files: then the port speaks TLS.
     """
 
     streams: StreamSettings = StreamSettings()
+    bounds: Bounds = Bounds()
+    guard: GuardSettings = GuardSettings()
     grace: float = 2.0
     users: frozenset[int] | None = None
+    certificate: str = ""
+    key: str = ""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What is served besides the local socket's own: listening sockets of TCP, whom the reception knows there, other
+    protocols, and whether the host takes work."""
+
+    reception: Reception
+    listeners: Sequence[sockets.socket] = ()
+    faces: Sequence[Face] = ()
+    ready: Ready = lambda: ""
+    closing: Closing = msgspec.field(default_factory=Closing)
 
 
 @contextlib.asynccontextmanager
-async def serve(api: HostApi, socket: Path, settings: ServeSettings | None = None) -> AsyncGenerator[None]:
-    """Serve `api` on a unix socket at `socket` while the context is open; then end every stream.
+async def serve(
+    api: HostApi, socket: Path, settings: ServeSettings | None = None, offer: Offer | None = None
+) -> AsyncGenerator[None]:
+    """Serve `api` on a unix socket at `socket` while the context is open, and what is offered; then end every stream.
 
     It is served from the first line of the body on. Raises HomeBusy where another host answers
     there, BadInput where the socket can't be made.
     """
     settings = settings or ServeSettings()
-    closing = Closing()
+    offer = offer or Offer(Everybody(api))
     listener = await asyncio.to_thread(local.listen, socket)
     which = local.identity(socket)
-    server = _Server(_config(application(api, closing, settings.streams), settings), settings.grace)
+    app = application(offer.reception, offer.closing, settings.streams, settings.guard, offer.faces, offer.ready)
+    users = settings.users if settings.users is not None else frozenset({os.getuid()})
+    servers = [_Server(_config(app, settings, users | {0}), settings.grace)]
+    if offer.listeners:
+        servers.append(_Server(_config(app, settings, None), settings.grace))
     failure: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(server.run_on(listener), name="http")
-            await server.ready.wait()
+            for server, listeners in zip(servers, ([listener], list(offer.listeners)), strict=False):
+                group.create_task(server.run_on(listeners), name="http")
+                await server.ready.wait()
             try:
                 yield
             except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
@@ -62,21 +83,44 @@ async def serve(api: HostApi, socket: Path, settings: ServeSettings | None = Non
             finally:
                 # The file goes first: who comes now finds no host, not one that is on its way out.
                 local.remove(socket, which)
-                closing.set()
-                server.stop.set()
-                await server.done.wait()
+                offer.closing.set()
+                for server in servers:
+                    server.stop.set()
+                for server in servers:
+                    await server.done.wait()
     finally:
-        listener.close()
+        for each in (listener, *offer.listeners):
+            each.close()
         local.remove(socket, which)
     if failure is not None:
         raise failure
 
 
-def _config(app: Any, settings: ServeSettings) -> uvicorn.Config:
-    allowed = settings.users if settings.users is not None else frozenset({os.getuid()})
+def listen(host: str, port: int) -> sockets.socket:
+    """A listening TCP socket. Raises BadInput where the address is taken, or isn't this machine's."""
+    try:
+        family, _, _, _, address = sockets.getaddrinfo(host, port, type=sockets.SOCK_STREAM)[0]
+        made = sockets.socket(family, sockets.SOCK_STREAM)
+    except OSError as error:
+        raise BadInput(f"there is no address '{host}' to listen on: {error}; give one of this machine") from error
+    try:
+        made.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(1024)
+        made.setblocking(False)
+    except OSError as error:
+        made.close()
+        raise BadInput(
+            f"{host}:{port} can't be listened on: {error.strerror}; choose another with --port, or end what holds it"
+        ) from error
+    return made
+
+
+def _config(app: ASGIApp, settings: ServeSettings, users: frozenset[int] | None) -> uvicorn.Config:
+    tls = users is None and settings.certificate
     return uvicorn.Config(
         app,
-        http=_guarded(allowed | {0}),
+        http=protocol(settings.bounds, users),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -84,10 +128,11 @@ def _config(app: Any, settings: ServeSettings) -> uvicorn.Config:
         date_header=False,
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=_HEADERS,
         timeout_graceful_shutdown=None,
         timeout_keep_alive=60,
-        backlog=128,
+        backlog=1024,
+        ssl_certfile=settings.certificate if tls else None,
+        ssl_keyfile=settings.key or None if tls else None,
     )
 
 
@@ -101,10 +146,10 @@ class _Server(uvicorn.Server):
         self.done = asyncio.Event()
         self._grace = grace
 
-    async def run_on(self, listener: sockets.socket) -> None:
+    async def run_on(self, listeners: list[sockets.socket]) -> None:
         """Serve until `stop` is set; `done` is set when every connection has ended, however that came."""
         try:
-            await self.serve([listener])
+            await self.serve(listeners)
         finally:
             self.done.set()
 
@@ -132,31 +177,3 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
-
-
-def _guarded(allowed: frozenset[int]) -> type[H11Protocol]:
-    """The protocol of a connection, for the users allowed; anybody else is refused, whatever is asked."""
-
-    class Guarded(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-            super().connection_made(transport)
-            connection = transport.get_extra_info("socket")
-            user = local.peer_uid(connection) if connection is not None else None
-            if user is not None and user not in allowed:
-                self.app = _forbidden(user)
-                return
-            inner = self.app
-
-            async def with_abort(scope: Scope, receive: Receive, send: Send) -> None:
-                scope[ABORT] = transport.abort
-                await inner(scope, receive, send)
-
-            self.app = with_abort
-
-    return Guarded
-
-
-def _forbidden(user: int) -> ASGIApp:
-    error = AgentHostError(f"this host belongs to another user, and user id {user} is not served")
-    error.code = "forbidden"
-    return problem(error, 403)

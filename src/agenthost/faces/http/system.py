@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agenthost.core.api import HostApi
 from agenthost.core.errors import NotFound, nearest
 from agenthost.faces.http.bodies import answer, edge, query, read_json
+from agenthost.faces.http.callers import api_of
 from agenthost.faces.http.streams import Closing, EventStream, StreamSettings, probe_frames
 from agenthost.wire.bodies import Names, ProbeBody, SecretBody
 from agenthost.wire.offering import ABILITIES, MOST
@@ -19,25 +19,24 @@ from agenthost.wire.offering import ABILITIES, MOST
 class System:
     """The handlers of what is about the host and not about work."""
 
-    api: HostApi
     settings: StreamSettings
     closing: Closing
 
     async def info(self, request: Request) -> Response:
-        return answer(await self.api.info())
+        return answer(await api_of(request).info())
 
     async def doctor(self, request: Request) -> Response:
-        return answer(await self.api.doctor())
+        return answer(await api_of(request).doctor())
 
     async def models(self, request: Request) -> Response:
-        return answer(await self.api.models(query(request, "provider", str, "")))
+        return answer(await api_of(request).models(query(request, "provider", str, "")))
 
     async def model(self, request: Request) -> Response:
-        return answer(await self.api.model(str(request.path_params["name"])))
+        return answer(await api_of(request).model(str(request.path_params["name"])))
 
     async def probe(self, request: Request) -> Response:
         body = await read_json(request, ProbeBody)
-        items = self.api.probe(str(request.path_params["name"]), body.quick, body.context)
+        items = api_of(request).probe(str(request.path_params["name"]), body.quick, body.context)
         return cast(Response, EventStream(items, probe_frames, self.settings, self.closing))
 
     async def ability(self, request: Request) -> Response:
@@ -45,7 +44,7 @@ class System:
         if (known := ABILITIES.get(what)) is None:
             raise NotFound(f"there is no ability '{what}' of models. {nearest(what, list(ABILITIES))}")
         arguments = await read_json(request, known.arguments, MOST)
-        abilities = await self.api.abilities(str(request.path_params["name"]))
+        abilities = await api_of(request).abilities(str(request.path_params["name"]))
         found = await getattr(abilities, what)(*arguments)
         if known.result is bytes:
             # Never shown by a browser as anything that could run in the page's origin.
@@ -54,17 +53,17 @@ class System:
         return answer(found)
 
     async def secrets(self, request: Request) -> Response:
-        return answer(Names(tuple(await self.api.secrets())))
+        return answer(Names(tuple(await api_of(request).secrets())))
 
     async def set_secret(self, request: Request) -> Response:
         body = await read_json(request, SecretBody)
-        await self.api.set_secret(str(request.path_params["name"]), body.value)
+        await api_of(request).set_secret(str(request.path_params["name"]), body.value)
         return Response(status_code=204)
 
 
-def routes(api: HostApi, settings: StreamSettings, closing: Closing) -> list[BaseRoute]:
+def routes(settings: StreamSettings, closing: Closing) -> list[BaseRoute]:
     """The routes of the host itself, below the API's root."""
-    system = System(api, settings, closing)
+    system = System(settings, closing)
     return [
         Route("/info", edge(system.info), methods=["GET"]),
         Route("/doctor", edge(system.doctor), methods=["GET"]),

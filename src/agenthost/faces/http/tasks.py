@@ -1,35 +1,31 @@
 """Tasks: started, listed, looked at, told, answered, cancelled, exported, decided again."""
 
-from dataclasses import dataclass
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agenthost.core.api import HostApi, Order
+from agenthost.core.api import Order
 from agenthost.core.lifecycle import State
 from agenthost.core.parts import Message
 from agenthost.core.ports import Filter
 from agenthost.faces.http.bodies import answer, edge, query, query_all, read_json
+from agenthost.faces.http.callers import api_of
 from agenthost.wire.bodies import CancelBody, Found, ReplyBody, TaskPage
 
 MOST_LISTED = 1000
 """Tasks or events in one page."""
 
 
-@dataclass(frozen=True)
 class Tasks:
     """The handlers of `/tasks`."""
-
-    api: HostApi
 
     async def start(self, request: Request) -> Response:
         order = await read_json(request, Order)
         key = request.headers.get("idempotency-key", "")
         if key and not order.key:
             order = msgspec.structs.replace(order, key=key)
-        return answer(await self.api.start(order), 201)
+        return answer(await api_of(request).start(order), 201)
 
     async def list(self, request: Request) -> Response:
         limit = max(1, min(MOST_LISTED, query(request, "limit", int, 50)))
@@ -42,48 +38,48 @@ class Tasks:
             before=query(request, "before", str, ""),
             limit=limit,
         )
-        rows = await self.api.tasks(wanted)
+        rows = await api_of(request).tasks(wanted)
         return answer(TaskPage(tuple(rows), rows[-1].id if len(rows) >= limit else ""))
 
     async def find(self, request: Request) -> Response:
-        return answer(Found(await self.api.find(query(request, "prefix", str, ""))))
+        return answer(Found(await api_of(request).find(query(request, "prefix", str, ""))))
 
     async def show(self, request: Request) -> Response:
-        return answer(await self.api.task(_task(request)))
+        return answer(await api_of(request).task(_task(request)))
 
     async def journal(self, request: Request) -> Response:
         limit = max(1, min(MOST_LISTED, query(request, "limit", int, MOST_LISTED)))
-        return answer(await self.api.events(_task(request), query(request, "after", int, 0), limit))
+        return answer(await api_of(request).events(_task(request), query(request, "after", int, 0), limit))
 
     async def say(self, request: Request) -> Response:
-        await self.api.say(_task(request), await read_json(request, Message))
+        await api_of(request).say(_task(request), await read_json(request, Message))
         return Response(status_code=202)
 
     async def reply(self, request: Request) -> Response:
         body = await read_json(request, ReplyBody)
-        return answer(await self.api.reply(_task(request), body.text, body.question, body.by))
+        return answer(await api_of(request).reply(_task(request), body.text, body.question, body.by))
 
     async def cancel(self, request: Request) -> Response:
         body = await read_json(request, CancelBody)
-        await self.api.cancel(_task(request), body.by, body.reason)
+        await api_of(request).cancel(_task(request), body.by, body.reason)
         return Response(status_code=202)
 
     async def artifacts(self, request: Request) -> Response:
-        return answer(await self.api.artifacts(_task(request)))
+        return answer(await api_of(request).artifacts(_task(request)))
 
     async def ledger(self, request: Request) -> Response:
-        return answer(await self.api.ledger(_task(request)))
+        return answer(await api_of(request).ledger(_task(request)))
 
     async def export(self, request: Request) -> Response:
-        return Response(await self.api.export(_task(request)), media_type="application/zip")
+        return Response(await api_of(request).export(_task(request)), media_type="application/zip")
 
     async def replay(self, request: Request) -> Response:
-        return answer(await self.api.replay(_task(request)))
+        return answer(await api_of(request).replay(_task(request)))
 
 
-def routes(api: HostApi) -> list[BaseRoute]:
+def routes() -> list[BaseRoute]:
     """The routes of tasks, below the API's root."""
-    tasks = Tasks(api)
+    tasks = Tasks()
     one = "/tasks/{task}"
     return [
         Route("/tasks", edge(tasks.start), methods=["POST"]),

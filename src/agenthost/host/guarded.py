@@ -1,0 +1,316 @@
+"""The host as one caller may use it: what isn't theirs doesn't exist for them, what they may not do is refused.
+
+This is the one place where it is decided who may do what; faces only say who asks. What somebody does with a task is in
+its journal, with their name; what changes the host itself, or takes work out of it, is in the audit log.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, NoReturn, TypeVar, cast
+
+import msgspec
+
+from agenthost.core.access import Accounts, Caller, Deed, Right
+from agenthost.core.api import (
+    Applied,
+    Artifact,
+    Finding,
+    HostApi,
+    HostInfo,
+    LiveDelta,
+    ManifestProblem,
+    ModelDetail,
+    ModelLine,
+    OpenQuestion,
+    Order,
+    ReplayReport,
+    TaskDetail,
+)
+from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound
+from agenthost.core.events import Recorded
+from agenthost.core.ids import root_id
+from agenthost.core.models import Fitness
+from agenthost.core.parts import FilePart, Message
+from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
+from agenthost.core.tasks import TaskRow
+
+T = TypeVar("T")
+
+_REMEMBERED = 20_000
+_FREE = ("embed", "moderate")
+"""What of a provider's abilities anybody may use who gives work; the others keep something at the provider or list it."""
+
+
+class Owners:
+    """Whose tasks are whose, remembered: a task never changes hands."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: OrderedDict[str, tuple[str, str]] = OrderedDict()
+
+    async def of(self, task: str) -> tuple[str, str] | None:
+        """Namespace and person of a task, None where there is none."""
+        root = root_id(task)
+        found = self._known.get(root)
+        if found is None:
+            row = await self._store.task(root)
+            if row is None:
+                return None
+            self.learn(row)
+            return row.namespace, row.person
+        self._known.move_to_end(root)
+        return found
+
+    def learn(self, row: TaskRow) -> None:
+        """Remember whose a task is that was just made or read."""
+        self._known[row.root or row.id] = (row.namespace, row.person)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+
+class GuardedHost(HostApi):
+    """`host` for `caller`. Made for each request, and cheap."""
+
+    def __init__(self, host: HostApi, caller: Caller, accounts: Accounts, owners: Owners) -> None:
+        self._host = host
+        self._caller = caller
+        self._accounts = accounts
+        self._owners = owners
+
+    # --- what is asked first ---
+
+    def _need(self, right: Right, what: str) -> None:
+        if not self._caller.may(right):
+            raise forbidden(self._caller, right, what)
+
+    async def _task(self, task: str, right: Right, what: str) -> None:
+        """Raises NotFound where the task isn't theirs to see, Forbidden where they may not do that with it."""
+        whose = await self._owners.of(task)
+        if whose is None or not self._caller.sees(*whose):
+            raise NotFound(f"there is no task '{task}'")
+        self._need(right, what)
+        if right == "work" and whose[1] != self._caller.person and not self._caller.may("manage"):
+            raise forbidden(self._caller, "manage", what)
+
+    async def _noted(self, what: str, thing: str, doing: Awaitable[T]) -> T:
+        """Do it, and say so in the audit log."""
+        outcome = "done"
+        try:
+            return await doing
+        except AgentHostError as error:
+            outcome = error.code
+            raise
+        finally:
+            await self._accounts.note([deed(self._caller, what, thing, outcome)])
+
+    # --- the host ---
+
+    async def info(self) -> HostInfo:
+        self._need("read", "look at the host")
+        found = await self._host.info()
+        if self._caller.may("manage"):
+            return found
+        return HostInfo(found.version, "", 0, found.serving)
+
+    async def doctor(self) -> list[Finding]:
+        self._need("manage", "examine the host")
+        return await self._host.doctor()
+
+    async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
+        self._need("work", "give files")
+        kept = await self._host.put_file(name, content, media_type)
+        await self._accounts.own_file(self._caller.namespace, self._caller.person, kept.digest)
+        return kept
+
+    async def get_file(self, digest: str) -> bytes:
+        self._need("read", "read files")
+        await self._need_file(digest)
+        return await self._host.get_file(digest)
+
+    async def _need_file(self, digest: str) -> None:
+        whose = self._caller.person if self._caller.role == "user" else ""
+        if not await self._accounts.has_file(self._caller.namespace, whose, digest):
+            raise NotFound(f"there is no file '{digest}'")
+
+    # --- tasks ---
+
+    async def start(self, order: Order) -> TaskRow:
+        self._need("work", "give work")
+        caller = self._caller
+        order = msgspec.structs.replace(
+            order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()
+        )
+        for named in files_of(order):
+            await self._need_file(named)
+        row = await self._host.start(order)
+        self._owners.learn(row)
+        return row
+
+    async def follow(
+        self, task: str, after: dict[str, int] | None = None, tree: bool = True
+    ) -> AsyncIterator[Recorded | LiveDelta]:
+        await self._task(task, "read", "follow tasks")
+        async for item in self._host.follow(task, after, tree):
+            yield item
+
+    async def find(self, prefix: str) -> str:
+        self._need("read", "find tasks")
+        if self._caller.role != "user":
+            found = await self._host.find(prefix)
+            await self._task(found, "read", "find tasks")
+            return found
+        if prefix == "last":
+            rows = await self.tasks(Filter(roots_only=True, limit=1))
+            if not rows:
+                raise NotFound("there is no task of yours yet")
+            return rows[0].id
+        try:
+            found = await self._host.find(prefix)
+        except NotFound:
+            raise
+        except BadInput:
+            # Several begin so, perhaps others' among them: more of the id tells them apart, and nothing of theirs.
+            raise BadInput(f"several tasks may begin with '{prefix}'; give the whole id") from None
+        await self._task(found, "read", "find tasks")
+        return found
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        self._need("read", "list tasks")
+        person = self._caller.person if self._caller.role == "user" else wanted.person
+        if wanted.person not in ("", person):
+            return []
+        wanted = msgspec.structs.replace(wanted, namespace=self._caller.namespace, person=person)
+        return await self._host.tasks(wanted)
+
+    async def task(self, task: str) -> TaskDetail:
+        await self._task(task, "read", "look at tasks")
+        return await self._host.task(task)
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        await self._task(task, "read", "read journals")
+        return await self._host.events(task, after, limit)
+
+    async def say(self, task: str, message: Message) -> None:
+        await self._task(task, "work", "write to tasks")
+        for part in message.parts:
+            if isinstance(part, FilePart):
+                await self._need_file(part.digest)
+        await self._host.say(task, message)
+
+    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+        await self._task(task, "work", "answer questions")
+        return await self._host.reply(task, text, question, self._caller.person)
+
+    async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._task(task, "work", "cancel tasks")
+        await self._host.cancel(task, self._caller.person, reason)
+
+    async def artifacts(self, task: str) -> list[Artifact]:
+        await self._task(task, "read", "look at files")
+        return await self._host.artifacts(task)
+
+    async def ledger(self, task: str) -> list[LedgerEntry]:
+        await self._task(task, "read", "look at what tasks cost")
+        return await self._host.ledger(task)
+
+    async def export(self, task: str) -> bytes:
+        await self._task(task, "read", "export tasks")
+        return await self._noted("task.export", task, self._host.export(task))
+
+    async def replay(self, task: str) -> list[ReplayReport]:
+        await self._task(task, "read", "replay tasks")
+        return await self._host.replay(task)
+
+    # --- manifests, models, secrets ---
+
+    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+        if dry_run:
+            self._need("read", "check manifests")
+            return await self._host.apply(texts, True)
+        self._need("manage", "apply manifests")
+        return await self._noted("manifest.apply", ", ".join(sorted(texts)), self._host.apply(texts, False))
+
+    async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
+        self._need("read", "read manifests")
+        return await self._host.manifests(kind)
+
+    async def delete(self, kind: str, name: str) -> None:
+        self._need("manage", "delete manifests")
+        await self._noted("manifest.delete", f"{kind}/{name}", self._host.delete(kind, name))
+
+    async def models(self, provider: str = "") -> list[ModelLine]:
+        self._need("manage" if provider else "read", "ask a provider for its models" if provider else "list models")
+        return await self._host.models(provider)
+
+    async def model(self, name: str) -> ModelDetail:
+        self._need("read", "look at models")
+        return await self._host.model(name)
+
+    async def abilities(self, name: str) -> Abilities:
+        self._need("work", "use models")
+        found = await self._host.abilities(name)
+        return found if self._caller.may("manage") else cast("Abilities", _Fewer(found, self._caller))
+
+    async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+        self._need("manage", "probe models")
+        await self._accounts.note([deed(self._caller, "model.probe", name, "done")])
+        async for item in self._host.probe(name, quick, context):
+            yield item
+
+    async def set_secret(self, name: str, value: str) -> None:
+        self._need("own", "set secrets")
+        what = "secret.set" if value else "secret.delete"
+        await self._noted(what, name, self._host.set_secret(name, value))
+
+    async def secrets(self) -> list[str]:
+        self._need("own", "list secrets")
+        return await self._host.secrets()
+
+    async def close(self) -> None:
+        """Nothing: the host isn't the caller's to close."""
+
+
+class _Fewer:
+    """A provider's abilities for somebody who manages nothing: those that keep nothing there."""
+
+    def __init__(self, inner: Abilities, caller: Caller) -> None:
+        self._inner = inner
+        self._caller = caller
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "card" or name in _FREE:
+            return getattr(self._inner, name)
+        caller = self._caller
+
+        async def refused(*_: Any, **__: Any) -> NoReturn:
+            raise forbidden(caller, "manage", f"use '{name}' of a model's provider")
+
+        return refused
+
+
+def files_of(order: Order) -> set[str]:
+    """The content hashes of every file that an order names."""
+    found = {file.digest for file in order.files} | set(order.workspace.values())
+    for value in order.inputs.values():
+        if isinstance(value, FilePart):
+            found.add(value.digest)
+        elif isinstance(value, dict) and "digest" in value:
+            found.add(str(value["digest"]))  # pyright: ignore[reportUnknownArgumentType]
+    for turn in order.terms.history if order.terms else ():
+        found |= {part.digest for part in turn.parts if isinstance(part, FilePart)}
+    return found
+
+
+def forbidden(caller: Caller, right: Right, what: str) -> Forbidden:
+    """That a caller may not do something, and what they would need."""
+    if caller.via.startswith("key:") and caller.role != "read-only":
+        return Forbidden(f"this key may not {what}: it needs the right '{right}'; use another key")
+    return Forbidden(f"you may not {what}: it needs the right '{right}', which '{caller.role}' doesn't have")
+
+
+def deed(caller: Caller, what: str, thing: str, outcome: str) -> Deed:
+    """A line for the audit log, of now."""
+    return Deed(
+        time.time(), caller.person, what, thing[:500], caller.via, caller.at, outcome, namespace=caller.namespace
+    )

@@ -1,0 +1,107 @@
+"""Whose a token is: the owner's, out of the home's file, or a key of somebody's."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Key, Person, Right
+from agenthost.core.api import HostApi
+from agenthost.core.errors import BadInput, Unauthenticated
+from agenthost.core.ports import Store
+from agenthost.host.guarded import GuardedHost, Owners
+
+TOKEN_FILE = "token"
+PREFIX = "ah_"
+"""Every secret that we make begins so: scanners for leaked secrets can know it."""
+
+_REMEMBERED = 10_000
+_FOR = 5.0
+"""Seconds for which a key is believed without another look: another process may have taken it back."""
+
+
+def new_secret() -> str:
+    """A new token: 32 random bytes."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def digest_of(secret: str) -> str:
+    """How a secret is kept."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def owners_token(home: Path) -> str:
+    """The owner's token out of the home's file, made with mode 0600 where there is none. Raises BadInput where others can
+    read it, or it is none. To change it, remove the file and start the host again."""
+    file = home / TOKEN_FILE
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        with os.fdopen(handle, "w") as made:
+            made.write(new_secret() + "\n")
+            made.flush()
+            os.fsync(made.fileno())
+    if file.stat().st_mode & 0o077:
+        raise BadInput(f"others can read the owner's token: run `chmod 600 {file}`, or remove it to have a new one")
+    token = file.read_text("utf-8").strip()
+    if len(token) < 20:
+        raise BadInput(f"{file} holds no token; remove it to have a new one made")
+    return token
+
+
+class Reception:
+    """The port `core.api.Reception` over a host and its accounts. `token` is the owner's."""
+
+    def __init__(self, host: HostApi, accounts: Accounts, store: Store, token: str) -> None:
+        self._host = host
+        self._accounts = accounts
+        self._owners = Owners(store)
+        self._owner = bytes.fromhex(digest_of(token))
+        self._known: OrderedDict[str, tuple[float, Key, Person]] = OrderedDict()
+
+    async def known(self, token: str, address: str) -> Caller:
+        digest = digest_of(token)
+        if hmac.compare_digest(bytes.fromhex(digest), self._owner):
+            return Caller(via="token", at=address)
+        key, person = await self._look_up(digest)
+        if key.expires and key.expires <= time.time():
+            raise Unauthenticated("this token has expired; make a new one")
+        if person.disabled:
+            raise Unauthenticated("this person may not use the host any more")
+        rights: list[Right] = [right for right in RIGHTS[person.role] if right in key.rights]
+        via = f"{'session' if key.session else 'key'}:{key.id}"
+        return Caller(person.id, person.role, tuple(rights), person.namespace, via, address)
+
+    def api(self, caller: Caller) -> HostApi:
+        # Who comes by the local socket is the user that the host's files belong to.
+        if caller.via == "socket":
+            return self._host
+        return GuardedHost(self._host, caller, self._accounts, self._owners)
+
+    def forget(self) -> None:
+        """Look every key up again: one was changed or taken back."""
+        self._known.clear()
+
+    async def _look_up(self, digest: str) -> tuple[Key, Person]:
+        now = time.monotonic()
+        found = self._known.get(digest)
+        if found is None or found[0] < now:
+            looked_up = await self._accounts.key(digest)
+            if looked_up is None:
+                self._known.pop(digest, None)
+                raise Unauthenticated("nobody has this token; was it taken back, or is it another host's?")
+            found = self._known[digest] = (now + _FOR, *looked_up)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return found[1], found[2]
+
+
+async def ensure_owner(accounts: Accounts) -> None:
+    """Have the person whose host it is be there."""
+    if await accounts.person(OWNER) is None:
+        await accounts.put_person(Person(OWNER, "owner", time.time(), "Owner"))

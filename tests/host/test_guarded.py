@@ -1,0 +1,211 @@
+"""Every use-case of a host as everybody who isn't its task's person: nothing of it is told, nothing of it is done."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from agenthost.core.access import RIGHTS, Caller, DeedFilter, Right, Role
+from agenthost.core.api import HostApi, LiveDelta, Order
+from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound
+from agenthost.core.events import Answered, Reply
+from agenthost.core.parts import FilePart, text_message
+from agenthost.core.ports import Filter
+from agenthost.host.host import Host
+from agenthost.host.reception import Reception
+from tests.host.conftest import ASKER, ECHO, PLAYS, Opens
+
+MANIFEST = ECHO.replace("echo", "other")
+
+
+def caller(person: str, role: Role, *rights: Right) -> Caller:
+    return Caller(person, role, rights or RIGHTS[role], via="key:k1", at="::1")
+
+
+ANN, BOB = caller("ann", "user"), caller("bob", "user")
+VIEWER = caller("vera", "read-only")
+OPERATOR = caller("otto", "operator")
+
+
+async def drained(items: AsyncIterator[Any]) -> list[Any]:
+    found: list[Any] = []
+    async for item in items:
+        found.append(item)
+        if not isinstance(item, LiveDelta):
+            break
+    return found
+
+
+Use = Callable[[HostApi, str, FilePart], Awaitable[Any]]
+
+OF_A_TASK: dict[str, tuple[Right, Use]] = {
+    "follow": ("read", lambda api, task, file: drained(api.follow(task))),
+    "find": ("read", lambda api, task, file: api.find(task)),
+    "task": ("read", lambda api, task, file: api.task(task)),
+    "events": ("read", lambda api, task, file: api.events(task)),
+    "say": ("work", lambda api, task, file: api.say(task, text_message("person", "more"))),
+    "artifacts": ("read", lambda api, task, file: api.artifacts(task)),
+    "ledger": ("read", lambda api, task, file: api.ledger(task)),
+    "export": ("read", lambda api, task, file: api.export(task)),
+    "replay": ("read", lambda api, task, file: api.replay(task)),
+    "get_file": ("read", lambda api, task, file: api.get_file(file.digest)),
+    "reply": ("work", lambda api, task, file: api.reply(task, "red")),
+    "cancel": ("work", lambda api, task, file: api.cancel(task)),
+}
+"""What is about one task (or one file), and the right that it needs. What ends the task comes last."""
+
+OF_THE_HOST: dict[str, tuple[Right, Use]] = {
+    "info": ("read", lambda api, task, file: api.info()),
+    "put_file": ("work", lambda api, task, file: api.put_file("a.txt", b"a")),
+    "start": ("work", lambda api, task, file: api.start(Order("echo", "hello"))),
+    "tasks": ("read", lambda api, task, file: api.tasks(Filter())),
+    "manifests": ("read", lambda api, task, file: api.manifests("agent")),
+    "models": ("read", lambda api, task, file: api.models()),
+    "model": ("read", lambda api, task, file: api.model("default")),
+    "abilities": ("work", lambda api, task, file: api.abilities("default")),
+    "doctor": ("manage", lambda api, task, file: api.doctor()),
+    "apply": ("manage", lambda api, task, file: api.apply({"other.yaml": MANIFEST})),
+    "delete": ("manage", lambda api, task, file: api.delete("agent", "other")),
+    "probe": ("manage", lambda api, task, file: drained(api.probe("default", quick=True))),
+    "set_secret": ("own", lambda api, task, file: api.set_secret("name", "a value of it")),
+    "secrets": ("own", lambda api, task, file: api.secrets()),
+}
+
+
+@pytest.fixture
+async def host(opens: Opens) -> Host:
+    return await opens(PLAYS, ECHO, ASKER, work=True)
+
+
+@pytest.fixture
+async def reception(host: Host) -> Reception:
+    return await host.reception()
+
+
+async def begun(api: HostApi) -> tuple[str, FilePart]:
+    """A task of the caller's that waits for an answer, and a file that they gave."""
+    file = await api.put_file("mine.txt", b"a text of mine")
+    task = (await api.start(Order("asker", "ask me", files=(file,)))).id
+    async for _ in api.follow(task):
+        if (await api.task(task)).questions:
+            break
+    return task, file
+
+
+def test_every_use_case_is_tried() -> None:
+    methods = {name for name, _ in inspect.getmembers(HostApi, inspect.isfunction) if not name.startswith("_")}
+    assert methods - {"close"} == set(OF_A_TASK) | set(OF_THE_HOST)
+
+
+async def test_another_user_finds_nothing_of_somebodys_task_or_file(reception: Reception) -> None:
+    task, file = await begun(reception.api(ANN))
+    other = reception.api(BOB)
+    for name, (_, use) in OF_A_TASK.items():
+        with pytest.raises(NotFound) as told:
+            await use(other, task, file)
+        assert "asker" not in told.value.message and "ask me" not in told.value.message, name
+    assert await other.tasks(Filter()) == []
+    assert await other.tasks(Filter(person="ann")) == []
+    for prefix in ("last", task[:8]):
+        with pytest.raises(BadInput):
+            await other.find(prefix)
+    for order in (
+        Order("echo", "look", files=(file,)),
+        Order("echo", "look", workspace={"stolen.txt": file.digest}),
+    ):
+        with pytest.raises(NotFound, match="there is no file"):
+            await other.start(order)
+    mine = reception.api(ANN)
+    assert [row.id for row in await mine.tasks(Filter())] == [task]
+    assert (await mine.task(task)).row.state == "input-required"  # nothing came of any of it
+
+
+async def test_its_person_may_do_all_of_it(reception: Reception) -> None:
+    task, file = await begun(reception.api(ANN))
+    for use in [use for name, (_, use) in OF_A_TASK.items() if name != "cancel"]:
+        await use(reception.api(ANN), task, file)
+
+
+async def test_a_read_only_person_looks_at_everything_and_changes_nothing(reception: Reception) -> None:
+    task, file = await begun(reception.api(ANN))
+    viewer = reception.api(VIEWER)
+    for name, (right, use) in (OF_A_TASK | OF_THE_HOST).items():
+        if right == "read":
+            await use(viewer, task, file)
+        else:
+            with pytest.raises(Forbidden, match=f"needs the right '{right}'"):
+                await use(viewer, task, file)
+            assert (await viewer.task(task)).row.state == "input-required", name
+    assert "other" not in await viewer.manifests("agent")
+
+
+@pytest.mark.parametrize("role", ["user", "operator"])
+async def test_of_the_host_a_role_may_what_its_rights_say(reception: Reception, role: Role) -> None:
+    asking = caller("ann", role)
+    api = reception.api(asking)
+    task, file = await begun(api)
+    for right, use in OF_THE_HOST.values():
+        if asking.may(right):
+            await use(api, task, file)
+        else:
+            with pytest.raises(Forbidden):
+                await use(api, task, file)
+
+
+async def test_a_key_may_less_than_its_person(reception: Reception) -> None:
+    task, file = await begun(reception.api(ANN))
+    reading = reception.api(caller("ann", "user", "read"))
+    assert (await reading.task(task)).row.id == task
+    with pytest.raises(Forbidden, match="this key may not cancel tasks"):
+        await reading.cancel(task)
+    with pytest.raises(Forbidden):
+        await reading.start(Order("echo", "hello"))
+
+
+async def test_an_operator_works_on_everybodys_tasks_and_the_journal_says_so(reception: Reception) -> None:
+    task, _ = await begun(reception.api(ANN))
+    await reception.api(OPERATOR).reply(task, "red")
+    _ = [item async for item in reception.api(ANN).follow(task)]
+    journal = await reception.api(ANN).events(task)
+    answers = [item.event.answer for item in journal if isinstance(item.event, Answered)]
+    assert [answer.by for answer in answers if isinstance(answer, Reply)] == ["otto"]
+
+
+async def test_who_gives_work_is_who_asks_whatever_the_order_says(reception: Reception) -> None:
+    row = await reception.api(BOB).start(Order("echo", "hello", person="ann", namespace="elsewhere", via="socket"))
+    assert (row.person, row.namespace) == ("bob", "default")
+    created = (await reception.api(BOB).events(row.id, 0, 1))[0]
+    assert "key:k1 ::1" in repr(created.event)
+
+
+async def test_two_people_may_choose_one_key(reception: Reception) -> None:
+    order = Order("echo", "hello", key="the-same")
+    first = await reception.api(ANN).start(order)
+    assert (await reception.api(ANN).start(order)).id == first.id
+    assert (await reception.api(BOB).start(order)).id != first.id
+
+
+async def test_another_namespace_is_another_world(reception: Reception) -> None:
+    task, file = await begun(reception.api(ANN))
+    stranger = reception.api(Caller("ann", "owner", namespace="elsewhere", via="key:k9"))
+    for _, use in OF_A_TASK.values():
+        with pytest.raises(NotFound):
+            await use(stranger, task, file)
+    assert await stranger.tasks(Filter()) == []
+
+
+async def test_what_changes_the_host_is_in_the_audit_log_also_where_it_failed(reception: Reception, host: Host) -> None:
+    api = reception.api(Caller("ann", "owner", via="key:k1", at="::1"))
+    await api.apply({"other.yaml": MANIFEST})
+    with pytest.raises(AgentHostError):
+        await api.delete("agent", "nobody")
+    await api.set_secret("name", "a value of it")
+    found = await host.accounts.deeds(DeedFilter())
+    assert [(deed.what, deed.thing, deed.outcome) for deed in reversed(found)] == [
+        ("manifest.apply", "other.yaml", "done"),
+        ("manifest.delete", "agent/nobody", "not-found"),
+        ("secret.set", "name", "done"),
+    ]
+    assert {(deed.person, deed.via, deed.address) for deed in found} == {("ann", "key:k1", "::1")}
+    assert "a value of it" not in repr(found)

@@ -3,7 +3,6 @@ official one of npm, and one that takes every event apart by the official Python
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,21 +10,19 @@ from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
 import yaml
 from ag_ui.core import Event
 from pydantic import TypeAdapter
-from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
 from testbeds.npm import NODE, npm_folder
 
-from agenthost.core.access import Caller
-from agenthost.core.api import HostApi
+from agenthost.core.access import Key, Person
 from agenthost.faces.http import agui
-from agenthost.faces.http.callers import admit
-from agenthost.faces.http.server import _Server  # pyright: ignore[reportPrivateUsage]
+from agenthost.faces.http.app import Face as HttpFace
+from agenthost.faces.http.server import Offer, ServeSettings, listen
+from agenthost.faces.http.server import serve as running
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.host.host import Host, open_host
+from agenthost.host.reception import digest_of
 from agenthost.host.settings import load
 from agenthost.models.playbook import load_playbook
 from agenthost.testing.openai_server.service import Service, serving
@@ -69,35 +66,25 @@ def manifests() -> dict[str, str]:
     }
 
 
-class Admitting:
-    """Lets everybody in as the owner, or as the person that a header names."""
-
-    def __init__(self, app: ASGIApp, api: HostApi) -> None:
-        self.app = app
-        self.api = api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            person = dict(scope["headers"]).get(b"x-person", b"owner").decode()
-            admit(scope, Caller(person, "owner" if person == "owner" else "user"), self.api)
-        await self.app(scope, receive, send)
-
-
 class Face:
     """AG-UI as it is served: `url` of an agent, the host behind it, and how it is told that the host stops."""
 
-    def __init__(self, port: int, host: Host, closing: Closing) -> None:
+    def __init__(self, port: int, host: Host, closing: Closing, tokens: dict[str, str]) -> None:
         self.port = port
+        self.tokens = tokens
         self.host = host
         self.closing = closing
 
     def url(self, agent: str) -> str:
         return f"http://127.0.0.1:{self.port}/ag-ui/{agent}"
 
+    def headers(self, person: str = "owner") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[person]}", "Accept": "text/event-stream"}
+
     async def front(self, agent: str, *runs: dict[str, Any], **plan: Any) -> list[dict[str, Any]]:
         """What the official client of npm makes of runs of one thread."""
         folder = await asyncio.to_thread(lambda: npm_folder(**CLIENT))
-        told = json.dumps({"thread": "t1", "runs": runs, **plan})
+        told = json.dumps({"thread": "t1", "runs": runs, "headers": self.headers(), **plan})
         process = await asyncio.create_subprocess_exec(
             str(NODE), str(HERE / "front.mjs"), str(folder), self.url(agent), told,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -116,17 +103,19 @@ class Face:
     async def refused(self, agent: str, body: bytes | dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """The status and the problem that a body is refused with."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with aiohttp.ClientSession() as session, session.post(self.url(agent), data=data) as response:
+        async with (
+            aiohttp.ClientSession(headers=self.headers()) as session,
+            session.post(self.url(agent), data=data) as response,
+        ):
             return response.status, json.loads(await response.text())
 
     @asynccontextmanager
     async def opened(self, agent: str, person: str = "owner", **given: Any) -> AsyncGenerator[aiohttp.ClientResponse]:
         """The response of one run while it is open; leaving it hangs up."""
         body = {"threadId": "t1", "runId": "r1", "messages": [], **given}
-        headers = {"X-Person": person, "Accept": "text/event-stream"}
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60)) as session,
-            session.post(self.url(agent), json=body, headers=headers) as response,
+            session.post(self.url(agent), json=body, headers=self.headers(person)) as response,
         ):
             yield response
 
@@ -170,24 +159,21 @@ async def serves(tmp_path: Path) -> AsyncGenerator[Serves]:
             _, problems = await host.apply(manifests())
             assert not problems, problems
         closing = Closing()
-        app = Admitting(Starlette(routes=agui.routes(streams or StreamSettings(), closing)), host)
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=None)
-        server = _Server(config, grace=2.0)
-        group = asyncio.TaskGroup()
-        await group.__aenter__()
-        task = group.create_task(server.run_on(listener))
-        await server.ready.wait()
-
-        async def stop() -> None:
-            closing.set()
-            server.stop.set()
-            await task
-            await group.__aexit__(None, None, None)
-            listener.close()
-
-        homes[-1].push_async_callback(stop)
-        return Face(listener.getsockname()[1], host, closing)
+        reception = await host.reception()
+        tokens = {"owner": (tmp_path / "home" / "token").read_text().strip()}
+        for person in () if again else ("ann", "bob"):
+            await host.accounts.put_person(Person(person, "user", 1.0))
+        for person in ("ann", "bob"):
+            await host.accounts.put_key(Key(f"{person}-key", person, digest_of(f"ah_{person}"), 1.0))
+            tokens[person] = f"ah_{person}"
+        listener = listen("127.0.0.1", 0)
+        settings = streams or StreamSettings()
+        face = HttpFace(tuple(agui.routes(settings, closing)), ("/ag-ui/",))
+        offer = Offer(reception, (listener,), (face,), closing=closing)
+        await homes[-1].enter_async_context(
+            running(host, tmp_path / "home" / "host.sock", ServeSettings(streams=settings), offer)
+        )
+        return Face(listener.getsockname()[1], host, closing, tokens)
 
     yield serve
     for home in homes:

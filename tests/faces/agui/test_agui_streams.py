@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 from typing import Any
 
 import aiohttp
@@ -245,7 +247,9 @@ async def test_a_follower_that_takes_nothing_is_let_go_and_the_task_goes_on(serv
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", face.port, limit=1024)
     body = json.dumps(input_of([said("u1", "talk")])).encode()
-    writer.write(b"POST /ag-ui/echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    told = [f"{name}: {value}" for name, value in face.headers().items()]
+    head = "\r\n".join(["POST /ag-ui/echo HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *told, "", ""])
+    writer.write(head.encode() + body)
     await writer.drain()
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     while not (rows := await face.host.tasks(Filter(conversation="t1"))):
@@ -298,7 +302,7 @@ async def test_answers_that_are_wrong_are_refused_and_change_nothing(serves: Ser
 
 async def test_an_agent_tells_what_it_can_do(serves: Serves) -> None:
     face = await serves(PLAYS)
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=face.headers()) as session:
         async with session.get(face.url("boss")) as response:
             told = AgentCapabilities.model_validate_json(await response.text())
         async with session.get(face.url("nobody")) as response:
@@ -306,3 +310,8 @@ async def test_an_agent_tells_what_it_can_do(serves: Serves) -> None:
     assert told.identity is not None and told.identity.name == "boss"
     assert told.multi_agent is not None and told.multi_agent.subagents is not None
     assert [each.name for each in told.multi_agent.subagents] == ["asker", "payer"]
+
+
+def test_the_official_package_is_loaded_with_the_first_request_and_not_before() -> None:
+    code = "import sys, agenthost.cli.serving, agenthost.faces.http.agui; sys.exit('ag_ui' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -1,6 +1,7 @@
 """One run from its first event to its last."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 from ag_ui.core import (
     PROTOCOL_VERSION,
@@ -17,7 +18,7 @@ from ag_ui.core import (
     TokenUsage,
 )
 
-from agenthost.core.api import HostApi, OpenQuestion, TaskDetail
+from agenthost.core.api import HostApi, LiveDelta, OpenQuestion, TaskDetail
 from agenthost.core.events import Recorded
 from agenthost.core.parts import DataPart
 from agenthost.faces.http.agui import asking
@@ -26,6 +27,16 @@ from agenthost.faces.http.agui.given import OURS
 from agenthost.faces.http.agui.teller import Teller
 
 PAGE = 500
+
+
+@asynccontextmanager
+async def _released(items: AsyncIterator[Recorded | LiveDelta]) -> AsyncGenerator[AsyncIterator[Recorded | LiveDelta]]:
+    """`items`, and the host told as soon as nobody wants more of them."""
+    try:
+        yield items
+    finally:
+        if (close := getattr(items, "aclose", None)) is not None:
+            await close()
 
 
 class Run:
@@ -65,15 +76,16 @@ class Run:
                 yield event
             return
         if teller.ended is None:
-            async for item in self._api.follow(self.task, dict(self._found.before)):
-                for event in teller.take(item):
-                    yield event
-                if teller.ended is not None:
-                    break
-                if teller.waits and (detail := await self._settled()) is not None:
-                    for event in self._stopped(detail):
+            async with _released(self._api.follow(self.task, dict(self._found.before))) as items:
+                async for item in items:
+                    for event in teller.take(item):
                         yield event
-                    return
+                    if teller.ended is not None:
+                        break
+                    if teller.waits and (detail := await self._settled()) is not None:
+                        for event in self._stopped(detail):
+                            yield event
+                        return
         detail = await self._api.task(self.task)
         for event in await self._ended(detail) if teller.ended is not None else [self._held(detail)]:
             yield event

@@ -40,15 +40,16 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
     closing = Closing()
-    async with serve(host, local, settings, Offer(reception, (listener,), faces(closing), closing=closing)):
+    offer = Offer(reception, (listener,), faces(settings.streams, closing), closing=closing)
+    async with serve(host, local, settings, offer):
         yield url
 
 
-def faces(closing: Closing) -> list[Face]:
+def faces(streams: StreamSettings, closing: Closing) -> list[Face]:
     """The protocols that are enabled. Each is imported here, when it is."""
-    from agenthost.faces.http import openai
+    from agenthost.faces.http import agui, openai
 
-    return [openai.face(StreamSettings(), closing)]
+    return [openai.face(streams, closing), Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",))]
 
 
 def _check(address: str, given: HttpSettings) -> None:

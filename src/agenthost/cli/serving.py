@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from agenthost.core.errors import BadInput
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
+from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
 from agenthost.host.settings import HttpSettings
 
@@ -38,13 +39,24 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
-    async with serve(host, local, settings, Offer(reception, (listener,), faces(host))):
+    closing = Closing()
+    async with (
+        faces(host, closing) as spoken,
+        serve(host, local, settings, Offer(reception, (listener,), spoken, closing=closing)),
+    ):
         yield url
 
 
-def faces(host: Host) -> list[Face]:
-    """The protocols that are enabled. Each is imported here, when it is."""
-    return []
+@asynccontextmanager
+async def faces(host: Host, closing: Closing) -> AsyncGenerator[list[Face]]:
+    """The protocols that are enabled, alive. Each is imported here, when it is."""
+    spoken: list[Face] = []
+    async with AsyncExitStack() as stack:
+        if host.settings.mcp.enabled:
+            from agenthost.faces.http.mcp.face import McpFace
+
+            spoken.append((await stack.enter_async_context(McpFace(closing, host.settings.mcp.servers))).face())
+        yield spoken
 
 
 def _check(address: str, given: HttpSettings) -> None:

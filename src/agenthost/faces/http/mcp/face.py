@@ -4,40 +4,38 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.routing import BaseRoute, Route
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agenthost.core.errors import AgentHostError, Unavailable
+from agenthost.faces.http.app import Face
 from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.callers import caller_of
 from agenthost.faces.http.streams import Closing
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+PATH = "/mcp"
+_INVALID_REQUEST = -32600  # JSON-RPC 2.0, section 5.1
 
 
 class McpFace:
-    """An asynchronous context: open while the host serves.
+    """An asynchronous context, open while the host serves. `servers`: published servers, name to `module:attribute`.
+    When `closing` is set, whoever waits for a task is told that it goes on."""
 
-    `servers`: published servers, name to `module:attribute`. `hosts`: the names by which a client may call, and
-    the origins from which a browser may; None where the server in front has checked both.
-    """
-
-    def __init__(
-        self, closing: Closing, servers: Mapping[str, str] | None = None, hosts: tuple[str, ...] | None = LOOPBACK
-    ) -> None:
+    def __init__(self, closing: Closing, servers: Mapping[str, str]) -> None:
         self._closing = closing
-        self._servers = dict(servers or {})
-        self._hosts = hosts
+        self._servers = dict(servers)
         self._group = asyncio.TaskGroup()
         self._leaving = asyncio.Event()
         self._stop = asyncio.Event()
         self._starting = asyncio.Lock()
         self._app: ASGIApp | None = None
-        self._watching: asyncio.Task[None] | None = None
 
-    def routes(self) -> list[BaseRoute]:
-        """The route of the door."""
-        return [Route("/mcp", self)]
+    def face(self) -> Face:
+        """As it is served."""
+        return Face((Route(PATH, self),), (PATH,), refused)
 
     async def __aenter__(self) -> "McpFace":
         await self._group.__aenter__()
@@ -47,9 +45,9 @@ class McpFace:
     async def __aexit__(self, *error: Any) -> None:
         self._leaving.set()
         self._stop.set()
-        if self._watching is not None:
-            self._watching.cancel()
-        await self._group.__aexit__(*error)
+        self._watching.cancel()
+        # What the body raised goes on as it is; the group would wrap it.
+        await self._group.__aexit__(None, None, None)
 
     async def _watch_closing(self) -> None:
         await self._closing.wait()
@@ -59,7 +57,7 @@ class McpFace:
         try:
             app = await self._started()
         except AgentHostError as error:
-            await problem(error)(scope, receive, send)
+            await refused(error)(scope, receive, send)
             return
         _own(scope)
         await app(scope, receive, send)
@@ -76,13 +74,20 @@ class McpFace:
         """Everything that lives as long as the face does, in one task: the package's scopes want that."""
         try:
             serving = await asyncio.to_thread(_load)
-            async with serving(self._servers, self._hosts, self._leaving, self._group) as manager:
+            async with serving(self._servers, self._leaving, self._group) as manager:
                 begun.set_result(manager.handle_request)
                 await self._stop.wait()
         except AgentHostError as error:
-            if begun.done():
-                raise
             begun.set_exception(error)
+
+
+def refused(error: AgentHostError, status: int | None = None) -> Response:
+    """An error before there is a request of the protocol, as its clients want it: JSON-RPC without an id."""
+    told = problem(error, status)
+    body = {"code": _INVALID_REQUEST, "message": error.message, "data": {"code": error.code}}
+    content = msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": body})
+    kept = {name: value for name, value in told.headers.items() if name == "retry-after"}
+    return Response(content, told.status_code, kept, "application/json")
 
 
 def _load() -> Any:
@@ -97,7 +102,6 @@ def _own(scope: Scope) -> None:
     """A session belongs to whoever began it: the package compares who comes by this."""
     from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
     from mcp.server.auth.provider import AccessToken
-    from starlette.requests import Request
 
     caller = caller_of(Request(scope))
     scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=f"{caller.namespace}/{caller.person}", scopes=[]))

@@ -11,7 +11,6 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 
 from agenthost import __version__
@@ -228,16 +227,14 @@ def _server(publishers: Publishers, calls: Calls, levels: Levels) -> HostServer:
 
 @asynccontextmanager
 async def serving(
-    places: Mapping[str, str], hosts: tuple[str, ...] | None, leaving: asyncio.Event, group: asyncio.TaskGroup
+    places: Mapping[str, str], leaving: asyncio.Event, group: asyncio.TaskGroup
 ) -> AsyncGenerator[StreamableHTTPSessionManager]:
-    """The whole face, alive. `hosts`: the names by which it may be called; None where who stands in front has checked
-    that. Raises Unavailable where a published server can't be had."""
+    """The whole face, alive. Raises Unavailable where a published server can't be had."""
     levels = Levels()
     async with publishing(places) as publishers:
         manager = StreamableHTTPSessionManager(
             _server(publishers, Calls(levels, leaving, group), levels),
             event_store=RecentEvents(),
-            security_settings=_security(hosts),
             retry_interval=RETRY,
             session_idle_timeout=IDLE,
             max_request_body_size=MOST_BODY,
@@ -245,11 +242,3 @@ async def serving(
         )
         async with manager.run():
             yield manager
-
-
-def _security(hosts: tuple[str, ...] | None) -> TransportSecuritySettings:
-    if hosts is None:
-        return TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    with_ports = [name for host in hosts for name in (host, f"{host}:*")]
-    origins = [f"{scheme}://{name}" for name in with_ports for scheme in ("http", "https")]
-    return TransportSecuritySettings(allowed_hosts=with_ports, allowed_origins=origins)

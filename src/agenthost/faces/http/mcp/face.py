@@ -59,6 +59,9 @@ class McpFace:
         except AgentHostError as error:
             await refused(error)(scope, receive, send)
             return
+        # RFC 9110, 5.5: blanks around a value are none of it. The server's parser leaves those at its end.
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        scope = {**scope, "headers": headers}
         _own(scope)
         await app(scope, receive, send)
 

@@ -6,6 +6,7 @@ Such a server is trusted Python in the host's process. Its functions find the ho
 """
 
 import importlib
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -120,6 +121,8 @@ def _load(name: str, place: str) -> Server[Any]:
     module, _, attribute = place.partition(":")
     if not module or not attribute:
         raise Unavailable(f"the MCP server '{name}' is set to '{place}'; give it as module:attribute")
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
     try:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
@@ -131,6 +134,10 @@ def _load(name: str, place: str) -> Server[Any]:
             f"the MCP server '{name}' can't be loaded from '{place}': {type(error).__name__}: {error}; mend the setting, "
             "or see that its module can be imported where the host runs"
         ) from error
+    finally:
+        # An MCPServer sets up logging for a process of its own; the host's is the host's.
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
     if isinstance(found, MCPServer):
         server = cast("MCPServer[Any]", found)
         server.streamable_http_app()  # makes the session manager, by which the plain server is reached

@@ -35,6 +35,8 @@ def _wav() -> str:
 PNG, WAV = _png(), _wav()
 ABOUT = "Does what the scenario of its name wants."
 PICTURE = types.ImageContent(data=PNG, mime_type="image/png")
+
+
 async def json_schema_2020_12_tool(**given: Any) -> str:
     return "done"
 
@@ -309,7 +311,11 @@ async def test_input_required_result_tampered_state(ctx: Context[Any, Any]) -> A
 
 @server.tool(description=ABOUT)
 async def test_input_required_result_multiple_inputs(ctx: Context[Any, Any]) -> Asked:
-    wanted = {"user_name": NAME, "greeting": _sample("Generate a greeting", 50), "client_roots": types.ListRootsRequest()}
+    wanted = {
+        "user_name": NAME,
+        "greeting": _sample("Generate a greeting", 50),
+        "client_roots": types.ListRootsRequest(),
+    }
     if ctx.request_state is None or not wanted.keys() <= (ctx.input_responses or {}).keys():
         return _asks("asked", **wanted)
     return _said("all there")
@@ -402,4 +408,3 @@ async def test_input_required_result_prompt(ctx: Context[Any, Any]) -> Any:
 async def complete(ref: Any, argument: types.CompletionArgument, context: Any) -> types.Completion:
     known = [one for one in ("paris", "park", "party") if one.startswith(argument.value)]
     return types.Completion(values=known, total=len(known), has_more=False)
-

@@ -127,10 +127,10 @@ class Calls:
         ask = asker(ctx, row.id if manner.related else "")
 
         async def leaving() -> Left:
-            return await self._left(PATIENCE if manner.began and _decides(ctx) else None)
+            return await self._left(PATIENCE if manner.began and decides(ctx) else None)
 
         try:
-            outcome = await Watch(api, row.id, Told(ctx, self._levels), ask, by, leaving).run()
+            outcome = await Watch(api, row, Told(ctx, self._levels), ask, by, leaving).run()
         except asyncio.CancelledError:
             # Without sessions a closed stream is the word for cancel; with them a notification is, see `cancelled`.
             if stateless(ctx):
@@ -224,7 +224,7 @@ def asks(task: str, waits: Waits) -> types.InputRequiredResult:
     )
 
 
-def _decides(ctx: Context) -> bool:
+def decides(ctx: Context) -> bool:
     """Whether the client can do with a task in the place of a result."""
     can = ctx.session.client_capabilities
     return stateless(ctx) and can is not None and TASKS_EXTENSION in (can.extensions or {})

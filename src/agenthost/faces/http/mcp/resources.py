@@ -1,13 +1,13 @@
 """What a host has to read: tasks, the files of their workspaces, files that were given."""
 
 import base64
-import mimetypes
 
 import mcp.types as types
 import msgspec
 
 from agenthost.core.api import Artifact, HostApi
 from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.media import media_type, named_type
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp.orders import FILES
@@ -27,7 +27,6 @@ TEMPLATES = (
     ),
     types.ResourceTemplate(name="file", uri_template=FILES + "{digest}", description="A file by its content hash."),
 )
-_OCTETS = "application/octet-stream"
 
 
 def own(uri: str) -> bool:
@@ -47,7 +46,7 @@ def _listed(row: TaskRow, one: Artifact) -> types.Resource:
         name=one.path,
         uri=artifact_uri(row.id, one.path),
         description=f"Of task {row.id}: {row.title}",
-        mime_type=mimetypes.guess_type(one.path)[0],
+        mime_type=named_type(one.path) or None,
         size=one.size,
     )
 
@@ -69,16 +68,16 @@ async def read(api: HostApi, uri: str) -> types.ReadResourceResult:
 
 
 def _contents(uri: str, path: str, content: bytes) -> types.ReadResourceResult:
-    media = mimetypes.guess_type(path)[0] or ""
+    media = media_type(path, content)
     try:
         text = content.decode()
     except UnicodeDecodeError:
         text = None
     if text is None or "\0" in text or media.startswith(("image/", "audio/", "video/")):
         blob = base64.b64encode(content).decode()
-        one = types.BlobResourceContents(uri=uri, mime_type=media or _OCTETS, blob=blob)
+        one = types.BlobResourceContents(uri=uri, mime_type=media, blob=blob)
     else:
-        one = types.TextResourceContents(uri=uri, mime_type=media or "text/plain", text=text)
+        one = types.TextResourceContents(uri=uri, mime_type=media, text=text)
     return types.ReadResourceResult(contents=[one])
 
 

@@ -5,7 +5,7 @@ extension `io.modelcontextprotocol/tasks` (SEP-2663): the client says that it ca
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import mcp.types as types
@@ -20,12 +20,16 @@ from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp import results
 from agenthost.faces.http.mcp.asking import form, name_of
-from agenthost.faces.http.mcp.calls import Calls, Manner
-from agenthost.faces.http.mcp.described import described
-from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, stateless
+from agenthost.faces.http.mcp.calls import Calls, Manner, decides
+from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
+from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, request_of, stateless
 from agenthost.faces.http.mcp.surface import works
 
 PAGE = 50
+
+
+OF_SESSIONS = ("tasks/result", "tasks/list")
+OF_THE_EXTENSION = ("tasks/update",)
 
 
 class TaskParams(types.RequestParams):
@@ -58,9 +62,9 @@ class Tasks:
     async def begun(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """A call that becomes a task. It stands above the package's own check of results, which knows no tasks."""
         params = ctx.params or {}
-        if ctx.method != "tools/call" or ctx.request is None:
-            return await call_next(ctx)
-        if stateless(ctx) or params.get("task") is None:
+        if ctx.method.startswith("tasks/"):
+            _check(ctx, params)
+        if ctx.method != "tools/call" or stateless(ctx) or params.get("task") is None:
             return await call_next(ctx)
         return await self._asked_for(ctx, params)
 
@@ -116,8 +120,6 @@ class Tasks:
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams) -> HandlerResult:
         """The caller's tasks, the newest first."""
-        if stateless(ctx):
-            raise MCPError(types.METHOD_NOT_FOUND, "Method not found", data="tasks/list")
         wanted = Filter(caller_of(ctx).namespace, roots_only=True, before=params.cursor or "", limit=PAGE)
         rows = await api_of(ctx).tasks(wanted)
         told: dict[str, Any] = {"tasks": [described(row, "ttl") for row in rows]}
@@ -141,3 +143,21 @@ class Tasks:
         """Answers questions; what was answered already is left out."""
         await self._calls.answer(ctx, params.task_id, params.input_responses)
         return {}
+
+
+def _check(ctx: Context, params: Mapping[str, Any]) -> None:
+    """Each revision has methods of its own; of the newer one only clients that said so may use them (SEP-2663)."""
+    if ctx.method in (OF_SESSIONS if stateless(ctx) else OF_THE_EXTENSION):
+        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", data=ctx.method)
+    if not stateless(ctx):
+        return
+    if not decides(ctx):
+        wanted: dict[str, Any] = {"extensions": {TASKS_EXTENSION: {}}}
+        raise MCPError(
+            types.MISSING_REQUIRED_CLIENT_CAPABILITY,
+            f"{ctx.method} is for clients that declare the extension {TASKS_EXTENSION}",
+            data={"requiredCapabilities": wanted},
+        )
+    named = request_of(ctx).headers.get("mcp-name")
+    if named is not None and named != params.get("taskId"):
+        raise MCPError(types.HEADER_MISMATCH, "the header Mcp-Name names another task than the request")

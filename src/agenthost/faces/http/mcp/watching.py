@@ -56,12 +56,13 @@ _Heard = Recorded | _Unanswered | _Over | Left
 
 
 class Watch:
-    """Watches `task`. `ask` puts a question to the client; None where that can't be done. `leaving` returns
+    """Watches the task of `row`: from its beginning where the row is of one that has just begun, else from now on. `ask` puts a question to the client; None where that can't be done. `leaving` returns
     when nobody is to wait any longer, and says why."""
 
-    def __init__(self, api: HostApi, task: str, tell: Tell, ask: AskOf | None, by: str, leaving: Leaving) -> None:
+    def __init__(self, api: HostApi, row: TaskRow, tell: Tell, ask: AskOf | None, by: str, leaving: Leaving) -> None:
         self._api = api
-        self._task = task
+        self._task = row.id
+        self._new = row.seq <= 1
         self._tell = tell
         self._ask = ask
         self._by = by
@@ -72,14 +73,13 @@ class Watch:
     async def run(self) -> Outcome:
         """Until it ends or waits. Raises what the host raises where the task can't be followed."""
         detail = await self._api.task(self._task)
-        if detail.row.state in FINAL:
+        if detail.row.state in FINAL and not self._new:
             return await self._ended(detail)
-        new = detail.row.seq <= 1 and not detail.children
-        after = {} if new else {row.id: row.seq for row in (detail.row, *detail.children)}
+        after = {} if self._new else {row.id: row.seq for row in (detail.row, *detail.children)}
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(self._feed(after)), group.create_task(self._watch_leaving())]
             try:
-                outcome = await self._go(group, detail.questions)
+                outcome = await self._go(group, () if self._new else detail.questions)
             except AgentHostError as error:
                 outcome = error
             finally:

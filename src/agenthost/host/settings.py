@@ -83,6 +83,14 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     public: bool = False
 
 
+class McpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """MCP at `/mcp`, `[mcp]`. `servers`: MCP servers of the owner's own that are served at the same door: trusted
+    Python, name to `module:attribute` of an `MCPServer` of the package `mcp`."""
+
+    enabled: bool = True
+    servers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything that can be set. `tools`: trusted Python tools, name to `module:attribute`."""
 
@@ -93,6 +101,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     machine: MachineSettings = MachineSettings()
     network: NetworkSettings = NetworkSettings()
     http: HttpSettings = HttpSettings()
+    mcp: McpSettings = msgspec.field(default_factory=McpSettings)
     files: FileLimits = FileLimits()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 

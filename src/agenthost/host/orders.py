@@ -9,7 +9,7 @@ from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
 from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.manifests.workflow import InputSpec, Workflow
-from agenthost.core.parts import FilePart, Message, Part, TextPart
+from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.host.library import Library
 
@@ -48,7 +48,7 @@ def read(order: Order, library: Library) -> Given:
         return Given("workflow", inputs, workflow.spec.budget.limits(), (*order.files, *files))
     if order.inputs:
         raise BadInput(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
-    if not order.text.strip() and not order.files:
+    if not order.text.strip() and not order.files and not order.data:
         raise BadInput(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
     limits = library.limits(Scope("", Limits(), f"{order.namespace}/agent/{order.name}"))
     return Given("agent", {}, limits, order.files)
@@ -56,7 +56,7 @@ def read(order: Order, library: Library) -> Given:
 
 def _parts(order: Order) -> tuple[Part, ...]:
     text: tuple[Part, ...] = (TextPart(order.text),) if order.text else ()
-    return (*text, *order.files)
+    return (*text, *order.files, *map(DataPart, order.data))
 
 
 def same(order: Order, spec: TaskSpec, library: Library) -> bool:
@@ -78,7 +78,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         kind=given.kind,
         name=order.name,
         bundle=await library.pin(given.kind, order.name, order.model, order.namespace),
-        message=Message(order.person, _parts(order)),
+        message=Message(order.person, _parts(order), order.message),
         inputs=given.inputs,
         title=order.title or _title(order),
         namespace=order.namespace,

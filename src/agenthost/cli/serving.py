@@ -3,11 +3,12 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
+from agenthost.core.api import Reception
 from agenthost.core.errors import BadInput
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
@@ -38,13 +39,27 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
-    async with serve(host, local, settings, Offer(reception, (listener,), faces(host))):
-        yield url
+    async with AsyncExitStack() as stack:
+        try:
+            offered = await faces(host, reception, stack)
+        except BaseException:
+            listener.close()
+            raise
+        async with serve(host, local, settings, Offer(reception, (listener,), offered)):
+            yield url
 
 
-def faces(host: Host) -> list[Face]:
-    """The protocols that are enabled. Each is imported here, when it is."""
-    return []
+async def faces(host: Host, reception: Reception, stack: AsyncExitStack) -> list[Face]:
+    """The protocols that are enabled. Each is imported here, when it is; what goes on beside it ends with `stack`."""
+    found: list[Face] = []
+    if host.settings.a2a.enabled:
+        from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
+
+        parts = A2AParts(host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, reception)
+        a2a = A2AFace(host, parts)
+        await stack.enter_async_context(a2a.running())
+        found.append(a2a.face())
+    return found
 
 
 def _check(address: str, given: HttpSettings) -> None:

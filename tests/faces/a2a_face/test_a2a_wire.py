@@ -5,7 +5,9 @@ from typing import Any
 from tests.faces.a2a_face.conftest import Serving
 
 
-async def rpc(serving: Serving, method: str, params: dict[str, Any], path: str = "/a2a/echo", version: str = "1.0") -> Any:
+async def rpc(
+    serving: Serving, method: str, params: dict[str, Any], path: str = "/a2a/echo", version: str = "1.0"
+) -> Any:
     async with serving.http() as http:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         response = await http.post(path, json=body, headers={"A2A-Version": version} if version else {})

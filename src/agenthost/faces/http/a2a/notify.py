@@ -22,8 +22,8 @@ from agenthost.faces.http.a2a.seats import Seat
 from agenthost.faces.http.a2a.tasks import task_of
 from agenthost.faces.http.a2a.updates import Update, Updates
 from agenthost.faces.http.a2a.words import as_dict
-from agenthost.host.outgoing import Outgoing
 from agenthost.host.identity import Identity
+from agenthost.host.outgoing import Outgoing
 
 MOST_CONFIGS = 20
 """Addresses that one task may have."""

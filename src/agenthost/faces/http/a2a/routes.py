@@ -2,24 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from agenthost.core.access import Caller
-from agenthost.core.api import HostApi
+from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.core.pushes import Pushes
-from agenthost.faces.http.bodies import edge, problem
-from agenthost.host.outgoing import Outgoing
+from agenthost.faces.http.app import Face
+from agenthost.faces.http.bodies import edge
 from agenthost.host.identity import identity
+from agenthost.host.outgoing import Outgoing
 from agenthost.host.settings import A2ASettings
+from agenthost.wire.problems import problem_of
 
 if TYPE_CHECKING:
     from agenthost.faces.http.a2a.serving import Serving
@@ -36,20 +37,28 @@ OWN = {
 }
 """What HTTP+JSON has below `/a2a` itself, for the default agent: no agent can be reached by such a name there."""
 
-Admit = Callable[[str, str], Awaitable[tuple[Caller, HostApi]]]
-"""Who a bearer token (the first argument) from an address (the second) is, and the host as they may use it. Raises
-Unauthenticated."""
+STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+}
+"""google.rpc.Code by the status of HTTP."""
 
 
 class A2AParts(Struct, frozen=True):
     """What the face is joined from. `home` holds the host's key; `pushes` keeps addresses for push notifications, and
-    `guard` sends to them; `admit` is who may come by gRPC."""
+    `outgoing` sends to them; `reception` knows who may come by gRPC."""
 
     settings: A2ASettings
     home: Path
     pushes: Pushes | None = None
     outgoing: Outgoing | None = None
-    admit: Admit | None = None
+    reception: Reception | None = None
 
 
 class A2AFace:
@@ -62,10 +71,17 @@ class A2AFace:
         self._loading = asyncio.Lock()
         self._open = contextlib.AsyncExitStack()
 
-    def routes(self) -> list[BaseRoute]:
-        """The routes at the root of the port. `/.well-known/` and the cards need no caller; all others do."""
-        if not self._parts.settings.enabled:
-            return []
+    def face(self) -> Face:
+        """The face as it is offered on the port. The cards and the key need no caller; all else does."""
+        return Face(
+            tuple(self._routes()),
+            ("/a2a", "/.well-known/"),
+            refusal,
+            frozenset({"/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json"}),
+            public_ends=(("/a2a/", "/.well-known/agent-card.json"),),
+        )
+
+    def _routes(self) -> list[BaseRoute]:
         rpc, rest = _Endpoint(self, rest=False), _Endpoint(self, rest=True)
         return [
             Route("/.well-known/agent-card.json", edge(self._card), methods=["GET"]),
@@ -87,21 +103,20 @@ class A2AFace:
         set up."""
         async with contextlib.AsyncExitStack() as stack:
             self._open = stack
-            if self._parts.settings.enabled:
-                if self._parts.pushes is not None and await self._parts.pushes.open():
-                    await self.loaded()
-                if self._parts.settings.grpc_port:
-                    await self._serve_grpc(stack)
+            if self._parts.pushes is not None and await self._parts.pushes.open():
+                await self.loaded()
+            if self._parts.settings.grpc_port:
+                await self._serve_grpc(stack)
             yield
 
     async def _serve_grpc(self, stack: contextlib.AsyncExitStack) -> None:
-        if self._parts.admit is None:
+        if self._parts.reception is None:
             raise Unavailable("gRPC needs authentication, and there is none here; leave [a2a] grpc-port out")
         serving = await self.loaded()
         from agenthost.faces.http.a2a.rpc_port import serve
 
         settings = self._parts.settings
-        await stack.enter_async_context(serve(serving, self._parts.admit, settings))
+        await stack.enter_async_context(serve(serving, self._parts.reception, settings))
 
     async def _card(self, request: Request) -> Response:
         return await (await self.loaded()).card(self._api, request)
@@ -133,6 +148,13 @@ class A2AFace:
         return Serving(settings.agent, settings.url, Cards(own, offered), notifier)
 
 
+def refusal(error: AgentHostError, status: int | None = None) -> Response:
+    """An error before there is a method, as HTTP+JSON has it (specification 11.6)."""
+    code = status or problem_of(error).status
+    told = {"code": code, "status": STATUSES.get(code, "INTERNAL"), "message": error.message}
+    return JSONResponse({"error": told}, code)
+
+
 class _Endpoint:
     """The ASGI application behind a path. The agent is in the path; none there is the default one."""
 
@@ -144,7 +166,7 @@ class _Endpoint:
         try:
             serving = await self._face.loaded()
         except AgentHostError as error:
-            await problem(error)(scope, receive, send)
+            await refusal(error)(scope, receive, send)
             return
         if not self._rest:
             await serving.rpc(scope, receive, send)

@@ -14,8 +14,8 @@ from a2a.server.context import ServerCallContext
 from a2a.server.request_handlers.grpc_handler import GrpcHandler, GrpcServerCallContextBuilder
 from a2a.types import a2a_pb2_grpc
 
+from agenthost.core.api import Reception
 from agenthost.core.errors import AgentHostError, Unavailable
-from agenthost.faces.http.a2a.routes import Admit
 from agenthost.faces.http.a2a.seats import Seat, take
 from agenthost.faces.http.a2a.serving import MOST_BODY, Serving
 from agenthost.host.settings import A2ASettings
@@ -31,8 +31,8 @@ _Seats = ContextVar[Seat]
 class _Admitting(grpc.aio.ServerInterceptor):
     """Refuses who has no token that is known; all others take their seat with them."""
 
-    def __init__(self, admit: Admit, base: str, seats: _Seats) -> None:
-        self._admit = admit
+    def __init__(self, reception: Reception, base: str, seats: _Seats) -> None:
+        self._reception = reception
         self._base = base
         self._seats = seats
 
@@ -41,11 +41,18 @@ class _Admitting(grpc.aio.ServerInterceptor):
         given = {str(key).lower(): str(value) for key, value in handler_call_details.invocation_metadata or ()}
         scheme, _, token = given.get("authorization", "").partition(" ")
         try:
-            caller, api = await self._admit(token if scheme.lower() == "bearer" else "", "")
+            caller = await self._reception.known(token if scheme.lower() == "bearer" else "", "")
         except AgentHostError as error:
             return handler and _refusing(handler, error.message)
         version = given.get("a2a-version", "1.0")
-        seat = Seat(api, caller, given.get(AGENT, ""), self._base, given.get("idempotency-key", ""), version)
+        seat = Seat(
+            self._reception.api(caller),
+            caller,
+            given.get(AGENT, ""),
+            self._base,
+            given.get("idempotency-key", ""),
+            version,
+        )
         self._seats.set(seat)
         return handler
 
@@ -84,12 +91,14 @@ def _refusing(handler: Any, message: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def serve(serving: Serving, admit: Admit, settings: A2ASettings) -> AsyncGenerator[None]:
+async def serve(serving: Serving, reception: Reception, settings: A2ASettings) -> AsyncGenerator[None]:
     """Serve gRPC while the context is open. Raises Unavailable where the port can't be had."""
     base = settings.url.rstrip("/")
     seats: _Seats = ContextVar("agenthost.a2a.seat")
     sizes = [("grpc.max_receive_message_length", MOST_BODY), ("grpc.max_send_message_length", MOST_BODY)]
-    server = grpc.aio.server(interceptors=[_Admitting(admit, base, seats)], options=[*sizes, ("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(
+        interceptors=[_Admitting(reception, base, seats)], options=[*sizes, ("grpc.so_reuseport", 0)]
+    )
     services: Any = a2a_pb2_grpc
     services.add_A2AServiceServicer_to_server(GrpcHandler(serving.handler, _Builder(seats, "1.0")), server)
     services = a2a_v0_3_pb2_grpc

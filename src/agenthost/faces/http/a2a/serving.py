@@ -1,7 +1,6 @@
 """The SDK's dispatchers over the host: JSON-RPC and HTTP+JSON for 1.0 and 0.3, and the cards."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
@@ -17,8 +16,9 @@ from agenthost.core.errors import NotFound, nearest
 from agenthost.faces.http.a2a.agents import Agents, default_of, everything
 from agenthost.faces.http.a2a.cards import Cards, etag_of
 from agenthost.faces.http.a2a.handler import HostHandler, PushConfigs
+from agenthost.faces.http.a2a.routes import refusal
 from agenthost.faces.http.a2a.seats import SeatBuilder, base_of
-from agenthost.faces.http.bodies import TooLarge, problem, read
+from agenthost.faces.http.bodies import TooLarge, read
 
 MOST_BODY = 48 * 1024 * 1024
 """Bytes that a request may have: a file of the size that the host takes, in base64, and some words."""
@@ -56,7 +56,9 @@ class Serving:
                 return
             if match is Match.PARTIAL:
                 allowed += sorted(route.methods or ())
-        response = _refused(405 if allowed else 404, allowed)
+        response = refusal(NotFound("A2A has no such path, or not for this method"), 405 if allowed else 404)
+        if allowed:
+            response.headers["Allow"] = ", ".join(allowed)
         await response(scope, receive, send)
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +66,7 @@ class Serving:
         try:
             body = await read(Request(scope, receive), MOST_BODY)
         except TooLarge as error:
-            await problem(error)(scope, receive, send)
+            await refusal(error, 413)(scope, receive, send)
             return
         response = await endpoint(Request(scope, _replay(body)))
         await response(scope, receive, send)
@@ -101,11 +103,3 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
-
-
-def _refused(status: int, allowed: list[str]) -> Response:
-    """What HTTP+JSON says to a path that it hasn't (specification 11.6)."""
-    said = "this path has no such method" if status == 405 else "A2A has no such path"
-    word = "UNIMPLEMENTED" if status == 405 else "NOT_FOUND"
-    body: dict[str, Any] = {"error": {"code": status, "status": word, "message": said}}
-    return JSONResponse(body, status, {"Allow": ", ".join(allowed)} if allowed else None)

@@ -1,6 +1,7 @@
 """A real host behind HTTP on loopback, its model the scripted OpenAI server; the callers are known by their tokens."""
 
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
@@ -93,7 +94,12 @@ MODEL = "play:any"
 
 
 @pytest.fixture
-async def serving(tmp_path: Path, scripted: str) -> AsyncGenerator[Serving]:
-    """A host with three agents."""
-    async with served(tmp_path / "home", [ECHO, ASKER, WRITER], MODEL, scripted) as serving:
+async def serving(request: pytest.FixtureRequest, tmp_path: Path, scripted: str) -> AsyncGenerator[Serving]:
+    """A host with three agents; it serves gRPC where the test's `way` is by that."""
+    toml = f'{scripted}[a2a]\nagent = "asker"\n'
+    if "way" in request.fixturenames and request.getfixturevalue("way")[1] == "GRPC":
+        with socket.socket() as side:
+            side.bind(("127.0.0.1", 0))
+            toml += f"grpc-port = {side.getsockname()[1]}\n"
+    async with served(tmp_path / "home", [ECHO, ASKER, WRITER], MODEL, toml) as serving:
         yield serving

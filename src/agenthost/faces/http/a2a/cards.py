@@ -59,7 +59,7 @@ class Cards:
             description=description,
             version=_version(known[name]),
             provider=AgentProvider(organization="AgentHost", url=base),
-            supported_interfaces=self._interfaces(name, base + path),
+            supported_interfaces=self._interfaces(name, base, path),
             capabilities=AgentCapabilities(
                 streaming=True, push_notifications=self.offered.pushes, extended_agent_card=True
             ),
@@ -70,8 +70,9 @@ class Cards:
             security_requirements=[SecurityRequirement(schemes={"bearer": StringList()})],
         )
 
-    def _interfaces(self, name: str, url: str) -> list[AgentInterface]:
+    def _interfaces(self, name: str, base: str, path: str) -> list[AgentInterface]:
         found: list[AgentInterface] = []
+        url = base + path
         for version in VERSIONS:
             found += [
                 AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version),
@@ -81,6 +82,9 @@ class Cards:
             found.append(
                 AgentInterface(url=self.offered.grpc, protocol_binding="GRPC", protocol_version="1.0", tenant=name)
             )
+            if path == "/a2a":
+                # 0.3 has no tenants: by gRPC it reaches the default agent alone.
+                found.append(AgentInterface(url=self.offered.grpc, protocol_binding="GRPC", protocol_version="0.3"))
         return found
 
     def sign(self, card: AgentCard, base: str) -> AgentCard:

@@ -1,11 +1,14 @@
 """The SDK's dispatchers over the host: JSON-RPC and HTTP+JSON for 1.0 and 0.3, and the cards."""
 
+import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.server.routes.rest_routes import create_rest_routes
 from a2a.types.a2a_pb2 import AgentCard
+from a2a.utils.errors import A2A_REASON_TO_ERROR, InternalError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
@@ -52,7 +55,8 @@ class Serving:
             match, found = route.matches(inner)
             if match is Match.FULL:
                 given = {**scope["path_params"], **found["path_params"]}
-                await self._answer(route.endpoint, {**scope, "path_params": given}, receive, send)
+                endpoint = _as_03(route.endpoint) if below.startswith("v1/") else route.endpoint
+                await self._answer(endpoint, {**scope, "path_params": given}, receive, send)
                 return
             if match is Match.PARTIAL:
                 allowed += sorted(route.methods or ())
@@ -103,3 +107,20 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def _as_03(endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose errors are also told as clients of 0.3 read them: by the name of their type."""
+
+    async def answering(request: Request) -> Response:
+        response = await endpoint(request)
+        if response.status_code < 400 or not isinstance(response, JSONResponse):
+            return response
+        told: dict[str, Any] = json.loads(bytes(response.body))
+        error: dict[str, Any] = told.get("error", {})
+        details: list[dict[str, Any]] = error.get("details") or [{}]
+        kind = A2A_REASON_TO_ERROR.get(str(details[0].get("reason", "")), InternalError)
+        told |= {"type": kind.__name__, "message": str(error.get("message", ""))}
+        return JSONResponse(told, response.status_code)
+
+    return answering

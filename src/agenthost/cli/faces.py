@@ -18,6 +18,13 @@ async def faces(
 
     spoken = [openai.face(streams, closing), Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",))]
     async with AsyncExitStack() as stack:
+        if host.settings.a2a.enabled:
+            from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
+
+            parts = A2AParts(host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, reception)
+            a2a = A2AFace(host, parts)
+            await stack.enter_async_context(a2a.running())
+            spoken.append(a2a.face())
         if host.settings.mcp.enabled:
             from agenthost.faces.http.mcp.face import McpFace
 

@@ -70,6 +70,8 @@ class Host:
         self._log = log
         self._redactor = Redactor({})
         self._tokens: dict[str, str] = {}
+        self.pushes = adapters.pushes
+        self.outgoing = adapters.outgoing
         self.library = Library(adapters.store, adapters.models, adapters.tools)
         parts = Parts(
             store=adapters.store,

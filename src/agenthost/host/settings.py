@@ -61,7 +61,8 @@ class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 class NetworkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """What sandboxes that have hosts granted may reach, `[network]`. `private`: hosts with their ports (`git.lan:443`)
-    that may have an address which isn't public; a manifest has to grant them all the same."""
+    that may have an address which isn't public; a manifest has to grant them all the same. They count too for what the
+    host itself reaches (remote agents, push notifications); for that alone an address (`127.0.0.1:8080`) may stand."""
 
     private: tuple[str, ...] = ()
 
@@ -89,6 +90,20 @@ class McpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
 
     enabled: bool = True
     servers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+class A2ASettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """Agents for other agents, `[a2a]`.
+
+    `enabled`: whether they are served. `agent`: the agent or workflow at `/a2a`; empty: `default`, `assistant`, or the first
+    by name. `url`: where the host is reached from outside, such as `https://agents.example.com`; empty: as a request says.
+    `grpc-port`: the port of gRPC, 0 for none; `grpc-host`: its address. `grpc-url`: how cards name it, empty for that.
+    """
+
+    enabled: bool = True
+    agent: str = ""
+    url: str = ""
+    grpc_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    grpc_host: str = "127.0.0.1"
+    grpc_url: str = ""
 
 
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -103,6 +118,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     http: HttpSettings = HttpSettings()
     mcp: McpSettings = msgspec.field(default_factory=McpSettings)
     files: FileLimits = FileLimits()
+    a2a: A2ASettings = A2ASettings()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
@@ -196,6 +212,7 @@ def _keys(place: str) -> list[str]:
         "machine": MachineSettings,
         "network": NetworkSettings,
         "http": HttpSettings,
+        "a2a": A2ASettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

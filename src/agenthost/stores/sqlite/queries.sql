@@ -189,3 +189,22 @@ INSERT OR IGNORE INTO given_files (namespace, person, digest) VALUES (?, ?, ?)
 SELECT EXISTS (SELECT 1 FROM given_files WHERE namespace = ?1 AND digest = ?3 AND (?2 = '' OR person = ?2))
   OR EXISTS (SELECT 1 FROM files JOIN tasks ON tasks.id = files.workspace
     WHERE files.digest = ?3 AND tasks.namespace = ?1 AND (?2 = '' OR tasks.person = ?2))
+
+-- name: put_push
+INSERT OR REPLACE INTO pushes
+  (task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: pushes_of
+SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
+FROM pushes WHERE task = ? ORDER BY created, id
+
+-- name: pushes_open
+SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
+FROM pushes WHERE done = 0 ORDER BY created, task, id
+
+-- name: push_told
+UPDATE pushes SET seen = ?3, done = ?4 WHERE task = ?1 AND id = ?2
+
+-- name: delete_push
+DELETE FROM pushes WHERE task = ? AND id = ?

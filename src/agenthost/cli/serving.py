@@ -43,7 +43,7 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     try:
         async with (
             faces(host, reception, settings.streams, closing) as spoken,
-            serve(host, local, settings, Offer(reception, (listener,), spoken, closing=closing)),
+            serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing)),
         ):
             yield url
     finally:

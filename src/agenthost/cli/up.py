@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 from agenthost.cli.connect import Door, Reached
-from agenthost.cli.follow import read_view
 from agenthost.cli.notify import notify, watched
 from agenthost.cli.options import Parser, make
 from agenthost.cli.render import jsonl, plain
 from agenthost.cli.render.view import View
 from agenthost.cli.render.words import plural
 from agenthost.cli.screen import Screen
+from agenthost.cli.views import read_view
 from agenthost.core.api import HostApi, LiveDelta
 from agenthost.core.errors import AgentHostError
 from agenthost.core.lifecycle import FINAL

@@ -65,7 +65,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.models.fitness.prober import Prober as FitnessProber
     from agenthost.models.fitness.store import FitnessFiles
     from agenthost.sandboxes.probes import HttpProber
-    from agenthost.scripts.monty import MontyScripts
+    from agenthost.scripts.later import LaterScripts
     from agenthost.stores.blobs import FileBlobs
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
@@ -90,7 +90,7 @@ async def join(settings: Settings) -> Adapters:
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
-        scripts = MontyScripts()
+        scripts = LaterScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
         kept = FitnessFiles(home / "fitness")

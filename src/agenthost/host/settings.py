@@ -92,6 +92,8 @@ class McpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
 
     enabled: bool = True
     servers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
 class A2ASettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Agents for other agents, `[a2a]`.
 

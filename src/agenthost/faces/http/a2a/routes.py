@@ -17,7 +17,6 @@ from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.core.pushes import Pushes
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.bodies import edge
-from agenthost.host.identity import identity
 from agenthost.host.outgoing import Outgoing
 from agenthost.host.settings import A2ASettings
 from agenthost.wire.problems import problem_of
@@ -136,6 +135,7 @@ class A2AFace:
         from agenthost.faces.http.a2a.cards import Cards, Offered
         from agenthost.faces.http.a2a.notify import Notifier
         from agenthost.faces.http.a2a.serving import Serving
+        from agenthost.host.identity import identity
 
         parts, settings = self._parts, self._parts.settings
         own = await identity(parts.home)

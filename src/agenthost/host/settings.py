@@ -196,6 +196,7 @@ def _keys(place: str) -> list[str]:
         "machine": MachineSettings,
         "network": NetworkSettings,
         "http": HttpSettings,
+        "mcp": McpSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

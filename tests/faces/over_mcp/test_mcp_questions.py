@@ -102,12 +102,11 @@ async def test_an_answer_from_elsewhere_takes_the_question_back(door: Door) -> N
         await asyncio.Event().wait()
         raise AssertionError
 
-    async with client(door.url, door.headers, OLD, elicitation_callback=never) as mcp:
-        async with asyncio.TaskGroup() as group:
-            calling = group.create_task(mcp.call_tool("asker", {"text": "ask"}))
-            await began.wait()
-            await door.host.reply(await door.host.find("last"), "red")
-            result = await calling
+    async with client(door.url, door.headers, OLD, elicitation_callback=never) as mcp, asyncio.TaskGroup() as group:
+        calling = group.create_task(mcp.call_tool("asker", {"text": "ask"}))
+        await began.wait()
+        await door.host.reply(await door.host.find("last"), "red")
+        result = await calling
     assert "red" in words(result)
 
 
@@ -126,9 +125,7 @@ async def test_a_question_outlives_the_host(opens: Opens) -> None:
         wrong = await mcp.ask("tools/call", call | {"requestState": "nonsense", "inputResponses": answers})
         other = {"name": "asker", "arguments": {"text": "x"}, "requestState": first["requestState"]}
         crossed = await mcp.ask("tools/call", other | {"inputResponses": answers})
-        last = await mcp.ask(
-            "tools/call", call | {"requestState": first["requestState"], "inputResponses": answers}
-        )
+        last = await mcp.ask("tools/call", call | {"requestState": first["requestState"], "inputResponses": answers})
     assert again["inputRequests"] == first["inputRequests"]
     assert wrong["error"]["code"] == crossed["error"]["code"] == -32602
     assert last["content"][0]["text"] == "You said paid 5"

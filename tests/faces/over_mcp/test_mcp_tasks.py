@@ -64,16 +64,14 @@ async def test_the_result_of_a_task_that_waits_asks_who_wants_it(opens: Opens) -
         made = await mcp.ask("tools/call", {"name": "asker", "arguments": {"text": "x"}, "task": {}})
         task = made["task"]["taskId"]
         await until(mcp, task, "input_required")
-    async with opens() as door:
-        async with asyncio.TaskGroup() as group:
-            async with plain(door.url, door.headers, OLD) as mcp:
-                waiting = group.create_task(mcp.ask("tasks/result", {"taskId": task}))
-                await asyncio.sleep(0.2)
-                assert not waiting.done()
-                async with plain(door.url, door.headers, OLD) as other:
-                    answer = {"name": "agenthost_answer", "arguments": {"task": task, "answer": "blue"}}
-                    await other.ask("tools/call", answer)
-                result = await waiting
+    async with opens() as door, asyncio.TaskGroup() as group, plain(door.url, door.headers, OLD) as mcp:
+        waiting = group.create_task(mcp.ask("tasks/result", {"taskId": task}))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        async with plain(door.url, door.headers, OLD) as other:
+            answer = {"name": "agenthost_answer", "arguments": {"task": task, "answer": "blue"}}
+            await other.ask("tools/call", answer)
+        result = await waiting
     assert "blue" in result["content"][0]["text"]
 
 
@@ -160,12 +158,11 @@ async def test_tasks_are_for_clients_that_say_so(door: Door) -> None:
 
 
 async def test_a_cancelled_request_cancels_the_work(door: Door) -> None:
-    async with plain(door.url, door.headers, OLD) as mcp:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(mcp.post("tools/call", SLEEP))
-            task = await began(door)
-            await mcp.post("notifications/cancelled", {"requestId": 1})
-            assert await ended(door, task) == "canceled"
+    async with plain(door.url, door.headers, OLD) as mcp, asyncio.TaskGroup() as group:
+        group.create_task(mcp.post("tools/call", SLEEP))
+        task = await began(door)
+        await mcp.post("notifications/cancelled", {"requestId": 1})
+        assert await ended(door, task) == "canceled"
 
 
 async def test_without_sessions_a_closed_stream_cancels_the_work(door: Door) -> None:

@@ -16,6 +16,7 @@ from agenthost.core.models import ModelCard
 from agenthost.host.settings import (
     GvisorSettings,
     HttpSettings,
+    McpSettings,
     NetworkSettings,
     SandboxSettings,
     Settings,
@@ -99,6 +100,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "machine": MachineSettings,
     "network": NetworkSettings,
     "http": HttpSettings,
+    "mcp": McpSettings,
     "files": FileLimits,
 }
 
@@ -198,6 +200,8 @@ MEANINGS = {
     "http.certificate": "a PEM file, for TLS",
     "http.key": "a PEM file, for TLS",
     "http.public": "it may listen beyond loopback, where everybody who has a token is served",
+    "mcp.enabled": "whether MCP is served at `/mcp` ([mcp.md](mcp.md))",
+    "mcp.servers": "MCP servers of your own that are served beside the agents: a name, and the `module:attribute` that it stands for",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

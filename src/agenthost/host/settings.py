@@ -217,6 +217,7 @@ def _keys(place: str) -> list[str]:
         "network": NetworkSettings,
         "http": HttpSettings,
         "a2a": A2ASettings,
+        "mcp": McpSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

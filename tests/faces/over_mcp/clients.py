@@ -65,6 +65,14 @@ class Plain:
                         return message
         return {}
 
+    async def raw(self, body: bytes) -> Any:
+        """The answer to bytes as they are."""
+        told = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+        told |= {"MCP-Protocol-Version": "2025-11-25" if self.session else NEW}
+        if self.session:
+            told["Mcp-Session-Id"] = self.session
+        return (await self._http.post(self._url, content=body, headers=told)).json()
+
     def _envelope(self) -> dict[str, Any]:
         return {
             "protocolVersion": NEW,

@@ -43,7 +43,8 @@ def _put(connection: sqlite3.Connection, statements: Statements, push: Push) -> 
 
 
 def _all(connection: sqlite3.Connection, statements: Statements, name: str, values: Row) -> list[Push]:
-    return [_read(row) for row in connection.execute(statements[name], values).fetchall()]
+    found = [_read(row) for row in connection.execute(statements[name], values).fetchall()]
+    return sorted(found, key=lambda push: (push.created, push.task, push.id))
 
 
 def _told(

@@ -197,11 +197,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: pushes_of
 SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
-FROM pushes WHERE task = ? ORDER BY created, id
+FROM pushes WHERE task = ?
 
 -- name: pushes_open
 SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
-FROM pushes WHERE done = 0 ORDER BY created, task, id
+FROM pushes WHERE done = 0
 
 -- name: push_told
 UPDATE pushes SET seen = ?3, done = ?4 WHERE task = ?1 AND id = ?2

@@ -18,7 +18,7 @@ from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.faces.http.mcp import pages, prompts, resources
 from agenthost.faces.http.mcp.calls import BUILT_IN, Calls
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION
-from agenthost.faces.http.mcp.listening import listen
+from agenthost.faces.http.mcp.listening import Subscriptions, listen
 from agenthost.faces.http.mcp.published import Published, Publishers, may_call, publishing
 from agenthost.faces.http.mcp.recent import RecentEvents
 from agenthost.faces.http.mcp.requests import Context, Levels, api_of, caller_of
@@ -59,6 +59,8 @@ class HostServer(Server[Any]):
                 requests=types.ServerTasksRequestsCapability(tools=calls),
             )
         else:
+            if can.resources is not None:
+                can.resources.list_changed = False  # a list of files that tasks write: read it when it is wanted
             can.extensions = {**(can.extensions or {}), TASKS_EXTENSION: {}}
         return can
 
@@ -66,8 +68,9 @@ class HostServer(Server[Any]):
 class Desk:
     """The handlers."""
 
-    def __init__(self, publishers: Publishers, calls: Calls, levels: Levels) -> None:
+    def __init__(self, publishers: Publishers, calls: Calls, levels: Levels, subscriptions: Subscriptions) -> None:
         self._publishers = publishers
+        self._subscriptions = subscriptions
         self._calls = calls
         self._levels = levels
 
@@ -117,9 +120,13 @@ class Desk:
         return reader
 
     async def subscribe(self, ctx: Context, params: Any) -> HandlerResult:
-        """A published server that minds subscriptions is told; what it doesn't mind is noted nowhere."""
+        """A published server that minds subscriptions is told; the resources of one that doesn't never change."""
         if resources.own(params.uri):
-            await resources.read(api_of(ctx), params.uri)
+            if ctx.method == "resources/unsubscribe":
+                self._subscriptions.end(ctx, params.uri)
+            else:
+                await resources.read(api_of(ctx), params.uri)
+                await self._subscriptions.begin(ctx, params.uri)
             return types.EmptyResult()
         reader = await self._reader(ctx, params.uri)
         return await reader(ctx) if reader.has(ctx.method) else types.EmptyResult()
@@ -190,8 +197,8 @@ def fenced(handler: Handler[P]) -> Handler[P]:
     return run
 
 
-def _server(publishers: Publishers, calls: Calls, levels: Levels) -> HostServer:
-    desk = Desk(publishers, calls, levels)
+def _server(publishers: Publishers, calls: Calls, levels: Levels, subscriptions: Subscriptions) -> HostServer:
+    desk = Desk(publishers, calls, levels, subscriptions)
     bus = InMemorySubscriptionBus()
     lists = CacheHint(ttl_ms=LISTS_LAST, scope="private")
     server = HostServer(
@@ -230,10 +237,10 @@ async def serving(
     places: Mapping[str, str], leaving: asyncio.Event, group: asyncio.TaskGroup
 ) -> AsyncGenerator[StreamableHTTPSessionManager]:
     """The whole face, alive. Raises Unavailable where a published server can't be had."""
-    levels = Levels()
+    levels, subscriptions = Levels(), Subscriptions(group)
     async with publishing(places) as publishers:
         manager = StreamableHTTPSessionManager(
-            _server(publishers, Calls(levels, leaving, group), levels),
+            _server(publishers, Calls(levels, leaving, group), levels, subscriptions),
             event_store=RecentEvents(),
             retry_interval=RETRY,
             session_idle_timeout=IDLE,
@@ -241,4 +248,7 @@ async def serving(
             max_sessions=MOST_SESSIONS,
         )
         async with manager.run():
-            yield manager
+            try:
+                yield manager
+            finally:
+                subscriptions.close()

@@ -19,20 +19,30 @@ class Stopped(Exception):
     """Somebody doesn't want it any more: raised in the thread, so that it cleans up behind itself."""
 
 
-async def work(screen: Screen, job: Callable[[Say], T]) -> T:
-    """Do a job in a thread. Cancelled, this waits until the job has cleaned up."""
-    stopped = False
+def telling(screen: Screen) -> Say:
+    """Tells how far work has come, where it takes long."""
     told = time.monotonic()
 
     def say(doing: str, done: int, total: int) -> None:
         nonlocal told
-        if stopped:
-            raise Stopped
         if (now := time.monotonic()) - told >= _SILENT:
             told = now
             if screen.json:
                 screen.object({"doing": doing, "done": done, "total": total})
             screen.hint(f"{doing}: {100 * done // total if total else 0} %")
+
+    return say
+
+
+async def work(screen: Screen, job: Callable[[Say], T]) -> T:
+    """Do a job in a thread. Cancelled, this waits until the job has cleaned up."""
+    stopped = False
+    tell = telling(screen)
+
+    def say(doing: str, done: int, total: int) -> None:
+        if stopped:
+            raise Stopped
+        tell(doing, done, total)
 
     running = asyncio.get_running_loop().run_in_executor(None, job, say)
     try:

@@ -15,7 +15,7 @@ from agenthost.stores.backups.archive import Head, Parts, Say
 from agenthost.stores.durable import disk_errors, fsync_folder, replace_file
 from agenthost.stores.home import RESTORING, HomeLock
 from agenthost.stores.sqlite import snapshot
-from agenthost.stores.sqlite.connection import migrations
+from agenthost.stores.sqlite.migrating import migrations
 
 
 class Restored(Struct, frozen=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from agenthost.core.errors import BadInput
-from agenthost.stores.sqlite.connection import APPLICATION, connect, damaged, meaning
+from agenthost.stores.sqlite.link import APPLICATION, connect, damaged, meaning
 
 STEP = 1024
 """Pages that are copied at once: 4 MiB of an ordinary database."""

@@ -184,7 +184,7 @@ async def test_a_trial_names_the_journals_that_this_version_cannot_read(old: Pat
     found = await upgrading.try_out(old, silent)
     assert not found.good
     unread = {each.task: each.reason for each in found.unread}
-    assert "newer one" in unread[ids["writer"]]
+    assert "newer AgentHost" in unread[ids["writer"]]
     assert unread[ids["asker"]] == "the journal has no event 2"
     assert ids["pair"] in unread
     assert len(unread) == 3 + 2  # the workflow's runs have its definitions

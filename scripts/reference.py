@@ -168,6 +168,7 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
+    "work.grace": "seconds: how long calls that are under way when the host is told to stop may take to end, so that they needn't be made again",
     "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `docker` (Docker or Podman; needs `agenthost[docker]`), `gvisor`, `functions`",
     "sandbox.functions.url": "the executor function's address (`deploy/functions`); without it there is none",
     "sandbox.functions.secret": "the stored secret, or the variable, that holds the secret shared with the function",

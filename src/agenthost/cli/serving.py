@@ -38,7 +38,7 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
-    async with serve(host, local, settings, Offer(reception, (listener,), faces(host))):
+    async with serve(host, local, settings, Offer(reception, (listener,), faces(host), host.readiness)):
         yield url
 
 

@@ -28,13 +28,15 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """How patient the host is, `[work]`. Times in seconds.
 
     `attempts`: calls of one model before its next fallback. `backoff` and `backoff_most`: the first and
-    the largest bound of the wait between them. `tasks`: root tasks that run at once; the rest waits.
+    the largest bound of the wait between them. `tasks`: root tasks that run at once; the rest waits. `grace`: how long
+    calls that are under way when the host stops may take to end.
     """
 
     attempts: Positive = 6
     backoff: Seconds = 0.5
     backoff_most: Seconds = 30.0
     tasks: Positive = 1000
+    grace: Seconds = 10.0
 
 
 class GvisorSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):

@@ -189,3 +189,21 @@ INSERT OR IGNORE INTO given_files (namespace, person, digest) VALUES (?, ?, ?)
 SELECT EXISTS (SELECT 1 FROM given_files WHERE namespace = ?1 AND digest = ?3 AND (?2 = '' OR person = ?2))
   OR EXISTS (SELECT 1 FROM files JOIN tasks ON tasks.id = files.workspace
     WHERE files.digest = ?3 AND tasks.namespace = ?1 AND (?2 = '' OR tasks.person = ?2))
+
+-- name: unfinished
+SELECT state, hold > '', count(*), min(created) FROM tasks WHERE ended = 0 GROUP BY 1, 2
+
+-- name: held
+SELECT id, reason FROM tasks WHERE ended = 0 AND hold > '' ORDER BY created DESC, id DESC LIMIT ?
+
+-- name: quiet
+SELECT id FROM tasks AS quiet
+WHERE ended = 0 AND hold = '' AND state = 'working' AND updated < ?
+    AND NOT EXISTS (SELECT 1 FROM tasks AS below WHERE below.id > quiet.id || '.' AND below.id < quiet.id || '/' AND below.ended = 0)
+ORDER BY updated, id LIMIT ?
+
+-- name: last_event
+SELECT at FROM events ORDER BY rowid DESC LIMIT 1
+
+-- name: expiring
+SELECT sum(expires <= ?), sum(expires > ? AND expires <= ?) FROM keys WHERE expires > 0 AND session = 0

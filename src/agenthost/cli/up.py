@@ -47,11 +47,12 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
             await _greet(host, screen)
             async with _watching(host.api, screen, args.quiet):
                 failed = await _until_told(host, stop)
-                if failed is not None:
-                    raise failed
-                screen.say("Stopping; unfinished tasks go on with the next start. Once more: at once.")
                 notify("STOPPING=1")
-                await _drained(host, stop, screen)
+                if failed is None:
+                    screen.say("Stopping; unfinished tasks go on with the next start. Once more: at once.")
+                    await _drained(host, stop, screen)
+            if failed is not None:
+                raise failed
     return 130 if stop.hurry.is_set() else 0
 
 

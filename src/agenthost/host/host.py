@@ -97,6 +97,7 @@ class Host:
         self._working = False
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
+        self._ready = False
         self.serving = False
 
     @property
@@ -140,6 +141,7 @@ class Host:
         await self._release_held()
         taken = await self.engine.take_over()
         self._log.info("recovered", tasks=taken)
+        self._ready = True
 
     async def recovered(self) -> None:
         """Until every unfinished task goes on, or is held. Raises what kept it from that."""
@@ -150,7 +152,7 @@ class Host:
         """Empty where the host takes work and goes on with what was left; else `starting` or `closing`."""
         if self._closing:
             return "closing"
-        return "" if self._recovery is not None and self._recovery.done() else "starting"
+        return "" if self._ready else "starting"
 
     async def drain(self) -> int:
         """Take no new work, and let what was begun end and be journalled, for `[work] grace` seconds at most; how many

@@ -11,6 +11,7 @@ from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.manifests.workflow import InputSpec, Workflow
 from agenthost.core.parts import FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
+from agenthost.host import terms
 from agenthost.host.library import Library
 
 _WORDS: dict[str, str] = {
@@ -48,10 +49,12 @@ def read(order: Order, library: Library) -> Given:
         return Given("workflow", inputs, workflow.spec.budget.limits(), (*order.files, *files))
     if order.inputs:
         raise BadInput(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
-    if not order.text.strip() and not order.files:
+    if order.terms is not None:
+        terms.check(order.terms)
+    if not order.text.strip() and not order.files and not terms.says_something(order.terms):
         raise BadInput(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
     limits = library.limits(Scope("", Limits(), f"{order.namespace}/agent/{order.name}"))
-    return Given("agent", {}, limits, order.files)
+    return Given("agent", {}, limits, (*order.files, *terms.files_of(order.terms)))
 
 
 def _parts(order: Order) -> tuple[Part, ...]:
@@ -73,11 +76,14 @@ def same(order: Order, spec: TaskSpec, library: Library) -> bool:
 async def specify(order: Order, given: Given, task: str, library: Library) -> TaskSpec:
     """The specification of the task that an order asks for; its definitions are pinned. Raises NotFound, Unavailable."""
     source = f"{order.namespace}/{given.kind}/{order.name}"
+    bundle = await library.pin(given.kind, order.name, order.model, order.namespace)
+    if order.terms is not None and order.terms.tools:
+        terms.check_tools(order.terms, await library.bundle(bundle), order.name)
     return TaskSpec(
         id=task,
         kind=given.kind,
         name=order.name,
-        bundle=await library.pin(given.kind, order.name, order.model, order.namespace),
+        bundle=bundle,
         message=Message(order.person, _parts(order)),
         inputs=given.inputs,
         title=order.title or _title(order),

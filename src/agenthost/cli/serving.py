@@ -12,6 +12,7 @@ from agenthost.core.errors import BadInput
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
+from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.host.host import Host
 from agenthost.host.settings import HttpSettings
 
@@ -38,13 +39,16 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
-    async with serve(host, local, settings, Offer(reception, (listener,), faces(host))):
+    closing = Closing()
+    async with serve(host, local, settings, Offer(reception, (listener,), faces(closing), closing=closing)):
         yield url
 
 
-def faces(host: Host) -> list[Face]:
+def faces(closing: Closing) -> list[Face]:
     """The protocols that are enabled. Each is imported here, when it is."""
-    return []
+    from agenthost.faces.http import openai
+
+    return [openai.face(StreamSettings(), closing)]
 
 
 def _check(address: str, given: HttpSettings) -> None:

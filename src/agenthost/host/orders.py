@@ -95,6 +95,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         conversation=order.conversation,
         terms=order.terms,
         via=order.via,
+        notes=order.notes,
     )
 
 

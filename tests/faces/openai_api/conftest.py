@@ -1,5 +1,8 @@
 """A real host on a port of loopback, behind it the scripted OpenAI server, before it the official clients."""
 
+import json
+import struct
+import zlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from agenthost.core.tasks import TaskRow
 from agenthost.host.host import Host, open_host
 from agenthost.host.settings import load
 from agenthost.models.playbook import as_playbook
+from agenthost.testing.openai_server import record
 from agenthost.testing.openai_server.service import Service, serving
 
 MANIFESTS = """\
@@ -54,6 +58,20 @@ spec:
     - {id: left, role: one, prompt: "left {{ task.text }}"}
     - {id: right, role: one, prompt: "right {{ steps.left.text }}"}
 """
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+PICTURE = (
+    b"\x89PNG\r\n\x1a\n"
+    + _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
+    + _chunk(b"IDAT", zlib.compress(b"\0\xff\0\0"))
+    + _chunk(b"IEND", b"")
+)
+"""A red pixel."""
+
 PLAYS: dict[str, Any] = {
     "name": "openai",
     "rules": [
@@ -102,13 +120,13 @@ PLAYS: dict[str, Any] = {
 
 
 class Bench:
-    """A host, its address and token, and clients of it. `record` is where the model's server keeps what it was asked."""
+    """A host, its address and token, and clients of it. `folder` is where the model's server keeps what it was asked."""
 
-    def __init__(self, host: Host, url: str, token: str, record: Path) -> None:
+    def __init__(self, host: Host, url: str, token: str, folder: Path) -> None:
         self.host = host
         self.url = url
         self.token = token
-        self.record = record
+        self.folder = folder
         self.client = AsyncOpenAI(api_key=token, base_url=f"{url}/v1")
 
     async def tasks(self) -> list[TaskRow]:
@@ -119,6 +137,10 @@ class Bench:
         """The ledger of the newest task."""
         return await self.host.ledger((await self.tasks())[0].id)
 
+    def asked(self) -> list[dict[str, Any]]:
+        """What the model was asked so far, as it came over the wire."""
+        return [json.loads(body) for body in record.bodies(self.folder)]
+
     async def journal(self) -> list[Recorded]:
         """The journal of the newest task."""
         return await self.host.events_of((await self.tasks())[0].id)
@@ -126,8 +148,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncGenerator[Bench]:
-    record = tmp_path / "record"
-    service = Service(as_playbook(PLAYS), record)
+    service = Service(as_playbook(PLAYS), tmp_path / "record")
     async with serving(service.application()) as model:
         environment = {"AGENTHOST_MODEL": "fake:scripted", "AGENTHOST_SANDBOX": "bubblewrap"}
         home = tmp_path / "home"
@@ -138,7 +159,7 @@ async def bench(tmp_path: Path) -> AsyncGenerator[Bench]:
             _, problems = await host.apply({"all.yaml": MANIFESTS})
             assert not problems, problems
             async with served(host, home / "host.sock", Listening("127.0.0.1", 0)) as url:
-                made = Bench(host, url, (home / "token").read_text().strip(), record)
+                made = Bench(host, url, (home / "token").read_text().strip(), tmp_path / "record")
                 yield made
                 await made.client.close()
         finally:

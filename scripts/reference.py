@@ -16,6 +16,7 @@ from agenthost.core.models import ModelCard
 from agenthost.host.settings import (
     GvisorSettings,
     HttpSettings,
+    A2ASettings,
     McpSettings,
     NetworkSettings,
     SandboxSettings,
@@ -102,6 +103,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "network": NetworkSettings,
     "http": HttpSettings,
     "mcp": McpSettings,
+    "a2a": A2ASettings,
     "files": FileLimits,
 }
 
@@ -201,7 +203,13 @@ MEANINGS = {
     "http.certificate": "a PEM file, for TLS",
     "http.key": "a PEM file, for TLS",
     "http.public": "it may listen beyond loopback, where everybody who has a token is served",
-    "mcp.enabled": "whether MCP is served at `/mcp` ([mcp.md](mcp.md))",
+    "a2a.enabled": "whether agents are served to other agents over A2A",
+    "a2a.agent": "the agent or workflow at `/a2a`; empty: `default`, `assistant`, or the first by name",
+    "a2a.url": "where the host is reached from outside, such as `https://agents.example.com`; empty: as a request says",
+    "a2a.grpc-port": "the port of gRPC; 0 for none",
+    "a2a.grpc-host": "the address that gRPC is served on",
+    "a2a.grpc-url": "how agent cards name gRPC's address; empty: by host and port",
+    "mcp.enabled": "whether MCP is served at `/mcp`",
     "mcp.servers": "MCP servers of your own that are served beside the agents: a name, and the `module:attribute` that it stands for",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",

@@ -456,8 +456,20 @@ async def test_no_hot_query_scans(store: SQLiteStore) -> None:
         plans[f"listing {wanted}"] = [row[3] for row in database.execute("EXPLAIN QUERY PLAN " + sql, values)]
     database.close()
     # The lists of values that come with a statement are gone through; `owners` holds a row a host, `people` is listed for administration.
-    harmless = ("SCAN CONSTANT ROW", "SCAN moved", "SCAN done", "SCAN wanted", "SCAN owners", "SCAN people", "ROWS")
+    harmless = (
+        "SCAN CONSTANT ROW",
+        "SCAN moved",
+        "SCAN done",
+        "SCAN wanted",
+        "SCAN owners",
+        "SCAN people",
+        "SCAN pushes USING INDEX",
+        "ROWS",
+    )
+    cold = ("unfinished ",)  # asked by `doctor`
     for name, plan in plans.items():
+        if name.startswith(cold):
+            continue
         if "root='t1'" in name:
             assert any("USING PRIMARY KEY (id>? AND id<?)" in line for line in plan), (name, plan)
         scans = [line for line in plan if "SCAN" in line and not any(word in line for word in harmless)]

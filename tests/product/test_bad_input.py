@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agenthost.stores.sqlite.connection import migrations
+from agenthost.stores.sqlite.migrating import migrations
 from tests.product.product import CODER, ECHO, LOOK, WHOLE, Product, Server, calls, json_answer, png
 
 ASKER = ECHO.replace("name: echo", "name: asker") + "  tools: [ask]\n"

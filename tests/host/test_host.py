@@ -297,7 +297,7 @@ async def test_an_export_holds_journals_definitions_files_and_no_secret(opens: O
 
 async def test_what_a_model_streams_is_shown_without_secrets(opens: Opens) -> None:
     secret = "correct-horse-battery"
-    host = await opens(f"rules:\n  - reply: {{text: 'it is {secret} indeed', delay: 0.05}}\n", ECHO)
+    host = await opens(f"rules:\n  - reply: {{text: 'it is {secret} indeed'}}\n", ECHO)
     await host.set_secret("DOOR", secret)
     task = (await host.start(Order("echo", "x"))).id
     items = [item async for item in host.follow(task)]

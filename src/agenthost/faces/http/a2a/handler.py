@@ -27,6 +27,7 @@ from a2a.types.a2a_pb2 import (
     TaskPushNotificationConfig,
 )
 from a2a.utils.errors import (
+    A2AError,
     InvalidParamsError,
     PushNotificationNotSupportedError,
     TaskNotCancelableError,
@@ -38,7 +39,7 @@ from a2a.utils.task import apply_history_length, validate_history_length
 from google.protobuf.message import Message as ProtoMessage
 
 from agenthost.core.api import HostApi, Order, TaskDetail
-from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.errors import AgentHostError, BadInput, Forbidden
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message as OurMessage
 from agenthost.faces.http.a2a import listing, words
@@ -51,6 +52,8 @@ from agenthost.faces.http.a2a.updates import Update, Updates
 M = TypeVar("M", bound=ProtoMessage)
 T = TypeVar("T")
 
+MOST_ID = 512
+"""Characters of the ids that a client may choose."""
 CANCEL_SECONDS = 20.0
 """How long a cancel waits for the task's end before it answers with the task as it is."""
 
@@ -76,9 +79,15 @@ def fenced(method: Callable[[Any, M, ServerCallContext], Coroutine[Any, Any, T]]
         try:
             return await method(self, params, context)
         except AgentHostError as error:
-            raise words.error_of(error) from error
+            raise _told(error, context) from error
 
     return inner
+
+
+def _told(error: AgentHostError, context: ServerCallContext) -> A2AError:
+    if isinstance(error, Forbidden):
+        seat_of(context).refused.append(error)
+    return words.error_of(error)
 
 
 def fenced_stream(method: Callable[[Any, M, ServerCallContext], AsyncGenerator[T]]) -> Any:
@@ -92,7 +101,7 @@ def fenced_stream(method: Callable[[Any, M, ServerCallContext], AsyncGenerator[T
                 async for item in items:
                     yield item
         except AgentHostError as error:
-            raise words.error_of(error) from error
+            raise _told(error, context) from error
 
     return inner
 
@@ -140,6 +149,8 @@ class HostHandler(RequestHandler):
         """A message goes where it belongs: to the task that it names, or into a new one."""
         validate_history_length(params.configuration)
         message = params.message
+        if max(len(message.message_id), len(message.context_id)) > MOST_ID:
+            raise InvalidParamsError(f"messageId and contextId have {MOST_ID} characters at most")
         agent = await self._agents.resolve(seat, context.tenant)
         told = await words.heard(seat.api, message, seat.base)
         answered = frozenset[str]()

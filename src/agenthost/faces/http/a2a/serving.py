@@ -8,19 +8,19 @@ from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.server.routes.rest_routes import create_rest_routes
 from a2a.types.a2a_pb2 import AgentCard
-from a2a.utils.errors import A2A_REASON_TO_ERROR, InternalError
+from a2a.utils.errors import A2A_REASON_TO_ERROR, JSON_RPC_ERROR_CODE_MAP, InternalError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from agenthost.core.api import HostApi
-from agenthost.core.errors import NotFound, nearest
+from agenthost.core.errors import AgentHostError, NotFound, nearest
 from agenthost.faces.http.a2a.agents import Agents, default_of, everything
 from agenthost.faces.http.a2a.cards import Cards, etag_of
 from agenthost.faces.http.a2a.handler import HostHandler, PushConfigs
 from agenthost.faces.http.a2a.routes import refusal
-from agenthost.faces.http.a2a.seats import SeatBuilder, base_of
+from agenthost.faces.http.a2a.seats import REFUSED, SeatBuilder, base_of
 from agenthost.faces.http.bodies import TooLarge, read
 
 MOST_BODY = 48 * 1024 * 1024
@@ -72,7 +72,10 @@ class Serving:
         except TooLarge as error:
             await refusal(error, 413)(scope, receive, send)
             return
+        refused: list[AgentHostError] = scope.setdefault(REFUSED, [])
         response = await endpoint(Request(scope, _replay(body)))
+        if refused:
+            response = refusal(refused[0], 403)
         await response(scope, receive, send)
 
     # --- cards ------------------------------------------------------------------------------------
@@ -110,7 +113,7 @@ def _replay(body: bytes) -> Receive:
 
 
 def _as_03(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose errors are also told as clients of 0.3 read them: by the name of their type."""
+    """An endpoint whose errors are also told as clients of 0.3 read them: by their type's name, or its code."""
 
     async def answering(request: Request) -> Response:
         response = await endpoint(request)
@@ -120,7 +123,11 @@ def _as_03(endpoint: Endpoint) -> Endpoint:
         error: dict[str, Any] = told.get("error", {})
         details: list[dict[str, Any]] = error.get("details") or [{}]
         kind = A2A_REASON_TO_ERROR.get(str(details[0].get("reason", "")), InternalError)
-        told |= {"type": kind.__name__, "message": str(error.get("message", ""))}
+        told |= {
+            "type": kind.__name__,
+            "code": JSON_RPC_ERROR_CODE_MAP.get(kind, -32603),
+            "message": str(error.get("message", "")),
+        }
         return JSONResponse(told, response.status_code)
 
     return answering

@@ -28,5 +28,5 @@ async def faces(
         if host.settings.mcp.enabled:
             from agenthost.faces.http.mcp.face import McpFace
 
-            spoken.append((await stack.enter_async_context(McpFace(closing, host.settings.mcp.servers))).face())
+            spoken.append((await stack.enter_async_context(McpFace(closing, host.settings.mcp))).face())
         yield spoken

@@ -17,7 +17,14 @@ async def living(_: Any) -> AsyncGenerator[str]:
     yield "alive"
 
 
+@asynccontextmanager
+async def dying(_: Any) -> AsyncGenerator[str]:
+    raise RuntimeError("the inside")
+    yield
+
+
 server: MCPServer[Any] = MCPServer("own", lifespan=living)
+stillborn: MCPServer[Any] = MCPServer("stillborn", lifespan=dying)
 
 
 @server.tool(description="Who asks, and how many tasks they see.")
@@ -34,3 +41,13 @@ async def lived(ctx: Context[Any, Any]) -> str:
 @server.tool(description="Never reached: an agent has this name.")
 async def echo(text: str) -> str:
     raise AssertionError
+
+
+@server.resource("own://broken")
+async def broken() -> str:
+    raise RuntimeError("the inside")
+
+
+@server.prompt(description="Breaks.")
+async def breaks() -> str:
+    raise RuntimeError("the inside")

@@ -85,6 +85,17 @@ async def test_a_published_server_is_served_beside_the_agents_and_acts_as_its_ca
     assert tools.count("echo") == 1
 
 
+@MODES
+async def test_what_breaks_in_a_published_server_shows_nothing_of_its_inside(opens: Opens, mode: str) -> None:
+    async with opens(OWN) as door, plain(door.url, door.headers, mode) as mcp:
+        read = await mcp.post("resources/read", {"uri": "own://broken"})
+        got = await mcp.post("prompts/get", {"name": "breaks"})
+        assert "tools" in await mcp.ask("tools/list")
+    for answer in (read, got):
+        assert answer["error"]["code"] == -32603
+        assert "the inside" not in str(answer)
+
+
 @pytest.mark.parametrize(
     ("place", "told"),
     [
@@ -103,6 +114,15 @@ async def test_a_published_server_that_cant_be_had_is_told_of(opens: Opens, plac
     assert answer["error"]["data"]["code"] == "unavailable"
 
 
+async def test_a_published_server_that_cant_begin_takes_nothing_with_it(opens: Opens) -> None:
+    async with opens('[mcp.servers]\nstillborn = "tests.faces.over_mcp.own:stillborn"\n') as door:
+        async with plain(door.url, door.headers) as mcp:
+            answer = await mcp.post("tools/list")
+        assert (await door.host.info()).serving is False
+    assert answer["error"]["data"]["code"] == "internal"
+    assert "the inside" not in str(answer)
+
+
 @pytest.mark.parametrize(("header", "value"), [("Host", "evil.example.com"), ("Origin", "http://evil.example.com")])
 async def test_foreign_names_and_pages_are_refused_in_the_protocols_own_shape(
     door: Door, header: str, value: str
@@ -119,6 +139,25 @@ async def test_a_broken_body_gets_an_error_of_the_protocol(door: Door, mode: str
             told: Any = await mcp.raw(body)
             assert told["error"]["code"] in (-32700, -32600, -32602), (body, told)
         assert "tools" in await mcp.ask("tools/list")
+
+
+@MODES
+async def test_only_what_the_settings_offer_is_a_tool(opens: Opens, mode: str) -> None:
+    async with opens('[mcp]\ntools = ["ec*", "greet"]\n') as door, client(door.url, door.headers, mode) as mcp:
+        tools = {tool.name for tool in (await mcp.list_tools()).tools}
+        prompts = {prompt.name for prompt in (await mcp.list_prompts()).prompts}
+        with pytest.raises(MCPError, match="Unknown tool: judge"):
+            await mcp.call_tool("judge", {"text": "x"})
+    assert tools == {"echo", "greet", "agenthost_wait", "agenthost_answer", "agenthost_cancel"}
+    assert prompts == {"echo", "greet"}
+
+
+async def test_without_the_extra_the_door_says_how_to_get_it(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "agenthost.faces.http.mcp.server", None)
+    async with opens() as door, plain(door.url, door.headers) as mcp:
+        answer = await mcp.post("tools/list")
+    assert "pip install 'agenthost[mcp]'" in answer["error"]["message"]
+    assert answer["error"]["data"]["code"] == "unavailable"
 
 
 async def test_a_host_that_mcp_is_turned_off_for_has_no_such_path(opens: Opens) -> None:

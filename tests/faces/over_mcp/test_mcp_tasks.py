@@ -35,6 +35,13 @@ async def began(door: Door) -> str:
     return rows[0].id
 
 
+async def waiting(door: Door) -> str:
+    async with asyncio.timeout(30):
+        while not (rows := await door.host.tasks(_roots())) or rows[0].state != "input-required":
+            await asyncio.sleep(0.05)
+    return rows[0].id
+
+
 def _roots() -> Any:
     from agenthost.core.ports import Filter
 
@@ -154,6 +161,18 @@ async def test_tasks_are_for_clients_that_say_so(door: Door) -> None:
         assert other["error"]["code"] == -32020
 
 
+@pytest.mark.parametrize("mode", [NEW, OLD])
+async def test_a_long_call_tells_a_client_without_tasks_where_to_go_on_waiting(opens: Opens, mode: str) -> None:
+    async with opens("[mcp]\npatience = 0.5\n") as door, plain(door.url, door.headers, mode) as mcp:
+        first = await mcp.ask("tools/call", SLEEP)
+        task = first["_meta"]["dev.agenthost/task"]
+        again = await mcp.ask("tools/call", {"name": "agenthost_wait", "arguments": {"task": task}})
+        assert (await door.host.task(task)).row.state == "working"
+    for result in (first, again):
+        assert not result.get("isError")
+        assert f'agenthost_wait with {{"task": "{task}"}}' in result["content"][0]["text"]
+
+
 # --- requests that are given up -----------------------------------------------------------------------
 
 
@@ -173,6 +192,22 @@ async def test_without_sessions_a_closed_stream_cancels_the_work(door: Door) -> 
         assert await ended(door, task) == "canceled"
 
 
+async def test_a_closed_stream_cancels_its_own_work_and_nobody_elses(door: Door) -> None:
+    """Clients without sessions number their requests alike."""
+    async with plain(door.url, door.headers) as one, plain(door.url, door.headers) as two:
+        first = asyncio.get_running_loop().create_task(one.post("tools/call", SLEEP))
+        task = await began(door)
+        second = asyncio.get_running_loop().create_task(two.post("tools/call", SLEEP))
+        async with asyncio.timeout(30):
+            while (other := await began(door)) == task:
+                await asyncio.sleep(0.05)
+        first.cancel()
+        assert await ended(door, task) == "canceled"
+        assert (await door.host.task(other)).row.state == "working"
+        second.cancel()
+        assert await ended(door, other) == "canceled"
+
+
 async def test_with_sessions_a_broken_connection_leaves_the_work_alone(door: Door) -> None:
     async with plain(door.url, door.headers, OLD) as mcp:
         calling = asyncio.get_running_loop().create_task(mcp.post("tools/call", SLEEP))
@@ -180,6 +215,16 @@ async def test_with_sessions_a_broken_connection_leaves_the_work_alone(door: Doo
         calling.cancel()
         await asyncio.sleep(0.3)
         assert (await door.host.task(task)).row.state == "working"
+
+
+async def test_a_stream_that_broke_is_taken_up_again_and_brings_the_result(door: Door) -> None:
+    async with plain(door.url, door.headers, OLD) as mcp:
+        first = await mcp.broken("tools/call", {"name": "asker", "arguments": {"text": "x"}, "_meta": {}})
+        task = await waiting(door)
+        await door.host.reply(task, "red")
+        await ended(door, task)
+        messages = await mcp.taken_up(first, 1)
+    assert "red" in messages[-1]["result"]["content"][0]["text"]
 
 
 @pytest.mark.parametrize("mode", [NEW, OLD])

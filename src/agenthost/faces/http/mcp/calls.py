@@ -13,6 +13,7 @@ from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp import asking, results
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
 from agenthost.faces.http.mcp.orders import order_of
 from agenthost.faces.http.mcp.requests import (
@@ -26,7 +27,7 @@ from agenthost.faces.http.mcp.requests import (
     session_of,
     stateless,
 )
-from agenthost.faces.http.mcp.surface import Work, works
+from agenthost.faces.http.mcp.surface import Surface, Work
 from agenthost.faces.http.mcp.watching import Ended, Left, Outcome, Waits, Watch
 
 Result = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
@@ -81,12 +82,17 @@ class Manner(Struct, frozen=True):
 
 
 class Calls:
-    """Calls of tools. `leaving` is set when the host stops; `group` outlives a request."""
+    """Calls of tools. `patience`: seconds after which a client that can't do with a task is told where to go on waiting;
+    0: it is kept waiting. `leaving` is set when the host stops; `beside` outlives a request."""
 
-    def __init__(self, levels: Levels, leaving: asyncio.Event, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, surface: Surface, levels: Levels, leaving: asyncio.Event, beside: Beside, patience: float
+    ) -> None:
+        self._patience = patience
+        self.surface = surface
         self._levels = levels
         self._leaving = leaving
-        self._group = group
+        self._beside = beside
         self._running: OrderedDict[tuple[str, str], Running] = OrderedDict()
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result | None:
@@ -94,7 +100,7 @@ class Calls:
         api, arguments = api_of(ctx), params.arguments or {}
         try:
             own = params.name in (WAIT, ANSWER, CANCEL)
-            work = None if own else (await works(api)).get(params.name)
+            work = None if own else (await self.surface.works(api)).get(params.name)
             if not own and work is None:
                 return None
             shaped = work is not None and work.output is not None
@@ -119,36 +125,42 @@ class Calls:
     async def watch(self, ctx: Context, row: TaskRow, shaped: bool, manner: Manner = Manner()) -> Result:  # noqa: B008 - frozen
         """Wait for a task, and tell of it meanwhile."""
         api, by = api_of(ctx), caller_of(ctx).person
+        running = Running(api, row.id, by) if manner.began else None
         key = (session_of(ctx), str(ctx.request_id))
-        if manner.began:
-            self._running[key] = Running(api, row.id, by)
-        while len(self._running) > _MOST_RUNNING:
-            self._running.popitem(last=False)
+        if running is not None and not stateless(ctx):
+            self._running[key] = running
+            while len(self._running) > _MOST_RUNNING:
+                self._running.popitem(last=False)
         ask = asker(ctx, row.id if manner.related else "")
 
         async def leaving() -> Left:
-            return await self._left(PATIENCE if manner.began and decides(ctx) else None)
+            if manner.related:
+                return await self._left(0)
+            return await self._left(PATIENCE if manner.began and decides(ctx) else self._patience)
 
         try:
             outcome = await Watch(api, row, Told(ctx, self._levels), ask, by, leaving).run()
         except asyncio.CancelledError:
             # Without sessions a closed stream is the word for cancel; with them a notification is, see `cancelled`.
             if stateless(ctx):
-                self.cancelled(ctx, str(ctx.request_id))
+                self._cancel(running)
             raise
         self._running.pop(key, None)
         return await self._result(ctx, row, outcome, shaped)
 
     def cancelled(self, ctx: Context, request: str) -> None:
-        """A client has cancelled its request: so the task is. One that the host's end took away goes on."""
-        running = self._running.pop((session_of(ctx), request), None)
-        if running is not None and not self._leaving.is_set():
-            self._group.create_task(_cancel(running))
+        """A session's client has cancelled its request: so the task is."""
+        self._cancel(self._running.pop((session_of(ctx), request), None))
 
-    async def _left(self, patience: float | None) -> Left:
-        """When a request is no longer kept waiting: the host stops, or the call becomes a task."""
+    def _cancel(self, running: Running | None) -> None:
+        """Have a task end; one whose request the host's own end took away goes on."""
+        if running is not None and not self._leaving.is_set():
+            self._beside.begin(_cancel(running), "mcp: cancel")
+
+    async def _left(self, patience: float) -> Left:
+        """When a request is no longer kept waiting: the host stops, or it has taken long."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience or None):
                 await self._leaving.wait()
         except TimeoutError:
             return Left("", later=True)
@@ -158,10 +170,12 @@ class Calls:
         match outcome:
             case Ended():
                 return await results.finished(api_of(ctx), outcome.row, outcome.event, shaped)
-            case Waits() if stateless(ctx) and elicits(ctx):
+            case Waits() if stateless(ctx) and elicits(ctx) and any(map(asking.askable, outcome.questions)):
                 return asks(row.id, outcome)
             case Waits():
                 return results.waiting(row.id, outcome.questions, shaped)
+            case Left(later=True) if not decides(ctx):
+                return results.going(row.id, shaped)
             case Left(later=True):
                 detail = await api_of(ctx).task(row.id)
                 return described(detail.row, "ttlMs") | {"resultType": "task"}
@@ -218,7 +232,9 @@ def asks(task: str, waits: Waits) -> types.InputRequiredResult:
     """Questions as the result of a request, to be made again with answers."""
     return types.InputRequiredResult(
         input_requests={
-            asking.name_of(question): types.ElicitRequest(params=asking.form(question)) for question in waits.questions
+            asking.name_of(question): types.ElicitRequest(params=asking.form(question))
+            for question in waits.questions
+            if asking.askable(question)
         },
         request_state=task,
     )

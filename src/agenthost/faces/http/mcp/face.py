@@ -1,7 +1,6 @@
 """The door at `/mcp`: nothing of the official package is loaded before the first request."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,26 +11,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.faces.http.app import Face
-from agenthost.faces.http.bodies import problem
+from agenthost.faces.http.bodies import mistake, problem
 from agenthost.faces.http.callers import caller_of
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.streams import Closing
+from agenthost.host.settings import McpSettings
 
 PATH = "/mcp"
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0, section 5.1
 
 
 class McpFace:
-    """An asynchronous context, open while the host serves. `servers`: published servers, name to `module:attribute`.
-    When `closing` is set, whoever waits for a task is told that it goes on."""
+    """An asynchronous context, open while the host serves. When `closing` is set, whoever waits for a task is told that
+    it goes on."""
 
-    def __init__(self, closing: Closing, servers: Mapping[str, str]) -> None:
+    def __init__(self, closing: Closing, settings: McpSettings) -> None:
         self._closing = closing
-        self._servers = dict(servers)
+        self._settings = settings
         self._group = asyncio.TaskGroup()
         self._leaving = asyncio.Event()
         self._stop = asyncio.Event()
-        self._starting = asyncio.Lock()
-        self._app: ASGIApp | None = None
+        self._begun: asyncio.Future[ASGIApp] | None = None
 
     def face(self) -> Face:
         """As it is served."""
@@ -66,22 +66,23 @@ class McpFace:
         await app(scope, receive, send)
 
     async def _started(self) -> ASGIApp:
-        async with self._starting:
-            if self._app is None:
-                begun: asyncio.Future[ASGIApp] = asyncio.get_running_loop().create_future()
-                self._group.create_task(self._hold(begun))
-                self._app = await begun
-        return self._app
+        if self._begun is None or (self._begun.done() and self._begun.exception() is not None):
+            self._begun = asyncio.get_running_loop().create_future()
+            self._group.create_task(self._hold(self._begun))
+        # A client that goes away meanwhile leaves the others waiting for the same.
+        return await asyncio.shield(self._begun)
 
     async def _hold(self, begun: asyncio.Future[ASGIApp]) -> None:
         """Everything that lives as long as the face does, in one task: the package's scopes want that."""
         try:
             serving = await asyncio.to_thread(_load)
-            async with serving(self._servers, self._leaving, self._group) as manager:
+            async with serving(self._settings, self._leaving, Beside(self._group)) as manager:
                 begun.set_result(manager.handle_request)
                 await self._stop.wait()
-        except AgentHostError as error:
-            begun.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - a published server may raise anything; the host goes on
+            told = error if isinstance(error, AgentHostError) else mistake(error, PATH)
+            if not begun.done():
+                begun.set_exception(told)
 
 
 def refused(error: AgentHostError, status: int | None = None) -> Response:

@@ -23,10 +23,11 @@ from mcp.shared.subscriptions import (
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.pages import TASKS, task_of
 from agenthost.faces.http.mcp.published import Published, Publishers
 from agenthost.faces.http.mcp.requests import Context, api_of, session_of
-from agenthost.faces.http.mcp.surface import Work, works
+from agenthost.faces.http.mcp.surface import Surface, Work
 
 LOOK = 2.0
 """Seconds between two looks at what tools there are, while somebody wants to know."""
@@ -60,7 +61,7 @@ class _Telling:
         self._begun.set()
 
 
-def listen(own: ListenHandler, publishers: Publishers) -> Listen:
+def listen(own: ListenHandler, publishers: Publishers, surface: Surface) -> Listen:
     """The handler: the host acknowledges, then everybody's changes come, until the client goes."""
 
     async def run(ctx: Context, params: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
@@ -74,12 +75,12 @@ def listen(own: ListenHandler, publishers: Publishers) -> Listen:
         wanted = params.notifications
         # Where everything stands is known before the client is told that it listens.
         places = await _places(api_of(ctx), wanted.resource_subscriptions or ())
-        known = await works(api_of(ctx))
+        known = await surface.works(api_of(ctx))
         quiet = replace(ctx, session=_Quiet(ctx.session, begun))  # pyright: ignore[reportArgumentType]
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(_relay(one, quiet)) for one in publishers.servers if one.has(ctx.method)]
             if wanted.tools_list_changed or wanted.prompts_list_changed:
-                beside.append(group.create_task(_lists(api_of(ctx), known, wanted, tell)))
+                beside.append(group.create_task(_lists(api_of(ctx), surface, known, wanted, tell)))
             beside += [group.create_task(_changes(api_of(ctx), uri, after, tell)) for uri, after in places.items()]
             try:
                 return await own(replace(ctx, session=_Telling(ctx.session, begun)), params)  # pyright: ignore[reportArgumentType]
@@ -97,11 +98,13 @@ async def _relay(one: Published, ctx: Context) -> None:
 Tell = Callable[[ServerEvent], Awaitable[None]]
 
 
-async def _lists(api: HostApi, known: dict[str, Work], wanted: types.SubscriptionFilter, tell: Tell) -> None:
+async def _lists(
+    api: HostApi, surface: Surface, known: dict[str, Work], wanted: types.SubscriptionFilter, tell: Tell
+) -> None:
     """Tell when agents and workflows come, go or change: they are the tools, and the prompts."""
     while True:
         await asyncio.sleep(LOOK)
-        now = await works(api)
+        now = await surface.works(api)
         if now != known:
             known = now
             if wanted.tools_list_changed:
@@ -141,8 +144,8 @@ async def _changes(api: HostApi, uri: str, after: dict[str, int], tell: Tell) ->
 class Subscriptions:
     """What sessions have subscribed to. One ends with its task, or as the oldest of too many."""
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
-        self._group = group
+    def __init__(self, beside: Beside) -> None:
+        self._beside = beside
         self._open: OrderedDict[tuple[str, str], asyncio.Task[None]] = OrderedDict()
 
     async def begin(self, ctx: Context, uri: str) -> None:
@@ -156,7 +159,9 @@ class Subscriptions:
 
         self.end(ctx, uri)
         key = (session_of(ctx), uri)
-        self._open[key] = self._group.create_task(self._follow(key, _changes(api_of(ctx), uri, after, tell)))
+        self._open[key] = self._beside.begin(
+            self._follow(key, _changes(api_of(ctx), uri, after, tell)), "mcp: subscription"
+        )
         while len(self._open) > MOST_SUBSCRIPTIONS:
             self._open.popitem(last=False)[1].cancel()
 

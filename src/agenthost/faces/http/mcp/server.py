@@ -1,9 +1,9 @@
 """The server that the official package drives: what the host has, and what its owner publishes, at one door."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import mcp.types as types
 from mcp.server import Server
@@ -14,20 +14,21 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from agenthost import __version__
-from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.mcp import pages, prompts, resources
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.calls import BUILT_IN, Calls
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION
+from agenthost.faces.http.mcp.fence import fenced
 from agenthost.faces.http.mcp.listening import Subscriptions, listen
 from agenthost.faces.http.mcp.published import Published, Publishers, may_call, publishing
 from agenthost.faces.http.mcp.recent import RecentEvents
 from agenthost.faces.http.mcp.requests import Context, Levels, api_of, caller_of
 from agenthost.faces.http.mcp.results import failure
-from agenthost.faces.http.mcp.surface import works
+from agenthost.faces.http.mcp.standing import Standing
+from agenthost.faces.http.mcp.surface import Surface
 from agenthost.faces.http.mcp.tasks import Tasks
-
-P = TypeVar("P")
-Handler = Callable[[Context, P], Awaitable[HandlerResult]]
+from agenthost.host.settings import McpSettings
 
 INSTRUCTIONS = (
     "Each tool is an agent or a workflow of an AgentHost; its work goes on when you go away. A result names its task: "
@@ -75,7 +76,7 @@ class Desk:
         self._levels = levels
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        own = [work.tool() for work in (await works(api_of(ctx))).values()]
+        own = [work.tool() for work in (await self._calls.surface.works(api_of(ctx))).values()]
         theirs = await self._publishers.listed(ctx, "tools/list", "tools")
         found, cursor = pages.page(_first([*own, *BUILT_IN, *theirs]), params and params.cursor)
         return types.ListToolsResult(tools=found, next_cursor=cursor)
@@ -132,13 +133,13 @@ class Desk:
         return await reader(ctx) if reader.has(ctx.method) else types.EmptyResult()
 
     async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
-        own = [prompts.prompt(work) for work in (await works(api_of(ctx))).values()]
+        own = [prompts.prompt(work) for work in (await self._calls.surface.works(api_of(ctx))).values()]
         theirs = await self._publishers.listed(ctx, "prompts/list", "prompts")
         found, cursor = pages.page(_first([*own, *theirs]), params and params.cursor)
         return types.ListPromptsResult(prompts=found, next_cursor=cursor)
 
     async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> HandlerResult:
-        work = (await works(api_of(ctx))).get(params.name)
+        work = (await self._calls.surface.works(api_of(ctx))).get(params.name)
         if work is not None:
             return prompts.filled(work, params.arguments or {})
         holder = await self._publishers.holder(ctx, "prompts/list", "prompts", params.name)
@@ -183,22 +184,7 @@ def _first(items: list[Any]) -> list[Any]:
     return list({item.name: item for item in reversed(items)}.values())[::-1]
 
 
-def fenced(handler: Handler[P]) -> Handler[P]:
-    """`handler` behind the fence: what it raises becomes an error of the protocol."""
-
-    async def run(ctx: Context, params: P) -> HandlerResult:
-        try:
-            return await handler(ctx, params)
-        except BadInput as error:
-            raise MCPError(types.INVALID_PARAMS, error.message, data={"code": error.code}) from None
-        except AgentHostError as error:
-            raise MCPError(types.INTERNAL_ERROR, error.message, data={"code": error.code}) from None
-
-    return run
-
-
-def _server(publishers: Publishers, calls: Calls, levels: Levels, subscriptions: Subscriptions) -> HostServer:
-    desk = Desk(publishers, calls, levels, subscriptions)
+def _server(publishers: Publishers, surface: Surface, desk: Desk, tasks: Tasks) -> HostServer:
     bus = InMemorySubscriptionBus()
     lists = CacheHint(ttl_ms=LISTS_LAST, scope="private")
     server = HostServer(
@@ -214,6 +200,7 @@ def _server(publishers: Publishers, calls: Calls, levels: Levels, subscriptions:
             "resources/read": CacheHint(ttl_ms=0, scope="private"),
             "server/discover": lists,
         },
+        get_tool_input_schema=publishers.schema_lookup(),
         on_list_tools=cast(Any, fenced(desk.list_tools)),
         on_call_tool=cast(Any, fenced(desk.call_tool)),
         on_list_resources=cast(Any, fenced(desk.list_resources)),
@@ -221,26 +208,27 @@ def _server(publishers: Publishers, calls: Calls, levels: Levels, subscriptions:
         on_read_resource=cast(Any, fenced(desk.read_resource)),
         on_subscribe_resource=cast(Any, fenced(desk.subscribe)),
         on_unsubscribe_resource=cast(Any, fenced(desk.subscribe)),
-        on_subscriptions_listen=cast(Any, listen(ListenHandler(bus), publishers)),
+        on_subscriptions_listen=cast(Any, listen(ListenHandler(bus), publishers, surface)),
         on_list_prompts=cast(Any, fenced(desk.list_prompts)),
         on_get_prompt=cast(Any, fenced(desk.get_prompt)),
         on_completion=cast(Any, fenced(desk.complete)),
     )
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, fenced(desk.set_level))
     server.middleware.append(desk.cancelled)
-    Tasks(calls).add(server, fenced)
+    tasks.add(server)
     return server
 
 
 @asynccontextmanager
 async def serving(
-    places: Mapping[str, str], leaving: asyncio.Event, group: asyncio.TaskGroup
+    settings: McpSettings, leaving: asyncio.Event, beside: Beside
 ) -> AsyncGenerator[StreamableHTTPSessionManager]:
     """The whole face, alive. Raises Unavailable where a published server can't be had."""
-    levels, subscriptions = Levels(), Subscriptions(group)
-    async with publishing(places) as publishers:
+    levels, subscriptions, standing = Levels(), Subscriptions(beside), Standing(leaving, beside)
+    calls = Calls(Surface(settings.tools), levels, leaving, beside, settings.patience)
+    async with publishing(settings.servers) as publishers:
         manager = StreamableHTTPSessionManager(
-            _server(publishers, Calls(levels, leaving, group), levels, subscriptions),
+            _server(publishers, calls.surface, Desk(publishers, calls, levels, subscriptions), Tasks(calls, standing)),
             event_store=RecentEvents(),
             retry_interval=RETRY,
             session_idle_timeout=IDLE,
@@ -252,3 +240,4 @@ async def serving(
                 yield manager
             finally:
                 subscriptions.close()
+                standing.close()

@@ -5,7 +5,7 @@ extension `io.modelcontextprotocol/tasks` (SEP-2663): the client says that it ca
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import mcp.types as types
@@ -14,16 +14,16 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 
 from agenthost.core.api import TaskDetail
-from agenthost.core.errors import AgentHostError
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp import results
-from agenthost.faces.http.mcp.asking import form, name_of
+from agenthost.faces.http.mcp.asking import askable, form, name_of
 from agenthost.faces.http.mcp.calls import Calls, Manner, decides
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
+from agenthost.faces.http.mcp.fence import fenced
 from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, request_of, stateless
-from agenthost.faces.http.mcp.surface import works
+from agenthost.faces.http.mcp.standing import Standing
 
 PAGE = 50
 
@@ -47,10 +47,11 @@ class UpdateParams(TaskParams):
 class Tasks:
     """The methods of both revisions."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, standing: Standing) -> None:
         self._calls = calls
+        self._standing = standing
 
-    def add(self, server: Server[Any], fenced: Callable[[Any], Any]) -> None:
+    def add(self, server: Server[Any]) -> None:
         """Give a server the methods."""
         server.add_request_handler("tasks/get", TaskParams, fenced(self.get))
         server.add_request_handler("tasks/result", TaskParams, fenced(self.result))
@@ -66,24 +67,24 @@ class Tasks:
             _check(ctx, params)
         if ctx.method != "tools/call" or stateless(ctx) or params.get("task") is None:
             return await call_next(ctx)
-        return await self._asked_for(ctx, params)
+        return await fenced(self._asked_for)(ctx, params)
 
     async def _asked_for(self, ctx: Context, params: Any) -> HandlerResult:
-        work = (await works(api_of(ctx))).get(str(params.get("name")))
+        work = (await self._calls.surface.works(api_of(ctx))).get(str(params.get("name")))
         if work is None:
             raise MCPError(
                 types.METHOD_NOT_FOUND, f"the tool '{params.get('name')}' doesn't run as a task; call it without"
             )
-        try:
-            row = await self._calls.start(ctx, work, dict(params.get("arguments") or {}))
-        except AgentHostError as error:
-            raise MCPError(types.INVALID_PARAMS, error.message, data={"code": error.code}) from None
+        row = await self._calls.start(ctx, work, dict(params.get("arguments") or {}))
+        self._standing.begin(ctx, row)
         return {"task": described(row, "ttl")}
 
     async def get(self, ctx: Context, params: TaskParams) -> HandlerResult:
         """How a task is; where the host decides what becomes one, with what it asks or what came of it."""
         detail = await api_of(ctx).task(params.task_id)
         if not stateless(ctx):
+            if detail.questions:
+                self._standing.begin(ctx, detail.row)
             return described(detail.row, "ttl")
         return await self._detailed(ctx, detail)
 
@@ -96,6 +97,7 @@ class Tasks:
                     "params": form(question).model_dump(by_alias=True, mode="json", exclude_none=True),
                 }
                 for question in detail.questions
+                if askable(question)
             }
             if not detail.questions:
                 told["status"] = "working"
@@ -107,13 +109,14 @@ class Tasks:
         return told
 
     async def _result(self, ctx: Context, row: TaskRow) -> types.Result:
-        work = (await works(api_of(ctx))).get(row.name)
+        work = (await self._calls.surface.works(api_of(ctx))).get(row.name)
         found = await self._calls.watch(ctx, row, work is not None and work.output is not None, Manner(related=True))
         return cast(types.Result, found)
 
     async def result(self, ctx: Context, params: TaskParams) -> HandlerResult:
         """Waits until a task has ended, and gives what the call would have given."""
         row = (await api_of(ctx).task(params.task_id)).row
+        self._standing.give_over(ctx, row)
         result = results.wire(await self._result(ctx, row))
         meta: dict[str, Any] = {**result.get("_meta", {}), RELATED_TASK: {"taskId": row.id}}
         return {**result, "_meta": meta}

@@ -19,6 +19,7 @@ from agenthost.host.settings import (
     NetworkSettings,
     SandboxSettings,
     Settings,
+    WebhookSettings,
     WorkSettings,
 )
 from agenthost.machine.shares import MachineSettings
@@ -99,6 +100,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "machine": MachineSettings,
     "network": NetworkSettings,
     "http": HttpSettings,
+    "webhooks": WebhookSettings,
     "files": FileLimits,
 }
 
@@ -197,6 +199,10 @@ MEANINGS = {
     "http.certificate": "a PEM file, for TLS",
     "http.key": "a PEM file, for TLS",
     "http.public": "it may listen beyond loopback, where everybody who has a token is served",
+    "webhooks.attempts": "tries of one delivery before it is given up",
+    "webhooks.backoff": "seconds between its first two tries; each wait after is four times the one before, of which between half and all is waited",
+    "webhooks.backoff-most": "seconds between two tries at most",
+    "webhooks.timeout": "seconds that one try may take",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

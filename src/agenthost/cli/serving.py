@@ -40,16 +40,19 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
     closing = Closing()
-    offer = Offer(reception, (listener,), faces(settings.streams, closing), closing=closing)
+    offer = Offer(reception, (listener,), faces(host, settings.streams, closing), closing=closing)
     async with serve(host, local, settings, offer):
         yield url
 
 
-def faces(streams: StreamSettings, closing: Closing) -> list[Face]:
+def faces(host: Host, streams: StreamSettings, closing: Closing) -> list[Face]:
     """The protocols that are enabled. Each is imported here, when it is."""
-    from agenthost.faces.http import agui
+    from agenthost.faces.http import agui, webhooks
 
-    return [Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",))]
+    return [
+        Face(api=tuple(webhooks.routes(host.webhooks))),
+        Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
+    ]
 
 
 def _check(address: str, given: HttpSettings) -> None:

@@ -16,6 +16,7 @@ from agenthost.core.errors import Unavailable
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.sandboxes import Isolation
+from agenthost.core.webhooks import Webhooks
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 from agenthost.sandboxes.admitted import Admitted
@@ -31,6 +32,7 @@ class Adapters(Struct):
 
     store: Store
     accounts: Accounts
+    webhooks: Webhooks
     blobs: Blobs
     workspaces: Workspaces
     secrets: Secrets
@@ -66,6 +68,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -111,6 +114,7 @@ async def join(settings: Settings) -> Adapters:
     return Adapters(
         store,
         SQLiteAccounts(store),
+        SQLiteWebhooks(store),
         blobs,
         workspaces,
         secrets,

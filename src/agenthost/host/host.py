@@ -6,6 +6,7 @@
 import asyncio
 import gc
 import os
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -45,6 +46,7 @@ from agenthost.core.ports import (
 )
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
+from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
@@ -54,6 +56,8 @@ from agenthost.host.library import Library
 from agenthost.host.logs import event_line, logger
 from agenthost.host.reception import Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
+from agenthost.host.webhooks import telling
+from agenthost.host.webhooks.joined import joined
 
 COLLECT = (50_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
@@ -92,6 +96,7 @@ class Host:
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
+        self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._working = False
         self.serving = False
 
@@ -128,6 +133,7 @@ class Host:
             await self._release_held()
             await self.engine.start(alone=True)
             self.engine.services.supervisor.start("manifests folder", self._folder.watch())
+            self.engine.services.supervisor.start("webhooks", self._deliverer.run(time.time, random.random))
 
     async def _release_held(self) -> None:
         """Give every dead-lettered task that can be read (again) another try; the others stay as they are."""
@@ -158,6 +164,8 @@ class Host:
 
     def _committed(self, recorded: Recorded, name: str) -> None:
         event_line(self._log, recorded, name)
+        if telling.is_told(recorded.event):
+            self._deliverer.call()
 
     async def _load_secrets(self) -> None:
         known: dict[str, str] = {}
@@ -443,7 +451,7 @@ class Host:
 
     async def secrets(self) -> list[str]:
         """The names of the secrets that are kept."""
-        return await self._adapters.secrets.names()
+        return [name for name in await self._adapters.secrets.names() if not name.startswith(SECRET)]
 
     async def doctor(self) -> list[Finding]:
         """What is well and what is not, with how to mend it."""

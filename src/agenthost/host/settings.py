@@ -83,6 +83,19 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     public: bool = False
 
 
+class WebhookSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """How patient calls out are, `[webhooks]`. Times in seconds.
+
+    `attempts`: tries of one delivery before it is given up. `backoff` and `backoff_most`: the first and the largest wait
+    between two; it grows by four. `timeout`: how long one try may take.
+    """
+
+    attempts: Positive = 10
+    backoff: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    backoff_most: Annotated[float, msgspec.Meta(gt=0)] = 21_600.0
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
+
+
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything that can be set. `tools`: trusted Python tools, name to `module:attribute`."""
 
@@ -93,6 +106,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     machine: MachineSettings = MachineSettings()
     network: NetworkSettings = NetworkSettings()
     http: HttpSettings = HttpSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     files: FileLimits = FileLimits()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -187,6 +201,7 @@ def _keys(place: str) -> list[str]:
         "machine": MachineSettings,
         "network": NetworkSettings,
         "http": HttpSettings,
+        "webhooks": WebhookSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

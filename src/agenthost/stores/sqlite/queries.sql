@@ -189,3 +189,62 @@ INSERT OR IGNORE INTO given_files (namespace, person, digest) VALUES (?, ?, ?)
 SELECT EXISTS (SELECT 1 FROM given_files WHERE namespace = ?1 AND digest = ?3 AND (?2 = '' OR person = ?2))
   OR EXISTS (SELECT 1 FROM files JOIN tasks ON tasks.id = files.workspace
     WHERE files.digest = ?3 AND tasks.namespace = ?1 AND (?2 = '' OR tasks.person = ?2))
+
+-- name: put_webhook
+INSERT OR REPLACE INTO webhooks (id, person, url, created, namespace, events, task, disabled)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: webhook
+SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks WHERE id = ?
+
+-- name: webhooks_of
+SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks
+WHERE namespace = ? AND person = ? ORDER BY created, id
+
+-- name: delete_webhook
+DELETE FROM webhooks WHERE id = ?
+
+-- name: delete_deliveries_of
+DELETE FROM deliveries WHERE webhook = ?
+
+-- name: marks
+SELECT task, seq, seen FROM webhook_marks WHERE seq > seen ORDER BY task LIMIT ?
+
+-- name: see_mark
+UPDATE webhook_marks SET seen = max(seen, ?) WHERE task = ?
+
+-- name: forget_mark
+DELETE FROM webhook_marks WHERE task = ? AND seq <= seen AND EXISTS (SELECT 1 FROM tasks WHERE id = task AND ended = 1)
+
+-- name: add_delivery
+INSERT OR IGNORE INTO deliveries (id, webhook, root, event, at, body, state, attempts, due, status, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: take_deliveries
+UPDATE deliveries SET due = ?2 WHERE place IN (
+    SELECT d.place FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook AND w.disabled = ''
+    WHERE d.state = 'waiting' AND d.due <= ?1 AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS e
+        WHERE e.state = 'waiting' AND e.webhook = d.webhook AND e.root = d.root AND e.place < d.place
+    )
+    ORDER BY d.due, d.place LIMIT ?3
+)
+RETURNING id, webhook, root, event, at, body, state, attempts, due, status, reason, place
+
+-- name: next_due
+SELECT d.due FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook AND w.disabled = ''
+WHERE d.state = 'waiting' AND d.due >= 0 AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS e
+    WHERE e.state = 'waiting' AND e.webhook = d.webhook AND e.root = d.root AND e.place < d.place
+)
+ORDER BY d.due LIMIT 1
+
+-- name: settle_delivery
+UPDATE deliveries SET state = ?, attempts = ?, due = ?, status = ?, reason = ? WHERE id = ?
+
+-- name: deliveries
+SELECT id, webhook, root, event, at, body, state, attempts, due, status, reason, place FROM deliveries
+WHERE webhook = ? AND place < ? ORDER BY place DESC LIMIT ?
+
+-- name: prune_deliveries
+DELETE FROM deliveries WHERE state <> 'waiting' AND at < ?

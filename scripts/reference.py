@@ -17,6 +17,7 @@ from agenthost.host.settings import (
     GvisorSettings,
     HttpSettings,
     NetworkSettings,
+    RetentionSettings,
     SandboxSettings,
     Settings,
     WebhookSettings,
@@ -101,6 +102,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "network": NetworkSettings,
     "http": HttpSettings,
     "webhooks": WebhookSettings,
+    "retention": RetentionSettings,
     "files": FileLimits,
 }
 
@@ -203,6 +205,11 @@ MEANINGS = {
     "webhooks.backoff": "seconds between its first two tries; each wait after is four times the one before, of which between half and all is waited",
     "webhooks.backoff-most": "seconds between two tries at most",
     "webhooks.timeout": "seconds that one try may take",
+    "retention.tasks": "days for which tasks that ended are kept, with their journals and files; 0 is for ever",
+    "retention.given": "days for which files are kept that were given and that no task uses; 0 is for ever",
+    "retention.workspaces": "days after which folders go that a host which died left behind; what is in them is kept with the task",
+    "retention.audit": "days for which lines of the audit log are kept; 0 is for ever",
+    "retention.every": "seconds between two looks at what is too old",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

@@ -47,10 +47,10 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
 
 def faces(host: Host, streams: StreamSettings, closing: Closing) -> list[Face]:
     """The protocols that are enabled. Each is imported here, when it is."""
-    from agenthost.faces.http import agui, webhooks
+    from agenthost.faces.http import agui, erasure, webhooks
 
     return [
-        Face(api=tuple(webhooks.routes(host.webhooks))),
+        Face(api=(*webhooks.routes(host.webhooks), *erasure.routes(host.erasure))),
         Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
     ]
 

@@ -77,7 +77,7 @@ class Webhooks(Protocol):
     async def marks(self, limit: int) -> list[Mark]: ...
 
     async def add(self, deliveries: list[Delivery], mark: Mark | None = None) -> None:
-        """Keep deliveries, each once by its id; `mark` was looked at with them, up to its `seq`."""
+        """Keep deliveries, each once by its id, of webhooks that are there; `mark` was looked at with them, up to its `seq`."""
         ...
 
     async def take(self, now: float, until: float, limit: int) -> list[Delivery]:

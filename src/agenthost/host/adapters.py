@@ -12,9 +12,10 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.erasure import Erasure
 from agenthost.core.errors import Unavailable
 from agenthost.core.models import Fitness
-from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.sandboxes import Isolation
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.settings import Settings
@@ -23,6 +24,7 @@ from agenthost.sandboxes.admitted import Admitted
 from agenthost.sandboxes.choice import BackEnd, Choice
 from agenthost.sandboxes.docker.container import has_kernel
 from agenthost.sandboxes.egress.way import Way
+from agenthost.stores.blobs import FileBlobs
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -33,7 +35,8 @@ class Adapters(Struct):
     store: Store
     accounts: Accounts
     webhooks: Webhooks
-    blobs: Blobs
+    erasure: Erasure
+    blobs: FileBlobs
     workspaces: Workspaces
     secrets: Secrets
     models: Models
@@ -63,11 +66,11 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.models.fitness.store import FitnessFiles
     from agenthost.sandboxes.probes import HttpProber
     from agenthost.scripts.monty import MontyScripts
-    from agenthost.stores.blobs import FileBlobs
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.erasure import SQLiteErasure
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
@@ -115,6 +118,7 @@ async def join(settings: Settings) -> Adapters:
         store,
         SQLiteAccounts(store),
         SQLiteWebhooks(store),
+        SQLiteErasure(store),
         blobs,
         workspaces,
         secrets,

@@ -51,6 +51,7 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
 from agenthost.host.adapters import Adapters, join
+from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.library import Library
 from agenthost.host.logs import event_line, logger
@@ -97,6 +98,7 @@ class Host:
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
+        self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, log)
         self._working = False
         self.serving = False
 
@@ -133,6 +135,7 @@ class Host:
             await self._release_held()
             await self.engine.start(alone=True)
             self.engine.services.supervisor.start("manifests folder", self._folder.watch())
+            self.engine.services.supervisor.start("retention", self._keeper.run())
             self.engine.services.supervisor.start("webhooks", self._deliverer.run(time.time, random.random))
 
     async def _release_held(self) -> None:

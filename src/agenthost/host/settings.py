@@ -96,6 +96,24 @@ class WebhookSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
 
 
+Days = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class RetentionSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """How long things are kept, `[retention]`, in days; 0 is for ever.
+
+    `tasks`: tasks that ended, with their journals and files. `given`: files that were given, where no task uses them.
+    `workspaces`: folders that a host which died left behind; what is in them is kept with the task. `audit`: lines of the
+    audit log. `every`: seconds between two looks.
+    """
+
+    tasks: Days = 0.0
+    given: Days = 0.0
+    workspaces: Days = 1.0
+    audit: Days = 0.0
+    every: Annotated[float, msgspec.Meta(ge=1)] = 600.0
+
+
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything that can be set. `tools`: trusted Python tools, name to `module:attribute`."""
 
@@ -107,6 +125,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     network: NetworkSettings = NetworkSettings()
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    retention: RetentionSettings = RetentionSettings()
     files: FileLimits = FileLimits()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -202,6 +221,7 @@ def _keys(place: str) -> list[str]:
         "network": NetworkSettings,
         "http": HttpSettings,
         "webhooks": WebhookSettings,
+        "retention": RetentionSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

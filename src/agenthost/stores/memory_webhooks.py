@@ -41,7 +41,7 @@ class MemoryWebhooks:
 
     async def add(self, deliveries: list[Delivery], mark: Mark | None = None) -> None:
         for delivery in deliveries:
-            if delivery.id not in self._deliveries:
+            if delivery.id not in self._deliveries and delivery.webhook in self._webhooks:
                 place = 1 + max((each.place for each in self._deliveries.values()), default=0)
                 self._deliveries[delivery.id] = replace(delivery, place=place)
         if mark is not None:

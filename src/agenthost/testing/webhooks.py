@@ -92,6 +92,7 @@ class WebhooksSuite:
         assert await webhooks.take(10.0, 20.0, 10) == []
         assert await webhooks.next_due() is None
         await webhooks.delete("wh1")
+        await webhooks.add([_delivery(2)])
         assert await webhooks.deliveries("wh1") == []
 
     async def test_deliveries_are_listed_newest_first_in_pages_and_pruned_when_over(self, webhooks: Webhooks) -> None:

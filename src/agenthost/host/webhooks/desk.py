@@ -139,7 +139,7 @@ class Desk:
         return found
 
     async def _note(self, caller: Caller, what: str, webhook: Webhook) -> None:
-        await self._accounts.note([deed(caller, what, f"{webhook.id} {webhook.url}", "done")])
+        await self._accounts.note([deed(caller, what, webhook.id, "done")])
 
 
 def _need(caller: Caller, right: Right, what: str) -> None:

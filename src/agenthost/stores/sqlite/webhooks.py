@@ -80,7 +80,10 @@ def _marks(connection: sqlite3.Connection, statements: Statements, limit: int) -
 
 
 def _add(connection: sqlite3.Connection, statements: Statements, deliveries: list[Delivery], mark: Mark | None) -> None:
-    rows = [msgspec.structs.astuple(delivery)[:-1] for delivery in deliveries]
+    # A task that was deleted while its journal was read has nothing to tell any more.
+    if mark is not None and connection.execute(statements["whose_task"], (mark.task,)).fetchone() is None:
+        deliveries = []
+    rows = [(*msgspec.structs.astuple(delivery)[:-1], delivery.webhook) for delivery in deliveries]
     connection.executemany(statements["add_delivery"], rows)
     if mark is not None:
         connection.execute(statements["see_mark"], (mark.seq, mark.task))

@@ -31,6 +31,7 @@ CREATE TABLE deliveries (
     status INTEGER NOT NULL,
     reason TEXT NOT NULL
 );
+CREATE INDEX deliveries_by_root ON deliveries (root);
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook, place);
 CREATE INDEX deliveries_waiting ON deliveries (webhook, root, place) WHERE state = 'waiting';
 CREATE INDEX deliveries_due ON deliveries (due) WHERE state = 'waiting';
@@ -46,3 +47,37 @@ BEGIN
     )
     ON CONFLICT (task) DO UPDATE SET seq = excluded.seq;
 END;
+
+-- Tasks whose rows are going: what was begun is ended, whenever the host dies. And files that nobody may need any more.
+CREATE TABLE erasing (
+    root TEXT NOT NULL PRIMARY KEY,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+
+-- `person` is whose gift it may have been; empty where that is forgotten already.
+CREATE TABLE doomed_files (
+    digest TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    person TEXT NOT NULL,
+    PRIMARY KEY (digest, namespace, person)
+) WITHOUT ROWID;
+
+-- What tasks that are gone have cost, without a word of theirs. `day` is that of UTC; costs in USD.
+CREATE TABLE spent_before (
+    namespace TEXT NOT NULL,
+    person TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    model TEXT NOT NULL,
+    day TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    turns INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    cost REAL NOT NULL,
+    PRIMARY KEY (namespace, person, agent, model, day)
+) WITHOUT ROWID;
+
+CREATE INDEX tasks_ended ON tasks (updated, id) WHERE ended = 1 AND parent = '';
+ALTER TABLE given_files ADD COLUMN at REAL NOT NULL DEFAULT 0;
+UPDATE given_files SET at = (julianday('now') - 2440587.5) * 86400.0;
+CREATE INDEX given_by_digest ON given_files (digest);
+CREATE INDEX given_by_time ON given_files (at);

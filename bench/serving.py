@@ -34,6 +34,16 @@ spec:
   instructions: You add numbers with the tool.
   tools: [%s]
 """
+_ASKER = """
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: asker}
+spec: {model: "scripted:%s", tools: [ask]}
+"""
+_PLAYS = """
+rules:
+  - reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?"}}]}
+"""
 
 
 @dataclass
@@ -47,7 +57,8 @@ class Served:
     started_ms: float
     ask: Callable[[str], str]
     stream: Callable[[str], str]
-    mark: str = '"content":" token"'
+    token: str = ""
+    mark: str = " token"
 
     def cpu(self) -> float:
         """Seconds of user and system time so far."""
@@ -80,7 +91,7 @@ def measure(setting: Setting) -> None:
 
 def _all(setting: Setting, urls: dict[str, str], place: Path, stack: contextlib.ExitStack) -> dict[str, Served]:
     """Every subject that can be had, started in turns: how long that took, and what it has in memory when idle."""
-    makers = {BARE: _bare, OURS: _ours, PEER: _peer, EMPTY: _empty}
+    makers = {BARE: _bare, OURS: ours, PEER: _peer, EMPTY: _empty}
     started: dict[str, list[float]] = defaultdict(list)
     idle: dict[str, list[float]] = defaultdict(list)
     rounds = max(1, setting.scale.repetitions)
@@ -139,13 +150,13 @@ def _first_token(setting: Setting, served: dict[str, Served], caller: Worker) ->
     """Beside the same request to the model itself."""
     firsts: dict[str, list[float]] = defaultdict(list)
     body = json.dumps({"model": "fake", "stream": True, "messages": [{"role": "user", "content": "go"}]})
-    direct = _post(f"/s{TOKENS}/v1/chat/completions", body, "application/json")
+    direct = post(f"/s{TOKENS}/v1/chat/completions", body, "application/json")
     for _ in range(setting.scale.repetitions):
         for name, one in served.items():
             setting.tell(f"time to the first token: {name}")
             for kind, port, request, mark in (
                 (name, one.port, one.stream("stream"), one.mark),
-                (f"{name} direct", setting.model.port, direct, '"content":" token"'),
+                (f"{name} direct", setting.model.port, direct, " token"),
             ):
                 asked = {"port": port, "request": request, "mark": mark, "concurrent": 1, "times": 10}
                 firsts[kind].append(caller.order(call="streams", **{"with": asked})["first_ms"])
@@ -186,7 +197,7 @@ def _waiting(setting: Setting, served: dict[str, Served], caller: Worker) -> Non
 # --- the subjects ---------------------------------------------------------------------------------
 
 
-def _post(path: str, body: str, kind: str, *headers: str) -> str:
+def post(path: str, body: str, kind: str, *headers: str) -> str:
     head = [
         f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",
@@ -261,13 +272,13 @@ def _bare(setting: Setting, urls: dict[str, str], place: Path) -> contextlib.Abs
         [sys.executable, "-m", "bench.served.bare", json.dumps(told)],
         place,
         "/healthz",
-        lambda kind: _post(paths[kind], "", "text/plain"),
-        lambda kind: _post("/stream/stream", "", "text/plain"),
+        lambda kind: post(paths[kind], "", "text/plain"),
+        lambda kind: post("/stream/stream", "", "text/plain"),
     )
 
 
 @contextlib.contextmanager
-def _ours(setting: Setting, urls: dict[str, str], place: Path) -> Iterator[Served]:
+def ours(setting: Setting, urls: dict[str, str], place: Path) -> Iterator[Served]:
     home = place / "home"
     (home / "manifests").mkdir(parents=True)
     lines = ['[tools]\nadd = "bench.tools:ADD"\n[sandbox]\nkind = "bubblewrap"\n[work]\ntasks = 5000\n']
@@ -277,6 +288,8 @@ def _ours(setting: Setting, urls: dict[str, str], place: Path) -> Iterator[Serve
         )
         tools = "" if name == "stream" else "add"
         (home / "manifests" / f"{name}.yaml").write_text(_AGENT % (name, name, tools))
+    (home / "manifests" / "asker.yaml").write_text(_ASKER % (home / "plays.yaml"))
+    (home / "plays.yaml").write_text(_PLAYS)
     (home / "agenthost.toml").write_text("\n".join(lines))
     command = [str(Path(sys.executable).parent / "agenthost"), "up", "--port", "0", "--quiet", "--json", "--no-open"]
     with _process(command, place, {"AGENTHOST_HOME": str(home)}) as (process, began):
@@ -287,9 +300,9 @@ def _ours(setting: Setting, urls: dict[str, str], place: Path) -> Iterator[Serve
         def ask(kind: str, stream: bool = False) -> str:
             said = [{"role": "user", "content": "What is 2 + 3?"}]
             body = json.dumps({"model": f"adder{kind}", "stream": stream, "messages": said})
-            return _post("/v1/chat/completions", body, "application/json", f"Authorization: Bearer {token}")
+            return post("/v1/chat/completions", body, "application/json", f"Authorization: Bearer {token}")
 
-        yield Served(OURS, process, port, ready, ask, lambda kind: ask(kind, True))
+        yield Served(OURS, process, port, ready, ask, lambda kind: ask(kind, True), token)
 
 
 def _peer(setting: Setting, urls: dict[str, str], place: Path) -> contextlib.AbstractContextManager[Served]:
@@ -297,7 +310,7 @@ def _peer(setting: Setting, urls: dict[str, str], place: Path) -> contextlib.Abs
 
     def ask(kind: str, stream: str = "false") -> str:
         body = f"message=What+is+2+%2B+3%3F&stream={stream}"
-        return _post(f"/agents/adder{kind}/runs", body, "application/x-www-form-urlencoded")
+        return post(f"/agents/adder{kind}/runs", body, "application/x-www-form-urlencoded")
 
     made = _simple(
         PEER,

@@ -88,6 +88,30 @@ class Caller:
         times.sort()
         return {"runs": len(times), "rate": len(times) / elapsed, "median_ms": times[len(times) // 2] * 1000}
 
+    async def count(self, port: int, request: str, wanted: str, concurrent: int, count: int) -> dict[str, Any]:
+        """So many requests, `concurrent` at once."""
+        sent, right, left = request.encode("latin-1"), wanted.encode(), count
+
+        async def caller() -> None:
+            nonlocal left
+            connection = await _connect(port, b"\0")
+            while left > 0:
+                left -= 1
+                answer = await connection.ask(sent)
+                if right not in answer:
+                    raise RuntimeError(f"a wrong answer: {answer[-300:]!r}")
+            _close(connection)
+
+        await asyncio.gather(*(caller() for _ in range(concurrent)))
+        return {"runs": count}
+
+    async def get(self, port: int, request: str) -> dict[str, Any]:
+        """One request; the text of its answer."""
+        connection = await _connect(port, b"\0")
+        answer = await connection.ask(request.encode("latin-1"))
+        _close(connection)
+        return {"body": answer.partition(b"\r\n\r\n")[2].decode()}
+
     async def streams(self, port: int, request: str, mark: str, concurrent: int, times: int) -> dict[str, Any]:
         """So many streams at once, each so often; ms to the first `mark` (median), marks seen, seconds."""
         firsts: list[float] = []

@@ -18,7 +18,7 @@ from agenthost.faces.http.server import Offer, listen, serve
 from agenthost.host.host import Host, open_host
 from agenthost.host.reception import digest_of
 from agenthost.host.settings import load
-from agenthost.host.webhooks import sending
+from agenthost.sandboxes.egress.way import Way
 from agenthost.testing.openai_server.service import serving
 
 ECHO = "apiVersion: agenthost.dev/v1alpha1\nkind: Agent\nmetadata: {name: echo}\nspec: {instructions: Say it back.}\n"
@@ -44,10 +44,10 @@ async def called() -> AsyncGenerator[tuple[str, list[Any]]]:
 async def served(
     tmp_path: Path, called: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[tuple[Host, Ask]]:
-    async def look_up(host: str, port: int) -> list[tuple[str, int]]:
+    async def look_up(way: Way, host: str, port: int) -> list[tuple[str, int]]:
         return [("127.0.0.1", port)]
 
-    monkeypatch.setattr(sending, "_look_up", look_up)
+    monkeypatch.setattr(Way, "_look_up", look_up)
     private = called[0].split("/")[2]
     (tmp_path / "agenthost.toml").write_text(f'[network]\nprivate = ["{private}"]\n')
     (tmp_path / "plays.yaml").write_text("rules:\n  - reply: {text: done}\n")

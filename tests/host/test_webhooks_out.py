@@ -22,8 +22,8 @@ from agenthost.core.access import Caller
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
 from agenthost.host.host import Host
-from agenthost.host.webhooks import sending
 from agenthost.host.webhooks.desk import Wanted
+from agenthost.sandboxes.egress.way import Way
 from agenthost.testing.openai_server.service import serving
 from host.conftest import ASKER, ECHO, PAIR, Opens, followed
 
@@ -80,10 +80,10 @@ async def receiving(*answers: int) -> AsyncGenerator[Receiver]:
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
     """hook.lan is this machine, and so is evil.example; nothing is looked up elsewhere."""
 
-    async def look_up(host: str, port: int) -> list[tuple[str, int]]:
+    async def look_up(way: Way, host: str, port: int) -> list[tuple[str, int]]:
         return [("127.0.0.1", port)]
 
-    monkeypatch.setattr(sending, "_look_up", look_up)
+    monkeypatch.setattr(Way, "_look_up", look_up)
 
 
 def quick(receiver: Receiver) -> str:
@@ -286,13 +286,13 @@ from agenthost.core.access import Caller
 from agenthost.core.api import Order
 from agenthost.host.host import open_host
 from agenthost.host.settings import load
-from agenthost.host.webhooks import sending
 from agenthost.host.webhooks.desk import Wanted
+from agenthost.sandboxes.egress.way import Way
 
-async def look_up(host, port):
+async def look_up(way, host, port):
     return [("127.0.0.1", port)]
 
-sending._look_up = look_up
+Way._look_up = look_up
 
 async def main(home, url, tasks):
     host = await open_host(load(Path(home), {"AGENTHOST_SANDBOX": "bubblewrap", "AGENTHOST_MODEL": f"scripted:{home}/plays.yaml"}), work=True)
@@ -300,7 +300,7 @@ async def main(home, url, tasks):
     await host.webhooks.make(Caller(), Wanted(url), "one")
     for number in range(int(tasks)):
         await host.start(Order("echo", f"task {number}", key=f"task-{number}"))
-    print("started", flush=True)
+    Path(home, "started").touch()
     await asyncio.Event().wait()
 
 asyncio.run(main(*sys.argv[1:]))
@@ -329,12 +329,11 @@ async def test_every_end_is_told_though_the_host_is_killed_again_and_again(tmp_p
         kills = 0
         while len(ends()) < tasks or kills < 4:
             receiver.takes = 12
-            worker = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+            (tmp_path / "started").unlink(missing_ok=True)
+            worker = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
             try:
-                assert worker.stdout is not None
-                assert await worker.stdout.readline() == b"started\n"
                 async with asyncio.timeout(60):
-                    while receiver.takes and len(ends()) < tasks:
+                    while not (tmp_path / "started").exists() or (receiver.takes and len(ends()) < tasks):
                         await asyncio.sleep(0.002)
             finally:
                 os.kill(worker.pid, signal.SIGKILL)

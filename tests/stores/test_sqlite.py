@@ -458,8 +458,12 @@ async def test_no_hot_query_scans(store: SQLiteStore) -> None:
     # The lists of values that come with a statement are gone through; `owners` holds a row a host, `people` is listed for
     # administration, `webhook_marks` holds the tasks that ended a moment ago or wait for an answer, `erasing` those that go.
     lists = ("SCAN CONSTANT ROW", "SCAN moved", "SCAN done", "SCAN wanted", "ROWS")
-    harmless = (*lists, "SCAN owners", "SCAN people", "SCAN webhook_marks", "SCAN erasing")
+    few = ("SCAN owners", "SCAN people", "SCAN pushes USING INDEX", "SCAN webhook_marks", "SCAN erasing")
+    harmless = (*lists, *few)
+    cold = ("unfinished ", "held ", "quiet ", "last_event ", "expiring ")  # asked by `doctor`
     for name, plan in plans.items():
+        if name.startswith(cold):
+            continue
         if "root='t1'" in name:
             assert any("USING PRIMARY KEY (id>? AND id<?)" in line for line in plan), (name, plan)
         scans = [line for line in plan if "SCAN" in line and not any(word in line for word in harmless)]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from agenthost.cli.faces import faces
 from agenthost.core.errors import BadInput
-from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
-from agenthost.faces.http.streams import Closing, StreamSettings
+from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
 from agenthost.host.settings import HttpSettings
 
@@ -40,19 +40,14 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
     closing = Closing()
-    offer = Offer(reception, (listener,), faces(host, settings.streams, closing), closing=closing)
-    async with serve(host, local, settings, offer):
-        yield url
-
-
-def faces(host: Host, streams: StreamSettings, closing: Closing) -> list[Face]:
-    """The protocols that are enabled. Each is imported here, when it is."""
-    from agenthost.faces.http import agui, erasure, webhooks
-
-    return [
-        Face(api=(*webhooks.routes(host.webhooks), *erasure.routes(host.erasure))),
-        Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
-    ]
+    try:
+        async with (
+            faces(host, reception, settings.streams, closing) as spoken,
+            serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing)),
+        ):
+            yield url
+    finally:
+        listener.close()
 
 
 def _check(address: str, given: HttpSettings) -> None:

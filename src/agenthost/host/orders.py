@@ -9,7 +9,7 @@ from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
 from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.manifests.workflow import InputSpec, Workflow
-from agenthost.core.parts import FilePart, Message, Part, TextPart
+from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.host import terms
 from agenthost.host.library import Library
@@ -51,7 +51,8 @@ def read(order: Order, library: Library) -> Given:
         raise BadInput(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
     if order.terms is not None:
         terms.check(order.terms)
-    if not order.text.strip() and not order.files and not terms.says_something(order.terms):
+    said = order.text.strip() or order.files or order.data or terms.says_something(order.terms)
+    if not said:
         raise BadInput(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
     limits = library.limits(Scope("", Limits(), f"{order.namespace}/agent/{order.name}"))
     return Given("agent", {}, limits, (*order.files, *terms.files_of(order.terms)))
@@ -59,7 +60,7 @@ def read(order: Order, library: Library) -> Given:
 
 def _parts(order: Order) -> tuple[Part, ...]:
     text: tuple[Part, ...] = (TextPart(order.text),) if order.text else ()
-    return (*text, *order.files)
+    return (*text, *order.files, *map(DataPart, order.data))
 
 
 def same(order: Order, spec: TaskSpec, library: Library) -> bool:
@@ -84,7 +85,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         kind=given.kind,
         name=order.name,
         bundle=bundle,
-        message=Message(order.person, _parts(order)),
+        message=Message(order.person, _parts(order), order.message),
         inputs=given.inputs,
         title=order.title or _title(order),
         namespace=order.namespace,
@@ -95,6 +96,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         conversation=order.conversation,
         terms=order.terms,
         via=order.via,
+        notes=order.notes,
     )
 
 

@@ -30,6 +30,7 @@ class Face(Struct, frozen=True):
     public: frozenset[str] = frozenset()
     public_below: tuple[str, ...] = ()
     api: tuple[BaseRoute, ...] = ()
+    public_ends: tuple[tuple[str, str], ...] = ()
 
 
 Ready = Callable[[], str]
@@ -83,6 +84,7 @@ def application(
         settings.origins,
         settings.public.union(*(face.public for face in faces)),
         (*settings.public_below, *(path for face in faces for path in face.public_below)),
+        (*settings.public_ends, *(ends for face in faces for ends in face.public_ends)),
         settings.wrong_tokens,
     )
     shapes = [(begin, face.refusal) for face in faces for begin in face.below]

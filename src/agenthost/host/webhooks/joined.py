@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 from agenthost.core.events import Recorded
-from agenthost.core.hosts import read_host
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
 from agenthost.host.settings import Settings
@@ -21,10 +20,7 @@ def joined(
 ) -> tuple[Deliverer, Desk]:
     """Who sends, and where webhooks are made. `journal` gives a task's, `renew` reads the secrets again."""
     given = settings.webhooks
-    # The entries were read before, by the way out of sandboxes, which says what is wrong with one.
-    rules = [read_host(entry) for entry in settings.network.private]
-    private = frozenset((rule.name, port) for rule in rules for port in rule.ports)
-    sender = Sender(private, given.timeout)
+    sender = Sender(adapters.outgoing, given.timeout)
     patience = Patience(given.attempts, given.backoff, given.backoff_most, hold=1.5 * given.timeout + 1)
     deliverer = Deliverer(adapters.webhooks, adapters.store, adapters.secrets, journal, sender, log, patience)
     desk = Desk(adapters.webhooks, adapters.secrets, adapters.accounts, sender, deliverer.call, renew)

@@ -20,6 +20,7 @@ _LEFT = (
     "erase_accounts",
     "erase_files",
     "erase_marks",
+    "erase_pushes",
     "erase_ledger",
     "erase_tasks",
     "end_erasing",
@@ -153,7 +154,7 @@ def _named(
         found |= digests & {match.decode() for match in _DIGEST.findall(content)}
         if (whole := _BIG.match(content)) is not None:
             big.add(whole[1].decode())
-    last = connection.execute(statements["last_event"]).fetchone()[0] or 0
+    last = connection.execute(statements["last_row"]).fetchone()[0] or 0
     return found, big, after + step if after + step < last else 0
 
 

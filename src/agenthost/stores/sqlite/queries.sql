@@ -330,6 +330,9 @@ DELETE FROM accounts WHERE task >= ?1 AND task < ?1 || '/'
 -- name: erase_files
 DELETE FROM files WHERE workspace >= ?1 AND workspace < ?1 || '/'
 
+-- name: erase_pushes
+DELETE FROM pushes WHERE task >= ?1 AND task < ?1 || '/'
+
 -- name: erase_marks
 DELETE FROM webhook_marks WHERE task >= ?1 AND task < ?1 || '/'
 
@@ -345,7 +348,7 @@ SELECT body FROM inbox WHERE task >= ?1 AND task < ?1 || '/' AND body IS NOT NUL
 -- name: bodies_between
 SELECT body FROM events WHERE rowid > ? AND rowid <= ? AND instr(body, 'sha256:') > 0
 
--- name: last_event
+-- name: last_row
 SELECT max(rowid) FROM events
 
 -- name: bodies_that_wait
@@ -368,3 +371,39 @@ SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || '/' AND ended = 0 LIMIT 1
 
 -- name: whose_task
 SELECT namespace, person FROM tasks WHERE id = ?
+-- name: put_push
+INSERT OR REPLACE INTO pushes
+  (task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: pushes_of
+SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
+FROM pushes WHERE task = ?
+
+-- name: pushes_open
+SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
+FROM pushes WHERE done = 0
+
+-- name: push_told
+UPDATE pushes SET seen = ?3, done = ?4 WHERE task = ?1 AND id = ?2
+
+-- name: delete_push
+DELETE FROM pushes WHERE task = ? AND id = ?
+
+-- name: unfinished
+SELECT state, hold > '', count(*), min(created) FROM tasks WHERE ended = 0 GROUP BY 1, 2
+
+-- name: held
+SELECT id, reason FROM tasks WHERE ended = 0 AND hold > '' ORDER BY created DESC, id DESC LIMIT ?
+
+-- name: quiet
+SELECT id FROM tasks AS quiet
+WHERE ended = 0 AND hold = '' AND state = 'working' AND updated < ?
+    AND NOT EXISTS (SELECT 1 FROM tasks AS below WHERE below.id > quiet.id || '.' AND below.id < quiet.id || '/' AND below.ended = 0)
+ORDER BY updated, id LIMIT ?
+
+-- name: last_event
+SELECT at FROM events ORDER BY rowid DESC LIMIT 1
+
+-- name: expiring
+SELECT sum(expires <= ?), sum(expires > ? AND expires <= ?) FROM keys WHERE expires > 0 AND session = 0

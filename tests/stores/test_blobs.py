@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blockbuster import blockbuster_ctx
 
-from agenthost.core.errors import StoreDamaged, Unavailable
+from agenthost.core.errors import NotFound, StoreDamaged, Unavailable
 from agenthost.core.ids import digest
 from agenthost.stores.blobs import FileBlobs
 from agenthost.stores.memory_blobs import MemoryBlobs
@@ -141,4 +141,42 @@ async def test_a_home_that_cannot_be_written_is_named() -> None:
     blobs = FileBlobs(Path("/sys/agenthost/blobs"))  # nobody may make a folder there, not even root
     with pytest.raises(Unavailable, match="AGENTHOST_HOME"):
         await blobs.put(b"x")
+    await blobs.close()
+
+
+async def test_what_is_used_while_it_is_to_be_removed_stays_or_is_written_again(tmp_path: Path) -> None:
+    """Many put the same few files while they are removed again and again: nobody removes what was put after they looked."""
+    blobs = FileBlobs(tmp_path / "blobs", used_for=0.0)
+    contents = [b"content %d" % number for number in range(4)]
+    names = [await blobs.put(content) for content in contents]
+
+    async def use(number: int) -> None:
+        for turn in range(60):
+            since = time.monotonic()
+            which = (number + turn) % 4
+            assert await blobs.put(contents[which]) == names[which]
+            assert await blobs.remove(names[which], since) != "removed"
+
+    async def remove() -> None:
+        for turn in range(120):
+            await blobs.remove(names[turn % 4], time.monotonic())
+
+    await asyncio.gather(*(use(number) for number in range(6)), remove(), remove())
+    for content in contents:
+        assert await blobs.get(await blobs.put(content)) == content
+    assert await blobs.remove(names[0], time.monotonic()) == "removed"
+    assert await blobs.remove(names[0], time.monotonic()) == "absent"
+    with pytest.raises(NotFound):
+        await blobs.get(names[0])
+    assert await blobs.put(contents[0]) == names[0]
+    assert await blobs.get(names[0]) == contents[0]
+    await blobs.close()
+
+
+async def test_a_file_used_shortly_before_is_not_removed(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    name = await blobs.put(b"just now")
+    assert await blobs.remove(name, time.monotonic()) == "used"
+    assert await blobs.get(name) == b"just now"
+    assert await blobs.remove(name, time.monotonic() + 120) == "removed"
     await blobs.close()

@@ -14,9 +14,13 @@ async def faces(
     host: Host, reception: Reception, streams: StreamSettings, closing: Closing
 ) -> AsyncGenerator[list[Face]]:
     """Those that the settings enable, with what goes on beside them, for as long as the context is open."""
-    from agenthost.faces.http import agui, openai
+    from agenthost.faces.http import agui, erasure, openai, webhooks
 
-    spoken = [openai.face(streams, closing), Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",))]
+    spoken = [
+        Face(api=(*webhooks.routes(host.webhooks), *erasure.routes(host.erasure))),
+        openai.face(streams, closing),
+        Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
+    ]
     async with AsyncExitStack() as stack:
         if host.settings.a2a.enabled:
             from agenthost.faces.http.a2a.routes import A2AFace, A2AParts

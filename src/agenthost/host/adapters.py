@@ -12,12 +12,14 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.erasure import Erasure
 from agenthost.core.errors import Permanent, Temporary, Unavailable
 from agenthost.core.models import Fitness
-from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
 from agenthost.core.stock import Stock
+from agenthost.core.webhooks import Webhooks
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -26,6 +28,7 @@ from agenthost.sandboxes.choice import BackEnd, Choice
 from agenthost.sandboxes.docker.container import has_kernel
 from agenthost.sandboxes.egress.rules import Refused
 from agenthost.sandboxes.egress.way import Way
+from agenthost.stores.blobs import FileBlobs
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -36,7 +39,9 @@ class Adapters(Struct):
     store: Store
     accounts: Accounts
     stock: Stock
-    blobs: Blobs
+    webhooks: Webhooks
+    erasure: Erasure
+    blobs: FileBlobs
     workspaces: Workspaces
     secrets: Secrets
     models: Models
@@ -70,13 +75,14 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.models.fitness.store import FitnessFiles
     from agenthost.sandboxes.probes import HttpProber
     from agenthost.scripts.later import LaterScripts
-    from agenthost.stores.blobs import FileBlobs
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.erasure import SQLiteErasure
     from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.sqlite.stock import SQLiteStock
+    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -127,6 +133,8 @@ async def join(settings: Settings) -> Adapters:
         store,
         SQLiteAccounts(store),
         SQLiteStock(store),
+        SQLiteWebhooks(store),
+        SQLiteErasure(store),
         blobs,
         workspaces,
         secrets,

@@ -6,6 +6,7 @@
 import asyncio
 import gc
 import os
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -46,16 +47,20 @@ from agenthost.core.ports import (
 )
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
+from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
 from agenthost.host.adapters import Adapters, join
+from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.health import Watch
 from agenthost.host.library import Library
 from agenthost.host.logs import event_line, logger
 from agenthost.host.reception import Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
+from agenthost.host.webhooks import telling
+from agenthost.host.webhooks.joined import joined
 from agenthost.wire.bodies import Health
 
 COLLECT = (50_000, 20, 20)
@@ -98,6 +103,8 @@ class Host:
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self._watch = Watch(settings.folder, adapters.stock, self.engine)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
+        self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
+        self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, log)
         self._working = False
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
@@ -140,6 +147,8 @@ class Host:
             supervisor = self.engine.services.supervisor
             self._recovery = supervisor.start("recovery", self._recover())
             supervisor.start("manifests folder", self._folder.watch())
+            supervisor.start("retention", self._keeper.run())
+            supervisor.start("webhooks", self._deliverer.run(time.time, random.random))
 
     async def _recover(self) -> None:
         await self._release_held()
@@ -202,6 +211,8 @@ class Host:
     def _committed(self, recorded: Recorded, name: str) -> None:
         event_line(self._log, recorded, name)
         self._watch.lately.hear(recorded)
+        if telling.is_told(recorded.event):
+            self._deliverer.call()
         if isinstance(recorded.event, Finished) and self.library.is_remote(name):
             with suppress(RuntimeError):  # the host is closing
                 self.engine.services.supervisor.start(f"let go {recorded.task}", self._let_go(recorded.task))
@@ -500,7 +511,7 @@ class Host:
 
     async def secrets(self) -> list[str]:
         """The names of the secrets that are kept."""
-        return await self._adapters.secrets.names()
+        return [name for name in await self._adapters.secrets.names() if not name.startswith(SECRET)]
 
     async def doctor(self) -> list[Finding]:
         """What is well and what is not, with how to mend it."""

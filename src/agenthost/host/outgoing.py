@@ -53,6 +53,12 @@ class Outgoing:
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, most: int, seconds: float) -> int:
         """POST `body`; the answer's status. Raises Permanent (`refused`), Temporary (`unreachable`, `timeout`)."""
+        return (await self.exchange(url, headers, body, most, seconds))[0]
+
+    async def exchange(
+        self, url: str, headers: dict[str, str], body: bytes, most: int, seconds: float
+    ) -> tuple[int, dict[str, str]]:
+        """POST `body`; the answer's status and headers, whose names are in lower case. Raises as `post` does."""
         # aiohttp takes a tenth of a second to load, and most hosts never come here.
         from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
@@ -71,7 +77,7 @@ class Outgoing:
                 session.post(url, data=body, headers=headers, allow_redirects=False) as response,
             ):
                 await response.content.read(most)
-                return response.status
+                return response.status, {name.lower(): value for name, value in response.headers.items()}
         except TimeoutError as error:
             raise Temporary(f"{host} did not answer in {seconds:g} s.", code="timeout", sent=True) from error
         except (ClientError, OSError, ValueError) as error:

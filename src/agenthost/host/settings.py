@@ -86,6 +86,37 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     public: bool = False
 
 
+class WebhookSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """How patient calls out are, `[webhooks]`. Times in seconds.
+
+    `attempts`: tries of one delivery before it is given up. `backoff` and `backoff_most`: the first and the largest wait
+    between two; it grows by four. `timeout`: how long one try may take.
+    """
+
+    attempts: Positive = 10
+    backoff: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    backoff_most: Annotated[float, msgspec.Meta(gt=0)] = 21_600.0
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
+
+
+Days = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class RetentionSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """How long things are kept, `[retention]`, in days; 0 is for ever.
+
+    `tasks`: tasks that ended, with their journals and files. `given`: files that were given, where no task uses them.
+    `workspaces`: folders that a host which died left behind; what is in them is kept with the task. `audit`: lines of the
+    audit log. `every`: seconds between two looks.
+    """
+
+    tasks: Days = 0.0
+    given: Days = 0.0
+    workspaces: Days = 1.0
+    audit: Days = 0.0
+    every: Annotated[float, msgspec.Meta(ge=1)] = 600.0
+
+
 class McpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """MCP at `/mcp`, `[mcp]`. `tools`: which agents and workflows are tools, by name or pattern. `patience`: seconds after
     which a call that goes on says so, before its client gives up (0: never). `servers`: MCP servers of the owner's own that are served at the same door: trusted
@@ -123,6 +154,8 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     machine: MachineSettings = MachineSettings()
     network: NetworkSettings = NetworkSettings()
     http: HttpSettings = HttpSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    retention: RetentionSettings = RetentionSettings()
     mcp: McpSettings = msgspec.field(default_factory=McpSettings)
     files: FileLimits = FileLimits()
     a2a: A2ASettings = A2ASettings()
@@ -219,6 +252,8 @@ def _keys(place: str) -> list[str]:
         "machine": MachineSettings,
         "network": NetworkSettings,
         "http": HttpSettings,
+        "webhooks": WebhookSettings,
+        "retention": RetentionSettings,
         "a2a": A2ASettings,
         "mcp": McpSettings,
         "files": FileLimits,

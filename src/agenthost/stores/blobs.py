@@ -5,12 +5,14 @@ import os
 import re
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from agenthost.core.erasure import Removal
 from agenthost.core.errors import BadInput, NotFound, StoreDamaged
 from agenthost.core.ids import digest
 from agenthost.stores.durable import disk_errors, fsync_folder, write_temporary
@@ -19,6 +21,7 @@ T = TypeVar("T")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REMEMBERED = 100_000  # digests known to be on disk: about 15 MB at most
+_USED = 60.0  # seconds after a use in which a file isn't removed: what names it may not be committed yet
 _STALE = 3600.0  # seconds after which a temporary file belongs to nobody any more
 
 
@@ -35,13 +38,16 @@ class FileBlobs:
     A put costs a write and two flushes; a put of something known costs a hash and a stat.
     """
 
-    def __init__(self, root: Path, threads: int = 8) -> None:
+    def __init__(self, root: Path, threads: int = 8, used_for: float = _USED) -> None:
         self._root = root
+        self.used_for = used_for
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
         self._lock = threading.Lock()
         self._ready = False
         self._folders: set[str] = set()
         self._durable: dict[str, None] = {}
+        self._uses: OrderedDict[str, float] = OrderedDict()
+        self._forgotten = 0.0
 
     async def put(self, content: bytes) -> str:
         """Keep `content`; its digest. Raises Temporary (`disk-full`) or Unavailable."""
@@ -54,6 +60,11 @@ class FileBlobs:
     async def size(self, digest: str) -> int:
         """The content's size in bytes. Raises NotFound, or BadInput where `digest` is none."""
         return await self._threaded(lambda: self._size(digest))
+
+    async def remove(self, digest: str, since: float) -> Removal:
+        """Remove what nobody needs any more. It stays (`used`) where it was used after `since` (of `time.monotonic`), or
+        shortly before."""
+        return await self._threaded(lambda: self._remove(digest, since - self.used_for))
 
     async def close(self) -> None:
         """End the threads, after what they are at."""
@@ -69,6 +80,7 @@ class FileBlobs:
     def _put(self, content: bytes) -> str:
         name = digest(content)
         path = self._path(name)
+        self._use(name)
         with disk_errors(self._root):
             if self._has(path, len(content)):
                 if name not in self._durable:
@@ -121,7 +133,30 @@ class FileBlobs:
                 if left.stat().st_mtime < time.time() - _STALE:
                     left.unlink()
 
+    def _use(self, name: str) -> None:
+        """Somebody uses it now: said before it is looked at, so that it is either kept, or seen to be gone."""
+        with self._lock:
+            self._uses[name] = time.monotonic()
+            self._uses.move_to_end(name)
+            if len(self._uses) > _REMEMBERED:
+                _, self._forgotten = self._uses.popitem(last=False)
+
+    def _remove(self, name: str, since: float) -> Removal:
+        path = self._path(name)
+        with self._lock:
+            # What was used before the uses that are remembered can't be told from what wasn't.
+            if self._uses.get(name, 0.0) > since or self._forgotten > since:
+                return "used"
+            self._durable.pop(name, None)
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return "absent"
+        fsync_folder(path.parent)
+        return "removed"
+
     def _size(self, name: str) -> int:
+        self._use(name)
         try:
             return self._path(name).stat().st_size
         except FileNotFoundError:
@@ -129,6 +164,7 @@ class FileBlobs:
 
     def _get(self, name: str) -> bytes:
         path = self._path(name)
+        self._use(name)
         try:
             content = path.read_bytes()
         except FileNotFoundError:

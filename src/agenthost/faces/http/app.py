@@ -22,13 +22,14 @@ from agenthost.wire.bodies import ROOT, Health
 
 class Face(Struct, frozen=True):
     """Another protocol on the same port: its routes, the beginnings of its paths, how its clients want errors, and which
-    of its paths need no token."""
+    of its paths need no token. `api`: routes below the API's own root."""
 
-    routes: tuple[BaseRoute, ...]
+    routes: tuple[BaseRoute, ...] = ()
     below: tuple[str, ...] = ()
     refusal: Refusal = problem
     public: frozenset[str] = frozenset()
     public_below: tuple[str, ...] = ()
+    api: tuple[BaseRoute, ...] = ()
     public_ends: tuple[tuple[str, str], ...] = ()
 
 
@@ -50,6 +51,7 @@ def routes(
         *files.routes(),
         *manifests.routes(),
         *system.routes(streams, closing),
+        *(route for face in faces for route in face.api),
     ]
 
     async def readiness(request: Request) -> Response:

@@ -36,6 +36,8 @@ def connect(file: Path, *, reader: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA query_only = ON")
         else:
             connection.execute("PRAGMA journal_mode = WAL")
+            # What is removed or rewritten doesn't stay behind in the file.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA wal_autocheckpoint = 2000")
             connection.execute("PRAGMA journal_size_limit = 64000000")
     except sqlite3.Error:

@@ -183,13 +183,194 @@ WHERE namespace = ?1 AND (?2 = '' OR person = ?2) AND (?3 = '' OR what = ?3) AND
 ORDER BY place DESC LIMIT ?6
 
 -- name: own_file
-INSERT OR IGNORE INTO given_files (namespace, person, digest) VALUES (?, ?, ?)
+INSERT INTO given_files (namespace, person, digest, at) VALUES (?, ?, ?, (julianday('now') - 2440587.5) * 86400.0)
+ON CONFLICT DO UPDATE SET at = excluded.at
 
 -- name: has_file
 SELECT EXISTS (SELECT 1 FROM given_files WHERE namespace = ?1 AND digest = ?3 AND (?2 = '' OR person = ?2))
   OR EXISTS (SELECT 1 FROM files JOIN tasks ON tasks.id = files.workspace
     WHERE files.digest = ?3 AND tasks.namespace = ?1 AND (?2 = '' OR tasks.person = ?2))
 
+-- name: put_webhook
+INSERT OR REPLACE INTO webhooks (id, person, url, created, namespace, events, task, disabled)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: webhook
+SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks WHERE id = ?
+
+-- name: webhooks_of
+SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks
+WHERE namespace = ? AND person = ? ORDER BY created, id
+
+-- name: delete_webhook
+DELETE FROM webhooks WHERE id = ?
+
+-- name: delete_deliveries_of
+DELETE FROM deliveries WHERE webhook = ?
+
+-- name: marks
+SELECT task, seq, seen FROM webhook_marks WHERE seq > seen ORDER BY task LIMIT ?
+
+-- name: see_mark
+UPDATE webhook_marks SET seen = max(seen, ?) WHERE task = ?
+
+-- name: forget_mark
+DELETE FROM webhook_marks WHERE task = ? AND seq <= seen AND EXISTS (SELECT 1 FROM tasks WHERE id = task AND ended = 1)
+
+-- name: add_delivery
+INSERT OR IGNORE INTO deliveries (id, webhook, root, event, at, body, state, attempts, due, status, reason)
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?)
+
+-- name: take_deliveries
+UPDATE deliveries SET due = ?2 WHERE place IN (
+    SELECT d.place FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook AND w.disabled = ''
+    WHERE d.state = 'waiting' AND d.due <= ?1 AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS e
+        WHERE e.state = 'waiting' AND e.webhook = d.webhook AND e.root = d.root AND e.place < d.place
+    )
+    ORDER BY d.due, d.place LIMIT ?3
+)
+RETURNING id, webhook, root, event, at, body, state, attempts, due, status, reason, place
+
+-- name: next_due
+SELECT d.due FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook AND w.disabled = ''
+WHERE d.state = 'waiting' AND d.due >= 0 AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS e
+    WHERE e.state = 'waiting' AND e.webhook = d.webhook AND e.root = d.root AND e.place < d.place
+)
+ORDER BY d.due LIMIT 1
+
+-- name: settle_delivery
+UPDATE deliveries SET state = ?, attempts = ?, due = ?, status = ?, reason = ? WHERE id = ?
+
+-- name: deliveries
+SELECT id, webhook, root, event, at, body, state, attempts, due, status, reason, place FROM deliveries
+WHERE webhook = ? AND place < ? ORDER BY place DESC LIMIT ?
+
+-- name: prune_deliveries
+DELETE FROM deliveries WHERE state <> 'waiting' AND at < ?
+
+-- name: ended_before
+SELECT id FROM tasks WHERE ended = 1 AND parent = '' AND updated < ? ORDER BY updated, id LIMIT ?
+
+-- name: roots_of
+SELECT id FROM tasks WHERE id > ?3 AND +namespace = ?1 AND (?2 = '' OR person = ?2) AND parent = ''
+ORDER BY id LIMIT ?4
+
+-- name: begin_erasing
+INSERT OR IGNORE INTO erasing (root, at) VALUES (?, (julianday('now') - 2440587.5) * 86400.0)
+
+-- name: erasing
+SELECT root FROM erasing ORDER BY root
+
+-- name: end_erasing
+DELETE FROM erasing WHERE root = ?
+
+-- name: doom_files
+INSERT OR IGNORE INTO doomed_files (digest, namespace, person)
+SELECT ?2, namespace, person FROM tasks WHERE id = ?1
+
+-- name: doom_files_of
+INSERT OR IGNORE INTO doomed_files (digest, namespace, person)
+SELECT files.digest, tasks.namespace, tasks.person FROM tasks JOIN files ON workspace >= ?1 AND workspace < ?1 || '/'
+WHERE tasks.id = ?1
+
+-- name: doom_gifts_before
+INSERT OR IGNORE INTO doomed_files (digest, namespace, person)
+SELECT digest, namespace, person FROM given_files WHERE at < ?1 AND at > ?2 ORDER BY at LIMIT ?3
+
+-- name: last_of_gifts
+SELECT max(at) FROM (SELECT at FROM given_files WHERE at < ?1 AND at > ?2 ORDER BY at LIMIT ?3)
+
+-- name: doom_gifts_of
+INSERT OR IGNORE INTO doomed_files (digest, namespace, person)
+SELECT digest, '', '' FROM given_files WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: doomed_files
+SELECT DISTINCT digest FROM doomed_files WHERE digest > ? ORDER BY digest LIMIT ?
+
+-- name: spare_file
+DELETE FROM doomed_files WHERE digest = ?
+
+-- name: release_gifts
+DELETE FROM given_files WHERE digest = ?1 AND EXISTS (SELECT 1 FROM doomed_files AS d
+  WHERE d.digest = ?1 AND d.namespace = given_files.namespace AND d.person = given_files.person)
+
+-- name: keep_sums
+INSERT INTO spent_before (namespace, person, agent, model, day, calls, turns, tokens, cost)
+SELECT namespace, ?2, agent, model, date(at, 'unixepoch') AS day, count(*),
+  sum(iif(settled, spent_turns, worst_turns)), sum(iif(settled, spent_tokens, worst_tokens)),
+  sum(iif(settled, spent_cost, worst_cost))
+FROM ledger WHERE root = ?1 GROUP BY namespace, agent, model, day
+ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, turns = turns + excluded.turns,
+  tokens = tokens + excluded.tokens, cost = cost + excluded.cost
+
+-- name: forget_person_in_sums
+INSERT INTO spent_before (namespace, person, agent, model, day, calls, turns, tokens, cost)
+SELECT namespace, '', agent, model, day, calls, turns, tokens, cost FROM spent_before
+WHERE namespace = ?1 AND person = ?2
+ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, turns = turns + excluded.turns,
+  tokens = tokens + excluded.tokens, cost = cost + excluded.cost
+
+-- name: delete_sums_of
+DELETE FROM spent_before WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: erase_ledger
+DELETE FROM ledger WHERE root = ?
+
+-- name: erase_some_events
+DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE task >= ?1 AND task < ?1 || '/' LIMIT ?2)
+
+-- name: erase_inbox
+DELETE FROM inbox WHERE task >= ?1 AND task < ?1 || '/'
+
+-- name: erase_accounts
+DELETE FROM accounts WHERE task >= ?1 AND task < ?1 || '/'
+
+-- name: erase_files
+DELETE FROM files WHERE workspace >= ?1 AND workspace < ?1 || '/'
+
+-- name: erase_pushes
+DELETE FROM pushes WHERE task >= ?1 AND task < ?1 || '/'
+
+-- name: erase_marks
+DELETE FROM webhook_marks WHERE task >= ?1 AND task < ?1 || '/'
+
+-- name: erase_deliveries
+DELETE FROM deliveries WHERE root = ?
+
+-- name: erase_tasks
+DELETE FROM tasks WHERE id >= ?1 AND id < ?1 || '/'
+
+-- name: waiting_bodies
+SELECT body FROM inbox WHERE task >= ?1 AND task < ?1 || '/' AND body IS NOT NULL
+
+-- name: bodies_between
+SELECT body FROM events WHERE rowid > ? AND rowid <= ? AND instr(body, 'sha256:') > 0
+
+-- name: last_row
+SELECT max(rowid) FROM events
+
+-- name: bodies_that_wait
+SELECT body FROM inbox INDEXED BY inbox_waiting WHERE body IS NOT NULL AND task > ''
+
+-- name: is_file_of_a_workspace
+SELECT EXISTS (SELECT 1 FROM files WHERE digest = ?)
+
+-- name: is_given
+SELECT EXISTS (SELECT 1 FROM given_files WHERE digest = ?)
+
+-- name: forget_gifts_of
+DELETE FROM given_files WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: erase_manifests
+DELETE FROM manifests WHERE namespace = ?
+
+-- name: still_going
+SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || '/' AND ended = 0 LIMIT 1
+
+-- name: whose_task
+SELECT namespace, person FROM tasks WHERE id = ?
 -- name: put_push
 INSERT OR REPLACE INTO pushes
   (task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done)

@@ -148,6 +148,18 @@ class SQLiteStore:
         raises an AgentHostError before it writes anything, or not at all."""
         return self._lane(self._writing).ask((function, arguments))
 
+    async def alone(self, function: Callable[[sqlite3.Connection], None]) -> None:
+        """Have a function of the writer's connection run outside of any transaction, between two groups."""
+
+        def run() -> None:
+            assert self._writer
+            try:
+                function(self._writer)
+            except sqlite3.Error as error:
+                raise meaning(error, self.file) from error
+
+        await self._lane(self._writing).call(run)
+
     def read(self, function: Callable[..., Any], *arguments: Any) -> "asyncio.Future[Any]":
         """What a function of the reader's connection and the statements finds."""
         return self._lane(self._reading).ask((function, arguments))

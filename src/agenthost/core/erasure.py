@@ -1,0 +1,75 @@
+"""Taking things away for good: what a store does for it. Who may, and when, is decided above."""
+
+from typing import Literal, Protocol
+
+Removal = Literal["removed", "absent", "used"]
+"""What became of a file that was to go: it is gone, it wasn't there, or it is in use and stays."""
+
+
+class Erasure(Protocol):
+    """Removes rows for good: what they held is overwritten, not only let go of. Each method is a step of its own, so that
+    work goes on between; what was begun is known after a crash (`begun`, `doomed`)."""
+
+    async def ended_before(self, at: float, limit: int) -> list[str]:
+        """Root tasks that ended before a time, the oldest first."""
+        ...
+
+    async def roots_of(self, namespace: str, person: str, after: str, limit: int) -> list[str]:
+        """Root tasks of a person (an empty one is anybody), by id."""
+        ...
+
+    async def begin(self, root: str, digests: set[str]) -> None:
+        """A task's rows are going. `digests`: files that its journal names; those of its workspaces are known."""
+        ...
+
+    async def begun(self) -> list[str]: ...
+
+    async def erase(self, root: str, person: str) -> bool:
+        """Remove some of a task's rows, with all below it; True once the last is gone. What it cost is kept as sums,
+        for `person`."""
+        ...
+
+    async def waiting(self, root: str) -> set[str]:
+        """The content hashes in a task's inbox."""
+        ...
+
+    async def doom_gifts(self, before: float, after: float, limit: int) -> float | None:
+        """Doom files that were given between two times; the time of the last, to go on from, None where there is none."""
+        ...
+
+    async def doomed(self, after: str, limit: int) -> list[str]:
+        """Files that may be nobody's any more, by their content hash."""
+        ...
+
+    async def held(self, digests: set[str]) -> set[str]:
+        """Those that a workspace has."""
+        ...
+
+    async def release(self, digest: str) -> bool:
+        """Forget that those gave a file whose things are going; True where nobody else gave it."""
+        ...
+
+    async def spare(self, digest: str) -> None:
+        """A file that was doomed is gone, or is somebody's."""
+        ...
+
+    async def named(self, digests: set[str], after: int, step: int) -> tuple[set[str], set[str], int]:
+        """Those that so many rows of journals after a place name; the big bodies that stand in files of their own, which
+        may name more; and the place to go on from, 0 at the end. Place 0 begins, with the inboxes."""
+        ...
+
+    async def forget_person(self, namespace: str, person: str) -> None:
+        """Remove what is left of somebody besides tasks and webhooks: files that they gave, their name in sums."""
+        ...
+
+    async def forget_namespace(self, namespace: str) -> None:
+        """Remove what is left of a namespace besides people, tasks and webhooks."""
+        ...
+
+    async def trim_audit(self, before: float) -> int:
+        """Remove lines of the audit log that are older; how many."""
+        ...
+
+    async def settle(self) -> None:
+        """Have nothing that is gone stand in the database's files any more."""
+        ...

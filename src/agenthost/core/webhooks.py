@@ -1,0 +1,101 @@
+"""Calls out: whom a person wants told of their tasks' ends and questions, and the port that keeps what is to be sent."""
+
+from typing import Literal, Protocol, get_args
+
+from msgspec import Struct
+
+Told = Literal["task.ended", "task.question", "webhook.test"]
+"""What a delivery tells of. `webhook.test` is sent when somebody asks for it, to every webhook."""
+
+TOLD: tuple[Told, ...] = get_args(Told)
+
+SECRET = "webhook-"
+"""What the names of webhooks' secrets begin with."""
+
+
+class Webhook(Struct, frozen=True, omit_defaults=True):
+    """A URL that is called for a person. `task` names one root task, empty for all of theirs. `created` in seconds since
+    the epoch. `disabled` says why nothing is sent any more. Its secret is kept among the host's, as `secret_name`."""
+
+    id: str
+    person: str
+    url: str
+    created: float
+    namespace: str = "default"
+    events: tuple[Told, ...] = ("task.ended", "task.question")
+    task: str = ""
+    disabled: str = ""
+
+    @property
+    def secret_name(self) -> str:
+        """The name of the secret that its deliveries are signed with."""
+        return SECRET + self.id
+
+
+class Delivery(Struct, frozen=True, omit_defaults=True):
+    """One call, told again until it is taken. `body` is what is sent, byte for byte. `due`: when it is tried next;
+    `status` and `reason`: what came of the last try. Times in seconds since the epoch; `place` orders them."""
+
+    id: str
+    webhook: str
+    root: str
+    event: Told
+    at: float
+    body: bytes
+    state: Literal["waiting", "delivered", "dead"] = "waiting"
+    attempts: int = 0
+    due: float = 0.0
+    status: int = 0
+    reason: str = ""
+    place: int = 0
+
+
+class Mark(Struct, frozen=True):
+    """A task that ended or waits for an answer: its journal after `seen` up to `seq` wasn't looked at yet."""
+
+    task: str
+    seq: int
+    seen: int
+
+
+class Webhooks(Protocol):
+    """Keeps webhooks and their deliveries. What it returned for is on disk. A mark is written with the event itself, so
+    that no end and no question is lost. Its conformance suite is `agenthost.testing.webhooks`."""
+
+    async def put(self, webhook: Webhook) -> None: ...
+
+    async def get(self, id: str) -> Webhook | None: ...
+
+    async def of(self, namespace: str, person: str) -> list[Webhook]:
+        """A person's webhooks, the oldest first."""
+        ...
+
+    async def delete(self, id: str) -> bool:
+        """Remove one with its deliveries; False where there is none."""
+        ...
+
+    async def marks(self, limit: int) -> list[Mark]: ...
+
+    async def add(self, deliveries: list[Delivery], mark: Mark | None = None) -> None:
+        """Keep deliveries, each once by its id, of webhooks that are there; `mark` was looked at with them, up to its `seq`."""
+        ...
+
+    async def take(self, now: float, until: float, limit: int) -> list[Delivery]:
+        """Deliveries that are due, the oldest of each webhook and task; nobody else takes them before `until`."""
+        ...
+
+    async def next_due(self) -> float | None:
+        """When the next delivery is due."""
+        ...
+
+    async def settle(self, delivery: Delivery) -> None:
+        """Keep what came of a try: state, attempts, due, status and reason."""
+        ...
+
+    async def deliveries(self, webhook: str, before: int = 0, limit: int = 50) -> list[Delivery]:
+        """Newest first; `before`: the `place` that the last page ended with."""
+        ...
+
+    async def prune(self, before: float) -> int:
+        """Remove deliveries that were delivered, or died, and are older than that; how many."""
+        ...

@@ -1,0 +1,166 @@
+"""Takes tasks away with everything that is theirs alone: rows, files, folders, webhooks.
+
+In steps, each committed, so that work goes on between and a crash leaves nothing half: what was begun is in the database
+and is ended by the next sweep. A file may be used by others, or be taken into use while it is looked for: it is removed only
+where no workspace has it, no journal names it, nobody else gave it, and nothing has asked the blobs for it meanwhile.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from agenthost.core.erasure import Erasure, Removal
+from agenthost.core.errors import AgentHostError
+from agenthost.core.ports import Blobs, Filter, Store, Workspaces
+from agenthost.core.tasks import TaskRow
+from agenthost.core.webhooks import Webhook, Webhooks
+from agenthost.engine.parts import Log
+
+PAGE = 500
+STEP = 5000
+"""Rows of journals that are looked through at once."""
+FILES = 5000
+"""Doomed files that one look through the journals is for."""
+
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
+_BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
+
+
+class RemovableBlobs(Blobs, Protocol):
+    """Blobs that can be removed."""
+
+    async def remove(self, digest: str, since: float) -> Removal:
+        """Remove one, unless it was used after `since` (of `time.monotonic`), or shortly before."""
+        ...
+
+
+class Eraser:
+    """`forget` removes a webhook with its secret."""
+
+    def __init__(
+        self,
+        erasure: Erasure,
+        store: Store,
+        blobs: RemovableBlobs,
+        workspaces: Workspaces,
+        webhooks: Webhooks,
+        forget: Callable[[Webhook], Awaitable[None]],
+        log: Log,
+    ) -> None:
+        self._erasure = erasure
+        self._store = store
+        self._blobs = blobs
+        self._workspaces = workspaces
+        self._webhooks = webhooks
+        self.forget = forget
+        self._log = log
+        self._one = asyncio.Lock()
+        self._unsettled = True  # what a host before this one left is not known
+
+    async def tasks(self, roots: list[str]) -> int:
+        """Take root tasks away that have ended; how many there were. Raises Conflict where one goes on."""
+        gone = 0
+        for root in roots:
+            row = await self._store.task(root)
+            if row is not None:
+                await self._erasure.begin(root, await self._digests(row))
+                await self._finish(row)
+                gone += 1
+        return gone
+
+    async def go_on(self) -> None:
+        """End what was begun before a crash."""
+        for root in await self._erasure.begun():
+            row = await self._store.task(root)
+            if row is not None:
+                await self._finish(row)
+
+    async def files(self) -> int:
+        """Remove the doomed files that nobody needs; how many. Those that are in use just now stay doomed."""
+        removed, after = 0, ""
+        async with self._one:
+            while doomed := await self._erasure.doomed(after, FILES):
+                after = doomed[-1]
+                removed += await self._remove(set(doomed))
+        return removed
+
+    def changed(self) -> None:
+        """Something was removed by somebody else: there is something to settle."""
+        self._unsettled = True
+
+    async def settle(self) -> None:
+        """Have nothing that is gone stand in the database's files any more."""
+        if self._unsettled:
+            self._unsettled = False
+            try:
+                await self._erasure.settle()
+            except BaseException:
+                self._unsettled = True
+                raise
+
+    async def _finish(self, row: TaskRow) -> None:
+        for webhook in await self._webhooks.of(row.namespace, row.person):
+            if webhook.task == row.id:
+                await self.forget(webhook)
+        for below in await self._tree(row):
+            await self._workspaces.discard(below.id)
+        self._unsettled = True
+        gone = False
+        while not gone:
+            gone = await self._erasure.erase(row.id, row.person)
+        self._log.info("task erased", task=row.id)
+
+    async def _tree(self, row: TaskRow) -> list[TaskRow]:
+        found: list[TaskRow] = []
+        before = ""
+        while page := await self._store.tasks(Filter(row.namespace, root=row.id, before=before, limit=PAGE)):
+            found += page
+            before = page[-1].id
+        return found
+
+    async def _digests(self, row: TaskRow) -> set[str]:
+        """The files that a task's journals and inboxes name."""
+        found = await self._erasure.waiting(row.id)
+        for below in await self._tree(row):
+            after = 0
+            while page := await self._store.events(below.id, after, PAGE):
+                after = page[-1].seq
+                for event in page:
+                    found |= _named(event.body)
+                    if (big := _BIG.match(event.body)) is not None:
+                        found |= await self._inside(big[1].decode())
+        return found
+
+    async def _inside(self, digest: str) -> set[str]:
+        """The files that a big body names, which is a file itself."""
+        try:
+            return _named(await self._blobs.get(digest))
+        except AgentHostError:
+            return set()
+
+    async def _remove(self, doomed: set[str]) -> int:
+        since = time.monotonic()
+        needed = await self._erasure.held(doomed)
+        looked: set[str] = set()
+        place, going = 0, True
+        while going and doomed - needed:
+            found, big, place = await self._erasure.named(doomed - needed, place, STEP)
+            needed |= found
+            for digest in big - looked:
+                looked.add(digest)
+                needed |= doomed & await self._inside(digest)
+            going = place > 0
+        removed = 0
+        for digest in sorted(doomed):
+            if digest in needed or not await self._erasure.release(digest):
+                await self._erasure.spare(digest)
+            elif (became := await self._blobs.remove(digest, since)) != "used":
+                await self._erasure.spare(digest)
+                removed += became == "removed"
+        return removed
+
+
+def _named(body: bytes) -> set[str]:
+    return {match.decode() for match in _DIGEST.findall(body)}

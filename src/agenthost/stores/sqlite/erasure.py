@@ -1,0 +1,183 @@
+"""Erasure in the SQLite store's own file. `secure_delete` overwrites what is removed; a checkpoint empties the log."""
+
+import asyncio
+import re
+import sqlite3
+
+from agenthost.core.errors import Conflict, Temporary
+from agenthost.stores.sqlite.statements import Statements
+from agenthost.stores.sqlite.store import SQLiteStore
+
+AT_ONCE = 2000
+"""Events that one step removes: some milliseconds of the writer."""
+
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
+_BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
+
+_LEFT = (
+    "erase_deliveries",
+    "erase_inbox",
+    "erase_accounts",
+    "erase_files",
+    "erase_marks",
+    "erase_pushes",
+    "erase_ledger",
+    "erase_tasks",
+    "end_erasing",
+)
+
+
+class SQLiteErasure:
+    """The port `core.erasure.Erasure`, written by the store's one writer."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+
+    async def ended_before(self, at: float, limit: int) -> list[str]:
+        return await self._store.read(_first, "ended_before", at, limit)
+
+    async def roots_of(self, namespace: str, person: str, after: str, limit: int) -> list[str]:
+        return await self._store.read(_first, "roots_of", namespace, person, after, limit)
+
+    async def begin(self, root: str, digests: set[str]) -> None:
+        await self._store.write(_begin, root, sorted(digests))
+
+    async def begun(self) -> list[str]:
+        return await self._store.read(_first, "erasing")
+
+    async def erase(self, root: str, person: str) -> bool:
+        return await self._store.write(_erase, root, person)
+
+    async def waiting(self, root: str) -> set[str]:
+        return await self._store.read(_waiting, root)
+
+    async def doom_gifts(self, before: float, after: float, limit: int) -> float | None:
+        return await self._store.write(_doom_gifts, before, after, limit)
+
+    async def doomed(self, after: str, limit: int) -> list[str]:
+        return await self._store.read(_first, "doomed_files", after, limit)
+
+    async def held(self, digests: set[str]) -> set[str]:
+        return await self._store.read(_held, sorted(digests))
+
+    async def release(self, digest: str) -> bool:
+        return await self._store.write(_release, digest)
+
+    async def spare(self, digest: str) -> None:
+        await self._store.write(_spare, digest)
+
+    async def named(self, digests: set[str], after: int, step: int) -> tuple[set[str], set[str], int]:
+        return await self._store.read(_named, digests, after, step)
+
+    async def forget_person(self, namespace: str, person: str) -> None:
+        await self._store.write(_forget_person, namespace, person)
+
+    async def forget_namespace(self, namespace: str) -> None:
+        await self._store.write(_forget_namespace, namespace)
+
+    async def trim_audit(self, before: float) -> int:
+        return await self._store.write(_trim_audit, before)
+
+    async def settle(self) -> None:
+        for attempt in range(10):
+            busy: list[bool] = []
+            await self._store.alone(lambda connection, busy=busy: busy.append(_checkpoint(connection)))
+            if not any(busy):
+                return
+            await asyncio.sleep(0.02 * 2**attempt)
+        raise Temporary(
+            "somebody reads the database without end; what is gone stands in its log until that ends", code="store-busy"
+        )
+
+
+def _first(connection: sqlite3.Connection, statements: Statements, name: str, *values: object) -> list[str]:
+    return [row[0] for row in connection.execute(statements[name], values).fetchall()]
+
+
+def _begin(connection: sqlite3.Connection, statements: Statements, root: str, digests: list[str]) -> None:
+    going = connection.execute(statements["still_going"], (root,))
+    if (found := going.fetchone()) is not None:
+        raise Conflict(f"the task '{found[0]}' goes on; cancel it before it is deleted, or force it")
+    connection.execute(statements["begin_erasing"], (root,))
+    connection.execute(statements["doom_files_of"], (root,))
+    connection.executemany(statements["doom_files"], [(root, digest) for digest in digests])
+
+
+def _erase(connection: sqlite3.Connection, statements: Statements, root: str, person: str) -> bool:
+    if connection.execute(statements["erase_some_events"], (root, AT_ONCE)).rowcount >= AT_ONCE:
+        return False
+    connection.execute(statements["keep_sums"], (root, person))
+    for name in _LEFT:
+        connection.execute(statements[name], (root,))
+    return True
+
+
+def _waiting(connection: sqlite3.Connection, statements: Statements, root: str) -> set[str]:
+    found: set[str] = set()
+    for (body,) in connection.execute(statements["waiting_bodies"], (root,)).fetchall():
+        found |= {match.decode() for match in _DIGEST.findall(bytes(body))}
+    return found
+
+
+def _doom_gifts(
+    connection: sqlite3.Connection, statements: Statements, before: float, after: float, limit: int
+) -> float | None:
+    values = (before, after, limit)
+    connection.execute(statements["doom_gifts_before"], values)
+    return connection.execute(statements["last_of_gifts"], values).fetchone()[0]
+
+
+def _held(connection: sqlite3.Connection, statements: Statements, digests: list[str]) -> set[str]:
+    sql = statements["is_file_of_a_workspace"]
+    return {digest for digest in digests if connection.execute(sql, (digest,)).fetchone()[0]}
+
+
+def _release(connection: sqlite3.Connection, statements: Statements, digest: str) -> bool:
+    connection.execute(statements["release_gifts"], (digest,))
+    return not connection.execute(statements["is_given"], (digest,)).fetchone()[0]
+
+
+def _spare(connection: sqlite3.Connection, statements: Statements, digest: str) -> None:
+    connection.execute(statements["spare_file"], (digest,))
+
+
+def _named(
+    connection: sqlite3.Connection, statements: Statements, digests: set[str], after: int, step: int
+) -> tuple[set[str], set[str], int]:
+    found: set[str] = set()
+    big: set[str] = set()
+    if not after:
+        for (body,) in connection.execute(statements["bodies_that_wait"]).fetchall():
+            found |= digests & {match.decode() for match in _DIGEST.findall(bytes(body))}
+    for (body,) in connection.execute(statements["bodies_between"], (after, after + step)).fetchall():
+        content = bytes(body)
+        found |= digests & {match.decode() for match in _DIGEST.findall(content)}
+        if (whole := _BIG.match(content)) is not None:
+            big.add(whole[1].decode())
+    last = connection.execute(statements["last_row"]).fetchone()[0] or 0
+    return found, big, after + step if after + step < last else 0
+
+
+def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
+    for name in ("doom_gifts_of", "forget_gifts_of", "forget_person_in_sums", "delete_sums_of"):
+        connection.execute(statements[name], (namespace, person))
+
+
+def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
+    for name in ("doom_gifts_of", "forget_gifts_of", "delete_sums_of"):
+        connection.execute(statements[name], (namespace, ""))
+    connection.execute(statements["erase_manifests"], (namespace,))
+
+
+def _trim_audit(connection: sqlite3.Connection, statements: Statements, before: float) -> int:
+    # The log refuses every DELETE; its age is the one reason why lines go, and here is the one place where they do.
+    made = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'deeds_stay'").fetchone()[0]
+    connection.execute("DROP TRIGGER deeds_stay")
+    gone = connection.execute("DELETE FROM deeds WHERE at < ?", (before,)).rowcount
+    connection.execute(made)
+    return gone
+
+
+def _checkpoint(connection: sqlite3.Connection) -> bool:
+    """Write the log into the database and empty it; True where a reader is in the way."""
+    return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])

@@ -1,0 +1,342 @@
+"""Calls out of a real host: told, signed, in order, again until they are taken, and only to where they may go."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from agenthost.core.access import Caller
+from agenthost.core.api import Order
+from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.host.host import Host
+from agenthost.host.webhooks.desk import Wanted
+from agenthost.sandboxes.egress.way import Way
+from agenthost.testing.openai_server.service import serving
+from host.conftest import ASKER, ECHO, PAIR, Opens, followed
+
+OWNER = Caller()
+QUICK = '[webhooks]\nbackoff = 0.01\nbackoff-most = 0.05\nattempts = 3\ntimeout = 5\n[network]\nprivate = ["hook.lan:PORT"]\n'
+
+
+class Receiver:
+    """Somebody who is called. `answers`: the status of each call in turn, 200 after the last. `takes`: how many it still
+    takes before it fails at everything; None is any number."""
+
+    def __init__(self, *answers: int) -> None:
+        self.answers = list(answers)
+        self.takes: int | None = None
+        self.calls: list[tuple[dict[str, str], bytes]] = []
+        self.taken: list[tuple[dict[str, str], bytes]] = []
+        self.came = asyncio.Event()
+        self.url = ""
+        self.port = 0
+
+    async def take(self, request: web.Request) -> web.Response:
+        call = ({name.lower(): value for name, value in request.headers.items()}, await request.read())
+        self.calls.append(call)
+        self.came.set()
+        status = self.answers.pop(0) if self.answers else 200
+        if self.takes is not None and status == 200:
+            status, self.takes = (200, self.takes - 1) if self.takes else (500, 0)
+        if status == 200:
+            self.taken.append(call)
+        return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else {})
+
+    def bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.calls]
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(30):
+            while len(self.calls) < count:
+                self.came.clear()
+                await self.came.wait()
+
+
+@asynccontextmanager
+async def receiving(*answers: int) -> AsyncGenerator[Receiver]:
+    receiver = Receiver(*answers)
+    app = web.Application()
+    app.router.add_post("/{any:.*}", receiver.take)
+    async with serving(app) as url:
+        receiver.port = int(url.rpartition(":")[2])
+        receiver.url = f"http://hook.lan:{receiver.port}/hook"
+        yield receiver
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """hook.lan is this machine, and so is evil.example; nothing is looked up elsewhere."""
+
+    async def look_up(way: Way, host: str, port: int) -> list[tuple[str, int]]:
+        return [("127.0.0.1", port)]
+
+    monkeypatch.setattr(Way, "_look_up", look_up)
+
+
+def quick(receiver: Receiver) -> str:
+    return QUICK.replace("PORT", str(receiver.port))
+
+
+def verified(headers: dict[str, str], body: bytes, secret: str) -> bool:
+    """As the specification of Standard Webhooks says that a receiver does it."""
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    wanted = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
+    return headers["webhook-signature"] == "v1," + base64.b64encode(wanted).decode()
+
+
+async def settled(host: Host, webhook: str, state: str, count: int = 1) -> list[Any]:
+    """A webhook's deliveries, once so many are in a state."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await host.webhooks.deliveries(OWNER, webhook, 0, 50)
+            if sum(delivery.state == state for delivery in found) >= count:
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def test_an_end_is_told_signed_and_once(opens: Opens) -> None:
+    async with receiving() as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        row = await host.start(Order("echo", "hi", title="greet", conversation="c1"))
+        await followed(host, row.id)
+        (delivery,) = await settled(host, made.id, "delivered")
+        ((headers, body),) = receiver.calls
+    assert verified(headers, body, made.secret)
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
+    assert (headers["webhook-id"], headers["content-type"]) == (delivery.id, "application/json")
+    told = json.loads(body)
+    assert told["type"] == "task.ended"
+    assert (
+        told["data"] | {"task": row.id, "outcome": "done", "state": "completed", "conversation": "c1"} == told["data"]
+    )
+    assert (delivery.attempts, delivery.status, delivery.body) == (1, 200, body)
+
+
+async def test_a_question_is_told_before_the_end_and_in_order(opens: Opens) -> None:
+    async with receiving(500, 500) as receiver:
+        plays = """
+rules:
+  - when: {turn: 0, offers: ask_person}
+    reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?", options: [red, blue]}}]}
+  - reply: {text: "You said {{said}}"}
+"""
+        host = await opens(plays, ASKER, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        row = await host.start(Order("asker", "hi"))
+        await receiver.until(1)
+        await host.reply(row.id, "red")
+        await settled(host, made.id, "delivered", 2)
+        told = receiver.bodies()
+    assert [each["type"] for each in told] == ["task.question"] * 3 + ["task.ended"]
+    assert (
+        told[0]["data"]["question"] | {"text": "Which colour?", "options": ["red", "blue"]}
+        == told[0]["data"]["question"]
+    )
+    assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 2
+
+
+async def test_what_is_never_taken_is_given_up_with_the_reason_and_others_go_on(opens: Opens) -> None:
+    async with receiving(500, 302, 404) as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        first = await host.start(Order("echo", "one"))
+        await followed(host, first.id)
+        (dead,) = await settled(host, made.id, "dead")
+        await followed(host, (await host.start(Order("echo", "two"))).id)
+        await settled(host, made.id, "delivered")
+    assert (dead.attempts, dead.status) == (3, 404)
+    assert "404" in dead.reason
+    assert len(receiver.calls) == 4
+
+
+async def test_a_redirect_is_not_followed(opens: Opens) -> None:
+    async with receiving(302, 302, 302) as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        await host.webhooks.test(OWNER, made.id)
+        (dead,) = await settled(host, made.id, "dead")
+    assert "redirects are not followed" in dead.reason
+    assert len(receiver.calls) == 3
+
+
+async def test_who_answers_410_is_not_called_again_until_it_is_tested(opens: Opens) -> None:
+    async with receiving(410) as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        await host.webhooks.test(OWNER, made.id)
+        await settled(host, made.id, "dead")
+        async with asyncio.timeout(10):
+            while not (await host.webhooks.show(OWNER, made.id)).disabled:
+                await asyncio.sleep(0.01)
+        await followed(host, (await host.start(Order("echo", "hi"))).id)
+        await host.webhooks.test(OWNER, made.id)
+        await settled(host, made.id, "delivered")
+        assert not (await host.webhooks.show(OWNER, made.id)).disabled
+    assert receiver.bodies()[-1]["type"] == "webhook.test"
+
+
+async def test_a_private_address_is_never_called_unless_its_host_is_named(opens: Opens) -> None:
+    async with receiving() as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        evil = await host.webhooks.make(OWNER, Wanted(f"http://evil.example:{receiver.port}/x"))
+        await host.webhooks.test(OWNER, evil.id)
+        (dead,) = await settled(host, evil.id, "dead")
+        assert "not a public one" in dead.reason and "evil.example" in dead.reason
+        assert receiver.calls == []
+        for url in (
+            "http://127.0.0.1/x", "http://[::1]:80/", "http://169.254.169.254/latest", "http://10.0.0.1", "ftp://a.example/",
+            "http://user:word@a.example/", "nonsense", "", "http:///x", "http://[::ffff:127.0.0.1]/",
+        ):  # fmt: skip
+            with pytest.raises(BadInput):
+                await host.webhooks.make(OWNER, Wanted(url))
+
+
+async def test_a_tree_of_tasks_has_one_end_and_only_what_is_wanted_is_told(opens: Opens) -> None:
+    async with receiving() as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, PAIR, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url, ("task.ended",)))
+        await host.webhooks.make(OWNER, Wanted(receiver.url + "/questions", ("task.question",)))
+        other = await host.start(Order("pair", "before"))
+        await followed(host, other.id)
+        one = await host.webhooks.make(OWNER, Wanted(receiver.url + "/one", task=other.id))
+        row = await host.start(Order("pair", "hi"))
+        await followed(host, row.id)
+        await settled(host, made.id, "delivered", 2)
+    assert sorted(told["data"]["task"] for told in receiver.bodies()) == sorted([other.id, row.id])
+    assert await host.webhooks.deliveries(OWNER, one.id, 0, 50) == []
+
+
+async def test_a_webhook_is_its_persons_alone(opens: Opens) -> None:
+    host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True)
+    ann, bob = Caller("ann", "user", ("read", "work")), Caller("bob", "owner")
+    reader = Caller("ann", "read-only", ("read",))
+    made = await host.webhooks.make(ann, Wanted("https://a.example/hook"))
+    assert [each.id for each in await host.webhooks.all(ann)] == [made.id]
+    assert (await host.webhooks.show(ann, made.id)).secret == ""
+    assert await host.webhooks.all(bob) == []
+    for asked in (host.webhooks.show, host.webhooks.remove, host.webhooks.test):
+        with pytest.raises(NotFound):
+            await asked(bob, made.id)
+    with pytest.raises(NotFound):
+        await host.webhooks.deliveries(bob, made.id, 0, 10)
+    for call in (
+        host.webhooks.make(reader, Wanted("https://a.example")),
+        host.webhooks.remove(reader, made.id),
+        host.webhooks.test(reader, made.id),
+    ):
+        with pytest.raises(Forbidden):
+            await call
+    await host.webhooks.remove(ann, made.id)
+    assert await host.webhooks.all(ann) == []
+    assert await host.secrets() == []
+
+
+async def test_a_key_makes_one_webhook_and_a_secret_may_be_ones_own(opens: Opens) -> None:
+    host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO)
+    secret = "whsec_" + base64.b64encode(b"x" * 32).decode()
+    wanted = Wanted("https://a.example/hook", secret=secret)
+    made = await host.webhooks.make(OWNER, wanted, "k1")
+    assert made.secret == secret
+    assert await host.webhooks.make(OWNER, wanted, "k1") == made
+    with pytest.raises(Conflict):
+        await host.webhooks.make(OWNER, Wanted("https://b.example"), "k1")
+    for wrong in ("whsec_", "whsec_c2hvcnQ=", "secret", "whsec_@@@@"):
+        with pytest.raises(BadInput, match="secret"):
+            await host.webhooks.make(OWNER, Wanted("https://a.example", secret=wrong))
+
+
+async def test_no_end_is_lost_by_a_host_that_was_closed_before_it_could_tell(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiving() as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+
+        async def nothing() -> None:
+            return None
+
+        monkeypatch.setattr(host._deliverer, "gather", nothing)  # pyright: ignore[reportPrivateUsage]
+        row = await host.start(Order("echo", "hi"))
+        await followed(host, row.id)
+        await host.close()
+        assert receiver.calls == []
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", work=True, toml=quick(receiver))
+        await settled(host, made.id, "delivered")
+    assert receiver.bodies()[0]["data"]["task"] == row.id
+
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from agenthost.core.access import Caller
+from agenthost.core.api import Order
+from agenthost.host.host import open_host
+from agenthost.host.settings import load
+from agenthost.host.webhooks.desk import Wanted
+from agenthost.sandboxes.egress.way import Way
+
+async def look_up(way, host, port):
+    return [("127.0.0.1", port)]
+
+Way._look_up = look_up
+
+async def main(home, url, tasks):
+    host = await open_host(load(Path(home), {"AGENTHOST_SANDBOX": "bubblewrap", "AGENTHOST_MODEL": f"scripted:{home}/plays.yaml"}), work=True)
+    await host.apply({"a.yaml": Path(home, "echo.yaml").read_text()})
+    await host.webhooks.make(Caller(), Wanted(url), "one")
+    for number in range(int(tasks)):
+        await host.start(Order("echo", f"task {number}", key=f"task-{number}"))
+    Path(home, "started").touch()
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+async def test_every_end_is_told_though_the_host_is_killed_again_and_again(tmp_path: Path) -> None:
+    """SIGKILL at moments that no one chose, several times over sixty tasks: each end arrives, under one id."""
+    tasks = 60
+    (tmp_path / "plays.yaml").write_text("rules:\n  - reply: {text: 'done and done', pause: 0.005}\n")
+    (tmp_path / "echo.yaml").write_text(ECHO)
+    tmp_path.chmod(0o700)
+    async with receiving(*[500, 200, 200] * 10) as receiver:
+        settings = quick(receiver).replace("attempts = 3", "attempts = 50").replace("timeout = 5", "timeout = 0.2")
+        (tmp_path / "agenthost.toml").write_text(settings)
+        (tmp_path / "worker.py").write_text(WORKER)
+        command = [sys.executable, str(tmp_path / "worker.py"), str(tmp_path), receiver.url, str(tasks)]
+
+        def ends() -> dict[str, set[str]]:
+            found: dict[str, set[str]] = {}
+            for headers, body in receiver.taken:
+                found.setdefault(json.loads(body)["data"]["task"], set()).add(headers["webhook-id"])
+            return found
+
+        kills = 0
+        while len(ends()) < tasks or kills < 4:
+            receiver.takes = 12
+            (tmp_path / "started").unlink(missing_ok=True)
+            worker = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
+            try:
+                async with asyncio.timeout(60):
+                    while not (tmp_path / "started").exists() or (receiver.takes and len(ends()) < tasks):
+                        await asyncio.sleep(0.002)
+            finally:
+                os.kill(worker.pid, signal.SIGKILL)
+                await worker.wait()
+                kills += 1
+    assert all(len(ids) == 1 for ids in ends().values())

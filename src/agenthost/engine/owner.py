@@ -10,6 +10,7 @@ from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.models import ModelRequest
 from agenthost.core.ports import Evaluation, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.core.telling import Committed
 from agenthost.engine import children, intake
 from agenthost.engine.hands import Hands
 from agenthost.engine.outcome import Outcome
@@ -190,7 +191,8 @@ class Owner:
         while True:
             after = state_after(before, self._state)
             try:
-                await self._services.append(step.append(self.spec, self.epoch, after, self._state), step.events)
+                append = step.append(self.spec, self.epoch, after, self._state)
+                await self._services.append(append, step.events)
                 break
             except BudgetRefused as error:
                 for command in step.refuse(error.details.get("command")):
@@ -200,7 +202,8 @@ class Owner:
         self._seq += len(step.events)
         if step.merged:
             self._services.files.dirty(self.spec.workspace)
-        self._services.committed(step.events, step.send, self.spec.name)
+        done = Committed(step.events, self.spec.name, before, after, append.settle)
+        self._services.committed(done, step.send)
 
     # --- the end ----------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from starlette.routing import BaseRoute, Mount, Route
 
-from agenthost.faces.http import erasure, webhooks
+from agenthost.faces.http import erasure, metrics, webhooks
 from agenthost.faces.http.app import Face, routes
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.host.erasure.desk import Desk as ErasureDesk
@@ -32,7 +32,11 @@ def paths(served: list[BaseRoute], above: str = "") -> set[str]:
 
 def test_every_route_is_documented_and_every_documented_one_is_there() -> None:
     more = (*webhooks.routes(cast("Desk", None)), *erasure.routes(cast("ErasureDesk", None)))  # nothing is called
-    served = paths(routes(Closing(), StreamSettings(), [Face(api=more)]))
+
+    async def expose(accept: str) -> tuple[bytes, str]:
+        return b"", ""
+
+    served = paths(routes(Closing(), StreamSettings(), [Face(api=more)])) | paths(metrics.routes(expose))
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", PAGE, re.MULTILINE)) == served
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from agenthost.core.api import Reception
+from agenthost.faces.http import metrics
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.host.host import Host
@@ -18,6 +19,7 @@ async def faces(
 
     spoken = [
         Face(api=(*webhooks.routes(host.webhooks), *erasure.routes(host.erasure))),
+        Face(tuple(metrics.routes(host.watch.metrics))),
         openai.face(streams, closing),
         Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
     ]

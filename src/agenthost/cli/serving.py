@@ -6,15 +6,19 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from agenthost.cli.faces import faces
+from agenthost.cli.watching import watching
 from agenthost.core.errors import BadInput
+from agenthost.faces.http import metrics
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
 from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
 from agenthost.host.settings import HttpSettings
+from agenthost.telemetry.lag import watched
 
 ANY = frozenset({"0.0.0.0", "::", ""})
 
@@ -38,14 +42,19 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     reception = await host.reception()
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
-    settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
+    guard = _guard(address, given)
+    if host.settings.telemetry.metrics_open:
+        guard = msgspec.structs.replace(guard, public_here=frozenset({metrics.PATH}))
+    settings = ServeSettings(guard=guard, certificate=given.certificate, key=given.key)
     closing = Closing()
+    watch = watching(host, closing)
     try:
-        async with (
-            faces(host, reception, settings.streams, closing) as spoken,
-            serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing)),
-        ):
-            yield url
+        with watched(host.watch.figures.lag):
+            async with (
+                faces(host, reception, settings.streams, closing) as spoken,
+                serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing, watch)),
+            ):
+                yield url
     finally:
         listener.close()
 

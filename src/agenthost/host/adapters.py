@@ -19,6 +19,7 @@ from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Stor
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
 from agenthost.core.stock import Stock
+from agenthost.core.usage import Usages
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
@@ -29,6 +30,9 @@ from agenthost.sandboxes.docker.container import has_kernel
 from agenthost.sandboxes.egress.rules import Refused
 from agenthost.sandboxes.egress.way import Way
 from agenthost.stores.blobs import FileBlobs
+from agenthost.telemetry.figures import Figures
+from agenthost.telemetry.sandboxes import Counted
+from agenthost.telemetry.settings import propagated
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -41,6 +45,8 @@ class Adapters(Struct):
     stock: Stock
     webhooks: Webhooks
     erasure: Erasure
+    usages: Usages
+    figures: Figures
     blobs: FileBlobs
     workspaces: Workspaces
     secrets: Secrets
@@ -56,6 +62,7 @@ class Adapters(Struct):
     pushes: Pushes
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
+    stands_for: Callable[[str], Awaitable[str]]
     closing: list[Close]
 
     async def close(self) -> None:
@@ -82,6 +89,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.sqlite.erasure import SQLiteErasure
     from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.sqlite.stock import SQLiteStock
+    from agenthost.stores.sqlite.usage import SQLiteUsages
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
@@ -98,7 +106,8 @@ async def join(settings: Settings) -> Adapters:
     try:
         media = media_tools(lambda name: models.abilities(name), asdict(settings.models.tools))
         tools = ToolRegistry(settings.tools, media, [keep_files()])
-        store = SQLiteStore(home / "agenthost.db")
+        figures = Figures()
+        store = SQLiteStore(home / "agenthost.db", figures.committed)
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
@@ -106,13 +115,21 @@ async def join(settings: Settings) -> Adapters:
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
         kept = FitnessFiles(home / "fitness")
+        trace = propagated(settings.telemetry, os.environ)
         models = Catalog(
-            settings.models, blobs.get, os.environ, secrets.get, kept, folder=home / "models", machine=machine
+            settings.models,
+            blobs.get,
+            os.environ,
+            secrets.get,
+            kept,
+            folder=home / "models",
+            machine=machine,
+            trace=trace,
         )
         way = Way(settings.network.private)
         remote = RemoteAgents(models, secrets.get, blobs, _addresses(way))
-        outgoing = Outgoing(_addresses(way))
-        sandbox = _choice(settings, machine, way, secrets.get)
+        outgoing = Outgoing(_addresses(way), trace)
+        sandbox = _choice(settings, machine, way, secrets.get, figures)
         prober = HttpProber(sandbox)
     except BaseException:
         lock.release()
@@ -135,6 +152,8 @@ async def join(settings: Settings) -> Adapters:
         SQLiteStock(store),
         SQLiteWebhooks(store),
         SQLiteErasure(store),
+        SQLiteUsages(store),
+        figures,
         blobs,
         workspaces,
         secrets,
@@ -150,6 +169,7 @@ async def join(settings: Settings) -> Adapters:
         SQLitePushes(store),
         outgoing,
         remote.let_go,
+        models.stands_for,
         closing,
     )
 
@@ -168,11 +188,13 @@ def _addresses(way: Way) -> Addresses:
     return addresses
 
 
-def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str], Awaitable[str | None]]) -> Choice:
+def _choice(
+    settings: Settings, machine: Ledger, way: Way, secret: Callable[[str], Awaitable[str | None]], figures: Figures
+) -> Choice:
     """All sandboxes, in the order in which they are preferred among equally strong ones. A new one is a line here."""
 
     def local(make: Callable[[Settings], Sandbox]) -> Callable[[], Sandbox]:
-        return lambda: Admitted(make(settings), machine, machine.whole)
+        return lambda: Counted(Admitted(make(settings), machine, machine.whole), figures)
 
     ends = [
         BackEnd("gvisor", "kernel", local(lambda settings: _gvisor(settings, way)), can=frozenset({"hosts"})),
@@ -184,7 +206,7 @@ def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str
             can=frozenset({"images", "hosts"}),
         ),
         # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
-        BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
+        BackEnd("functions", "kernel", lambda: Counted(_functions(settings, secret), figures), alone=False),
     ]
     return Choice(ends, settings.sandbox.kind)
 

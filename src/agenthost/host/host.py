@@ -47,20 +47,23 @@ from agenthost.core.ports import (
 )
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
+from agenthost.core.telling import Committed
+from agenthost.core.traces import trace_id
+from agenthost.core.usage import Usages
 from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
-from agenthost.host import following, orders, records
+from agenthost.host import following, health, orders, records
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
-from agenthost.host.health import Watch
 from agenthost.host.library import Library
-from agenthost.host.logs import event_line, logger
+from agenthost.host.logs import logger
 from agenthost.host.reception import Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
-from agenthost.host.webhooks import telling
+from agenthost.host.telling import Watch
 from agenthost.host.webhooks.joined import joined
+from agenthost.host.webhooks.telling import is_told
 from agenthost.wire.bodies import Health
 
 COLLECT = (50_000, 20, 20)
@@ -81,6 +84,7 @@ class Host:
         self.pushes = adapters.pushes
         self.outgoing = adapters.outgoing
         self.library = Library(adapters.store, adapters.models, adapters.tools)
+        self.watch = Watch(adapters.figures, adapters.usages, log)
         parts = Parts(
             store=adapters.store,
             blobs=adapters.blobs,
@@ -101,7 +105,8 @@ class Host:
             attempts=work.attempts, backoff=work.backoff, backoff_most=work.backoff_most, tasks=work.tasks
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
-        self._watch = Watch(settings.folder, adapters.stock, self.engine)
+        self._health = health.Watch(settings.folder, adapters.stock, self.engine)
+        self.watch.of(self.engine, adapters.machine)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, log)
@@ -115,6 +120,11 @@ class Host:
     def accounts(self) -> Accounts:
         """People, keys and the audit log."""
         return self._adapters.accounts
+
+    @property
+    def usages(self) -> Usages:
+        """What was used over a time, summed up."""
+        return self._adapters.usages
 
     # --- start and end ----------------------------------------------------------------------------
 
@@ -142,7 +152,15 @@ class Host:
     async def _start_working(self) -> None:
         if not self._working:
             self._working = True
+            try:
+                tracer = await self.watch.trace(self.settings.telemetry, self._events_until, self._adapters.stands_for)
+            except AgentHostError:
+                self._working = False
+                raise
+            if tracer is not None:
+                self.engine.services.supervisor.start("traces", tracer.run())
             gc.set_threshold(*COLLECT)
+            await self.watch.begin()
             await self.engine.begin(alone=True)
             supervisor = self.engine.services.supervisor
             self._recovery = supervisor.start("recovery", self._recover())
@@ -169,7 +187,7 @@ class Host:
 
     async def health(self) -> Health:
         """How it is doing, and what isn't as it should be."""
-        degraded = await self._watch.degraded()
+        degraded = await self._health.degraded()
         available = await self._adapters.sandbox.available()
         if not available.available:
             degraded = [*degraded, Finding("warn", "sandbox", available.detail, available.fix)]
@@ -202,20 +220,22 @@ class Host:
         try:
             if self._working:
                 await self.engine.close()
+                await self.watch.close()
         finally:
             await self._adapters.close()
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
 
-    def _committed(self, recorded: Recorded, name: str) -> None:
-        event_line(self._log, recorded, name)
-        self._watch.lately.hear(recorded)
-        if telling.is_told(recorded.event):
-            self._deliverer.call()
-        if isinstance(recorded.event, Finished) and self.library.is_remote(name):
-            with suppress(RuntimeError):  # the host is closing
-                self.engine.services.supervisor.start(f"let go {recorded.task}", self._let_go(recorded.task))
+    def _committed(self, done: Committed) -> None:
+        self.watch.hear(done)
+        for recorded in done.events:
+            self._health.lately.hear(recorded)
+            if is_told(recorded.event):
+                self._deliverer.call()
+            if isinstance(recorded.event, Finished) and self.library.is_remote(done.name):
+                with suppress(RuntimeError):  # the host is closing
+                    self.engine.services.supervisor.start(f"let go {recorded.task}", self._let_go(recorded.task))
 
     async def _let_go(self, task: str) -> None:
         """Tell an agent elsewhere, where it waits for an answer, that nobody will give it one."""
@@ -339,7 +359,7 @@ class Host:
         """A task with what is below it, its questions and what it has used."""
         row, *below = await following.tree_of(self._adapters.store, task)
         spent = await records.spent(self._adapters.store, task)
-        return TaskDetail(row, tuple(below), tuple(await self._questions(row, below)), spent, row.root)
+        return TaskDetail(row, tuple(below), tuple(await self._questions(row, below)), spent, trace_id(row.id))
 
     async def _row(self, task: str) -> TaskRow:
         return await following.the_row(self._adapters.store, task)
@@ -381,6 +401,15 @@ class Host:
             found += page
             if len(page) < 1000:
                 return found
+
+    async def _events_until(self, task: str, until: int) -> list[Recorded]:
+        found: list[Recorded] = []
+        while (after := found[-1].seq if found else 0) < until:
+            page = await self.events(task, after, min(1000, until - after))
+            if not page:
+                break
+            found += page
+        return found
 
     async def say(self, task: str, message: Message) -> None:
         """A message for a running task."""
@@ -520,7 +549,7 @@ class Host:
         parts = self._adapters
         found = await examine(self.settings, parts.sandbox, parts.machine, parts.store, await self.models())
         # What only a host that goes on can tell, and what matters to nobody else.
-        return found + await self._watch.look() if self.serving else found
+        return found + await self._health.look() if self.serving else found
 
 
 def _reply_id(ask: Ask) -> str:

@@ -17,6 +17,7 @@ from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
 from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
+from agenthost.telemetry.settings import TelemetrySettings
 
 FILE = "agenthost.toml"
 
@@ -157,6 +158,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
     mcp: McpSettings = msgspec.field(default_factory=McpSettings)
+    telemetry: TelemetrySettings = TelemetrySettings()
     files: FileLimits = FileLimits()
     a2a: A2ASettings = A2ASettings()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
@@ -256,6 +258,7 @@ def _keys(place: str) -> list[str]:
         "retention": RetentionSettings,
         "a2a": A2ASettings,
         "mcp": McpSettings,
+        "telemetry": TelemetrySettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

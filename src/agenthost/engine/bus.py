@@ -82,6 +82,11 @@ class Bus:
         if not followers:
             self._followers.pop(root_id(task), None)
 
+    @property
+    def followers(self) -> int:
+        """How many follow."""
+        return sum(map(len, self._followers.values()))
+
     def committed(self, events: Sequence[Recorded]) -> None:
         """Events that are in the journal now."""
         if not events:

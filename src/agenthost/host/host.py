@@ -50,10 +50,12 @@ from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.folder import ManifestFolder
+from agenthost.host.health import Watch
 from agenthost.host.library import Library
 from agenthost.host.logs import event_line, logger
 from agenthost.host.reception import Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
+from agenthost.wire.bodies import Health
 
 COLLECT = (50_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
@@ -93,6 +95,7 @@ class Host:
             attempts=work.attempts, backoff=work.backoff, backoff_most=work.backoff_most, tasks=work.tasks
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
+        self._watch = Watch(settings.folder, adapters.stock, self.engine)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._working = False
         self._closing = False
@@ -154,6 +157,14 @@ class Host:
             return "closing"
         return "" if self._ready else "starting"
 
+    async def health(self) -> Health:
+        """How it is doing, and what isn't as it should be."""
+        degraded = await self._watch.degraded()
+        available = await self._adapters.sandbox.available()
+        if not available.available:
+            degraded = [*degraded, Finding("warn", "sandbox", available.detail, available.fix)]
+        return Health(self.readiness() or ("degraded" if degraded else "ok"), tuple(degraded))
+
     async def drain(self) -> int:
         """Take no new work, and let what was begun end and be journalled, for `[work] grace` seconds at most; how many
         tasks had something left then. It goes on at the next start."""
@@ -189,6 +200,7 @@ class Host:
 
     def _committed(self, recorded: Recorded, name: str) -> None:
         event_line(self._log, recorded, name)
+        self._watch.lately.hear(recorded)
 
     async def _load_secrets(self) -> None:
         known: dict[str, str] = {}
@@ -483,7 +495,9 @@ class Host:
         from agenthost.host.doctor import examine
 
         parts = self._adapters
-        return await examine(self.settings, parts.sandbox, parts.machine, parts.store, await self.models())
+        found = await examine(self.settings, parts.sandbox, parts.machine, parts.store, await self.models())
+        # What only a host that goes on can tell, and what matters to nobody else.
+        return found + await self._watch.look() if self.serving else found
 
 
 def _reply_id(ask: Ask) -> str:

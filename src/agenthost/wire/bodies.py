@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.api import Applied, ManifestProblem
+from agenthost.core.api import Applied, Finding, ManifestProblem
 from agenthost.core.tasks import TaskRow
 
 ROOT = "/api/v1"
@@ -80,9 +80,11 @@ class ManifestsBody(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """That the host is alive."""
+    """That the host is alive: `ok`, `degraded`, `starting` or `closing`. `degraded`, where it is asked for: what isn't as
+    it should be."""
 
     status: str = "ok"
+    degraded: tuple[Finding, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class End(Struct, frozen=True):

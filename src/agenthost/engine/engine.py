@@ -302,6 +302,8 @@ class Engine:
         owner = work.owner = Owner(self.services, row, state, program, birth)
         if work.poked.is_set():
             owner.poke()
+        if self._closing and birth is None:
+            owner.drain()
         await owner.run(birth is None)
         await self.services.release(spec)
 

@@ -114,6 +114,8 @@ class Owner:
             await self._hands.rest()
             for outcome in self._outcomes:
                 outcome.tell(False)
+            # Nobody waits for a step that failed.
+            self._between.set()
 
     # --- one step ---------------------------------------------------------------------------------
 

@@ -82,6 +82,7 @@ It is above the file; an option of the command is above both.
 | `AGENTHOST_TEST_GVISOR` | `required`: AgentHost's own tests fail where gVisor is missing, instead of being skipped |
 | `DOCKER_HOST`, `XDG_RUNTIME_DIR` | where an engine listens, for the sandbox `docker` |
 | `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` | set by systemd for a service that says when it is ready and alive |
+| `XDG_CONFIG_HOME` | where `agenthost service install` puts a user's unit: `systemd/user` in it |
 | `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
 """
 

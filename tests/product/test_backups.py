@@ -1,11 +1,11 @@
 """A back-up of a host at work: whole, as of one moment, and a host that goes on from it elsewhere."""
 
 import asyncio
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from agenthost.client.client import Client, connect
@@ -104,7 +104,7 @@ async def test_a_backup_of_a_host_at_work_is_one_moment_and_its_tasks_go_on_else
             load = [group.create_task(feed(client, number)) for number in range(AT_ONCE)]
             while len(await client.tasks(Filter(limit=200))) < 200:
                 await asyncio.sleep(0.1)
-            made = msgspec.json.decode((await command(busy, "backup", "create", str(folder), "--json")).out)["made"]
+            made = (await command(busy, "backup", "create", str(folder), "--json")).objects()[-1]["made"]
             after = len(await client.tasks(Filter(limit=1000)))
             for one in load:
                 one.cancel()
@@ -141,3 +141,52 @@ async def test_a_backup_of_a_host_at_work_is_one_moment_and_its_tasks_go_on_else
         assert await host.secrets() == ["SOME_KEY"]
     finally:
         await host.close()
+
+
+def test_every_verb_says_what_it_did_and_what_is_wrong_in_one_line(product: Product, tmp_path: Path) -> None:
+    product.run("secrets", "set", "SOME_KEY", stdin=b"very-secret-value")
+    made = product.run("backup", "create")
+    assert made.code == 0 and "keep it as you keep them" in made.out and "copy it elsewhere" in made.err
+    assert "very-secret-value" not in made.out + made.err
+    [file] = (product.home / "backups").iterdir()
+    [line] = product.run("backup", "list").out.splitlines()
+    assert line.endswith(f"with secrets\t0.1.0\t{file}")
+    again = product.run("backup", "create", str(product.home / "backups" / "bare.agenthost.tar.gz"), "--no-secrets")
+    assert "not in it: secret.key" in again.out and "keep it as" not in again.out
+    assert len(product.run("backup", "list").out.splitlines()) == 2
+    (tmp_path / "to").mkdir()
+    assert product.run("backup", "list", str(tmp_path / "to")).out == ""
+    for number in range(2):
+        product.run("backup", "create", str(tmp_path / "to" / f"{number}.agenthost.tar.gz"), "--keep", "1")
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["1.agenthost.tar.gz"]
+    gone = [line for line in product.run("backup", "list").out.splitlines() if "it isn't there any more" in line]
+    assert len(gone) == 1
+
+    product.run("backup", "list", str(tmp_path / "no")).refused(f"there is no folder '{tmp_path}/no'")
+    product.run("backup", "create", "--keep", "-1").refused("--keep takes a number of back-ups, such as 7")
+    busy = product.run("backup", "restore", str(file))
+    assert busy.code == 2 and "isn't empty" in busy.err and "--force" in busy.err
+    file.write_bytes(file.read_bytes()[:-200])
+    damaged = product.run("backup", "verify", str(file))
+    assert damaged.code == 2 and "is damaged" in damaged.err and damaged.out == ""
+
+
+def test_a_home_of_an_earlier_release_is_upgraded_and_taken_back_by_its_verb(product: Product, tmp_path: Path) -> None:
+    product.home.mkdir()
+    with tarfile.open(Path(__file__).parents[1] / "stores" / "format-1.tar.gz") as tar:
+        tar.extractall(product.home, filter="data")
+    tried = product.run("upgrade", "--dry-run")
+    assert tried.code == 0 and "format 1 to " in tried.out and "Nothing was changed." in tried.out
+    assert product.sql("PRAGMA user_version") == [(1,)]
+    done = product.run("upgrade")
+    assert done.code == 0 and "agenthost upgrade --back" in done.out
+    assert product.sql("PRAGMA user_version")[0][0] > 1
+    assert "already" in product.run("upgrade").out
+    back = product.run("upgrade", "--back")
+    assert back.code == 0 and "format 1 again" in back.out and "install the version" in back.err
+    assert product.sql("PRAGMA user_version") == [(1,)]
+    product.sql("UPDATE events SET kind = 'of-later' WHERE seq = 3")
+    bad = product.run("upgrade", "--dry-run")
+    assert bad.code == 1 and "can't be read" in bad.out
+    product.run("upgrade", "--back", "--dry-run").refused("--dry-run and --back are two things; give one of them")
+    product.run("upgrade", "--force").refused("--force goes with --back")

@@ -1,6 +1,7 @@
 """`agenthost backup create|list|verify|restore`: a home in one file, made while its host works, and put back."""
 
 import asyncio
+import os
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -60,6 +61,8 @@ async def _create(args: Namespace, door: Door, screen: Screen) -> int:
     target = Path(args.target) if args.target else await asyncio.to_thread(_own_folder, door.home)
     wanted = create.Wanted(door.home, __version__, not args.no_secrets)
     began = time.monotonic()
+    # The host that works on this machine comes first.
+    os.nice(10)
     made = await work(screen, lambda say: create.create(wanted, target, say))
     removed = await asyncio.to_thread(create.prune, door.home, Path(made.file), args.keep) if args.keep else []
     if screen.json:

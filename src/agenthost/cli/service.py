@@ -173,6 +173,10 @@ async def _tell(command: list[str], file: Path) -> None:
 
 
 def _advise(system: bool, home: Path, screen: Screen) -> None:
+    if "cache" in {part.strip(".") for part in Path(sys.prefix).parts}:
+        screen.hint(
+            f"it runs from a cache ({sys.prefix}), which may be emptied; install AgentHost for good: uv tool install agenthost"
+        )
     if sys.platform != "darwin" and not system:
         screen.hint("it starts when you log in; to have it run without that: loginctl enable-linger")
     here = sorted(name for name in os.environ if name.startswith(_FOR_US) and name != "AGENTHOST_HOME")

@@ -158,3 +158,36 @@ def test_told_twice_it_ends_at_once_and_keeps_the_task(busy: Product) -> None:
     busy.plays.write_text('rules:\n  - reply: {text: "You said {{said}}"}\n')
     with up(busy) as host:
         host.until(row["id"], "finished")
+
+
+PAIR = """\
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: pair}
+spec:
+  roles: {one: {agent: echo, replicas: 100}}
+  steps:
+    - {id: left, role: one, needs: [], prompt: "left {{ task.text }}"}
+    - {id: right, role: one, needs: [], prompt: "right {{ task.text }}"}
+    - {id: both, role: one, needs: [left, right], prompt: "{{ steps.left.text }}{{ steps.right.text }}"}
+"""
+
+
+def test_stops_in_the_midst_of_much_work_have_no_call_made_twice(product: Product) -> None:
+    product.plays.write_text('rules:\n  - reply: {text: "You said {{said}}", delay: 0.3}\n')
+    product.apply(ECHO, PAIR)
+    tasks: list[str] = []
+    for _ in range(3):
+        with up(product) as host:
+            for number in range(20):
+                tasks.append(host.ask("POST", "/api/v1/tasks", {"name": "pair", "text": f"number {number}"})[2]["id"])
+            host.until(tasks[-1], "asked")
+            host.process.send_signal(signal.SIGTERM)
+            assert host.process.wait(PATIENCE) == 0
+    unfinished = product.sql("SELECT count(*) FROM tasks WHERE ended = 0")
+    with up(product) as host:
+        for task in tasks:
+            host.until(task, "finished")
+    assert unfinished[0][0] > 0
+    assert set(product.sql("SELECT state FROM tasks")) == {("completed",)}
+    assert product.sql("SELECT count(*), sum(settled), max(attempt) FROM ledger") == [(180, 180, 1)]

@@ -179,8 +179,8 @@ def test_stops_in_the_midst_of_much_work_have_no_call_made_twice(product: Produc
     tasks: list[str] = []
     for _ in range(3):
         with up(product) as host:
-            for number in range(20):
-                tasks.append(host.ask("POST", "/api/v1/tasks", {"name": "pair", "text": f"number {number}"})[2]["id"])
+            orders = [{"name": "pair", "text": f"number {number}"} for number in range(20)]
+            tasks += [host.ask("POST", "/api/v1/tasks", order)[2]["id"] for order in orders]
             host.until(tasks[-1], "asked")
             host.process.send_signal(signal.SIGTERM)
             assert host.process.wait(PATIENCE) == 0

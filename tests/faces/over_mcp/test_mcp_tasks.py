@@ -173,6 +173,22 @@ async def test_without_sessions_a_closed_stream_cancels_the_work(door: Door) -> 
         assert await ended(door, task) == "canceled"
 
 
+async def test_a_closed_stream_cancels_its_own_work_and_nobody_elses(door: Door) -> None:
+    """Clients without sessions number their requests alike."""
+    async with plain(door.url, door.headers) as one, plain(door.url, door.headers) as two:
+        first = asyncio.get_running_loop().create_task(one.post("tools/call", SLEEP))
+        task = await began(door)
+        second = asyncio.get_running_loop().create_task(two.post("tools/call", SLEEP))
+        async with asyncio.timeout(30):
+            while (other := await began(door)) == task:
+                await asyncio.sleep(0.05)
+        first.cancel()
+        assert await ended(door, task) == "canceled"
+        assert (await door.host.task(other)).row.state == "working"
+        second.cancel()
+        assert await ended(door, other) == "canceled"
+
+
 async def test_with_sessions_a_broken_connection_leaves_the_work_alone(door: Door) -> None:
     async with plain(door.url, door.headers, OLD) as mcp:
         calling = asyncio.get_running_loop().create_task(mcp.post("tools/call", SLEEP))

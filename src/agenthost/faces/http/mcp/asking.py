@@ -11,6 +11,11 @@ ANSWER = "answer"
 _DENY = "deny"
 
 
+def askable(question: OpenQuestion) -> bool:
+    """Whether a form may ask it: never for what is secret (specification, client/elicitation)."""
+    return question.ask.kind not in ("auth", "tool")
+
+
 def form(question: OpenQuestion) -> types.ElicitRequestFormParams:
     """A question as a form with one field."""
     return types.ElicitRequestFormParams(message=question.ask.question, requested_schema=schema(question.ask))

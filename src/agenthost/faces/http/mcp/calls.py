@@ -119,11 +119,12 @@ class Calls:
     async def watch(self, ctx: Context, row: TaskRow, shaped: bool, manner: Manner = Manner()) -> Result:  # noqa: B008 - frozen
         """Wait for a task, and tell of it meanwhile."""
         api, by = api_of(ctx), caller_of(ctx).person
+        running = Running(api, row.id, by) if manner.began else None
         key = (session_of(ctx), str(ctx.request_id))
-        if manner.began:
-            self._running[key] = Running(api, row.id, by)
-        while len(self._running) > _MOST_RUNNING:
-            self._running.popitem(last=False)
+        if running is not None and not stateless(ctx):
+            self._running[key] = running
+            while len(self._running) > _MOST_RUNNING:
+                self._running.popitem(last=False)
         ask = asker(ctx, row.id if manner.related else "")
 
         async def leaving() -> Left:
@@ -134,14 +135,17 @@ class Calls:
         except asyncio.CancelledError:
             # Without sessions a closed stream is the word for cancel; with them a notification is, see `cancelled`.
             if stateless(ctx):
-                self.cancelled(ctx, str(ctx.request_id))
+                self._cancel(running)
             raise
         self._running.pop(key, None)
         return await self._result(ctx, row, outcome, shaped)
 
     def cancelled(self, ctx: Context, request: str) -> None:
-        """A client has cancelled its request: so the task is. One that the host's end took away goes on."""
-        running = self._running.pop((session_of(ctx), request), None)
+        """A session's client has cancelled its request: so the task is."""
+        self._cancel(self._running.pop((session_of(ctx), request), None))
+
+    def _cancel(self, running: Running | None) -> None:
+        """Have a task end; one whose request the host's own end took away goes on."""
         if running is not None and not self._leaving.is_set():
             self._group.create_task(_cancel(running))
 
@@ -158,7 +162,7 @@ class Calls:
         match outcome:
             case Ended():
                 return await results.finished(api_of(ctx), outcome.row, outcome.event, shaped)
-            case Waits() if stateless(ctx) and elicits(ctx):
+            case Waits() if stateless(ctx) and elicits(ctx) and any(map(asking.askable, outcome.questions)):
                 return asks(row.id, outcome)
             case Waits():
                 return results.waiting(row.id, outcome.questions, shaped)
@@ -218,7 +222,9 @@ def asks(task: str, waits: Waits) -> types.InputRequiredResult:
     """Questions as the result of a request, to be made again with answers."""
     return types.InputRequiredResult(
         input_requests={
-            asking.name_of(question): types.ElicitRequest(params=asking.form(question)) for question in waits.questions
+            asking.name_of(question): types.ElicitRequest(params=asking.form(question))
+            for question in waits.questions
+            if asking.askable(question)
         },
         request_state=task,
     )

@@ -7,7 +7,7 @@ Such a server is trusted Python in the host's process. Its functions find the ho
 
 import importlib
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,6 +54,15 @@ class Publishers:
     """All of them, in the order of the settings: the first that has a name has it."""
 
     servers: tuple[Published, ...] = ()
+
+    def schema_lookup(self) -> Callable[[str], Mapping[str, Any] | None] | None:
+        """How the package finds the schema of a tool, to check the headers that mirror its arguments (SEP-2243); the
+        host's own tools mirror none. None where a server knows no way but its whole list."""
+        lookups = [one.server.get_tool_input_schema for one in self.servers]
+        known = [lookup for lookup in lookups if lookup is not None]
+        if len(known) < len(lookups):
+            return None
+        return lambda name: next((found for lookup in known if (found := lookup(name)) is not None), None)
 
     async def listed(self, ctx: Context, method: str, key: str) -> list[Any]:
         """What all of them list together."""

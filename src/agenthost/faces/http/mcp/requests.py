@@ -127,6 +127,8 @@ class Asker:
 
     async def __call__(self, question: OpenQuestion) -> str | None:
         """What was answered; None where nobody did."""
+        if not asking.askable(question):
+            return None
         params = asking.form(question)
         if self._task:
             params.meta = cast(Any, {RELATED_TASK: {"taskId": self._task}})

@@ -214,6 +214,7 @@ def _server(publishers: Publishers, calls: Calls, levels: Levels, subscriptions:
             "resources/read": CacheHint(ttl_ms=0, scope="private"),
             "server/discover": lists,
         },
+        get_tool_input_schema=publishers.schema_lookup(),
         on_list_tools=cast(Any, fenced(desk.list_tools)),
         on_call_tool=cast(Any, fenced(desk.call_tool)),
         on_list_resources=cast(Any, fenced(desk.list_resources)),

@@ -19,7 +19,7 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp import results
-from agenthost.faces.http.mcp.asking import form, name_of
+from agenthost.faces.http.mcp.asking import askable, form, name_of
 from agenthost.faces.http.mcp.calls import Calls, Manner, decides
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
 from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, request_of, stateless
@@ -96,6 +96,7 @@ class Tasks:
                     "params": form(question).model_dump(by_alias=True, mode="json", exclude_none=True),
                 }
                 for question in detail.questions
+                if askable(question)
             }
             if not detail.questions:
                 told["status"] = "working"

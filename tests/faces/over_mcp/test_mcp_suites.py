@@ -15,7 +15,10 @@ from tests.faces.over_mcp.bearer import with_token
 from tests.faces.over_mcp.conftest import Door, Opens
 from tests.faces.over_mcp.everything import PNG
 
+HERE = Path(__file__).parent
 PACKAGES = {
+    "@modelcontextprotocol/client": "2.3.1",
+    "@modelcontextprotocol/ext-tasks": "0.2.2",
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/inspector": "2.12.0",
 }
@@ -113,3 +116,19 @@ async def test_the_inspector_sees_and_calls_what_there_is(
     assert "agenthost://tasks/{task}" in {one["uriTemplate"] for one in templates["resourceTemplates"]}
     assert {"echo", "greet", "test_simple_prompt"} <= {one["name"] for one in prompts["prompts"]}
     assert "Ada" in prompt["messages"][0]["content"]["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("era", "quick"), [("modern", "immediate"), ("legacy", "task")])
+async def test_the_official_client_of_tasks_runs_them_in_both_revisions(
+    opens: Opens, packages: Path, environment: dict[str, str], tmp_path: Path, era: str, quick: str
+) -> None:
+    async with opens() as door:
+        line = (str(HERE / "tasks.mjs"), door.url, door.token, era, str(packages.parent))
+        code, out, error = await ran(environment, tmp_path, *line)
+    assert code == 0, error + out
+    told = json.loads(out)
+    assert (told["quick"]["kind"], told["quick"]["text"]) == (quick, "You said one")
+    assert told["late"] == {"kind": "task", "status": "completed", "text": "You said blue"}
+    assert told["cancelled"] == {"kind": "task", "outcome": "cancelled"}
+    assert told["asked"] == ["Which colour?"]

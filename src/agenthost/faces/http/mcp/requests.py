@@ -119,11 +119,13 @@ async def _nobody(question: OpenQuestion) -> str | None:
 
 
 class Asker:
-    """Puts a question to the client as an elicitation. `task`: the MCP task that it belongs to, if it does."""
+    """Puts a question to the client as an elicitation. `task`: the MCP task that it belongs to, if it does. `alone`: by
+    the session's own stream, not by the answer to the request."""
 
-    def __init__(self, ctx: Context, task: str) -> None:
+    def __init__(self, ctx: Context, task: str, alone: bool = False) -> None:
         self._ctx = ctx
         self._task = task
+        self._related = None if alone else ServerMessageMetadata(related_request_id=ctx.request_id)
 
     async def __call__(self, question: OpenQuestion) -> str | None:
         """What was answered; None where nobody did."""
@@ -136,7 +138,7 @@ class Asker:
             result = await self._ctx.session.send_request(
                 types.ElicitRequest(params=params),
                 types.ElicitResult,
-                metadata=ServerMessageMetadata(related_request_id=self._ctx.request_id),
+                metadata=self._related,
             )
         except (MCPError, ValidationError):
             return None

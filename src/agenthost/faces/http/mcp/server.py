@@ -23,6 +23,7 @@ from agenthost.faces.http.mcp.published import Published, Publishers, may_call, 
 from agenthost.faces.http.mcp.recent import RecentEvents
 from agenthost.faces.http.mcp.requests import Context, Levels, api_of, caller_of
 from agenthost.faces.http.mcp.results import failure
+from agenthost.faces.http.mcp.standing import Standing
 from agenthost.faces.http.mcp.surface import works
 from agenthost.faces.http.mcp.tasks import Tasks
 
@@ -197,8 +198,7 @@ def fenced(handler: Handler[P]) -> Handler[P]:
     return run
 
 
-def _server(publishers: Publishers, calls: Calls, levels: Levels, subscriptions: Subscriptions) -> HostServer:
-    desk = Desk(publishers, calls, levels, subscriptions)
+def _server(publishers: Publishers, desk: Desk, tasks: Tasks) -> HostServer:
     bus = InMemorySubscriptionBus()
     lists = CacheHint(ttl_ms=LISTS_LAST, scope="private")
     server = HostServer(
@@ -229,7 +229,7 @@ def _server(publishers: Publishers, calls: Calls, levels: Levels, subscriptions:
     )
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, fenced(desk.set_level))
     server.middleware.append(desk.cancelled)
-    Tasks(calls).add(server, fenced)
+    tasks.add(server, fenced)
     return server
 
 
@@ -238,10 +238,11 @@ async def serving(
     places: Mapping[str, str], leaving: asyncio.Event, group: asyncio.TaskGroup
 ) -> AsyncGenerator[StreamableHTTPSessionManager]:
     """The whole face, alive. Raises Unavailable where a published server can't be had."""
-    levels, subscriptions = Levels(), Subscriptions(group)
+    levels, subscriptions, standing = Levels(), Subscriptions(group), Standing(leaving, group)
+    calls = Calls(levels, leaving, group)
     async with publishing(places) as publishers:
         manager = StreamableHTTPSessionManager(
-            _server(publishers, Calls(levels, leaving, group), levels, subscriptions),
+            _server(publishers, Desk(publishers, calls, levels, subscriptions), Tasks(calls, standing)),
             event_store=RecentEvents(),
             retry_interval=RETRY,
             session_idle_timeout=IDLE,
@@ -253,3 +254,4 @@ async def serving(
                 yield manager
             finally:
                 subscriptions.close()
+                standing.close()

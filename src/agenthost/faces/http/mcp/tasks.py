@@ -23,6 +23,7 @@ from agenthost.faces.http.mcp.asking import askable, form, name_of
 from agenthost.faces.http.mcp.calls import Calls, Manner, decides
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
 from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, request_of, stateless
+from agenthost.faces.http.mcp.standing import Standing
 from agenthost.faces.http.mcp.surface import works
 
 PAGE = 50
@@ -47,8 +48,9 @@ class UpdateParams(TaskParams):
 class Tasks:
     """The methods of both revisions."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, standing: Standing) -> None:
         self._calls = calls
+        self._standing = standing
 
     def add(self, server: Server[Any], fenced: Callable[[Any], Any]) -> None:
         """Give a server the methods."""
@@ -78,12 +80,15 @@ class Tasks:
             row = await self._calls.start(ctx, work, dict(params.get("arguments") or {}))
         except AgentHostError as error:
             raise MCPError(types.INVALID_PARAMS, error.message, data={"code": error.code}) from None
+        self._standing.begin(ctx, row)
         return {"task": described(row, "ttl")}
 
     async def get(self, ctx: Context, params: TaskParams) -> HandlerResult:
         """How a task is; where the host decides what becomes one, with what it asks or what came of it."""
         detail = await api_of(ctx).task(params.task_id)
         if not stateless(ctx):
+            if detail.questions:
+                self._standing.begin(ctx, detail.row)
             return described(detail.row, "ttl")
         return await self._detailed(ctx, detail)
 
@@ -115,6 +120,7 @@ class Tasks:
     async def result(self, ctx: Context, params: TaskParams) -> HandlerResult:
         """Waits until a task has ended, and gives what the call would have given."""
         row = (await api_of(ctx).task(params.task_id)).row
+        self._standing.give_over(ctx, row)
         result = results.wire(await self._result(ctx, row))
         meta: dict[str, Any] = {**result.get("_meta", {}), RELATED_TASK: {"taskId": row.id}}
         return {**result, "_meta": meta}

@@ -65,6 +65,29 @@ class Plain:
                         return message
         return {}
 
+    async def broken(self, method: str, params: dict[str, Any]) -> str:
+        """Ask, and hang up after the first event; its id."""
+        told = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        headers = told | {"Mcp-Session-Id": self.session}
+        async with self._http.stream("POST", self._url, json=body, headers=headers) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("id:"):
+                    return line[3:].strip()
+        raise AssertionError("no event came")
+
+    async def taken_up(self, last: str, most: int) -> list[dict[str, Any]]:
+        """What came after an event, up to the answer of request `most`."""
+        headers = {"Accept": "text/event-stream", "MCP-Protocol-Version": "2025-11-25", "Last-Event-ID": last}
+        found: list[dict[str, Any]] = []
+        async with self._http.stream("GET", self._url, headers=headers | {"Mcp-Session-Id": self.session}) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data:") and line[5:].strip():
+                    found.append(json.loads(line[5:]))
+                    if found[-1].get("id") == most:
+                        break
+        return found
+
     async def raw(self, body: bytes) -> Any:
         """The answer to bytes as they are."""
         told = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}

@@ -34,3 +34,13 @@ async def lived(ctx: Context[Any, Any]) -> str:
 @server.tool(description="Never reached: an agent has this name.")
 async def echo(text: str) -> str:
     raise AssertionError
+
+
+@server.resource("own://broken")
+async def broken() -> str:
+    raise RuntimeError("the inside")
+
+
+@server.prompt(description="Breaks.")
+async def breaks() -> str:
+    raise RuntimeError("the inside")

@@ -85,6 +85,17 @@ async def test_a_published_server_is_served_beside_the_agents_and_acts_as_its_ca
     assert tools.count("echo") == 1
 
 
+@MODES
+async def test_what_breaks_in_a_published_server_shows_nothing_of_its_inside(opens: Opens, mode: str) -> None:
+    async with opens(OWN) as door, plain(door.url, door.headers, mode) as mcp:
+        read = await mcp.post("resources/read", {"uri": "own://broken"})
+        got = await mcp.post("prompts/get", {"name": "breaks"})
+        assert "tools" in await mcp.ask("tools/list")
+    for answer in (read, got):
+        assert answer["error"]["code"] == -32603
+        assert "the inside" not in str(answer)
+
+
 @pytest.mark.parametrize(
     ("place", "told"),
     [

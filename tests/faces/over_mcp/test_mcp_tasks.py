@@ -35,6 +35,13 @@ async def began(door: Door) -> str:
     return rows[0].id
 
 
+async def waiting(door: Door) -> str:
+    async with asyncio.timeout(30):
+        while not (rows := await door.host.tasks(_roots())) or rows[0].state != "input-required":
+            await asyncio.sleep(0.05)
+    return rows[0].id
+
+
 def _roots() -> Any:
     from agenthost.core.ports import Filter
 
@@ -196,6 +203,16 @@ async def test_with_sessions_a_broken_connection_leaves_the_work_alone(door: Doo
         calling.cancel()
         await asyncio.sleep(0.3)
         assert (await door.host.task(task)).row.state == "working"
+
+
+async def test_a_stream_that_broke_is_taken_up_again_and_brings_the_result(door: Door) -> None:
+    async with plain(door.url, door.headers, OLD) as mcp:
+        first = await mcp.broken("tools/call", {"name": "asker", "arguments": {"text": "x"}, "_meta": {}})
+        task = await waiting(door)
+        await door.host.reply(task, "red")
+        await ended(door, task)
+        messages = await mcp.taken_up(first, 1)
+    assert "red" in messages[-1]["result"]["content"][0]["text"]
 
 
 @pytest.mark.parametrize("mode", [NEW, OLD])

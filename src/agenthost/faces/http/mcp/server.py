@@ -1,9 +1,9 @@
 """The server that the official package drives: what the host has, and what its owner publishes, at one door."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import mcp.types as types
 from mcp.server import Server
@@ -14,10 +14,11 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from agenthost import __version__
-from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.mcp import pages, prompts, resources
 from agenthost.faces.http.mcp.calls import BUILT_IN, Calls
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION
+from agenthost.faces.http.mcp.fence import fenced
 from agenthost.faces.http.mcp.listening import Subscriptions, listen
 from agenthost.faces.http.mcp.published import Published, Publishers, may_call, publishing
 from agenthost.faces.http.mcp.recent import RecentEvents
@@ -26,9 +27,6 @@ from agenthost.faces.http.mcp.results import failure
 from agenthost.faces.http.mcp.standing import Standing
 from agenthost.faces.http.mcp.surface import works
 from agenthost.faces.http.mcp.tasks import Tasks
-
-P = TypeVar("P")
-Handler = Callable[[Context, P], Awaitable[HandlerResult]]
 
 INSTRUCTIONS = (
     "Each tool is an agent or a workflow of an AgentHost; its work goes on when you go away. A result names its task: "
@@ -184,20 +182,6 @@ def _first(items: list[Any]) -> list[Any]:
     return list({item.name: item for item in reversed(items)}.values())[::-1]
 
 
-def fenced(handler: Handler[P]) -> Handler[P]:
-    """`handler` behind the fence: what it raises becomes an error of the protocol."""
-
-    async def run(ctx: Context, params: P) -> HandlerResult:
-        try:
-            return await handler(ctx, params)
-        except BadInput as error:
-            raise MCPError(types.INVALID_PARAMS, error.message, data={"code": error.code}) from None
-        except AgentHostError as error:
-            raise MCPError(types.INTERNAL_ERROR, error.message, data={"code": error.code}) from None
-
-    return run
-
-
 def _server(publishers: Publishers, desk: Desk, tasks: Tasks) -> HostServer:
     bus = InMemorySubscriptionBus()
     lists = CacheHint(ttl_ms=LISTS_LAST, scope="private")
@@ -229,7 +213,7 @@ def _server(publishers: Publishers, desk: Desk, tasks: Tasks) -> HostServer:
     )
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, fenced(desk.set_level))
     server.middleware.append(desk.cancelled)
-    tasks.add(server, fenced)
+    tasks.add(server)
     return server
 
 

@@ -5,7 +5,7 @@ extension `io.modelcontextprotocol/tasks` (SEP-2663): the client says that it ca
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import mcp.types as types
@@ -14,7 +14,6 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 
 from agenthost.core.api import TaskDetail
-from agenthost.core.errors import AgentHostError
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
@@ -22,6 +21,7 @@ from agenthost.faces.http.mcp import results
 from agenthost.faces.http.mcp.asking import askable, form, name_of
 from agenthost.faces.http.mcp.calls import Calls, Manner, decides
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
+from agenthost.faces.http.mcp.fence import fenced
 from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, request_of, stateless
 from agenthost.faces.http.mcp.standing import Standing
 from agenthost.faces.http.mcp.surface import works
@@ -52,7 +52,7 @@ class Tasks:
         self._calls = calls
         self._standing = standing
 
-    def add(self, server: Server[Any], fenced: Callable[[Any], Any]) -> None:
+    def add(self, server: Server[Any]) -> None:
         """Give a server the methods."""
         server.add_request_handler("tasks/get", TaskParams, fenced(self.get))
         server.add_request_handler("tasks/result", TaskParams, fenced(self.result))
@@ -68,7 +68,7 @@ class Tasks:
             _check(ctx, params)
         if ctx.method != "tools/call" or stateless(ctx) or params.get("task") is None:
             return await call_next(ctx)
-        return await self._asked_for(ctx, params)
+        return await fenced(self._asked_for)(ctx, params)
 
     async def _asked_for(self, ctx: Context, params: Any) -> HandlerResult:
         work = (await works(api_of(ctx))).get(str(params.get("name")))
@@ -76,10 +76,7 @@ class Tasks:
             raise MCPError(
                 types.METHOD_NOT_FOUND, f"the tool '{params.get('name')}' doesn't run as a task; call it without"
             )
-        try:
-            row = await self._calls.start(ctx, work, dict(params.get("arguments") or {}))
-        except AgentHostError as error:
-            raise MCPError(types.INVALID_PARAMS, error.message, data={"code": error.code}) from None
+        row = await self._calls.start(ctx, work, dict(params.get("arguments") or {}))
         self._standing.begin(ctx, row)
         return {"task": described(row, "ttl")}
 

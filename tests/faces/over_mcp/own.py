@@ -17,7 +17,14 @@ async def living(_: Any) -> AsyncGenerator[str]:
     yield "alive"
 
 
+@asynccontextmanager
+async def dying(_: Any) -> AsyncGenerator[str]:
+    raise RuntimeError("the inside")
+    yield
+
+
 server: MCPServer[Any] = MCPServer("own", lifespan=living)
+stillborn: MCPServer[Any] = MCPServer("stillborn", lifespan=dying)
 
 
 @server.tool(description="Who asks, and how many tasks they see.")

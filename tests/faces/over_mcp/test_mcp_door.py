@@ -114,6 +114,15 @@ async def test_a_published_server_that_cant_be_had_is_told_of(opens: Opens, plac
     assert answer["error"]["data"]["code"] == "unavailable"
 
 
+async def test_a_published_server_that_cant_begin_takes_nothing_with_it(opens: Opens) -> None:
+    async with opens('[mcp.servers]\nstillborn = "tests.faces.over_mcp.own:stillborn"\n') as door:
+        async with plain(door.url, door.headers) as mcp:
+            answer = await mcp.post("tools/list")
+        assert (await door.host.info()).serving is False
+    assert answer["error"]["data"]["code"] == "internal"
+    assert "the inside" not in str(answer)
+
+
 @pytest.mark.parametrize(("header", "value"), [("Host", "evil.example.com"), ("Origin", "http://evil.example.com")])
 async def test_foreign_names_and_pages_are_refused_in_the_protocols_own_shape(
     door: Door, header: str, value: str

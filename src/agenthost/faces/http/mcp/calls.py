@@ -13,6 +13,7 @@ from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp import asking, results
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
 from agenthost.faces.http.mcp.orders import order_of
 from agenthost.faces.http.mcp.requests import (
@@ -81,12 +82,12 @@ class Manner(Struct, frozen=True):
 
 
 class Calls:
-    """Calls of tools. `leaving` is set when the host stops; `group` outlives a request."""
+    """Calls of tools. `leaving` is set when the host stops; `beside` outlives a request."""
 
-    def __init__(self, levels: Levels, leaving: asyncio.Event, group: asyncio.TaskGroup) -> None:
+    def __init__(self, levels: Levels, leaving: asyncio.Event, beside: Beside) -> None:
         self._levels = levels
         self._leaving = leaving
-        self._group = group
+        self._beside = beside
         self._running: OrderedDict[tuple[str, str], Running] = OrderedDict()
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result | None:
@@ -147,7 +148,7 @@ class Calls:
     def _cancel(self, running: Running | None) -> None:
         """Have a task end; one whose request the host's own end took away goes on."""
         if running is not None and not self._leaving.is_set():
-            self._group.create_task(_cancel(running))
+            self._beside.begin(_cancel(running), "mcp: cancel")
 
     async def _left(self, patience: float | None) -> Left:
         """When a request is no longer kept waiting: the host stops, or the call becomes a task."""

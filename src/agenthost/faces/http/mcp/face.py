@@ -12,8 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.faces.http.app import Face
-from agenthost.faces.http.bodies import problem
+from agenthost.faces.http.bodies import mistake, problem
 from agenthost.faces.http.callers import caller_of
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.streams import Closing
 
 PATH = "/mcp"
@@ -30,8 +31,7 @@ class McpFace:
         self._group = asyncio.TaskGroup()
         self._leaving = asyncio.Event()
         self._stop = asyncio.Event()
-        self._starting = asyncio.Lock()
-        self._app: ASGIApp | None = None
+        self._begun: asyncio.Future[ASGIApp] | None = None
 
     def face(self) -> Face:
         """As it is served."""
@@ -66,22 +66,23 @@ class McpFace:
         await app(scope, receive, send)
 
     async def _started(self) -> ASGIApp:
-        async with self._starting:
-            if self._app is None:
-                begun: asyncio.Future[ASGIApp] = asyncio.get_running_loop().create_future()
-                self._group.create_task(self._hold(begun))
-                self._app = await begun
-        return self._app
+        if self._begun is None or (self._begun.done() and self._begun.exception() is not None):
+            self._begun = asyncio.get_running_loop().create_future()
+            self._group.create_task(self._hold(self._begun))
+        # A client that goes away meanwhile leaves the others waiting for the same.
+        return await asyncio.shield(self._begun)
 
     async def _hold(self, begun: asyncio.Future[ASGIApp]) -> None:
         """Everything that lives as long as the face does, in one task: the package's scopes want that."""
         try:
             serving = await asyncio.to_thread(_load)
-            async with serving(self._servers, self._leaving, self._group) as manager:
+            async with serving(self._servers, self._leaving, Beside(self._group)) as manager:
                 begun.set_result(manager.handle_request)
                 await self._stop.wait()
-        except AgentHostError as error:
-            begun.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - a published server may raise anything; the host goes on
+            told = error if isinstance(error, AgentHostError) else mistake(error, PATH)
+            if not begun.done():
+                begun.set_exception(told)
 
 
 def refused(error: AgentHostError, status: int | None = None) -> Response:

@@ -23,6 +23,7 @@ from mcp.shared.subscriptions import (
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.pages import TASKS, task_of
 from agenthost.faces.http.mcp.published import Published, Publishers
 from agenthost.faces.http.mcp.requests import Context, api_of, session_of
@@ -141,8 +142,8 @@ async def _changes(api: HostApi, uri: str, after: dict[str, int], tell: Tell) ->
 class Subscriptions:
     """What sessions have subscribed to. One ends with its task, or as the oldest of too many."""
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
-        self._group = group
+    def __init__(self, beside: Beside) -> None:
+        self._beside = beside
         self._open: OrderedDict[tuple[str, str], asyncio.Task[None]] = OrderedDict()
 
     async def begin(self, ctx: Context, uri: str) -> None:
@@ -156,7 +157,9 @@ class Subscriptions:
 
         self.end(ctx, uri)
         key = (session_of(ctx), uri)
-        self._open[key] = self._group.create_task(self._follow(key, _changes(api_of(ctx), uri, after, tell)))
+        self._open[key] = self._beside.begin(
+            self._follow(key, _changes(api_of(ctx), uri, after, tell)), "mcp: subscription"
+        )
         while len(self._open) > MOST_SUBSCRIPTIONS:
             self._open.popitem(last=False)[1].cancel()
 

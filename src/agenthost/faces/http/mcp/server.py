@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from agenthost import __version__
 from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.mcp import pages, prompts, resources
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.calls import BUILT_IN, Calls
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION
 from agenthost.faces.http.mcp.fence import fenced
@@ -219,11 +220,11 @@ def _server(publishers: Publishers, desk: Desk, tasks: Tasks) -> HostServer:
 
 @asynccontextmanager
 async def serving(
-    places: Mapping[str, str], leaving: asyncio.Event, group: asyncio.TaskGroup
+    places: Mapping[str, str], leaving: asyncio.Event, beside: Beside
 ) -> AsyncGenerator[StreamableHTTPSessionManager]:
     """The whole face, alive. Raises Unavailable where a published server can't be had."""
-    levels, subscriptions, standing = Levels(), Subscriptions(group), Standing(leaving, group)
-    calls = Calls(levels, leaving, group)
+    levels, subscriptions, standing = Levels(), Subscriptions(beside), Standing(leaving, beside)
+    calls = Calls(levels, leaving, beside)
     async with publishing(places) as publishers:
         manager = StreamableHTTPSessionManager(
             _server(publishers, Desk(publishers, calls, levels, subscriptions), Tasks(calls, standing)),

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
 from agenthost.core.tasks import TaskRow
+from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.requests import Asker, Context, api_of, caller_of, elicits, session_of
 from agenthost.faces.http.mcp.watching import Left, Watch
 
@@ -20,9 +21,9 @@ class Standing:
     """At most one watch for a session and a task, ever: who puts a question away isn't asked again. `leaving` is set
     when the host stops."""
 
-    def __init__(self, leaving: asyncio.Event, group: asyncio.TaskGroup) -> None:
+    def __init__(self, leaving: asyncio.Event, beside: Beside) -> None:
         self._leaving = leaving
-        self._group = group
+        self._beside = beside
         self._watches: OrderedDict[tuple[str, str], asyncio.Task[None] | None] = OrderedDict()
 
     def begin(self, ctx: Context, row: TaskRow) -> None:
@@ -30,7 +31,7 @@ class Standing:
         key = (session_of(ctx), row.id)
         if not elicits(ctx) or key in self._watches:
             return
-        self._watches[key] = self._group.create_task(self._watch(ctx, row))
+        self._watches[key] = self._beside.begin(self._watch(ctx, row), "mcp: questions")
         while len(self._watches) > _MOST:
             _stop(self._watches.popitem(last=False)[1])
 

@@ -87,10 +87,11 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 class McpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """MCP at `/mcp`, `[mcp]`. `servers`: MCP servers of the owner's own that are served at the same door: trusted
+    """MCP at `/mcp`, `[mcp]`. `tools`: which agents and workflows are tools, by name or pattern. `servers`: MCP servers of the owner's own that are served at the same door: trusted
     Python, name to `module:attribute` of an `MCPServer` of the package `mcp`."""
 
     enabled: bool = True
+    tools: tuple[str, ...] = ("*",)
     servers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 

@@ -141,6 +141,25 @@ async def test_a_broken_body_gets_an_error_of_the_protocol(door: Door, mode: str
         assert "tools" in await mcp.ask("tools/list")
 
 
+@MODES
+async def test_only_what_the_settings_offer_is_a_tool(opens: Opens, mode: str) -> None:
+    async with opens('[mcp]\ntools = ["ec*", "greet"]\n') as door, client(door.url, door.headers, mode) as mcp:
+        tools = {tool.name for tool in (await mcp.list_tools()).tools}
+        prompts = {prompt.name for prompt in (await mcp.list_prompts()).prompts}
+        with pytest.raises(MCPError, match="Unknown tool: judge"):
+            await mcp.call_tool("judge", {"text": "x"})
+    assert tools == {"echo", "greet", "agenthost_wait", "agenthost_answer", "agenthost_cancel"}
+    assert prompts == {"echo", "greet"}
+
+
+async def test_without_the_extra_the_door_says_how_to_get_it(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "agenthost.faces.http.mcp.server", None)
+    async with opens() as door, plain(door.url, door.headers) as mcp:
+        answer = await mcp.post("tools/list")
+    assert "pip install 'agenthost[mcp]'" in answer["error"]["message"]
+    assert answer["error"]["data"]["code"] == "unavailable"
+
+
 async def test_a_host_that_mcp_is_turned_off_for_has_no_such_path(opens: Opens) -> None:
     async with opens("[mcp]\nenabled = false\n") as door, plain(door.url, door.headers) as mcp:
         answer = await mcp.post("tools/list")

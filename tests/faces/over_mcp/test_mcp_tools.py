@@ -69,6 +69,16 @@ async def test_files_go_in_as_base64_and_come_back_by_address(door: Door, mode: 
 
 
 @MODES
+async def test_a_workflow_takes_files_by_name(door: Door, mode: str) -> None:
+    picture = {"name": "dot.png", "data": PNG}
+    async with client(door.url, door.headers, mode) as mcp:
+        result = await mcp.call_tool("greet", {"name": "Ada", "times": 3, "picture": picture})
+    assert words(result) == "You said Hello Ada 3"
+    spec = (await door.host.events(str((result.meta or {})["dev.agenthost/task"]), 0, 1))[0].event.spec  # pyright: ignore
+    assert (spec.inputs["picture"]["name"], spec.inputs["picture"]["media_type"]) == ("dot.png", "image/png")
+
+
+@MODES
 async def test_what_a_task_wrote_is_a_resource(door: Door, mode: str) -> None:
     async with client(door.url, door.headers, mode) as mcp:
         result = await mcp.call_tool("writer", {"text": "note it"})

@@ -27,7 +27,7 @@ from agenthost.faces.http.mcp.requests import (
     session_of,
     stateless,
 )
-from agenthost.faces.http.mcp.surface import Work, works
+from agenthost.faces.http.mcp.surface import Surface, Work
 from agenthost.faces.http.mcp.watching import Ended, Left, Outcome, Waits, Watch
 
 Result = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
@@ -84,7 +84,8 @@ class Manner(Struct, frozen=True):
 class Calls:
     """Calls of tools. `leaving` is set when the host stops; `beside` outlives a request."""
 
-    def __init__(self, levels: Levels, leaving: asyncio.Event, beside: Beside) -> None:
+    def __init__(self, surface: Surface, levels: Levels, leaving: asyncio.Event, beside: Beside) -> None:
+        self.surface = surface
         self._levels = levels
         self._leaving = leaving
         self._beside = beside
@@ -95,7 +96,7 @@ class Calls:
         api, arguments = api_of(ctx), params.arguments or {}
         try:
             own = params.name in (WAIT, ANSWER, CANCEL)
-            work = None if own else (await works(api)).get(params.name)
+            work = None if own else (await self.surface.works(api)).get(params.name)
             if not own and work is None:
                 return None
             shaped = work is not None and work.output is not None

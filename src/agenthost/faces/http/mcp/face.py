@@ -23,10 +23,11 @@ _INVALID_REQUEST = -32600  # JSON-RPC 2.0, section 5.1
 
 class McpFace:
     """An asynchronous context, open while the host serves. `servers`: published servers, name to `module:attribute`.
-    When `closing` is set, whoever waits for a task is told that it goes on."""
+    `tools`: patterns of the names of agents and workflows that are tools. When `closing` is set, whoever waits for a task is told that it goes on."""
 
-    def __init__(self, closing: Closing, servers: Mapping[str, str]) -> None:
+    def __init__(self, closing: Closing, servers: Mapping[str, str], tools: tuple[str, ...] = ("*",)) -> None:
         self._closing = closing
+        self._tools = tools
         self._servers = dict(servers)
         self._group = asyncio.TaskGroup()
         self._leaving = asyncio.Event()
@@ -76,7 +77,7 @@ class McpFace:
         """Everything that lives as long as the face does, in one task: the package's scopes want that."""
         try:
             serving = await asyncio.to_thread(_load)
-            async with serving(self._servers, self._leaving, Beside(self._group)) as manager:
+            async with serving(self._servers, self._tools, self._leaving, Beside(self._group)) as manager:
                 begun.set_result(manager.handle_request)
                 await self._stop.wait()
         except Exception as error:  # noqa: BLE001 - a published server may raise anything; the host goes on

@@ -27,7 +27,7 @@ from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.pages import TASKS, task_of
 from agenthost.faces.http.mcp.published import Published, Publishers
 from agenthost.faces.http.mcp.requests import Context, api_of, session_of
-from agenthost.faces.http.mcp.surface import Work, works
+from agenthost.faces.http.mcp.surface import Surface, Work
 
 LOOK = 2.0
 """Seconds between two looks at what tools there are, while somebody wants to know."""
@@ -61,7 +61,7 @@ class _Telling:
         self._begun.set()
 
 
-def listen(own: ListenHandler, publishers: Publishers) -> Listen:
+def listen(own: ListenHandler, publishers: Publishers, surface: Surface) -> Listen:
     """The handler: the host acknowledges, then everybody's changes come, until the client goes."""
 
     async def run(ctx: Context, params: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
@@ -75,12 +75,12 @@ def listen(own: ListenHandler, publishers: Publishers) -> Listen:
         wanted = params.notifications
         # Where everything stands is known before the client is told that it listens.
         places = await _places(api_of(ctx), wanted.resource_subscriptions or ())
-        known = await works(api_of(ctx))
+        known = await surface.works(api_of(ctx))
         quiet = replace(ctx, session=_Quiet(ctx.session, begun))  # pyright: ignore[reportArgumentType]
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(_relay(one, quiet)) for one in publishers.servers if one.has(ctx.method)]
             if wanted.tools_list_changed or wanted.prompts_list_changed:
-                beside.append(group.create_task(_lists(api_of(ctx), known, wanted, tell)))
+                beside.append(group.create_task(_lists(api_of(ctx), surface, known, wanted, tell)))
             beside += [group.create_task(_changes(api_of(ctx), uri, after, tell)) for uri, after in places.items()]
             try:
                 return await own(replace(ctx, session=_Telling(ctx.session, begun)), params)  # pyright: ignore[reportArgumentType]
@@ -98,11 +98,13 @@ async def _relay(one: Published, ctx: Context) -> None:
 Tell = Callable[[ServerEvent], Awaitable[None]]
 
 
-async def _lists(api: HostApi, known: dict[str, Work], wanted: types.SubscriptionFilter, tell: Tell) -> None:
+async def _lists(
+    api: HostApi, surface: Surface, known: dict[str, Work], wanted: types.SubscriptionFilter, tell: Tell
+) -> None:
     """Tell when agents and workflows come, go or change: they are the tools, and the prompts."""
     while True:
         await asyncio.sleep(LOOK)
-        now = await works(api)
+        now = await surface.works(api)
         if now != known:
             known = now
             if wanted.tools_list_changed:

@@ -26,7 +26,7 @@ from agenthost.faces.http.mcp.recent import RecentEvents
 from agenthost.faces.http.mcp.requests import Context, Levels, api_of, caller_of
 from agenthost.faces.http.mcp.results import failure
 from agenthost.faces.http.mcp.standing import Standing
-from agenthost.faces.http.mcp.surface import works
+from agenthost.faces.http.mcp.surface import Surface
 from agenthost.faces.http.mcp.tasks import Tasks
 
 INSTRUCTIONS = (
@@ -75,7 +75,7 @@ class Desk:
         self._levels = levels
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        own = [work.tool() for work in (await works(api_of(ctx))).values()]
+        own = [work.tool() for work in (await self._calls.surface.works(api_of(ctx))).values()]
         theirs = await self._publishers.listed(ctx, "tools/list", "tools")
         found, cursor = pages.page(_first([*own, *BUILT_IN, *theirs]), params and params.cursor)
         return types.ListToolsResult(tools=found, next_cursor=cursor)
@@ -132,13 +132,13 @@ class Desk:
         return await reader(ctx) if reader.has(ctx.method) else types.EmptyResult()
 
     async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
-        own = [prompts.prompt(work) for work in (await works(api_of(ctx))).values()]
+        own = [prompts.prompt(work) for work in (await self._calls.surface.works(api_of(ctx))).values()]
         theirs = await self._publishers.listed(ctx, "prompts/list", "prompts")
         found, cursor = pages.page(_first([*own, *theirs]), params and params.cursor)
         return types.ListPromptsResult(prompts=found, next_cursor=cursor)
 
     async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> HandlerResult:
-        work = (await works(api_of(ctx))).get(params.name)
+        work = (await self._calls.surface.works(api_of(ctx))).get(params.name)
         if work is not None:
             return prompts.filled(work, params.arguments or {})
         holder = await self._publishers.holder(ctx, "prompts/list", "prompts", params.name)
@@ -183,7 +183,7 @@ def _first(items: list[Any]) -> list[Any]:
     return list({item.name: item for item in reversed(items)}.values())[::-1]
 
 
-def _server(publishers: Publishers, desk: Desk, tasks: Tasks) -> HostServer:
+def _server(publishers: Publishers, surface: Surface, desk: Desk, tasks: Tasks) -> HostServer:
     bus = InMemorySubscriptionBus()
     lists = CacheHint(ttl_ms=LISTS_LAST, scope="private")
     server = HostServer(
@@ -207,7 +207,7 @@ def _server(publishers: Publishers, desk: Desk, tasks: Tasks) -> HostServer:
         on_read_resource=cast(Any, fenced(desk.read_resource)),
         on_subscribe_resource=cast(Any, fenced(desk.subscribe)),
         on_unsubscribe_resource=cast(Any, fenced(desk.subscribe)),
-        on_subscriptions_listen=cast(Any, listen(ListenHandler(bus), publishers)),
+        on_subscriptions_listen=cast(Any, listen(ListenHandler(bus), publishers, surface)),
         on_list_prompts=cast(Any, fenced(desk.list_prompts)),
         on_get_prompt=cast(Any, fenced(desk.get_prompt)),
         on_completion=cast(Any, fenced(desk.complete)),
@@ -220,14 +220,14 @@ def _server(publishers: Publishers, desk: Desk, tasks: Tasks) -> HostServer:
 
 @asynccontextmanager
 async def serving(
-    places: Mapping[str, str], leaving: asyncio.Event, beside: Beside
+    places: Mapping[str, str], patterns: tuple[str, ...], leaving: asyncio.Event, beside: Beside
 ) -> AsyncGenerator[StreamableHTTPSessionManager]:
-    """The whole face, alive. Raises Unavailable where a published server can't be had."""
+    """The whole face, alive. `patterns`: of the names of agents and workflows that are tools. Raises Unavailable where a published server can't be had."""
     levels, subscriptions, standing = Levels(), Subscriptions(beside), Standing(leaving, beside)
-    calls = Calls(levels, leaving, beside)
+    calls = Calls(Surface(patterns), levels, leaving, beside)
     async with publishing(places) as publishers:
         manager = StreamableHTTPSessionManager(
-            _server(publishers, Desk(publishers, calls, levels, subscriptions), Tasks(calls, standing)),
+            _server(publishers, calls.surface, Desk(publishers, calls, levels, subscriptions), Tasks(calls, standing)),
             event_store=RecentEvents(),
             retry_interval=RETRY,
             session_idle_timeout=IDLE,

@@ -1,5 +1,6 @@
 """What a caller finds at the door: agents and workflows as tools, with what each takes and gives."""
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import mcp.types as types
@@ -59,8 +60,19 @@ class Work(Struct, frozen=True):
             raise BadInput(f"the arguments of '{self.name}' are not what it takes: {error.json_path}: {error.message}")
 
 
-async def works(api: HostApi) -> dict[str, Work]:
-    """Everything that the caller may start, by name; a name that stands for both kinds is the workflow's."""
+class Surface(Struct, frozen=True):
+    """Which agents and workflows are tools: those whose name fits one of the patterns (`sketch-*`)."""
+
+    patterns: tuple[str, ...] = ("*",)
+
+    async def works(self, api: HostApi) -> dict[str, Work]:
+        """Those that the caller may start, by name."""
+        found = await _works(api)
+        return {name: found[name] for name in found if any(fnmatchcase(name, one) for one in self.patterns)}
+
+
+async def _works(api: HostApi) -> dict[str, Work]:
+    """Everything, by name; a name that stands for both kinds is the workflow's."""
     found = {name: _agent(name, manifest["spec"]) for name, manifest in (await _manifests(api, "agent")).items()}
     found |= {name: _workflow(name, manifest["spec"]) for name, manifest in (await _manifests(api, "workflow")).items()}
     return dict(sorted(found.items()))

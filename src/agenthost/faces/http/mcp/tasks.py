@@ -24,7 +24,6 @@ from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
 from agenthost.faces.http.mcp.fence import fenced
 from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, request_of, stateless
 from agenthost.faces.http.mcp.standing import Standing
-from agenthost.faces.http.mcp.surface import works
 
 PAGE = 50
 
@@ -71,7 +70,7 @@ class Tasks:
         return await fenced(self._asked_for)(ctx, params)
 
     async def _asked_for(self, ctx: Context, params: Any) -> HandlerResult:
-        work = (await works(api_of(ctx))).get(str(params.get("name")))
+        work = (await self._calls.surface.works(api_of(ctx))).get(str(params.get("name")))
         if work is None:
             raise MCPError(
                 types.METHOD_NOT_FOUND, f"the tool '{params.get('name')}' doesn't run as a task; call it without"
@@ -110,7 +109,7 @@ class Tasks:
         return told
 
     async def _result(self, ctx: Context, row: TaskRow) -> types.Result:
-        work = (await works(api_of(ctx))).get(row.name)
+        work = (await self._calls.surface.works(api_of(ctx))).get(row.name)
         found = await self._calls.watch(ctx, row, work is not None and work.output is not None, Manner(related=True))
         return cast(types.Result, found)
 

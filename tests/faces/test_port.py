@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi
@@ -85,6 +87,22 @@ async def test_without_a_token_there_is_health_and_nothing_else(tmp_path: Path) 
             assert b"www-authenticate: Bearer" in answer
         assert status(await sent(number, get("/api/v1/info"))) == 200
         assert status(await sent(number, get("/api/v1/info", f"X-API-Key: {TOKEN}", token=""))) == 200
+
+
+async def test_small_answers_are_not_held_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nagle's algorithm with a client's delayed acknowledgement costs 40 ms for each request of a kept connection."""
+    seen: list[int] = []
+    made = HttpToolsProtocol.connection_made
+
+    def looked(self: HttpToolsProtocol, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        accepted = transport.get_extra_info("socket")
+        seen.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        made(self, transport)
+
+    monkeypatch.setattr(HttpToolsProtocol, "connection_made", looked)
+    async with port(tmp_path) as number:
+        assert status(await sent(number, get("/healthz"))) == 200
+    assert seen and all(seen)
 
 
 async def test_wrong_tokens_have_to_wait_and_the_right_one_has_not(tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ MEANINGS = {
     "a2a.grpc-url": "how agent cards name gRPC's address; empty: by host and port",
     "mcp.enabled": "whether MCP is served at `/mcp`",
     "mcp.tools": "which agents and workflows are tools there: names, or patterns such as `sketch-*`",
+    "mcp.patience": "seconds after which a call that still goes on says so and where to go on waiting, before its client gives up (many do after 60); 0: never",
     "mcp.servers": "MCP servers of your own that are served beside the agents: a name, and the `module:attribute` that it stands for",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",

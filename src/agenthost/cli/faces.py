@@ -28,11 +28,5 @@ async def faces(
         if host.settings.mcp.enabled:
             from agenthost.faces.http.mcp.face import McpFace
 
-            spoken.append(
-                (
-                    await stack.enter_async_context(
-                        McpFace(closing, host.settings.mcp.servers, host.settings.mcp.tools)
-                    )
-                ).face()
-            )
+            spoken.append((await stack.enter_async_context(McpFace(closing, host.settings.mcp))).face())
         yield spoken

@@ -87,11 +87,13 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 class McpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """MCP at `/mcp`, `[mcp]`. `tools`: which agents and workflows are tools, by name or pattern. `servers`: MCP servers of the owner's own that are served at the same door: trusted
+    """MCP at `/mcp`, `[mcp]`. `tools`: which agents and workflows are tools, by name or pattern. `patience`: seconds after
+    which a call that goes on says so, before its client gives up (0: never). `servers`: MCP servers of the owner's own that are served at the same door: trusted
     Python, name to `module:attribute` of an `MCPServer` of the package `mcp`."""
 
     enabled: bool = True
     tools: tuple[str, ...] = ("*",)
+    patience: Seconds = 50.0
     servers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 

@@ -161,6 +161,18 @@ async def test_tasks_are_for_clients_that_say_so(door: Door) -> None:
         assert other["error"]["code"] == -32020
 
 
+@pytest.mark.parametrize("mode", [NEW, OLD])
+async def test_a_long_call_tells_a_client_without_tasks_where_to_go_on_waiting(opens: Opens, mode: str) -> None:
+    async with opens("[mcp]\npatience = 0.5\n") as door, plain(door.url, door.headers, mode) as mcp:
+        first = await mcp.ask("tools/call", SLEEP)
+        task = first["_meta"]["dev.agenthost/task"]
+        again = await mcp.ask("tools/call", {"name": "agenthost_wait", "arguments": {"task": task}})
+        assert (await door.host.task(task)).row.state == "working"
+    for result in (first, again):
+        assert not result.get("isError")
+        assert f'agenthost_wait with {{"task": "{task}"}}' in result["content"][0]["text"]
+
+
 # --- requests that are given up -----------------------------------------------------------------------
 
 

@@ -82,9 +82,13 @@ class Manner(Struct, frozen=True):
 
 
 class Calls:
-    """Calls of tools. `leaving` is set when the host stops; `beside` outlives a request."""
+    """Calls of tools. `patience`: seconds after which a client that can't do with a task is told where to go on waiting;
+    0: it is kept waiting. `leaving` is set when the host stops; `beside` outlives a request."""
 
-    def __init__(self, surface: Surface, levels: Levels, leaving: asyncio.Event, beside: Beside) -> None:
+    def __init__(
+        self, surface: Surface, levels: Levels, leaving: asyncio.Event, beside: Beside, patience: float
+    ) -> None:
+        self._patience = patience
         self.surface = surface
         self._levels = levels
         self._leaving = leaving
@@ -130,7 +134,9 @@ class Calls:
         ask = asker(ctx, row.id if manner.related else "")
 
         async def leaving() -> Left:
-            return await self._left(PATIENCE if manner.began and decides(ctx) else None)
+            if manner.related:
+                return await self._left(0)
+            return await self._left(PATIENCE if manner.began and decides(ctx) else self._patience)
 
         try:
             outcome = await Watch(api, row, Told(ctx, self._levels), ask, by, leaving).run()
@@ -151,10 +157,10 @@ class Calls:
         if running is not None and not self._leaving.is_set():
             self._beside.begin(_cancel(running), "mcp: cancel")
 
-    async def _left(self, patience: float | None) -> Left:
-        """When a request is no longer kept waiting: the host stops, or the call becomes a task."""
+    async def _left(self, patience: float) -> Left:
+        """When a request is no longer kept waiting: the host stops, or it has taken long."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience or None):
                 await self._leaving.wait()
         except TimeoutError:
             return Left("", later=True)
@@ -168,6 +174,8 @@ class Calls:
                 return asks(row.id, outcome)
             case Waits():
                 return results.waiting(row.id, outcome.questions, shaped)
+            case Left(later=True) if not decides(ctx):
+                return results.going(row.id, shaped)
             case Left(later=True):
                 detail = await api_of(ctx).task(row.id)
                 return described(detail.row, "ttlMs") | {"resultType": "task"}

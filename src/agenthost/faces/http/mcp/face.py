@@ -1,7 +1,6 @@
 """The door at `/mcp`: nothing of the official package is loaded before the first request."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,19 +15,19 @@ from agenthost.faces.http.bodies import mistake, problem
 from agenthost.faces.http.callers import caller_of
 from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.streams import Closing
+from agenthost.host.settings import McpSettings
 
 PATH = "/mcp"
 _INVALID_REQUEST = -32600  # JSON-RPC 2.0, section 5.1
 
 
 class McpFace:
-    """An asynchronous context, open while the host serves. `servers`: published servers, name to `module:attribute`.
-    `tools`: patterns of the names of agents and workflows that are tools. When `closing` is set, whoever waits for a task is told that it goes on."""
+    """An asynchronous context, open while the host serves. When `closing` is set, whoever waits for a task is told that
+    it goes on."""
 
-    def __init__(self, closing: Closing, servers: Mapping[str, str], tools: tuple[str, ...] = ("*",)) -> None:
+    def __init__(self, closing: Closing, settings: McpSettings) -> None:
         self._closing = closing
-        self._tools = tools
-        self._servers = dict(servers)
+        self._settings = settings
         self._group = asyncio.TaskGroup()
         self._leaving = asyncio.Event()
         self._stop = asyncio.Event()
@@ -77,7 +76,7 @@ class McpFace:
         """Everything that lives as long as the face does, in one task: the package's scopes want that."""
         try:
             serving = await asyncio.to_thread(_load)
-            async with serving(self._servers, self._tools, self._leaving, Beside(self._group)) as manager:
+            async with serving(self._settings, self._leaving, Beside(self._group)) as manager:
                 begun.set_result(manager.handle_request)
                 await self._stop.wait()
         except Exception as error:  # noqa: BLE001 - a published server may raise anything; the host goes on

@@ -51,6 +51,15 @@ def waiting(task: str, questions: tuple[OpenQuestion, ...], shaped: bool) -> typ
     )
 
 
+def going(task: str, shaped: bool) -> types.CallToolResult:
+    """The result of a call that has taken so long that its client might give up."""
+    told = (
+        f"The work goes on, as task {task}; it has no result yet. To go on waiting, call the tool agenthost_wait with "
+        f'{{"task": "{task}"}}.'
+    )
+    return types.CallToolResult(content=[_text(told)], is_error=shaped, _meta={TASK: task})
+
+
 def failure(message: str, task: str = "") -> types.CallToolResult:
     """A result that says what went wrong, for whoever called to mend it."""
     return types.CallToolResult(content=[_text(message)], is_error=True, _meta={TASK: task} if task else None)

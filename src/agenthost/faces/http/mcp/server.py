@@ -1,7 +1,7 @@
 """The server that the official package drives: what the host has, and what its owner publishes, at one door."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from agenthost.faces.http.mcp.results import failure
 from agenthost.faces.http.mcp.standing import Standing
 from agenthost.faces.http.mcp.surface import Surface
 from agenthost.faces.http.mcp.tasks import Tasks
+from agenthost.host.settings import McpSettings
 
 INSTRUCTIONS = (
     "Each tool is an agent or a workflow of an AgentHost; its work goes on when you go away. A result names its task: "
@@ -220,12 +221,12 @@ def _server(publishers: Publishers, surface: Surface, desk: Desk, tasks: Tasks) 
 
 @asynccontextmanager
 async def serving(
-    places: Mapping[str, str], patterns: tuple[str, ...], leaving: asyncio.Event, beside: Beside
+    settings: McpSettings, leaving: asyncio.Event, beside: Beside
 ) -> AsyncGenerator[StreamableHTTPSessionManager]:
-    """The whole face, alive. `patterns`: of the names of agents and workflows that are tools. Raises Unavailable where a published server can't be had."""
+    """The whole face, alive. Raises Unavailable where a published server can't be had."""
     levels, subscriptions, standing = Levels(), Subscriptions(beside), Standing(leaving, beside)
-    calls = Calls(Surface(patterns), levels, leaving, beside)
-    async with publishing(places) as publishers:
+    calls = Calls(Surface(settings.tools), levels, leaving, beside, settings.patience)
+    async with publishing(settings.servers) as publishers:
         manager = StreamableHTTPSessionManager(
             _server(publishers, calls.surface, Desk(publishers, calls, levels, subscriptions), Tasks(calls, standing)),
             event_store=RecentEvents(),

@@ -129,3 +129,13 @@ async def test_a_question_outlives_the_host(opens: Opens) -> None:
     assert again["inputRequests"] == first["inputRequests"]
     assert wrong["error"]["code"] == crossed["error"]["code"] == -32602
     assert last["content"][0]["text"] == "You said paid 5"
+
+
+async def test_who_calls_again_by_the_same_key_isnt_asked_what_was_answered(door: Door) -> None:
+    person = Person("accept", "red")
+    meta: Any = {"dev.agenthost/idempotencyKey": "one"}
+    async with client(door.url, door.headers, OLD, elicitation_callback=person) as mcp:
+        first = await mcp.call_tool("asker", {"text": "ask"}, meta=meta)
+        second = await mcp.call_tool("asker", {"text": "ask"}, meta=meta)
+    assert len(person.asked) == 1
+    assert words(first) == words(second)

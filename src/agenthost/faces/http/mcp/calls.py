@@ -75,9 +75,11 @@ class Running(Struct, frozen=True):
 
 class Manner(Struct, frozen=True):
     """How a request waits. `began`: it started the work, so that who goes away cancels it, as the revisions have it.
-    `related`: it waits for the result of an MCP task, to its end."""
+    `new`: just now, so that all that
+    happened is told. `related`: it waits for the result of an MCP task, to its end."""
 
     began: bool = False
+    new: bool = False
     related: bool = False
 
 
@@ -106,7 +108,7 @@ class Calls:
             shaped = work is not None and work.output is not None
             if params.request_state is not None:
                 return await self._again(ctx, params, "" if work is None else work.name, shaped)
-            manner = Manner(began=work is not None)
+            manner = Manner(began=work is not None, new=work is not None)
             row = (
                 await self._built_in(ctx, params.name, arguments)
                 if work is None
@@ -139,7 +141,7 @@ class Calls:
             return await self._left(PATIENCE if manner.began and decides(ctx) else self._patience)
 
         try:
-            outcome = await Watch(api, row, Told(ctx, self._levels), ask, by, leaving).run()
+            outcome = await Watch(api, row.id, Told(ctx, self._levels), ask, by, leaving, manner.new).run()
         except asyncio.CancelledError:
             # Without sessions a closed stream is the word for cancel; with them a notification is, see `cancelled`.
             if stateless(ctx):

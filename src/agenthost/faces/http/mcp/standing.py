@@ -49,7 +49,7 @@ class Standing:
     async def _watch(self, ctx: Context, row: TaskRow) -> None:
         try:
             ask = Asker(ctx, row.id, alone=True)
-            await Watch(api_of(ctx), row, _untold, ask, caller_of(ctx).person, self._left).run()
+            await Watch(api_of(ctx), row.id, _untold, ask, caller_of(ctx).person, self._left).run()
         except AgentHostError:
             return
 

@@ -56,13 +56,15 @@ _Heard = Recorded | _Unanswered | _Over | Left
 
 
 class Watch:
-    """Watches the task of `row`: from its beginning where the row is of one that has just begun, else from now on. `ask` puts a question to the client; None where that can't be done. `leaving` returns
-    when nobody is to wait any longer, and says why."""
+    """Watches `task`: from its beginning where it is `new`, else from now on. `ask` puts a question to the client; None
+    where that can't be done. `leaving` returns when nobody is to wait any longer, and says why."""
 
-    def __init__(self, api: HostApi, row: TaskRow, tell: Tell, ask: AskOf | None, by: str, leaving: Leaving) -> None:
+    def __init__(
+        self, api: HostApi, task: str, tell: Tell, ask: AskOf | None, by: str, leaving: Leaving, new: bool = False
+    ) -> None:
         self._api = api
-        self._task = row.id
-        self._new = row.seq <= 1
+        self._task = task
+        self._new = new
         self._tell = tell
         self._ask = ask
         self._by = by
@@ -141,12 +143,16 @@ class Watch:
         return None
 
     async def _put(self, ask: AskOf, question: OpenQuestion) -> None:
-        answer = await ask(question)
-        if answer is None:
-            await self._queue.put(_Unanswered(question))
-            return
+        name = name_of(question)
         try:
-            await self._api.reply(self._task, answer, name_of(question), self._by)
+            # From the beginning, what was answered long ago is told again; it isn't asked again.
+            if name not in map(name_of, (await self._api.task(self._task)).questions):
+                return
+            answer = await ask(question)
+            if answer is None:
+                await self._queue.put(_Unanswered(question))
+            else:
+                await self._api.reply(self._task, answer, name, self._by)
         except BadInput:
             return  # somebody else was quicker
         except AgentHostError as error:

@@ -20,6 +20,8 @@ _AFTER_COUNTED = b'},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
 class Chunks:
     """Writes the chunks of one completion."""
 
+    joins = True
+
     def __init__(self, sink: Sink, id: str, model: str, created: int, counted: bool) -> None:
         self._sink = sink
         self._counted = counted
@@ -62,6 +64,8 @@ class Chunks:
 
 class Silence:
     """Tells nothing on the way: for an answer that is told whole. What is said on the way to a call is kept."""
+
+    joins = True
 
     def __init__(self) -> None:
         self.pieces: list[str] = []

@@ -17,14 +17,18 @@ BETWEEN = "\n\n"
 
 
 class Writer(Protocol):
-    """Who tells a client. `seq` is the number of the event that it comes from, or after."""
+    """Who tells a client. `seq` is the number of the event that it belongs to: of a model's words, that of the asking.
+
+    `joins`: all turns are one text, and something stands between the words of two."""
+
+    joins: bool
 
     def text(self, piece: str, seq: int) -> None: ...
 
     def reasoning(self, piece: str, seq: int) -> None: ...
 
     def turn_over(self, seq: int, more: bool) -> None:
-        """The model's answer is committed; `more`: the task goes on from it."""
+        """The model's answer is committed, by event `seq`; `more`: the task goes on from it."""
         ...
 
 
@@ -72,6 +76,7 @@ class Reader:
         self._hold = hold
         self._known = known
         self._turn = ""
+        self._asked = 0
         self._live = False
         self._sent = ""
         self._last = ""
@@ -89,7 +94,7 @@ class Reader:
         elif delta.text:
             self._tell(delta.text)
         elif delta.reasoning:
-            self._writer.reasoning(delta.reasoning, self.seq)
+            self._writer.reasoning(delta.reasoning, self._asked)
 
     def event(self, recorded: Recorded) -> None:
         """Something that is in the journal."""
@@ -106,7 +111,7 @@ class Reader:
         if isinstance(event, Asked):
             command = event.command
             if isinstance(command, CallModel) and command.purpose == "turn":
-                self._turn, self._sent = command.id, ""
+                self._turn, self._sent, self._asked = command.id, "", self.seq
                 self._live = not self._hold and self.seq > self._known
             elif isinstance(command, Ask) and command.kind == "tool":
                 self.calls.append(command)
@@ -132,16 +137,17 @@ class Reader:
         if text.startswith(self._sent):
             rest = text[len(self._sent) :]
         else:
-            rest, self._between = text, True
+            rest = BETWEEN + text
         if rest:
             self._tell(rest)
 
     def _tell(self, piece: str) -> None:
         if self._between:
             self._between = False
-            self._writer.text(BETWEEN, self.seq)
+            if self._writer.joins:
+                self._writer.text(BETWEEN, self._asked)
         self._sent += piece
-        self._writer.text(piece, self.seq)
+        self._writer.text(piece, self._asked)
 
     def end(self) -> End:
         """The end of the answer, with what came out where it was not told yet."""
@@ -149,12 +155,12 @@ class Reader:
             return End(tuple(self.calls), seq=self.seq)
         if self.finished is None:
             assert self.question is not None
-            told = question_text(self.question[1])
+            told, self._asked = question_text(self.question[1]), self.seq
             self._tell(told)
             return End((), told, seq=self.seq)
         text = text_of(self.finished.parts)
         if text and (self._hold or not same(text, self.finished.parts, self._last)):
-            self._sent = ""
+            self._sent, self._asked = "", self.seq
             self._tell(text)
         return End((), "", self.finished, text, self.seq)
 

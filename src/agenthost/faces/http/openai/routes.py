@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from agenthost.faces.http.app import Face
-from agenthost.faces.http.openai import chat, models
+from agenthost.faces.http.openai import chat, models, responses
 from agenthost.faces.http.openai.errors import Refused, fenced, refusal
 from agenthost.faces.http.openai.serving import Serving
 from agenthost.faces.http.streams import Closing, StreamSettings
@@ -35,6 +35,10 @@ def routes(streams: StreamSettings, closing: Closing) -> list[BaseRoute]:
         Route(f"{ROOT}/models", fenced(models.list_models), methods=["GET"]),
         Route(f"{ROOT}/models/{{id:path}}", fenced(models.get_model), methods=["GET"]),
         Route(f"{ROOT}/chat/completions", served(chat.create), methods=["POST"]),
+        Route(f"{ROOT}/responses", served(responses.create), methods=["POST"]),
+        Route(f"{ROOT}/responses/{{id}}", served(responses.get), methods=["GET"]),
+        Route(f"{ROOT}/responses/{{id}}/cancel", served(responses.cancel), methods=["POST"]),
+        Route(f"{ROOT}/responses/{{id}}/input_items", served(responses.input_items), methods=["GET"]),
     ]
 
     async def other(request: Request) -> Response:

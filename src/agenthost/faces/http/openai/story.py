@@ -10,9 +10,10 @@ from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Reply
 from agenthost.core.lifecycle import FINAL
+from agenthost.core.models import ModelAnswer
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.faces.http.openai.ids import Place
-from agenthost.faces.http.openai.reader import End, Reader, in_run
+from agenthost.faces.http.openai.reader import End, Reader, in_run, question_text, text_of
 
 PAGE = 1000
 
@@ -64,17 +65,42 @@ class Story(Struct):
             and recorded.task == self.detail.row.id
         }
 
+    def words(self, seq: int) -> str:
+        """What the root said by its event number `seq`: a model's answer that was asked for there, a question, the end."""
+        own = [recorded for recorded in self.events if recorded.task == self.detail.row.id]
+        event = own[seq - 1].event if 0 < seq <= len(own) else None
+        if isinstance(event, Finished):
+            return text_of(event.parts)
+        if not isinstance(event, Asked):
+            return ""
+        if isinstance(event.command, Ask):
+            return question_text(event.command)
+        answers = (recorded.event for recorded in own[seq:] if isinstance(recorded.event, Answered))
+        answer = next((each.answer for each in answers if each.command == event.command.id), None)
+        return answer.text if isinstance(answer, ModelAnswer) else ""
+
     def tell(self, reader: Reader, seq: int) -> End | None:
         """Read what comes after the first `seq` events, up to the end of that answer; None where it goes on."""
-        running = False
-        for recorded in self.events[seq:]:
-            if running and not in_run(recorded):
-                break
+        for recorded in self.events[seq : self.until(seq)]:
             reader.event(recorded)
-            running = running or bool(reader.calls)
-            if reader.finished is not None or (reader.question is not None and not running):
-                break
         return reader.end() if reader.finished or reader.calls or reader.question else None
+
+    def until(self, seq: int) -> int:
+        """Where the answer that begins after the first `seq` events ends, or is by now."""
+        calls = False
+        for at in range(seq, len(self.events)):
+            recorded = self.events[at]
+            event = recorded.event
+            if calls and not in_run(recorded):
+                return at
+            own = recorded.task == self.detail.row.id
+            if isinstance(event, Asked) and isinstance(event.command, Ask):
+                calls = calls or (own and event.command.kind == "tool")
+                if not calls:
+                    return at + 1
+            elif isinstance(event, Finished) and own:
+                return at + 1
+        return len(self.events)
 
 
 async def load(api: HostApi, task: str) -> Story:
@@ -143,6 +169,17 @@ async def follow(
     row = (await api.task(task)).row
     why = f"is held ({row.hold}): {row.reason}" if row.state not in FINAL else "has no end in its journal"
     raise AgentHostError(f"the task {task} {why}; see `agenthost tasks show {task}`")
+
+
+async def last(api: HostApi, begins: Beginning) -> None:
+    """Wait until a task has ended."""
+    items = api.follow(begins.row.id, begins.after)
+    try:
+        async for item in items:
+            if isinstance(item, Recorded) and item.task == begins.row.id and isinstance(item.event, Finished):
+                return
+    finally:
+        await _release(items)
 
 
 async def _release(items: AsyncIterator[Any]) -> None:

@@ -1,0 +1,289 @@
+"""`/v1/responses`: made, looked at, streamed again, cancelled, listed by what went in."""
+
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from agenthost.core.access import Caller
+from agenthost.core.api import HostApi
+from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.lifecycle import FINAL
+from agenthost.core.models import Turn
+from agenthost.core.parts import Message
+from agenthost.core.ports import Filter
+from agenthost.core.tasks import Terms
+from agenthost.faces.http.bodies import answer, query, read
+from agenthost.faces.http.callers import api_of, caller_of
+from agenthost.faces.http.openai import given, responses_body, story
+from agenthost.faces.http.openai.chat import MOST_BODY
+from agenthost.faces.http.openai.errors import Ended, Refused
+from agenthost.faces.http.openai.exchange import exchange
+from agenthost.faces.http.openai.given import NOTES
+from agenthost.faces.http.openai.ids import Place, read_call, read_response, response_id
+from agenthost.faces.http.openai.inputs import inputs
+from agenthost.faces.http.openai.reader import Reader
+from agenthost.faces.http.openai.record import Facts, Json, facts_of
+from agenthost.faces.http.openai.relay import Sink
+from agenthost.faces.http.openai.responses_body import Asking
+from agenthost.faces.http.openai.responses_told import Items, Nowhere
+from agenthost.faces.http.openai.serving import Serving
+from agenthost.faces.http.openai.story import Beginning, Story
+
+
+async def create(serving: Serving, request: Request) -> Response:
+    """A response: whole, streamed, or begun in the background."""
+    api, caller = api_of(request), caller_of(request)
+    asking = await responses_body.read(api, await read(request, MOST_BODY))
+    asking.given.key = request.headers.get("idempotency-key", "")
+    begins = await _begin(api, caller, asking)
+    task = begins.row.id
+    facts = _facts(asking, begins)
+    hold = asking.given.output is not None
+    if asking.body.stream:
+        return _stream(serving, request, begins, facts, hold)
+    if asking.body.background:
+        status = "queued" if begins.row.state == "submitted" else "in_progress"
+        return answer(Items(Nowhere(), task, facts).so_far(status))
+    items = Items(Nowhere(), task, facts)
+    reader = Reader(task, items, hold)
+    end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))
+    if not end.reason and end.verdict is not None:
+        raise Ended(end.verdict, task)
+    return answer(items.end(end, reader.usage))
+
+
+async def get(serving: Serving, request: Request) -> Response:
+    """A response as it is by now; with `stream`, its events from the beginning, or after the number that was seen."""
+    told, place = await _stored(request)
+    facts = _told_facts(told, place)
+    if query(request, "stream", bool, False):
+        after = query(request, "starting_after", int, -1)
+        seen = told.detail.row
+        begins = Beginning(place, seen, told.after(place.seq) or None)
+        hold = facts.terms.output is not None
+        return _stream(serving, request, begins, facts, hold, known=seen.seq, after=after)
+    return answer(_record(told, place, facts))
+
+
+async def cancel(serving: Serving, request: Request) -> Response:
+    """End a response that goes on in the background; as it is then."""
+    told, place = await _stored(request)
+    api, caller, facts = api_of(request), caller_of(request), _told_facts(told, place)
+    if not facts.notes.get("background"):
+        raise Refused("Cannot cancel a synchronous response.", "response_id", "invalid_value")
+    if told.detail.row.state not in FINAL:
+        try:
+            await api.cancel(place.task, caller.person, "cancelled by its client")
+        except BadInput:
+            pass  # it has ended meanwhile
+        begins = Beginning(place, told.detail.row, told.after(len(told.events)))
+        await serving.wait(request, api, caller, place.task, story.last(api, begins))
+        told = await story.load(api, place.task)
+    return answer(_record(told, place, facts))
+
+
+async def input_items(serving: Serving, request: Request) -> Response:
+    """What went into a response, newest first."""
+    told, place = await _stored(request)
+    found = inputs(told, place)
+    if query(request, "order", str, "desc") != "asc":
+        found.reverse()
+    after = query(request, "after", str, "")
+    start = next((at + 1 for at, item in enumerate(found) if item["id"] == after), 0)
+    limit = max(1, min(100, query(request, "limit", int, 20)))
+    page = found[start : start + limit]
+    return answer(
+        {
+            "object": "list",
+            "data": page,
+            "first_id": page[0]["id"] if page else None,
+            "last_id": page[-1]["id"] if page else None,
+            "has_more": start + limit < len(found),
+        }
+    )
+
+
+# --- where a response begins ------------------------------------------------------------------------
+
+
+async def _begin(api: HostApi, caller: Caller, asking: Asking) -> Beginning:
+    """Go on with the task that the input answers, or start one; what was said before becomes its history."""
+    begins = await _results(api, caller, asking)
+    if begins is not None:
+        return begins
+    before = await _before(api, caller, asking)
+    if before is not None:
+        told, place = before
+        row = told.detail.row
+        waits = [open for open in told.detail.questions if open.ask.kind != "tool"]
+        words = asking.given.last_words()
+        if waits and words and place.seq <= len(told.events) == told.until(place.seq):
+            return await story.answered(api, told.detail, {f"{waits[0].task}/{waits[0].ask.id}": words}, caller.person)
+        upto = told.until(place.seq)
+        if upto == len(told.events) and row.state not in FINAL and not told.detail.questions:
+            raise Refused(
+                f"The response '{response_id(place)}' is still in progress.", "previous_response_id", "invalid_value"
+            )
+        asking.given.turns = exchange(told.events[:upto], row.id) + asking.given.turns
+        asking.given.conversation = told.spec.conversation or f"resp_{row.id}"
+    _paired(asking)
+    row = await given.start(api, caller, asking.given)
+    return Beginning(Place(row.id), row)
+
+
+async def _results(api: HostApi, caller: Caller, asking: Asking) -> Beginning | None:
+    """Hand over what came of a task's calls of the client's tools, where they wait for it."""
+    calls = {id: read_call(id) for id in asking.results}
+    tasks = {call[0] for call in calls.values() if call is not None}
+    if len(tasks) != 1 or None in calls.values():
+        return None
+    try:
+        told = await story.load(api, tasks.pop())
+    except NotFound:
+        return None
+    row = told.detail.row
+    results = {call[1]: asking.results[id] for id, call in calls.items() if call is not None}
+    open = {question.ask.id for question in told.detail.questions if question.ask.kind == "tool"}
+    if told.spec.name != asking.given.model or not results.keys() & open:
+        return None
+    missing = sorted(open - results.keys())
+    if missing:
+        raise _no_output(f"call_{row.id}_{missing[0]}")
+    for turn in asking.said:
+        await api.say(row.id, Message(caller.person, turn.parts))
+    replies = {f"{row.id}/{id}": text for id, text in results.items() if id in open}
+    return await story.answered(api, told.detail, replies, caller.person)
+
+
+async def _before(api: HostApi, caller: Caller, asking: Asking) -> tuple[Story, Place] | None:
+    """The response that a request goes on from: the one that it names, or the newest of its conversation."""
+    if asking.before:
+        place = read_response(asking.before)
+        missing = Refused(
+            f"Previous response with id '{asking.before}' not found.",
+            "previous_response_id",
+            "previous_response_not_found",
+            404,
+        )
+        if place is None:
+            raise missing
+        try:
+            told = await story.load(api, place.task)
+        except NotFound as error:
+            raise missing from error
+        if not _kept(told) or place.seq > len(told.events):
+            raise missing
+        return told, place
+    named = asking.given.conversation
+    if not named:
+        return None
+    rows = await api.tasks(
+        Filter(caller.namespace, roots_only=True, person=caller.person, conversation=named, limit=1)
+    )  # fmt: skip
+    if not rows:
+        return None
+    told = await story.load(api, rows[0].id)
+    place, upto = Place(rows[0].id), told.until(0)
+    while upto < len(told.events):
+        place, upto = Place(rows[0].id, upto), told.until(upto)
+    return told, place
+
+
+def _paired(asking: Asking) -> None:
+    """Every call has its output and every output its call. Raises Refused."""
+    names: dict[str, str] = {}
+    open: set[str] = set()
+    turns = asking.given.turns
+    for at, turn in enumerate(turns):
+        if turn.role == "tool":
+            if turn.call_id not in open:
+                raise Refused(
+                    f"No tool call found for function call output with call_id {turn.call_id}.",
+                    "input",
+                    "invalid_value",
+                )
+            open.discard(turn.call_id)
+            turns[at] = Turn("tool", turn.parts, call_id=turn.call_id, name=names[turn.call_id], error=turn.error)
+        elif open:
+            raise _no_output(min(open))
+        open |= {call.id for call in turn.calls}
+        names |= {call.id: call.name for call in turn.calls}
+    if open:
+        raise _no_output(min(open))
+    if turns[-1].role == "assistant":
+        raise Refused("Invalid 'input': the last item must be a user's or a tool's.", "input", "invalid_value")
+
+
+def _no_output(id: str) -> Refused:
+    return Refused(f"No tool output found for function call {id}.", "input", "invalid_value")
+
+
+# --- what is told -----------------------------------------------------------------------------------
+
+
+def _facts(asking: Asking, begins: Beginning) -> Facts:
+    wanted = asking.given
+    terms = Terms(
+        wanted.instructions, (), wanted.tools, wanted.output, wanted.temperature, wanted.max_output
+    )  # fmt: skip
+    return Facts(
+        response_id(begins.place), begins.row.updated, wanted.model, terms, wanted.notes, asking.before or None
+    )  # fmt: skip
+
+
+def _told_facts(told: Story, place: Place) -> Facts:
+    created = told.events[min(place.seq, len(told.events) - 1)].at
+    return facts_of(told.spec, place, created)
+
+
+def _record(told: Story, place: Place, facts: Facts) -> Json:
+    items = Items(Nowhere(), place.task, facts)
+    reader = Reader(place.task, items, facts.terms.output is not None)
+    end = told.tell(reader, place.seq)
+    if end is not None:
+        return items.end(end, reader.usage)
+    return items.so_far("queued" if told.detail.row.state == "submitted" else "in_progress")
+
+
+def _stream(
+    serving: Serving,
+    request: Request,
+    begins: Beginning,
+    facts: Facts,
+    hold: bool,
+    known: int = 0,
+    after: int = -1,
+) -> Response:
+    api, caller, task = api_of(request), caller_of(request), begins.row.id
+
+    async def pump(sink: Sink) -> None:
+        items = Items(sink, task, facts, after)
+        items.begin("queued" if facts.notes.get("background") else "in_progress")
+        reader = Reader(task, items, hold, known)
+        end = await story.follow(api, begins, reader, sink.room)
+        items.end(end, reader.usage)
+
+    return serving.stream(request, api, caller, task, pump)
+
+
+async def _stored(request: Request) -> tuple[Story, Place]:
+    """The task and place of the response that a path names. Raises Refused where there is none, or none that was kept."""
+    id = str(request.path_params["id"])
+    place = read_response(id)
+    missing = Refused(f"Response with id '{id}' not found.", "response_id", "response_not_found", 404)
+    if place is None:
+        raise missing
+    try:
+        told = await story.load(api_of(request), place.task)
+    except NotFound as error:
+        raise missing from error
+    if not _kept(told) or place.seq > len(told.events):
+        raise missing
+    return told, place
+
+
+def _kept(told: Story) -> bool:
+    """Whether a task was given as a response that is to be found again."""
+    notes = cast(Json, told.spec.notes.get(NOTES) or {})
+    return notes.get("kind") == "response" and notes.get("store", True) is not False

@@ -302,7 +302,8 @@ def ours(setting: Setting, urls: dict[str, str], place: Path) -> Iterator[Served
             body = json.dumps({"model": f"adder{kind}", "stream": stream, "messages": said})
             return post("/v1/chat/completions", body, "application/json", f"Authorization: Bearer {token}")
 
-        yield Served(OURS, process, port, ready, ask, lambda kind: ask(kind, True), token)
+        # What comes at once from the model is passed on at once, several tokens in one chunk.
+        yield Served(OURS, process, port, ready, ask, lambda kind: ask(kind, True), token, " token")
 
 
 def _peer(setting: Setting, urls: dict[str, str], place: Path) -> contextlib.AbstractContextManager[Served]:

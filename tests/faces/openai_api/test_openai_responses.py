@@ -222,6 +222,15 @@ async def test_a_conversation_is_a_thread_of_responses(bench: Bench) -> None:
     assert len(bench.asked()[-1]["messages"]) == 2
 
 
+async def test_another_answer_to_a_question_that_was_answered_is_another_task(bench: Bench) -> None:
+    made = await ask(bench, "make it nice", "asker")
+    for text in ("blue", "red"):
+        await ask(bench, text, "asker", previous_response_id=made.id)
+    assert len(await bench.tasks()) == 2
+    told = bench.asked()[-1]["messages"][1:]
+    assert [each["content"] for each in told] == ["make it nice", "Which colour?\n- red\n- blue", "red"]
+
+
 @pytest.mark.parametrize("model", ["asker", "boss"])
 async def test_a_question_is_the_response_and_the_next_input_answers_it(bench: Bench, model: str) -> None:
     made = await ask(bench, "make it nice", model)

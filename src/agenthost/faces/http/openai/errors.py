@@ -135,5 +135,5 @@ def decoded(body: bytes, type: Any) -> Any:
             raise Refused(f"Missing required parameter: '{param}'.", param, "missing_required_parameter") from error
         param = where.rstrip("`").lstrip(".") or None
         raise Refused(f"Invalid type for '{param or 'body'}': {said}.", param, "invalid_type") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"The body is not JSON that can be read: {error}", None, "invalid_json") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agenthost.core.commands import CallModel
+from agenthost.core.commands import Ask, CallModel
 from agenthost.core.events import (
     Answered,
     Asked,
@@ -18,7 +18,7 @@ from agenthost.core.parts import Part, TextPart
 from agenthost.core.tools import ToolCall, ToolResult
 from agenthost.faces.http.openai.given import words
 from agenthost.faces.http.openai.ids import call_id
-from agenthost.faces.http.openai.reader import same, text_of
+from agenthost.faces.http.openai.reader import question_text, same, text_of
 
 
 def exchange(events: Sequence[Recorded], task: str) -> list[Turn]:
@@ -26,7 +26,8 @@ def exchange(events: Sequence[Recorded], task: str) -> list[Turn]:
     those of the client's tools that are open in the end."""
     own = [recorded.event for recorded in events if recorded.task == task]
     results = {event.command: _result(event) for event in own if isinstance(event, Answered)}
-    opened = {event.command.id for event in own if isinstance(event, Asked)} - results.keys()
+    asks = [event.command for event in own if isinstance(event, Asked) and isinstance(event.command, Ask)]
+    opened = {ask.id for ask in asks if ask.kind == "tool"} - results.keys()
     asking: set[str] = set()
     turns: list[Turn] = []
     last = ""
@@ -40,6 +41,10 @@ def exchange(events: Sequence[Recorded], task: str) -> list[Turn]:
         elif isinstance(event, Answered) and event.command in asking and isinstance(event.answer, ModelAnswer):
             turns += _turns(task, event.command, event.answer, results, opened)
             last = event.answer.text
+        elif isinstance(event, Asked) and isinstance(event.command, Ask) and event.command.kind != "tool":
+            # One that was not answered here was what the client was told.
+            open = event.command.id not in results
+            turns += [Turn("assistant", words(question_text(event.command)))] if open else []
         elif isinstance(event, Received):
             turns.append(Turn("user", event.message.parts))
         elif isinstance(event, Finished):

@@ -116,10 +116,9 @@ async def _begin(api: HostApi, caller: Caller, asking: Asking) -> Beginning:
     if before is not None:
         told, place = before
         row = told.detail.row
-        waits = [open for open in told.detail.questions if open.ask.kind != "tool"]
-        words = asking.given.last_words()
-        if waits and words and place.seq <= len(told.events) == told.until(place.seq):
-            return await story.answered(api, told.detail, {f"{waits[0].task}/{waits[0].ask.id}": words}, caller.person)
+        open, words = told.waits(place), asking.given.last_words()
+        if open is not None and words:
+            return await story.answered(api, told.detail, {f"{open.task}/{open.ask.id}": words}, caller.person)
         upto = told.until(place.seq)
         if upto == len(told.events) and row.state not in FINAL and not told.detail.questions:
             raise Refused(

@@ -65,6 +65,13 @@ class Story(Struct):
             and recorded.task == self.detail.row.id
         }
 
+    def waits(self, place: Place) -> OpenQuestion | None:
+        """The open question to a person that the answer at a place ended with, or was at once."""
+        ended = self.events[: self.until(place.seq)]
+        asked = {(each.task, each.event.command.id) for each in ended if isinstance(each.event, Asked)}
+        open = (each for each in self.detail.questions if each.ask.kind != "tool")
+        return next((each for each in open if (each.task, each.ask.id) in asked), None)
+
     def words(self, seq: int) -> str:
         """What the root said by its event number `seq`: a model's answer that was asked for there, a question, the end."""
         own = [recorded for recorded in self.events if recorded.task == self.detail.row.id]

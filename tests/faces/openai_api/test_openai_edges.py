@@ -99,16 +99,20 @@ async def test_a_conversation_of_somebody_else_is_another_one(bench: Bench) -> N
 
 async def test_who_may_only_read_starts_nothing(bench: Bench) -> None:
     made = await bench.client.responses.create(model="helper", input="hello")
+    running = await bench.client.responses.create(model="helper", input="forever", background=True)
     async with await somebody(bench, "ann", "read-only", ("read",)) as ann:
         assert (await ann.responses.retrieve(made.id)).output_text == "You said: hello"
         for call in (
             ann.responses.create(model="helper", input="x"),
             ann.chat.completions.create(model="helper", messages=[USER]),
+            ann.responses.cancel(running.id),
+            ann.responses.delete(made.id),
         ):
             with pytest.raises(openai.PermissionDeniedError) as refused:
                 await call
             assert refused.value.code == "insufficient_permissions"
-    assert len(await bench.tasks()) == 1
+    assert [task.state for task in await bench.tasks()] == ["working", "completed"]
+    assert (await bench.client.responses.retrieve(made.id)).status == "completed"
 
 
 # --- broken requests --------------------------------------------------------------------------------

@@ -369,6 +369,22 @@ async def test_what_can_not_be_done_is_refused_and_named(bench: Bench, body: Any
     assert await bench.tasks() == []
 
 
+async def test_a_response_that_was_deleted_is_found_no_more(bench: Bench) -> None:
+    made = await ask(bench, "hello")
+    running = await ask(bench, "forever", background=True)
+    for id in (made.id, running.id):
+        await bench.client.responses.delete(id)
+        with pytest.raises(openai.NotFoundError):
+            await bench.client.responses.retrieve(id)
+        with pytest.raises(openai.NotFoundError):
+            await bench.client.responses.delete(id)
+    with pytest.raises(openai.NotFoundError, match="Previous response"):
+        await ask(bench, "again", previous_response_id=made.id)
+    async with asyncio.timeout(20):
+        while (await bench.tasks())[0].state != "canceled":
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("id", ["resp_x", "resp_0123456789abcdef_0", "resp_0123456789abcdef_99999999"])
 async def test_a_response_that_is_not_there_is_not_found(bench: Bench, id: str) -> None:
     for call in (

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi
-from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.errors import BadInput, Forbidden, NotFound
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
@@ -15,7 +15,7 @@ from agenthost.core.ports import Filter
 from agenthost.core.tasks import Terms
 from agenthost.faces.http.bodies import answer, query, read
 from agenthost.faces.http.callers import api_of, caller_of
-from agenthost.faces.http.openai import given, responses_body, story
+from agenthost.faces.http.openai import given, gone, responses_body, story
 from agenthost.faces.http.openai.chat import MOST_BODY
 from agenthost.faces.http.openai.errors import Ended, Refused
 from agenthost.faces.http.openai.exchange import exchange
@@ -73,14 +73,30 @@ async def cancel(serving: Serving, request: Request) -> Response:
     if not facts.notes.get("background"):
         raise Refused("Cannot cancel a synchronous response.", "response_id", "invalid_value")
     if told.detail.row.state not in FINAL:
-        try:
-            await api.cancel(place.task, caller.person, "cancelled by its client")
-        except BadInput:
-            pass  # it has ended meanwhile
+        await _end(api, caller, place, "cancelled by its client")
         begins = Beginning(place, told.detail.row, told.after(len(told.events)))
         await serving.wait(request, api, caller, place.task, story.last(api, begins))
         told = await story.load(api, place.task)
     return answer(_record(told, place, facts))
+
+
+async def _end(api: HostApi, caller: Caller, place: Place, why: str) -> None:
+    try:
+        await api.cancel(place.task, caller.person, why)
+    except BadInput as error:
+        # Else it has ended meanwhile.
+        if isinstance(error, Forbidden):
+            raise
+
+
+async def delete(serving: Serving, request: Request) -> Response:
+    """Have a response be found no more; what it still does is ended. Its task stays, as the host keeps tasks."""
+    told, place = await _stored(request)
+    api, caller = api_of(request), caller_of(request)
+    if told.detail.row.state not in FINAL and told.until(place.seq) == len(told.events):
+        await _end(api, caller, place, "its response was deleted")
+    await gone.delete(api, place)
+    return answer({"id": response_id(place), "object": "response", "deleted": True})
 
 
 async def input_items(serving: Serving, request: Request) -> Response:
@@ -171,7 +187,7 @@ async def _before(api: HostApi, caller: Caller, asking: Asking) -> tuple[Story, 
             told = await story.load(api, place.task)
         except NotFound as error:
             raise missing from error
-        if not _kept(told) or place.seq > len(told.events):
+        if not _kept(told) or place.seq > len(told.events) or await gone.deleted(api, place):
             raise missing
         return told, place
     named = asking.given.conversation
@@ -277,7 +293,7 @@ async def _stored(request: Request) -> tuple[Story, Place]:
         told = await story.load(api_of(request), place.task)
     except NotFound as error:
         raise missing from error
-    if not _kept(told) or place.seq > len(told.events):
+    if not _kept(told) or place.seq > len(told.events) or await gone.deleted(api_of(request), place):
         raise missing
     return told, place
 

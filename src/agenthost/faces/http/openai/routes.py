@@ -37,6 +37,7 @@ def routes(streams: StreamSettings, closing: Closing) -> list[BaseRoute]:
         Route(f"{ROOT}/chat/completions", served(chat.create), methods=["POST"]),
         Route(f"{ROOT}/responses", served(responses.create), methods=["POST"]),
         Route(f"{ROOT}/responses/{{id}}", served(responses.get), methods=["GET"]),
+        Route(f"{ROOT}/responses/{{id}}", served(responses.delete), methods=["DELETE"]),
         Route(f"{ROOT}/responses/{{id}}/cancel", served(responses.cancel), methods=["POST"]),
         Route(f"{ROOT}/responses/{{id}}/input_items", served(responses.input_items), methods=["GET"]),
     ]

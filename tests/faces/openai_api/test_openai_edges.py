@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,35 @@ async def test_a_wrong_token_is_told_in_openai_s_shape_on_every_path(bench: Benc
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer no\r\n\r\n".encode()
         status, told = await raw(bench, request)
         assert (status, told["error"]["code"]) == (401, "invalid_api_key")
+
+
+# --- elsewhere --------------------------------------------------------------------------------------
+
+
+async def agenthost(bench: Bench, *words: str) -> str:
+    """What the command says."""
+    command = Path(sys.executable).parent / "agenthost"
+    environment = os.environ | {"AGENTHOST_HOME": bench.host.settings.home}
+    process = await asyncio.create_subprocess_exec(
+        command, *words, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out
+    return out.decode()
+
+
+async def test_a_call_for_the_client_is_shown_and_answered_by_the_command_line_too(bench: Bench) -> None:
+    first = await bench.client.chat.completions.create(model="helper", messages=[USER], tools=[WEATHER])
+    (task,) = await bench.tasks()
+    shown = await agenthost(bench, "tasks", "show", task.id)
+    assert "Run your tool 'weather' with these arguments" in shown and '"city": "Rome"' in shown
+    assert "input-required" in shown
+    await agenthost(bench, "tasks", "reply", task.id, "sunny")
+    message: Any = first.choices[0].message.model_dump(exclude_none=True)
+    result: Any = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "sunny"}
+    second = await bench.client.chat.completions.create(model="helper", messages=[USER, message, result])
+    assert second.choices[0].message.content == "It is sunny."
+    assert len(await bench.tasks()) == 1
 
 
 # --- over restarts ----------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ async def create(serving: Serving, request: Request) -> Response:
 
     if not chat.stream:
         said = Silence()
-        reader = Reader(task, said, hold)
+        reader = Reader(task, said, hold, begins.known)
         end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))
         if not end.reason and end.verdict is not None:
             raise Ended(end.verdict, task)
@@ -49,7 +49,7 @@ async def create(serving: Serving, request: Request) -> Response:
     async def pump(sink: Sink) -> None:
         chunks = Chunks(sink, id, model, created, chat.usage)
         chunks.begin()
-        reader = Reader(task, chunks, hold)
+        reader = Reader(task, chunks, hold, begins.known)
         end = await story.follow(api, begins, reader, sink.room)
         if not end.reason and end.verdict is not None:
             raise Ended(end.verdict, task)
@@ -87,7 +87,8 @@ async def _results(api: HostApi, caller: Caller, chat: Chat) -> Beginning | None
     if results.keys() <= answers.keys():
         # Sent again: the answer to it is told again.
         seq = min(answers[question][0] for question in results)
-        return Beginning(Place(told.detail.row.id, seq), told.detail.row, told.after(seq))
+        row = told.detail.row
+        return Beginning(Place(row.id, seq), row, told.after(seq), known=row.seq)
     open = {question.ask.id for question in told.detail.questions if question.ask.kind == "tool"}
     if not open <= results.keys():
         return None

@@ -60,9 +60,9 @@ async def get(serving: Serving, request: Request) -> Response:
     if query(request, "stream", bool, False):
         after = query(request, "starting_after", int, -1)
         seen = told.detail.row
-        begins = Beginning(place, seen, told.after(place.seq) or None)
+        begins = Beginning(place, seen, told.after(place.seq) or None, known=seen.seq)
         hold = facts.terms.output is not None
-        return _stream(serving, request, begins, facts, hold, known=seen.seq, after=after)
+        return _stream(serving, request, begins, facts, hold, after)
     return answer(_record(told, place, facts))
 
 
@@ -267,7 +267,6 @@ def _stream(
     begins: Beginning,
     facts: Facts,
     hold: bool,
-    known: int = 0,
     after: int = -1,
 ) -> Response:
     api, caller, task = api_of(request), caller_of(request), begins.row.id
@@ -275,7 +274,7 @@ def _stream(
     async def pump(sink: Sink) -> None:
         items = Items(sink, task, facts, after)
         items.begin("queued" if facts.notes.get("background") else "in_progress")
-        reader = Reader(task, items, hold, known)
+        reader = Reader(task, items, hold, begins.known)
         end = await story.follow(api, begins, reader, sink.room)
         items.end(end, reader.usage)
 

@@ -21,12 +21,14 @@ PAGE = 1000
 class Beginning(Struct):
     """Where an answer begins: its place, the task's row, and what to follow after, by task.
 
-    `question`: it is this question at once, which nobody has answered yet."""
+    `question`: it is this question at once, which nobody has answered yet. `known`: up to this event of the root's it is
+    in the past."""
 
     place: Place
     row: TaskRow
     after: dict[str, int] | None = None
     question: OpenQuestion | None = None
+    known: int = 0
 
 
 class Story(Struct):

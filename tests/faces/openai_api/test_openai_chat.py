@@ -346,6 +346,22 @@ async def test_a_task_that_comes_to_nothing_is_an_error_and_is_not_begun_again(b
     assert task.state == "failed"
 
 
+async def test_the_same_key_is_the_same_task_and_is_told_whole_however_late_it_comes(bench: Bench) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = await ask(bench, user("slowly"), stream=True, extra_headers=headers)
+    seen = 0
+    async for chunk in first:
+        seen += bool(chunk.choices[0].delta.content)
+        if seen == 2:
+            break
+    second = await said(await ask(bench, user("slowly"), stream=True, extra_headers=headers))
+    third = await said(await ask(bench, user("slowly"), extra_headers=headers))
+    assert second.content == third.content == "one two three four five six"
+    assert len(await bench.tasks()) == 1
+    with pytest.raises(openai.BadRequestError, match="stands for other work already"):
+        await ask(bench, user("something else"), extra_headers=headers)
+
+
 # --- clients that go ---------------------------------------------------------------------------------
 
 

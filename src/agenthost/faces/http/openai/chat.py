@@ -63,7 +63,7 @@ async def _begin(api: HostApi, caller: Caller, chat: Chat) -> Beginning:
     begins = await _results(api, caller, chat) or await _reply(api, caller, chat)
     if begins is None:
         row = await given.start(api, caller, chat.given)
-        begins = Beginning(Place(row.id), row)
+        begins = Beginning(Place(row.id), row, known=row.seq)
     return begins
 
 

@@ -1,5 +1,6 @@
 """Pieces of a message's content become parts; files in them are kept by the host."""
 
+import asyncio
 from base64 import b64decode
 from binascii import Error as Base64Error
 from typing import Any
@@ -117,7 +118,7 @@ async def _file(api: HostApi, data: str | None, id: str | None, name: str | None
     if not head.startswith("data:") or not head.endswith(";base64"):
         raise wrong(where, "it is no data URL in base64, such as data:image/png;base64,...")
     try:
-        content = b64decode(encoded, validate=True)
+        content = await asyncio.to_thread(b64decode, encoded, None, True)
     except (Base64Error, ValueError):
         raise wrong(where, "its data is not base64.") from None
     claimed = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]

@@ -28,10 +28,12 @@ class Facts(Struct, frozen=True):
 
 
 def facts_of(spec: TaskSpec, place: Place, created: float) -> Facts:
-    """The facts of the response that begins at a place of a task. Only that at its beginning knows what was before."""
+    """The facts of the response that begins at a place of a task. What one request said of itself alone is only kept of
+    that which began the task."""
     notes = cast(Json, spec.notes.get(NOTES) or {})
-    previous = notes.get("previous") if not place.seq else None
-    return Facts(response_id(place), created, spec.name, spec.terms or Terms(), notes, previous)
+    if place.seq:
+        notes = {name: value for name, value in notes.items() if name not in ("metadata", "user", "previous")}
+    return Facts(response_id(place), created, spec.name, spec.terms or Terms(), notes, notes.get("previous"))
 
 
 def record(facts: Facts, status: str, output: list[Json], end: End | None = None, usage: Usage | None = None) -> Json:

@@ -144,7 +144,7 @@ async def _begin(api: HostApi, caller: Caller, asking: Asking) -> Beginning:
         asking.given.conversation = told.spec.conversation or f"resp_{row.id}"
     _paired(asking)
     row = await given.start(api, caller, asking.given)
-    return Beginning(Place(row.id), row)
+    return Beginning(Place(row.id), row, known=row.seq)
 
 
 async def _results(api: HostApi, caller: Caller, asking: Asking) -> Beginning | None:

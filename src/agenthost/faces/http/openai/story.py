@@ -135,7 +135,7 @@ def now(detail: TaskDetail) -> Beginning:
     """Of the answer that begins where a task is."""
     rows = (detail.row, *detail.children)
     after = {row.id: row.seq for row in rows}
-    return Beginning(Place(detail.row.id, sum(after.values())), detail.row, after)
+    return Beginning(Place(detail.row.id, sum(after.values())), detail.row, after, known=detail.row.seq)
 
 
 async def answered(api: HostApi, detail: TaskDetail, replies: dict[str, str], by: str) -> Beginning:

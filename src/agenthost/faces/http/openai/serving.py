@@ -29,19 +29,20 @@ class Serving(Struct, frozen=True):
 
     async def wait(self, request: Request, api: HostApi, caller: Caller, task: str, work: Coroutine[Any, Any, T]) -> T:
         """What `work` comes to. Where the client hangs up first, nobody waits for it any more (ClientDisconnect)."""
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_gone(request))
-            working = group.create_task(_caught(work))
-            await asyncio.wait([watching, working], return_when=asyncio.FIRST_COMPLETED)
-            watching.cancel()
-            working.cancel()
-        if not working.cancelled():
-            result = working.result()
-            if isinstance(result, AgentHostError):
-                raise result
-            return result
-        await leave(request, api, caller, task)
-        raise ClientDisconnect
+        result: T | AgentHostError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(_gone(request))
+                result = await _caught(work)
+                watching.cancel()
+        except* _Left:
+            pass
+        if result is None:
+            await leave(request, api, caller, task)
+            raise ClientDisconnect
+        if isinstance(result, AgentHostError):
+            raise result
+        return result
 
     def stream(self, request: Request, api: HostApi, caller: Caller, task: str, pump: Pump) -> Response:
         """The response that streams what `pump` puts."""
@@ -62,9 +63,14 @@ async def leave(request: Request, api: HostApi, caller: Caller, task: str) -> No
             pass  # it has ended meanwhile
 
 
+class _Left(Exception):
+    """The client has hung up."""
+
+
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    raise _Left
 
 
 async def _caught(work: Coroutine[Any, Any, T]) -> T | AgentHostError:

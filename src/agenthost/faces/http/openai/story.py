@@ -180,15 +180,16 @@ async def follow(
     raise AgentHostError(f"the task {task} {why}; see `agenthost tasks show {task}`")
 
 
-async def last(api: HostApi, begins: Beginning) -> None:
-    """Wait until a task has ended."""
+async def last(api: HostApi, begins: Beginning) -> bool:
+    """Wait until a task has ended; whether it has an end in its journal."""
     items = api.follow(begins.row.id, begins.after)
     try:
         async for item in items:
             if isinstance(item, Recorded) and item.task == begins.row.id and isinstance(item.event, Finished):
-                return
+                return True
     finally:
         await _release(items)
+    return False
 
 
 async def _release(items: AsyncIterator[Any]) -> None:

@@ -7,7 +7,7 @@ from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedT
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.models import ModelAnswer, ModelRequest, Usage
 from agenthost.core.parts import Message, Part, TextPart, text_of
-from agenthost.core.tasks import TaskSpec
+from agenthost.core.tasks import TaskSpec, Terms
 from agenthost.core.tools import ToolCall
 from agenthost.programs.agent import AgentProgram, AgentState
 from agenthost.testing.playbook import Playbook
@@ -39,12 +39,16 @@ def bundle(model: dict[str, Any] | None = None, **spec: Any) -> Bundle:
 
 
 def play(
-    say: str | tuple[Part, ...] = "do it", model: dict[str, Any] | None = None, chain: tuple[str, ...] = (), **spec: Any
+    say: str | tuple[Part, ...] = "do it",
+    model: dict[str, Any] | None = None,
+    chain: tuple[str, ...] = (),
+    terms: Terms | None = None,
+    **spec: Any,
 ) -> Playbook[AgentState]:
     """A playbook of the agent `coder`, which has just begun."""
     parts = (TextPart(say),) if isinstance(say, str) else say
     message = Message("person", parts)
-    task = TaskSpec("t1", "agent", "coder", "sha256:0", message, title="the title", chain=chain)
+    task = TaskSpec("t1", "agent", "coder", "sha256:0", message, title="the title", chain=chain, terms=terms)
     return Playbook(AgentProgram(bundle(model, **spec)), task)
 
 

@@ -25,9 +25,10 @@ from agenthost.core.events import (
     Started,
     Value,
 )
-from agenthost.core.models import ModelAnswer, Usage
+from agenthost.core.models import ModelAnswer, Turn, Usage
 from agenthost.core.parts import DataPart, FilePart, TextPart, text_message
-from agenthost.core.tools import ToolCall, ToolResult
+from agenthost.core.tasks import Terms
+from agenthost.core.tools import ToolCall, ToolResult, ToolSpec
 from agenthost.programs.agent import AgentState
 from agenthost.testing.playbook import Playbook
 
@@ -42,7 +43,19 @@ SPECS: list[dict[str, Any]] = [
     {"script": SCRIPT, "tools": ALL, "stages": [{"id": "a"}, {"id": "b"}], "budget": {"duration": "60s"}},
     {"completion": {"rule": "agent"}, "output": {"type": "object"}},
 ]
-NAMES = [*ALL[:4], "ask_person", "delegate_to_helper", "delegate_to_coder", "finish", "nothing", ""]
+HISTORY = (
+    Turn("user", (TextPart("t" * 5000), FilePart("d", "image/png", 5))),
+    Turn("assistant", (TextPart("a"),), (ToolCall("h", "weather", "{}"),)),
+    Turn("tool", (TextPart("r" * 3000),), call_id="h", name="weather"),
+)
+WEATHER = ToolSpec("weather", "Tells the weather.", {"type": "object"})
+TERMS = [
+    None,
+    Terms(tools=(WEATHER,)),
+    Terms("Be brief.", HISTORY, (WEATHER,), {"type": "object"}, 0.5),
+    Terms(history=HISTORY[:1] * 20, max_output=20),
+]
+NAMES = ["weather", *ALL[:4], "ask_person", "delegate_to_helper", "delegate_to_coder", "finish", "nothing", ""]
 ARGUMENTS = [
     "", "{}", "[", "3", '{"text": "a"}', '{"text": 1}', '{"task": "t"}', '{"question": "q", "options": ["a"]}',
     '{"outcome": "done", "summary": "s"}', '{"outcome": "done", "summary": "s", "result": {"n": 1}}',
@@ -134,11 +147,11 @@ def step(book: Playbook[AgentState], data: st.DataObject) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.data(), st.sampled_from(SPECS), st.sampled_from([3_000, 100_000]), st.booleans())
+@given(st.data(), st.sampled_from(SPECS), st.sampled_from([3_000, 100_000]), st.booleans(), st.sampled_from(TERMS))
 def test_no_order_of_events_crashes_an_agent_and_a_replay_gives_the_same_state(
-    data: st.DataObject, spec: dict[str, Any], window: int, images: bool
+    data: st.DataObject, spec: dict[str, Any], window: int, images: bool, terms: Terms | None
 ) -> None:
-    book = play(model={"window": window, "max_output": 300, "images": images}, **spec)
+    book = play(model={"window": window, "max_output": 300, "images": images}, terms=terms, **spec)
     for _ in range(data.draw(st.integers(0, 40))):
         if book.finish is not None:
             break

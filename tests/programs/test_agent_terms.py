@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import agents
 import msgspec
 import pytest
 from agents import ALL, bundle, calls, output, request, says, verdict
@@ -21,8 +22,7 @@ NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
 
 def play(terms: Terms, say: str = "and now?", model: dict[str, Any] | None = None, **spec: Any) -> Playbook[AgentState]:
     """The agent `coder`, given work with terms."""
-    task = TaskSpec("t1", "agent", "coder", "sha256:0", text_message("person", say), terms=terms)
-    return Playbook(AgentProgram(bundle(model, **spec)), task)
+    return agents.play(say, model, terms=terms, **spec)
 
 
 def said(role: Any, text: str, **more: Any) -> Turn:
@@ -184,12 +184,12 @@ def test_an_answer_that_is_cut_at_their_limit_ends_there() -> None:
 
 def test_definitions_of_tasks_with_terms_are_kept_apart_and_not_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "MOST_DEFINITIONS", 3)
-    agents = AgentProgram(bundle())
+    minds = AgentProgram(bundle())
     books: list[Playbook[AgentState]] = []
     for at in range(10):
         message = text_message("person", str(at))
         terms = Terms(f"You are {at}.") if at % 2 else None
-        books.append(Playbook(agents, TaskSpec(f"t{at}", "agent", "coder", "", message, terms=terms)))
+        books.append(Playbook(minds, TaskSpec(f"t{at}", "agent", "coder", "", message, terms=terms)))
     for at, book in enumerate(books):
         assert request(book, "m1").instructions == ("Be good.\n\nYou are " + f"{at}." if at % 2 else "Be good.")
         book.answer("m1", says("ok"))

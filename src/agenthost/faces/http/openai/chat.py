@@ -35,9 +35,11 @@ async def create(serving: Serving, request: Request) -> Response:
     begins = await _begin(api, caller, chat)
     task, model, created = begins.row.id, chat.given.model, int(begins.row.created)
     id = completion_id(begins.place)
-    hold = chat.given.output is not None
+    hold, stream, counted = chat.given.output is not None, chat.stream, chat.usage
+    # A run may take hours: what was asked isn't kept meanwhile.
+    del chat
 
-    if not chat.stream:
+    if not stream:
         said = Silence()
         reader = Reader(task, said, hold, begins.known)
         end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))
@@ -47,7 +49,7 @@ async def create(serving: Serving, request: Request) -> Response:
         return Response(body, headers={"x-agenthost-task": task}, media_type="application/json")
 
     async def pump(sink: Sink) -> None:
-        chunks = Chunks(sink, id, model, created, chat.usage)
+        chunks = Chunks(sink, id, model, created, counted)
         chunks.begin()
         reader = Reader(task, chunks, hold, begins.known)
         end = await story.follow(api, begins, reader, sink.room)

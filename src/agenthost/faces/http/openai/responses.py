@@ -45,6 +45,7 @@ async def create(serving: Serving, request: Request) -> Response:
     if asking.body.background:
         status = "queued" if begins.row.state == "submitted" else "in_progress"
         return answer(Items(Nowhere(), task, facts).so_far(status))
+    del asking  # a run may take hours
     items = Items(Nowhere(), task, facts)
     reader = Reader(task, items, hold)
     end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))

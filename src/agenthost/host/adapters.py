@@ -48,6 +48,7 @@ class Adapters(Struct):
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     pushes: Pushes
     outgoing: Outgoing
+    let_go: Callable[[str, str], Awaitable[None]]
     closing: list[Close]
 
     async def close(self) -> None:
@@ -61,6 +62,7 @@ async def join(settings: Settings) -> Adapters:
     """Join the adapters that the settings name. Holds the home; raises HomeBusy where another host does."""
     from agenthost.machine.facts import look
     from agenthost.machine.shares import capacity
+    from agenthost.models.a2a.agents import RemoteAgents
     from agenthost.models.catalog import Catalog
     from agenthost.models.fitness.prober import Prober as FitnessProber
     from agenthost.models.fitness.store import FitnessFiles
@@ -75,6 +77,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
+    from agenthost.tools.remote import keep_files
 
     home = settings.folder
     lock = HomeLock(home)
@@ -85,7 +88,7 @@ async def join(settings: Settings) -> Adapters:
 
     try:
         media = media_tools(lambda name: models.abilities(name), asdict(settings.models.tools))
-        tools = ToolRegistry(settings.tools, media)
+        tools = ToolRegistry(settings.tools, media, [keep_files()])
         store = SQLiteStore(home / "agenthost.db")
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
@@ -98,6 +101,7 @@ async def join(settings: Settings) -> Adapters:
             settings.models, blobs.get, os.environ, secrets.get, kept, folder=home / "models", machine=machine
         )
         way = Way(settings.network.private)
+        remote = RemoteAgents(models, secrets.get, blobs, _addresses(way))
         outgoing = Outgoing(_addresses(way))
         sandbox = _choice(settings, machine, way, secrets.get)
         prober = HttpProber(sandbox)
@@ -113,6 +117,7 @@ async def join(settings: Settings) -> Adapters:
         machine.close,
         way.close,
         models.close,
+        remote.close,
         sandbox.close,
     ]
     return Adapters(
@@ -121,7 +126,7 @@ async def join(settings: Settings) -> Adapters:
         blobs,
         workspaces,
         secrets,
-        models,
+        remote,
         tools,
         machine,
         sandbox,
@@ -132,6 +137,7 @@ async def join(settings: Settings) -> Adapters:
         FitnessProber(models, blobs.put, time.time).probe,
         SQLitePushes(store),
         outgoing,
+        remote.let_go,
         closing,
     )
 

@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -31,11 +32,11 @@ from agenthost.core.api import (
 )
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Temporary, Unavailable
-from agenthost.core.events import Recorded
+from agenthost.core.events import Answered, Finished, Recorded
 from agenthost.core.ids import digest, root_id, task_id
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.media import check_file
-from agenthost.core.models import Fitness
+from agenthost.core.models import Fitness, ModelAnswer
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import (
     Abilities,
@@ -189,6 +190,17 @@ class Host:
 
     def _committed(self, recorded: Recorded, name: str) -> None:
         event_line(self._log, recorded, name)
+        if isinstance(recorded.event, Finished) and self.library.is_remote(name):
+            with suppress(RuntimeError):  # the host is closing
+                self.engine.services.supervisor.start(f"let go {recorded.task}", self._let_go(recorded.task))
+
+    async def _let_go(self, task: str) -> None:
+        """Tell an agent elsewhere, where it waits for an answer, that nobody will give it one."""
+        for recorded in reversed(await self.events_of(task)):
+            answered = recorded.event
+            if isinstance(answered, Answered) and isinstance(answered.answer, ModelAnswer):
+                await self._adapters.let_go(answered.answer.model, answered.answer.state)
+                return
 
     async def _load_secrets(self) -> None:
         known: dict[str, str] = {}

@@ -163,6 +163,11 @@ class Library:
             "`agenthost get agent` lists them; `agenthost apply -f FILE` adds one"
         )
 
+    def is_remote(self, name: str, namespace: str = "default") -> bool:
+        """Whether it is an agent elsewhere."""
+        found = self._live.get(("agent", namespace, name))
+        return isinstance(found, Agent) and found.spec.a2a is not None
+
     def code(self, name: str, namespace: str = "default") -> frozenset[SandboxPolicy]:
         """The policies under which this agent or workflow, and anything that it can reach, runs code; none where it doesn't."""
         known = self._code.get((name, namespace))
@@ -251,8 +256,7 @@ class Library:
         return _Reached(manifests, cards, specs)
 
     async def _card(self, agent: Agent, model: str) -> ModelCard:
-        named = model if agent.spec.model == "default" and model else agent.spec.model
-        return (await self._models.model(named)).card
+        return (await self._models.model(agent.spec.called(model))).card
 
     # --- what the engine asks (core.ports.Programs) -----------------------------------------------
 
@@ -336,7 +340,7 @@ class _Reached(Struct):
 
 
 def _entries(agent: Agent) -> set[str]:
-    return set(agent.spec.tools).union(*(stage.tools or () for stage in agent.spec.stages))
+    return set(agent.spec.toolset).union(*(stage.tools or () for stage in agent.spec.stages))
 
 
 def _first(error: ValidationError) -> str:

@@ -18,17 +18,20 @@ class ToolRegistry:
     The attribute is a Tool, several, or a function without parameters that makes them; it is
     loaded when it is first named. It runs in the host's process with the host's rights: only the host's
     settings may name it, never a manifest. Arguments are checked before a tool sees them. `others` are built in
-    beside the tools of the group.
+    beside the tools of the group. `own` are the host's: no manifest may name them.
     """
 
-    def __init__(self, extra: Mapping[str, str] | None = None, others: Sequence[Tool] = ()) -> None:
+    def __init__(
+        self, extra: Mapping[str, str] | None = None, others: Sequence[Tool] = (), own: Sequence[Tool] = ()
+    ) -> None:
         self._group: list[Tool] = [Checked(tool) for tool in workspace_tools()]
         built_in = [*self._group, *(Checked(tool) for tool in others)]
         self._built_in: dict[str, Tool] = {tool.spec.name: tool for tool in built_in}
+        self._own: dict[str, Tool] = {tool.spec.name: Checked(tool) for tool in own}
         self._extra = dict(extra or {})
         self._loaded: dict[str, list[Tool]] = {}
         for name in self._extra:
-            if name == GROUP or name in self._built_in:
+            if name == GROUP or name in self._built_in or name in self._own:
                 raise BadInput(f"the setting names a tool '{name}', which is built in; give it another name")
 
     def names(self) -> list[str]:
@@ -44,6 +47,8 @@ class ToolRegistry:
             return list(self._group)
         if name in self._built_in:
             return [self._built_in[name]]
+        if name in self._own:
+            return [self._own[name]]
         if name in self._extra:
             return list(self._load(name))
         known = [GROUP, *self._built_in, *self._extra]
@@ -53,6 +58,8 @@ class ToolRegistry:
         """One tool by its own name. Raises NotFound, Unavailable."""
         if name in self._built_in:
             return self._built_in[name]
+        if name in self._own:
+            return self._own[name]
         # A tool's own name may differ from the entry that names it, so ask the likeliest entry first.
         for entry in sorted(self._extra, key=lambda entry: entry != name):
             for tool in self._load(entry):

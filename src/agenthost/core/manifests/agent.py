@@ -77,11 +77,32 @@ class Stage(Part):
     )
 
 
+REMOTE = "a2a:"
+"""What the name of a model begins with that is an agent elsewhere: `a2a:SECRET@URL`."""
+REMOTE_TOOLS = ("ask", "keep_files")
+"""What an agent elsewhere can do here: ask a person, and have its files kept."""
+_OURS = ("model", "fallbacks", "tools", "plugins", "stages", "script")
+
+
+class Remote(Part):
+    """An agent elsewhere, which speaks A2A."""
+
+    url: str = Field(
+        pattern=r"^https?://[^\s@]+$", description="Its address, or that of its card, such as https://host/a2a/coder."
+    )
+    token: str = Field(
+        "", pattern=r"^[A-Za-z0-9_-]{0,128}$", description="The secret that is its bearer token, if any."
+    )
+
+
 class AgentSpec(Part):
     """A model with instructions, tools, a sandbox, a rule of completion and a budget."""
 
     description: str = Field("", max_length=1024, description="What it is for: shown to people and to other agents.")
-    runtime: Literal["loop"] = Field("loop", description="Who runs it.")
+    runtime: Literal["loop", "a2a"] = Field(
+        "loop", description="Who runs it: this host, or (a2a) another agent by the protocol A2A."
+    )
+    a2a: Remote | None = Field(None, description="With runtime a2a: where the other agent is.")
     model: str = Field("default", min_length=1, description="A configured name, or provider:model.")
     fallbacks: tuple[str, ...] = Field((), description="Models to use while the first can't be had.")
     instructions: str = Field("", description="What the model is told first.")
@@ -106,6 +127,25 @@ class AgentSpec(Part):
     reasoning: Literal["", "none", "minimal", "low", "medium", "high"] = Field(
         "", description="How hard a reasoning model thinks before it answers; the model's own way if not given."
     )
+
+    @model_validator(mode="after")
+    def _remote(self) -> "AgentSpec":
+        if (self.runtime == "a2a") != (self.a2a is not None):
+            raise ValueError("'runtime: a2a' and 'a2a' go together: who runs it, and where that is")
+        if self.runtime == "a2a" and (given := [key for key in _OURS if key in self.model_fields_set]):
+            raise ValueError(f"an agent elsewhere has its own {', '.join(given)}; leave that out with 'runtime: a2a'")
+        return self
+
+    @property
+    def toolset(self) -> tuple[str, ...]:
+        """The entries of its tools."""
+        return REMOTE_TOOLS if self.a2a is not None else self.tools
+
+    def called(self, default: str) -> str:
+        """The model that answers; `default` is what a task says that `default` is for it."""
+        if self.a2a is not None:
+            return f"{REMOTE}{self.a2a.token}@{self.a2a.url}"
+        return default if self.model == "default" and default else self.model
 
 
 class Agent(Part):

@@ -51,7 +51,7 @@ class Definition:
 
     def model_name(self, task: TaskSpec) -> str:
         """The model that is called for a task."""
-        return task.model if self.spec.model == "default" and task.model else self.spec.model
+        return self.spec.called(task.model)
 
     def stage(self, id: str) -> Stage | None:
         """A stage by its id."""
@@ -86,7 +86,7 @@ class Definition:
     def _make(self, stage: Stage | None) -> Toolbox:
         tools: dict[str, PinnedTool] = {}
         agents: dict[str, str] = {}
-        for entry in self.spec.tools if stage is None or stage.tools is None else stage.tools:
+        for entry in self.spec.toolset if stage is None or stage.tools is None else stage.tools:
             if entry == "ask":
                 tools[words.ASK_PERSON.name] = words.ASK_PERSON
             elif entry.startswith("delegate:"):

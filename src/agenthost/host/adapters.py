@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
-from agenthost.core.errors import Permanent, Unavailable
+from agenthost.core.errors import Permanent, Temporary, Unavailable
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
@@ -150,6 +150,8 @@ def _addresses(way: Way) -> Addresses:
             return await way.addresses(host, port)
         except Refused as error:
             raise Permanent(str(error), code="refused") from error
+        except OSError as error:
+            raise Temporary(f"{host} can't be looked up: {error}", code="unreachable") from error
 
     return addresses
 

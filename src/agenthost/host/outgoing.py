@@ -41,11 +41,13 @@ class Outgoing:
         self.addresses = addresses
 
     async def problem(self, url: str) -> str:
-        """Why nothing may be sent to a URL; empty where it may."""
+        """Why nothing may ever be sent to a URL; empty where it may, or where its name can't be looked up now."""
         try:
             _, host, port = parts_of(url)
             await self.addresses(host, port)
-        except (Permanent, Temporary) as error:
+        except Temporary:
+            return ""
+        except Permanent as error:
             return error.message
         return ""
 

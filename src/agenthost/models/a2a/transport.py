@@ -7,7 +7,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from agenthost.core.errors import Permanent
+from agenthost.core.errors import Permanent, Temporary
 
 Addresses = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host that may be connected to on a port. Raises Permanent (`refused`) where there is none."""
@@ -46,6 +46,8 @@ class _Backend(httpcore.AsyncNetworkBackend):
             found = await self._addresses(host, port)
         except Permanent as error:
             raise Refused(error.message) from error
+        except Temporary as error:
+            raise httpcore.ConnectError(error.message) from error
         failed: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in found:
             try:

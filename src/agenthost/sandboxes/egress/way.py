@@ -131,15 +131,14 @@ class Way:
         self._private = own | {(rule.name, port) for rule in rules for port in rule.ports}
 
     async def addresses(self, host: str, port: int, within: float = 15.0) -> list[str]:
-        """The addresses of a host that the host itself may connect to. Raises Refused, with the reason for people."""
+        """The addresses of a host that the host itself may connect to. Raises Refused, with the reason for people, and
+        OSError where it can't be looked up."""
         host = host.lower().strip("[]").removesuffix(".")
         try:
             async with asyncio.timeout(within):
                 literal = _address(host)
                 found = [(literal, port)] if literal else await self._resolve(host, port)
-        except TimeoutError:
-            raise Refused(f"{host}:{port}", "its name isn't answered for") from None
-        except (OSError, UnicodeError) as problem:
+        except UnicodeError as problem:
             raise Refused(f"{host}:{port}", "it is no name that can be looked up") from problem
         return [address for address, _ in self._usable(host, port, found)][:_MOST_ADDRESSES]
 

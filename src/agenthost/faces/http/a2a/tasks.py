@@ -11,7 +11,7 @@ from agenthost.core.errors import NotFound
 from agenthost.core.events import Answered, Asked, Created, Finished, Received, Recorded, Reply
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.media import named_type
-from agenthost.core.parts import FilePart
+from agenthost.core.parts import FilePart, TextPart
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.a2a import words
 
@@ -93,8 +93,9 @@ def _finished(events: list[Recorded]) -> Finished | None:
 async def artifacts_of(api: HostApi, row: TaskRow, finished: Finished | None, base: str) -> list[Artifact]:
     """What a task produced: what it answered, and the files of its workspace."""
     found: list[Artifact] = []
-    if finished is not None and finished.parts:
-        parts = [await words.part_of(api, part, base) for part in finished.parts]
+    said = [part for part in finished.parts if part != TextPart("")] if finished is not None else []
+    if said:
+        parts = [await words.part_of(api, part, base) for part in said]
         found.append(Artifact(artifact_id=ANSWER, name=ANSWER, parts=parts))
     room = MOST_INLINE
     for file in (await api.artifacts(row.id))[:MOST_FILES]:

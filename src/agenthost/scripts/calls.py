@@ -20,12 +20,12 @@ class Signature(Struct, frozen=True):
 HOST: dict[str, Signature] = {
     "call_model": Signature(("prompt", "schema"), 1),
     "call_tool": Signature(("name",), 1, others=True),
-    "ask": Signature(("question", "options"), 1),
+    "ask": Signature(("question", "options", "kind"), 1),
     "make_artifact": Signature(("name", "text"), 2),
     "log": Signature(("text",), 1),
 }
 
-_DEFAULTS: dict[str, Any] = {"schema": None, "options": []}
+_DEFAULTS: dict[str, Any] = {"schema": None, "options": [], "kind": "input"}
 
 
 def usage(name: str) -> str:

@@ -65,6 +65,9 @@ async def test_behaviours_that_want_more(tck: Serving, by: str) -> None:
         assert task.status.state == S.TASK_STATE_INPUT_REQUIRED
         task = await sent(to, saying("TCK follow-up completion", "tck-complete-task-0f", task.id))
         assert task.status.state == S.TASK_STATE_COMPLETED
+        task = await played(tck, "tck-auth-required", by)
+        assert task.status.state == S.TASK_STATE_AUTH_REQUIRED
+        assert (await sent(to, saying("me", "m4", task.id))).status.state == S.TASK_STATE_COMPLETED
         task = await played(tck, "tck-multi-turn", by)
         task = await sent(to, saying("and more", "m2", task.id))
         assert task.status.state == S.TASK_STATE_INPUT_REQUIRED

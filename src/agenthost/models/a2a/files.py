@@ -1,8 +1,8 @@
 """What a remote agent produced: words for the exchange, files for the workspace."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 
-import msgspec
 from a2a.types.a2a_pb2 import Artifact, Part
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Value
@@ -47,7 +47,7 @@ async def _read(part: Part, artifact: Artifact, found: Produced, wire: Wire, kee
     if kind == "text":
         found.texts.append(part.text)
     elif kind == "data":
-        found.texts.append(msgspec.json.encode(MessageToDict(part.data)).decode())
+        found.texts.append(json.dumps(MessageToDict(part.data), default=str, ensure_ascii=False))
     elif kind == "raw":
         found.files[_path(part, artifact, found)] = await keep(part.raw)
     elif kind == "url":

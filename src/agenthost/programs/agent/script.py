@@ -129,7 +129,8 @@ def _asked(state: AgentState, d: Definition, asked: ScriptRequest) -> None:
         state.want(model_call(state, d, id, View(0, 0), worst, "script"))
     elif asked.function == "ask":
         options = tuple(str(option) for option in wanted.get("options") or ())
-        state.want(Ask(id, "input", str(wanted["question"]), options))
+        kind = "auth" if wanted.get("kind") == "auth" else "input"
+        state.want(Ask(id, kind, str(wanted["question"]), options))
     elif asked.function == "make_artifact":
         _wish(state, d, id, "write_file", {"path": wanted["name"], "content": wanted["text"]})
     elif asked.function == "call_tool":

@@ -53,8 +53,11 @@ spec:
         if name == "tck-artifact-file-url":
             make_artifact("output.txt", "tck " * {LARGE // 4})
             return ""
-        if name in ["tck-input-required", "tck-auth-required"]:
+        if name == "tck-input-required":
             ask("What else is there to know?")
+            return "Hello from TCK"
+        if name == "tck-auth-required":
+            ask("Who are you?", kind="auth")
             return "Hello from TCK"
         if name == "tck-multi-turn":
             said = ask("Say more, or: done")

@@ -113,6 +113,19 @@ def value_of(data: Any) -> Value:
     return ParseDict(data, Value())
 
 
+def json_of(value: Value) -> Any:
+    """A JSON value as we have it: protobuf knows no whole numbers, and those that are whole come back as such."""
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if kind == "struct_value":
+        return {key: json_of(inner) for key, inner in value.struct_value.fields.items()}
+    if kind == "list_value":
+        return [json_of(inner) for inner in value.list_value.values]
+    return None if kind in (None, "null_value") else getattr(value, kind)
+
+
 def struct_of(data: dict[str, Any]) -> ProtoStruct:
     """A JSON object."""
     return ParseDict(data, ProtoStruct())
@@ -165,7 +178,7 @@ async def heard(api: HostApi, message: Message, base: str) -> Told:
         if kind == "text":
             texts.append(part.text)
         elif kind == "data":
-            data.append(MessageToDict(part.data))
+            data.append(json_of(part.data))
         elif kind == "raw":
             files.append(await _kept(api, part, number))
         elif kind == "url":

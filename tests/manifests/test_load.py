@@ -58,7 +58,7 @@ def test_a_file_holds_several_documents() -> None:
         ("  completion: {rule: checks, checks: [{run: b, serve: a}]}", "a.yaml:5:39: spec.completion.checks[0]: a check has either 'run', a shell command, or 'serve' with 'probe'"),
         ("  completion: {rule: checks, checks: [{serve: a, probe: {port: 1, path: x}}]}", "a.yaml:5:73: spec.completion.checks[0].probe.path: a path begins with / and has no blanks, such as /health, found 'x'"),
         ("  sandbox: {cpu: 0}", "a.yaml:5:18: spec.sandbox.cpu: must be at least 0.01, found the number 0"),
-        ("  runtime: a2a", "a.yaml:5:12: spec.runtime: expected loop, found 'a2a'"),
+        ("  runtime: acp", "a.yaml:5:12: spec.runtime: expected one of loop, a2a, found 'acp'. Known: a2a, loop."),
         ("  completion:\n    checks:\n      - expect: {}", "a.yaml:7:9: spec.completion.checks[0]: a check has either 'run', a shell command, or 'serve' with 'probe'"),
         ("  completion:\n    checks:\n      - {run: a, expect: {exitCod: 1}}", "a.yaml:7:27: spec.completion.checks[0].expect.exitCod: there is no such key here. Did you mean 'exitCode'?"),
         ("  stages: [{id: A B}]", "a.yaml:5:17: spec.stages[0].id: expected a name of a-z, 0-9 and underscore, beginning with a letter, at most 40 characters, found 'A B'"),

@@ -181,7 +181,7 @@ def f(m):
     ("call", "message"),
     [
         ("ask()", "'question' is missing: ask"),
-        ("ask('a', [], 'b')", "too many arguments: ask"),
+        ("ask('a', [], 'auth', 'b')", "too many arguments: ask"),
         ("ask('a', question='b')", "'question' is given twice: ask"),
         ("make_artifact('a', text=b'x')", "make_artifact's text is a bytes"),
         ("log(text={1: 2})", "log's text has the key 1"),

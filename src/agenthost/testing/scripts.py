@@ -134,7 +134,9 @@ class ScriptsSuite:
 
     async def test_a_request_that_does_not_fit_is_an_error_in_the_script(self, scripts: Scripts) -> None:
         source = "def f():\n    return ask(qestion='x')"
-        with pytest.raises(Permanent, match=r"line 2.*no argument 'qestion'.*ask\(question, options=\[\]\)"):
+        with pytest.raises(
+            Permanent, match=r"line 2.*no argument 'qestion'.*ask\(question, options=\[\], kind=input\)"
+        ):
             await scripts.evaluate(Evaluation({}, {}, source, "f"))
 
     async def test_an_error_in_a_function_names_its_line(self, scripts: Scripts) -> None:

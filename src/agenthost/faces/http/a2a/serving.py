@@ -8,7 +8,7 @@ from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.server.routes.rest_routes import create_rest_routes
 from a2a.types.a2a_pb2 import AgentCard
-from a2a.utils.errors import A2A_REASON_TO_ERROR, InternalError
+from a2a.utils.errors import A2A_REASON_TO_ERROR, JSON_RPC_ERROR_CODE_MAP, InternalError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
@@ -110,7 +110,7 @@ def _replay(body: bytes) -> Receive:
 
 
 def _as_03(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose errors are also told as clients of 0.3 read them: by the name of their type."""
+    """An endpoint whose errors are also told as clients of 0.3 read them: by their type's name, or its code."""
 
     async def answering(request: Request) -> Response:
         response = await endpoint(request)
@@ -120,7 +120,11 @@ def _as_03(endpoint: Endpoint) -> Endpoint:
         error: dict[str, Any] = told.get("error", {})
         details: list[dict[str, Any]] = error.get("details") or [{}]
         kind = A2A_REASON_TO_ERROR.get(str(details[0].get("reason", "")), InternalError)
-        told |= {"type": kind.__name__, "message": str(error.get("message", ""))}
+        told |= {
+            "type": kind.__name__,
+            "code": JSON_RPC_ERROR_CODE_MAP.get(kind, -32603),
+            "message": str(error.get("message", "")),
+        }
         return JSONResponse(told, response.status_code)
 
     return answering

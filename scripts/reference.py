@@ -195,7 +195,7 @@ MEANINGS = {
     "sandbox.docker.most": "containers that workspaces have at once; the one used longest ago goes first",
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
-    "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public",
+    "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public; also remote agents and addresses for notifications, for which alone an address (`127.0.0.1:9000`) may stand",
     "http.host": "the address that is listened on",
     "http.port": "the port; 0 takes any that is free",
     "http.hosts": "names, without port, by which this host is reached besides those of loopback: a request for another name is refused",

@@ -147,6 +147,21 @@ async def test_anothers_task_is_not_there(serving: Serving) -> None:
     assert (await serving.host.task(own["id"])).row.person == "ann"
 
 
+async def test_who_may_only_read_is_told_so(serving: Serving) -> None:
+    secret = "ah_a-persons-token-who-reads"
+    accounts = serving.host.accounts
+    await accounts.put_person(Person("rod", "read-only", 1.0))
+    await accounts.put_key(Key("k2", "rod", hashlib.sha256(secret.encode()).hexdigest(), 1.0))
+    task = (await done(serving, message("mine")))["id"]
+    async with serving.http(secret) as http:
+        http.headers["A2A-Version"] = "1.0"
+        assert (await http.get(f"/a2a/echo/tasks/{task}")).status_code == 200
+        said = await http.post("/a2a/echo/message:send", json=message("hello"))
+        body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": message("hello")}
+        for refused in (said, await http.post("/a2a/echo", json=body)):
+            assert refused.status_code == 403 and refused.json()["error"]["status"] == "PERMISSION_DENIED"
+
+
 # --- contexts and repetitions -----------------------------------------------------------------------
 
 

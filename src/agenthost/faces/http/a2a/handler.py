@@ -27,6 +27,7 @@ from a2a.types.a2a_pb2 import (
     TaskPushNotificationConfig,
 )
 from a2a.utils.errors import (
+    A2AError,
     InvalidParamsError,
     PushNotificationNotSupportedError,
     TaskNotCancelableError,
@@ -38,7 +39,7 @@ from a2a.utils.task import apply_history_length, validate_history_length
 from google.protobuf.message import Message as ProtoMessage
 
 from agenthost.core.api import HostApi, Order, TaskDetail
-from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.errors import AgentHostError, BadInput, Forbidden
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message as OurMessage
 from agenthost.faces.http.a2a import listing, words
@@ -76,9 +77,15 @@ def fenced(method: Callable[[Any, M, ServerCallContext], Coroutine[Any, Any, T]]
         try:
             return await method(self, params, context)
         except AgentHostError as error:
-            raise words.error_of(error) from error
+            raise _told(error, context) from error
 
     return inner
+
+
+def _told(error: AgentHostError, context: ServerCallContext) -> A2AError:
+    if isinstance(error, Forbidden):
+        seat_of(context).refused.append(error)
+    return words.error_of(error)
 
 
 def fenced_stream(method: Callable[[Any, M, ServerCallContext], AsyncGenerator[T]]) -> Any:
@@ -92,7 +99,7 @@ def fenced_stream(method: Callable[[Any, M, ServerCallContext], AsyncGenerator[T
                 async for item in items:
                     yield item
         except AgentHostError as error:
-            raise words.error_of(error) from error
+            raise _told(error, context) from error
 
     return inner
 

@@ -1,5 +1,6 @@
 """Whose request it is and which agent it is for, in the SDK's call context."""
 
+import msgspec
 from a2a.auth.user import User
 from a2a.extensions.common import HTTP_EXTENSION_HEADER, get_requested_extensions
 from a2a.server.context import ServerCallContext
@@ -10,14 +11,18 @@ from starlette.requests import Request
 
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi
+from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.callers import api_of, caller_of
 
 _SEAT = "agenthost.seat"
+REFUSED = "agenthost.a2a.refused"
+"""Of the scope: where a seat of that request notes why it was refused."""
 
 
 class Seat(Struct, frozen=True):
     """One request's place: the host as its caller may use it, the agent that the address names (empty: the default
-    one), the URL that the host is reached at, the key that makes a repetition count once."""
+    one), the URL that the host is reached at, the key that makes a repetition count once. `refused`: why they may not do
+    what they asked for, for which A2A has no word and HTTP has."""
 
     api: HostApi
     caller: Caller
@@ -25,6 +30,7 @@ class Seat(Struct, frozen=True):
     base: str
     key: str = ""
     version: str = "1.0"
+    refused: list[AgentHostError] = msgspec.field(default_factory=list[AgentHostError])
 
 
 class CallerUser(User):
@@ -76,6 +82,7 @@ class SeatBuilder(ServerCallContextBuilder):
             base_of(request, self._url),
             request.headers.get("idempotency-key", ""),
             headers.get(VERSION_HEADER.lower()) or "0.3",
+            request.scope.setdefault(REFUSED, []),
         )
         return take(context, seat)
 

@@ -15,12 +15,12 @@ from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from agenthost.core.api import HostApi
-from agenthost.core.errors import NotFound, nearest
+from agenthost.core.errors import AgentHostError, NotFound, nearest
 from agenthost.faces.http.a2a.agents import Agents, default_of, everything
 from agenthost.faces.http.a2a.cards import Cards, etag_of
 from agenthost.faces.http.a2a.handler import HostHandler, PushConfigs
 from agenthost.faces.http.a2a.routes import refusal
-from agenthost.faces.http.a2a.seats import SeatBuilder, base_of
+from agenthost.faces.http.a2a.seats import REFUSED, SeatBuilder, base_of
 from agenthost.faces.http.bodies import TooLarge, read
 
 MOST_BODY = 48 * 1024 * 1024
@@ -72,7 +72,10 @@ class Serving:
         except TooLarge as error:
             await refusal(error, 413)(scope, receive, send)
             return
+        refused: list[AgentHostError] = scope.setdefault(REFUSED, [])
         response = await endpoint(Request(scope, _replay(body)))
+        if refused:
+            response = refusal(refused[0], 403)
         await response(scope, receive, send)
 
     # --- cards ------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The SDK's clients for 1.0 and 0.3, over JSON-RPC, HTTP+JSON and gRPC, against a real host."""
 
 import pytest
+from a2a.client.client import ClientCallContext
+from a2a.client.errors import A2AClientError
 from a2a.types.a2a_pb2 import (
     CancelTaskRequest,
     GetTaskRequest,
@@ -153,3 +155,14 @@ async def test_files_and_data_go_both_ways(serving: Serving, way: tuple[str, str
         (written,) = [artifact for artifact in task.artifacts if artifact.name == "out/hello.txt"]
         assert written.parts[0].raw == b"hello there" and written.parts[0].filename == "hello.txt"
         assert task.history[0].parts[1].raw == b"some notes"
+
+
+@pytest.mark.parametrize("way", [("1.0", "GRPC"), ("0.3", "GRPC")], ids=lambda way: way[0])
+async def test_grpc_is_for_who_has_a_token(serving: Serving, way: tuple[str, str]) -> None:
+    async with client(serving, way, stream=True) as to:
+        for token in ("", "Bearer ah_wrong-token-wrong", "Basic eA=="):
+            stranger = ClientCallContext(service_parameters={"authorization": token} if token else {})
+            with pytest.raises(A2AClientError, match="UNAUTHENTICATED"):
+                await to.get_task(GetTaskRequest(id="x"), context=stranger)
+            with pytest.raises(A2AClientError, match="UNAUTHENTICATED"):
+                await all_of(to.subscribe(SubscribeToTaskRequest(id="x"), context=stranger))

@@ -27,6 +27,11 @@ async def rpc(
         return response.json()
 
 
+DEEP: Any = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"data": "x"}]}
+for _ in range(300):
+    DEEP = {**DEEP, "parts": [{"data": [DEEP["parts"][0]["data"]]}]}
+
+
 def message(text: str = "", id: str = "m1", parts: list[Any] | None = None, **more: Any) -> dict[str, Any]:
     return {"message": {"messageId": id, "role": "ROLE_USER", "parts": parts or [{"text": text}], **more}}
 
@@ -66,6 +71,27 @@ async def test_errors_have_the_protocols_codes(serving: Serving) -> None:
     assert await code(serving, "GetTask", {"id": task}, path="/a2a/nobody") == -32001
 
 
+async def test_odd_words_have_an_answer_and_what_is_kept_is_bounded(serving: Serving) -> None:
+    assert await code(serving, "SendMessage", message("hello", id="m" * 513)) == -32602
+    assert await code(serving, "SendMessage", message("hello", contextId="c" * 513)) == -32602
+    assert await code(serving, "SendMessage", message("   ")) == -32602
+    said = await rpc(serving, "SendMessage", message("a\x00b \u202e", contextId="c/../é\n"))
+    assert said["result"]["task"]["contextId"] == "c/../é\n"
+    async with serving.http() as http:
+        lone = b'{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"\\ud800"}]}}}'
+        answer = await http.post("/a2a/echo", content=lone, headers={"A2A-Version": "1.0"})
+        assert answer.status_code == 200 and answer.json()["error"]["code"] == -32602
+
+
+async def test_a_message_for_a_task_that_works_is_heard_at_its_next_step(serving: Serving) -> None:
+    params = message("slowly, please") | {"configuration": {"returnImmediately": True}}
+    task = await done(serving, params)
+    ended = await done(serving, message("one thing more", "m2", taskId=task["id"]))
+    assert ended["id"] == task["id"] and ended["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert [said["parts"][0]["text"] for said in ended["history"]] == ["slowly, please", "one thing more"]
+    assert [said["messageId"] for said in ended["history"]] == ["m1", "m2"]
+
+
 async def test_a_version_that_is_not_served_is_refused_by_name(serving: Serving) -> None:
     assert await code(serving, "GetTask", {"id": "x"}, **{"A2A-Version": "9.9"}) == -32009
     assert await code(serving, "GetTask", {"id": "x"}, **{"A2A-Version": ""}) == -32009  # none is 0.3
@@ -97,6 +123,9 @@ async def test_bad_bodies_have_an_answer(serving: Serving) -> None:
         for body in (b"", b"\xff\xfe", b"[]", b"{", b'{"jsonrpc": "1.0"}', b"[" * 100_000):
             said = await http.post("/a2a/echo", content=body, headers={"Content-Type": "application/json"})
             assert said.status_code == 200 and said.json()["error"]["code"] in (-32700, -32600, -32603), body[:9]
+        deep = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": DEEP}})
+        said = await http.post("/a2a/echo", content=deep, headers={"A2A-Version": "1.0"})
+        assert said.json()["error"]["code"] in (-32602, -32603)
         assert (await http.post("/a2a/echo", content=b"x" * (49 * 1024 * 1024))).status_code == 413
 
 

@@ -52,6 +52,8 @@ from agenthost.faces.http.a2a.updates import Update, Updates
 M = TypeVar("M", bound=ProtoMessage)
 T = TypeVar("T")
 
+MOST_ID = 512
+"""Characters of the ids that a client may choose."""
 CANCEL_SECONDS = 20.0
 """How long a cancel waits for the task's end before it answers with the task as it is."""
 
@@ -147,6 +149,8 @@ class HostHandler(RequestHandler):
         """A message goes where it belongs: to the task that it names, or into a new one."""
         validate_history_length(params.configuration)
         message = params.message
+        if max(len(message.message_id), len(message.context_id)) > MOST_ID:
+            raise InvalidParamsError(f"messageId and contextId have {MOST_ID} characters at most")
         agent = await self._agents.resolve(seat, context.tenant)
         told = await words.heard(seat.api, message, seat.base)
         answered = frozenset[str]()

@@ -74,7 +74,7 @@ class A2AFace:
         """The face as it is offered on the port. The cards and the key need no caller; all else does."""
         return Face(
             tuple(self._routes()),
-            ("/a2a", "/.well-known/"),
+            ("/a2a", "/.well-known/agent"),
             refusal,
             frozenset({"/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json"}),
             public_ends=(("/a2a/", "/.well-known/agent-card.json"),),

@@ -1,8 +1,12 @@
 """The SDK's clients for 1.0 and 0.3, over JSON-RPC, HTTP+JSON and gRPC, against a real host."""
 
+from typing import Any
+
+import grpc.aio
 import pytest
 from a2a.client.client import ClientCallContext
 from a2a.client.errors import A2AClientError
+from a2a.types import a2a_pb2_grpc
 from a2a.types.a2a_pb2 import (
     CancelTaskRequest,
     GetTaskRequest,
@@ -14,7 +18,7 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.errors import A2AError, TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError
 
 from tests.faces.a2a_face.clients import CALL, WAYS, all_of, client, saying, sent, texts
-from tests.faces.a2a_face.conftest import Serving
+from tests.faces.a2a_face.conftest import TOKEN, Serving
 
 S = TaskState
 # gRPC's own poller leaves its sockets and locks to the garbage collector when a loop ends, as each test's does.
@@ -166,3 +170,16 @@ async def test_grpc_is_for_who_has_a_token(serving: Serving, way: tuple[str, str
                 await to.get_task(GetTaskRequest(id="x"), context=stranger)
             with pytest.raises(A2AClientError, match="UNAUTHENTICATED"):
                 await all_of(to.subscribe(SubscribeToTaskRequest(id="x"), context=stranger))
+
+
+@pytest.mark.parametrize("way", [("1.0", "GRPC")], ids=["1.0"])
+async def test_a_version_that_is_not_served_is_refused_by_grpc_too(serving: Serving, way: tuple[str, str]) -> None:
+    async with grpc.aio.insecure_channel(
+        serving.host.settings.a2a.grpc_host + f":{serving.host.settings.a2a.grpc_port}"
+    ) as channel:
+        stub: Any = a2a_pb2_grpc.A2AServiceStub(channel)
+        for version, status in (("99.0", "FAILED_PRECONDITION"), ("1.0", "NOT_FOUND"), ("1.0.3", "NOT_FOUND")):
+            metadata = (("authorization", f"Bearer {TOKEN}"), ("a2a-version", version))
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetTask(GetTaskRequest(id="nothing"), metadata=metadata)
+            assert caught.value.code().name == status

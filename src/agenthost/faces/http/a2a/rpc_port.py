@@ -13,6 +13,7 @@ from a2a.compat.v0_3.grpc_handler import CompatGrpcHandler
 from a2a.server.context import ServerCallContext
 from a2a.server.request_handlers.grpc_handler import GrpcHandler, GrpcServerCallContextBuilder
 from a2a.types import a2a_pb2_grpc
+from a2a.utils.errors import VersionNotSupportedError
 
 from agenthost.core.api import Reception
 from agenthost.core.errors import AgentHostError, Unavailable
@@ -44,7 +45,7 @@ class _Admitting(grpc.aio.ServerInterceptor):
             caller = await self._reception.known(token if scheme.lower() == "bearer" else "", "")
         except AgentHostError as error:
             return handler and _refusing(handler, error.message)
-        version = given.get("a2a-version", "1.0")
+        version = given.get("a2a-version", "")
         seat = Seat(
             self._reception.api(caller),
             caller,
@@ -65,8 +66,10 @@ class _Builder(GrpcServerCallContextBuilder):
         self._version = version
 
     def build(self, context: _Context) -> ServerCallContext:
-        """The call's context."""
+        """The call's context. Raises VersionNotSupportedError."""
         seat = self._seats.get()
+        if seat.version and not f"{seat.version}.".startswith(f"{self._version}."):
+            raise VersionNotSupportedError(f"A2A {seat.version} isn't served here; this service is {self._version}")
         return take(
             ServerCallContext(state={"headers": {"a2a-version": self._version}}),
             Seat(seat.api, seat.caller, seat.agent, seat.base, seat.key, self._version),

@@ -12,6 +12,9 @@ from a2a.utils.errors import VersionNotSupportedError
 from a2a.utils.signing import InvalidSignaturesError, create_signature_verifier
 
 from agenthost.core.access import Key, Person
+from agenthost.core.errors import BadInput
+from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
+from agenthost.host.settings import A2ASettings
 from tests.faces.a2a_face.clients import card_of
 from tests.faces.a2a_face.conftest import TOKEN, Serving
 
@@ -288,3 +291,11 @@ async def test_the_extended_card_tells_more_to_who_may_use_the_agent(serving: Se
         by_rest = await http.get("/a2a/boss/extendedAgentCard", headers={"A2A-Version": "1.0"})
         public = (await http.get("/a2a/boss/.well-known/agent-card.json")).json()
     assert len(by_rest.json()["skills"]) == 2 and len(public["skills"]) == 1
+
+
+async def test_what_goes_wrong_beside_the_face_is_raised_as_it_is(serving: Serving) -> None:
+    host = serving.host
+    parts = A2AParts(A2ASettings(), host.settings.folder, host.pushes, host.outgoing)
+    with pytest.raises(BadInput, match="beside"):
+        async with A2AFace(host, parts).running():
+            raise BadInput("something beside it")

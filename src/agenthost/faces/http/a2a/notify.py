@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -36,7 +35,7 @@ SIGNATURE = "X-AgentHost-Signature"
 
 
 class Notifier:
-    """Fulfils handler.PushConfigs, and tells the addresses. `waits`: as WAITS."""
+    """Fulfils handler.PushConfigs, and tells the addresses, each in a task of `group`. `waits`: as WAITS."""
 
     def __init__(
         self,
@@ -44,6 +43,7 @@ class Notifier:
         api: HostApi,
         identity: Identity,
         outgoing: Outgoing,
+        group: asyncio.TaskGroup,
         waits: tuple[float, ...] = WAITS,
     ) -> None:
         self._store = store
@@ -51,23 +51,21 @@ class Notifier:
         self._identity = identity
         self._outgoing = outgoing
         self._waits = waits
-        self._group: asyncio.TaskGroup | None = None
+        self._group = group
+        self._stopped = False
         self._telling: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._log = structlog.get_logger(__name__)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        """Tell while the context is open, first of all those that a host before this one left."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                for push in await self._store.open():
-                    self._begin(push)
-                yield
-            finally:
-                self._group = None
-                for telling in self._telling.values():
-                    telling.cancel()
+    async def start(self) -> None:
+        """Tell those first that a host before this one left."""
+        for push in await self._store.open():
+            self._begin(push)
+
+    def stop(self) -> None:
+        """Tell nobody any more; what wasn't told is told by the host that comes next."""
+        self._stopped = True
+        for telling in list(self._telling.values()):
+            telling.cancel()
 
     # --- what the handler calls -------------------------------------------------------------------
 
@@ -128,7 +126,7 @@ class Notifier:
     # --- telling ----------------------------------------------------------------------------------
 
     def _begin(self, push: Push) -> None:
-        if self._group is None:
+        if self._stopped:
             return
         key = push.task, push.id
         telling = self._group.create_task(self._fenced(push), name=f"push {push.task}/{push.id}")

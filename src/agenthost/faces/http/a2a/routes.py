@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,6 +23,7 @@ from agenthost.host.settings import A2ASettings
 from agenthost.wire.problems import problem_of
 
 if TYPE_CHECKING:
+    from agenthost.faces.http.a2a.notify import Notifier
     from agenthost.faces.http.a2a.serving import Serving
 
 INSTALL = "A2A needs a library. Run: pip install 'agenthost[a2a]'"
@@ -68,7 +70,8 @@ class A2AFace:
         self._parts = parts
         self._serving: Serving | None = None
         self._loading = asyncio.Lock()
-        self._open = contextlib.AsyncExitStack()
+        self._group: asyncio.TaskGroup | None = None
+        self._notifier: Notifier | None = None
 
     def face(self) -> Face:
         """The face as it is offered on the port. The cards and the key need no caller; all else does."""
@@ -100,13 +103,29 @@ class A2AFace:
     async def running(self) -> AsyncGenerator[None]:
         """While the context is open, addresses are told what becomes of their tasks, and gRPC is served where it is
         set up."""
-        async with contextlib.AsyncExitStack() as stack:
-            self._open = stack
-            if self._parts.pushes is not None and await self._parts.pushes.open():
+        failure: Exception | None = None
+        async with asyncio.TaskGroup() as group, contextlib.AsyncExitStack() as stack:
+            self._group = group
+            try:
+                await self._begin(stack)
+                yield
+            except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
+                failure = error
+            finally:
+                self._group = None
+                if self._notifier is not None:
+                    self._notifier.stop()
+        if failure is not None:
+            raise failure
+
+    async def _begin(self, stack: contextlib.AsyncExitStack) -> None:
+        if self._parts.pushes is not None and await self._parts.pushes.open():
+            try:
                 await self.loaded()
-            if self._parts.settings.grpc_port:
-                await self._serve_grpc(stack)
-            yield
+            except Unavailable as error:
+                structlog.get_logger(__name__).warning("push notifications wait", error=error.message)
+        if self._parts.settings.grpc_port:
+            await self._serve_grpc(stack)
 
     async def _serve_grpc(self, stack: contextlib.AsyncExitStack) -> None:
         if self._parts.reception is None:
@@ -139,13 +158,12 @@ class A2AFace:
 
         parts, settings = self._parts, self._parts.settings
         own = await identity(parts.home)
-        notifier: Notifier | None = None
-        if parts.pushes is not None and parts.outgoing is not None:
-            notifier = Notifier(parts.pushes, self._api, own, parts.outgoing)
-            await self._open.enter_async_context(notifier.running())
+        if parts.pushes is not None and parts.outgoing is not None and self._group is not None:
+            self._notifier = Notifier(parts.pushes, self._api, own, parts.outgoing, self._group)
+            await self._notifier.start()
         grpc = settings.grpc_url or f"{settings.grpc_host}:{settings.grpc_port}"
-        offered = Offered(grpc if settings.grpc_port else "", notifier is not None)
-        return Serving(settings.agent, settings.url, Cards(own, offered), notifier)
+        offered = Offered(grpc if settings.grpc_port else "", self._notifier is not None)
+        return Serving(settings.agent, settings.url, Cards(own, offered), self._notifier)
 
 
 def refusal(error: AgentHostError, status: int | None = None) -> Response:

@@ -1,5 +1,7 @@
 """The SDK's clients for 1.0 and 0.3, over JSON-RPC, HTTP+JSON and gRPC, against a real host."""
 
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import grpc.aio
@@ -24,6 +26,13 @@ S = TaskState
 # gRPC's own poller leaves its sockets and locks to the garbage collector when a loop ends, as each test's does.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 ways = pytest.mark.parametrize("way", WAYS, ids=["-".join(way) for way in WAYS])
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What gRPC leaves to the garbage collector is collected here, and not within another test."""
+    yield
+    gc.collect()
 
 
 def agent_of(way: tuple[str, str], name: str) -> str:

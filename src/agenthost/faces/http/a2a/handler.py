@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from a2a.server.context import ServerCallContext
 from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.types.a2a_pb2 import (
@@ -172,7 +173,9 @@ class HostHandler(RequestHandler):
             if message.context_id and await self._agents.is_agent(seat, agent):
                 order = await earlier_terms(seat.api, order, bool(seat.key))
             row = await seat.api.start(order)
-            detail = TaskDetail(row)
+            # What was made just now is followed from its beginning; a repetition finds the task as it is.
+            begun = TaskDetail(msgspec.structs.replace(row, seq=1, state="submitted"))
+            detail = await seat.api.task(row.id) if seat.key else begun
         if params.configuration.HasField("task_push_notification_config"):
             await self._configs().put(seat, detail.row.id, params.configuration.task_push_notification_config)
         return detail, answered

@@ -62,6 +62,12 @@ class WebhooksSuite:
         await _step(store, "t2", "input-required", 3)
         assert [mark for mark in await webhooks.marks(10) if mark.task != "t0"] == [Mark("t2", 3, 2)]
 
+    async def test_a_task_that_asks_with_its_first_step_is_marked_too(self, webhooks: Webhooks, store: Store) -> None:
+        await webhooks.put(ANN)
+        row = TaskRow("t1", "agent", "a", "input-required", 1.0, 1.0, person="ann", root="t1", seq=1)
+        await store.create(NewTask(row, StoredEvent(1, 1.0, "created", VERSION, b"{}")))
+        assert await webhooks.marks(10) == [Mark("t1", 1, 0)]
+
     async def test_a_delivery_is_kept_once_and_taken_by_one(self, webhooks: Webhooks) -> None:
         await webhooks.put(ANN)
         await webhooks.add([_delivery(1), _delivery(1)])

@@ -47,6 +47,15 @@ BEGIN
     )
     ON CONFLICT (task) DO UPDATE SET seq = excluded.seq;
 END;
+CREATE TRIGGER tasks_to_tell_at_once AFTER INSERT ON tasks
+WHEN new.ended = 1 OR new.state IN ('input-required', 'auth-required')
+BEGIN
+    INSERT INTO webhook_marks (task, seq, seen)
+    SELECT new.id, new.seq, 0 WHERE EXISTS (
+        SELECT 1 FROM webhooks WHERE namespace = new.namespace AND person = new.person
+    )
+    ON CONFLICT (task) DO UPDATE SET seq = excluded.seq;
+END;
 
 -- Tasks whose rows are going: what was begun is ended, whenever the host dies. And files that nobody may need any more.
 CREATE TABLE erasing (

@@ -45,6 +45,7 @@ from agenthost.core.ports import (
 )
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
+from agenthost.core.usage import Usages
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
@@ -104,6 +105,11 @@ class Host:
     def accounts(self) -> Accounts:
         """People, keys and the audit log."""
         return self._adapters.accounts
+
+    @property
+    def usages(self) -> Usages:
+        """What was used over a time, summed up."""
+        return self._adapters.usages
 
     # --- start and end ----------------------------------------------------------------------------
 

@@ -226,3 +226,5 @@ SELECT at FROM events ORDER BY rowid DESC LIMIT 1
 
 -- name: expiring
 SELECT sum(expires <= ?), sum(expires > ? AND expires <= ?) FROM keys WHERE expires > 0 AND session = 0
+-- name: forget_usage
+DELETE FROM usage WHERE namespace = ?1 AND (?2 = '' OR person = ?2)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from agenthost.core.api import Reception
+from agenthost.faces.http import metrics
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.host.host import Host
@@ -16,7 +17,11 @@ async def faces(
     """Those that the settings enable, with what goes on beside them, for as long as the context is open."""
     from agenthost.faces.http import agui, openai
 
-    spoken = [openai.face(streams, closing), Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",))]
+    spoken = [
+        Face(tuple(metrics.routes(host.watch.metrics))),
+        openai.face(streams, closing),
+        Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
+    ]
     async with AsyncExitStack() as stack:
         if host.settings.a2a.enabled:
             from agenthost.faces.http.a2a.routes import A2AFace, A2AParts

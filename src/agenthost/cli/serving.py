@@ -6,15 +6,19 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from agenthost.cli.faces import faces
 from agenthost.core.errors import BadInput
+from agenthost.faces.http import metrics
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
+from agenthost.faces.http.observed import Answered, Watch, logged
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
 from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
 from agenthost.host.settings import HttpSettings
+from agenthost.telemetry.lag import watched
 
 ANY = frozenset({"0.0.0.0", "::", ""})
 
@@ -38,16 +42,40 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     reception = await host.reception()
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
-    settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
+    guard = _guard(address, given)
+    if host.settings.telemetry.metrics_open:
+        guard = msgspec.structs.replace(guard, public_here=frozenset({metrics.PATH}))
+    settings = ServeSettings(guard=guard, certificate=given.certificate, key=given.key)
     closing = Closing()
+    watch = watching(host, closing)
     try:
-        async with (
-            faces(host, reception, settings.streams, closing) as spoken,
-            serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing)),
-        ):
-            yield url
+        with watched(host.watch.figures.lag):
+            async with (
+                faces(host, reception, settings.streams, closing) as spoken,
+                serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing, watch)),
+            ):
+                yield url
     finally:
         listener.close()
+
+
+def watching(host: Host, closing: Closing) -> list[Watch]:
+    """Who is told of each request; streams are counted from now on."""
+    figures = host.watch.figures
+    figures.gauge("agenthost_http_streams", "Event streams that are open.", read=lambda: {(): float(closing.open)})
+    figures.gauge(
+        "agenthost_http_followers_dropped",
+        "Followers that were let go because they took nothing.",
+        read=lambda: {(): float(closing.slow)},
+        grows=True,
+    )
+
+    def count(answered: Answered) -> None:
+        figures.requests.add(answered.route, answered.method, str(answered.status))
+        figures.request_seconds.add(answered.seconds, answered.route, answered.method)
+        figures.response_bytes.add(answered.route, answered.method, by=answered.size)
+
+    return [count, logged()] if host.settings.telemetry.requests else [count]
 
 
 def _check(address: str, given: HttpSettings) -> None:

@@ -26,7 +26,8 @@ OWNER = "owner"
 
 
 class Caller(Struct, frozen=True, omit_defaults=True):
-    """Who asks. `via` says how they were known: `socket`, `token`, `key:ID`, `session:ID`. `at`: from which address."""
+    """Who asks. `via` says how they were known: `socket`, `token`, `key:ID`, `session:ID`. `at`: from which address.
+    `caused`: the traceparent of their request."""
 
     person: str = OWNER
     role: Role = "owner"
@@ -34,6 +35,7 @@ class Caller(Struct, frozen=True, omit_defaults=True):
     namespace: str = "default"
     via: str = "socket"
     at: str = ""
+    caused: str = ""
 
     def may(self, right: Right) -> bool:
         """Whether they have a right."""

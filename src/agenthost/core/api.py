@@ -26,8 +26,8 @@ class Order(Struct, frozen=True, omit_defaults=True):
     `inputs` of type file name a file that was put before (`put_file`). `model` overrides what
     `default` means for this task. `key`: the same key starts the work once. `workspace`: files to
     begin with, path to digest. `conversation` is the thread that the work belongs to, in the words of who gives it.
-    `terms` are set beside an agent's manifest; a workflow takes none. `person`, `namespace` and `via` (how they were
-    known) are the host's to say: what a caller writes there is not believed. `notes` are kept with the task for whoever
+    `terms` are set beside an agent's manifest; a workflow takes none. `person`, `namespace`, `via` (how they were
+    known) and `caused` (the traceparent of the request) are the host's to say: what a caller writes there is not believed. `notes` are kept with the task for whoever
     gave it, by the name of who keeps them, and mean nothing to anybody else. `data` are JSON values said
     beside the text. `message` is the id of the message that asks for the work, where it came by a channel that has such.
     """
@@ -48,6 +48,7 @@ class Order(Struct, frozen=True, omit_defaults=True):
     notes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     data: tuple[Any, ...] = ()
     message: str = ""
+    caused: str = ""
 
 
 class OpenQuestion(Struct, frozen=True):
@@ -59,7 +60,7 @@ class OpenQuestion(Struct, frozen=True):
 
 
 class TaskDetail(Struct, frozen=True):
-    """A task with what is below it, what it waits for and what it has used."""
+    """A task with what is below it, what it waits for and what it has used. `trace` is the id of its trace, 32 hex digits."""
 
     row: TaskRow
     children: tuple[TaskRow, ...] = ()

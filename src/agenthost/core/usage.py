@@ -51,7 +51,8 @@ class UsageRow(Struct, frozen=True, omit_defaults=True):
 
 
 class Usages(Protocol):
-    """Sums up what the ledger holds, also of tasks that are deleted by now. Its suite is `agenthost.testing.usage`."""
+    """Sums up what the ledger holds, also of tasks that are deleted by now, and counts tasks. Its suite is
+    `agenthost.testing.usage`."""
 
     async def usage(self, wanted: UsageFilter) -> list[UsageRow]:
         """The figures, by rising keys. Raises BadInput where a day isn't one, or `after` doesn't fit `by`."""
@@ -59,6 +60,14 @@ class Usages(Protocol):
 
     async def forget(self, namespace: str, person: str = "") -> None:
         """Remove the figures of somebody, or of a whole namespace, once the ledger has nothing of theirs."""
+        ...
+
+    async def open_tasks(self) -> dict[str, int]:
+        """How many tasks go on, by state. Looks at each of them: for a start, not for a clock."""
+        ...
+
+    async def held_tasks(self) -> dict[str, int]:
+        """How many of them are held, by hold. Looks at these alone."""
         ...
 
 

@@ -14,6 +14,7 @@ from agenthost.core.events import Claimed, Created, Finished, Recorded
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Append, Filter, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.core.telling import Committed
 from agenthost.engine import children
 from agenthost.engine.birth import Birth
 from agenthost.engine.owner import Owner
@@ -241,7 +242,7 @@ class Engine:
         send = [children.report_of(row, verdict, now)] if row.parent else []
         append = Append(task, row.epoch, (), "canceled", now, "canceled", verdict.reason, send=tuple(send))
         await self.services.append(append, events)
-        self.services.committed(events, send, row.name)
+        self.services.committed(Committed(events, row.name, row.state, "canceled"), send)
         return True
 
     async def _work_on(self, task: str, work: Work, birth: Birth | None) -> None:

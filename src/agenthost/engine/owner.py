@@ -10,6 +10,7 @@ from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.models import ModelRequest
 from agenthost.core.ports import Evaluation, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.core.telling import Committed
 from agenthost.engine import children, intake
 from agenthost.engine.birth import Birth
 from agenthost.engine.hands import Hands
@@ -209,7 +210,8 @@ class Owner:
         self._seq += len(step.events)
         if step.merged:
             self._services.files.dirty(self.spec.workspace)
-        self._services.committed(step.events, step.send, self.spec.name)
+        done = Committed(step.events, self.spec.name, before, after, append.settle)
+        self._services.committed(done, step.send)
 
     # --- the end ----------------------------------------------------------------------------------
 

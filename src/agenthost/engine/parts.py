@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from agenthost.core.events import Recorded
 from agenthost.core.ports import Blobs, Models, Prober, Programs, Sandbox, Scripts, Store, Tools, Workspaces
+from agenthost.core.telling import Committed
 
 
 class Log(Protocol):
@@ -42,7 +42,7 @@ class EngineSettings(Struct, frozen=True):
 
 class Parts(Struct, frozen=True):
     """The ports that an engine acts through. `random` gives numbers from 0 to below 1; `committed` hears of
-    each event that is in the journal, with the name of the agent or workflow."""
+    each step that is in the journal."""
 
     store: Store
     blobs: Blobs
@@ -57,4 +57,4 @@ class Parts(Struct, frozen=True):
     random: Callable[[], float]
     redact: Callable[[bytes], bytes] = lambda body: body
     clock: Callable[[], float] = time.time
-    committed: Callable[[Recorded, str], None] | None = None
+    committed: Callable[[Committed], None] | None = None

@@ -14,6 +14,7 @@ from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Append, InboxItem
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
+from agenthost.core.telling import Committed
 from agenthost.engine import children
 from agenthost.engine.accounts import Accounts
 from agenthost.engine.birth import Birth
@@ -89,7 +90,7 @@ class Services:
         def born() -> None:
             if not spec.parent:
                 self.bus.begin(spec.id)
-            self.committed([created], (), spec.name)
+            self.committed(Committed([created], spec.name, "", new.row.state), ())
 
         birth = Birth(self.parts.store, new, created, (copies, files or {}), born)
         self.submit(spec.id, birth)
@@ -98,12 +99,11 @@ class Services:
         self.submit(spec.id, None)
         return None
 
-    def committed(self, events: Sequence[Recorded], sent: Sequence[InboxItem], name: str) -> None:
-        """Events are in the journal: show them, and wake whoever got mail."""
-        self.bus.committed(events)
+    def committed(self, done: Committed, sent: Sequence[InboxItem]) -> None:
+        """A step is in the journal: show it, and wake whoever got mail."""
+        self.bus.committed(done.events)
         if self.parts.committed is not None:
-            for recorded in events:
-                self.parts.committed(recorded, name)
+            self.parts.committed(done)
         for item in sent:
             self.submit(item.task, None)
 

@@ -26,6 +26,8 @@ from agenthost.sandboxes.choice import BackEnd, Choice
 from agenthost.sandboxes.docker.container import has_kernel
 from agenthost.sandboxes.egress.rules import Refused
 from agenthost.sandboxes.egress.way import Way
+from agenthost.telemetry.figures import Figures
+from agenthost.telemetry.sandboxes import Counted
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -36,6 +38,7 @@ class Adapters(Struct):
     store: Store
     accounts: Accounts
     usages: Usages
+    figures: Figures
     blobs: Blobs
     workspaces: Workspaces
     secrets: Secrets
@@ -89,7 +92,8 @@ async def join(settings: Settings) -> Adapters:
     try:
         media = media_tools(lambda name: models.abilities(name), asdict(settings.models.tools))
         tools = ToolRegistry(settings.tools, media)
-        store = SQLiteStore(home / "agenthost.db")
+        figures = Figures()
+        store = SQLiteStore(home / "agenthost.db", figures.committed)
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
@@ -102,7 +106,7 @@ async def join(settings: Settings) -> Adapters:
         )
         way = Way(settings.network.private)
         outgoing = Outgoing(_addresses(way))
-        sandbox = _choice(settings, machine, way, secrets.get)
+        sandbox = _choice(settings, machine, way, secrets.get, figures)
         prober = HttpProber(sandbox)
     except BaseException:
         lock.release()
@@ -122,6 +126,7 @@ async def join(settings: Settings) -> Adapters:
         store,
         SQLiteAccounts(store),
         SQLiteUsages(store),
+        figures,
         blobs,
         workspaces,
         secrets,
@@ -152,11 +157,13 @@ def _addresses(way: Way) -> Addresses:
     return addresses
 
 
-def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str], Awaitable[str | None]]) -> Choice:
+def _choice(
+    settings: Settings, machine: Ledger, way: Way, secret: Callable[[str], Awaitable[str | None]], figures: Figures
+) -> Choice:
     """All sandboxes, in the order in which they are preferred among equally strong ones. A new one is a line here."""
 
     def local(make: Callable[[Settings], Sandbox]) -> Callable[[], Sandbox]:
-        return lambda: Admitted(make(settings), machine, machine.whole)
+        return lambda: Counted(Admitted(make(settings), machine, machine.whole), figures)
 
     ends = [
         BackEnd("gvisor", "kernel", local(lambda settings: _gvisor(settings, way)), can=frozenset({"hosts"})),
@@ -168,7 +175,7 @@ def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str
             can=frozenset({"images", "hosts"}),
         ),
         # Sends code to somebody else's machine: only where it is named. It takes nothing of this one.
-        BackEnd("functions", "kernel", lambda: _functions(settings, secret), alone=False),
+        BackEnd("functions", "kernel", lambda: Counted(_functions(settings, secret), figures), alone=False),
     ]
     return Choice(ends, settings.sandbox.kind)
 

@@ -139,7 +139,11 @@ class GuardedHost(HostApi):
         self._need("work", "give work")
         caller = self._caller
         order = msgspec.structs.replace(
-            order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()
+            order,
+            person=caller.person,
+            namespace=caller.namespace,
+            via=f"{caller.via} {caller.at}".strip(),
+            caused=caller.caused,
         )
         for named in files_of(order):
             await self._need_file(named)

@@ -45,6 +45,7 @@ from agenthost.core.ports import (
 )
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
+from agenthost.core.traces import trace_id
 from agenthost.core.usage import Usages
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
@@ -52,9 +53,10 @@ from agenthost.host import following, orders, records
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.library import Library
-from agenthost.host.logs import event_line, logger
+from agenthost.host.logs import logger
 from agenthost.host.reception import Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
+from agenthost.host.telling import Watch
 
 COLLECT = (50_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
@@ -74,6 +76,7 @@ class Host:
         self.pushes = adapters.pushes
         self.outgoing = adapters.outgoing
         self.library = Library(adapters.store, adapters.models, adapters.tools)
+        self.watch = Watch(adapters.figures, adapters.usages, log)
         parts = Parts(
             store=adapters.store,
             blobs=adapters.blobs,
@@ -87,13 +90,14 @@ class Host:
             log=log,
             random=secrets.SystemRandom().random,
             redact=self._redact,
-            committed=self._committed,
+            committed=self.watch.hear,
         )
         work = settings.work
         engine = EngineSettings(
             attempts=work.attempts, backoff=work.backoff, backoff_most=work.backoff_most, tasks=work.tasks
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
+        self.watch.of(self.engine, adapters.machine)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._working = False
         self._closing = False
@@ -138,6 +142,7 @@ class Host:
         if not self._working:
             self._working = True
             gc.set_threshold(*COLLECT)
+            await self.watch.begin()
             await self.engine.begin(alone=True)
             supervisor = self.engine.services.supervisor
             self._recovery = supervisor.start("recovery", self._recover())
@@ -192,9 +197,6 @@ class Host:
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
-
-    def _committed(self, recorded: Recorded, name: str) -> None:
-        event_line(self._log, recorded, name)
 
     async def _load_secrets(self) -> None:
         known: dict[str, str] = {}
@@ -310,7 +312,7 @@ class Host:
         """A task with what is below it, its questions and what it has used."""
         row, *below = await following.tree_of(self._adapters.store, task)
         spent = await records.spent(self._adapters.store, task)
-        return TaskDetail(row, tuple(below), tuple(await self._questions(row, below)), spent, row.root)
+        return TaskDetail(row, tuple(below), tuple(await self._questions(row, below)), spent, trace_id(row.id))
 
     async def _row(self, task: str) -> TaskRow:
         return await following.the_row(self._adapters.store, task)

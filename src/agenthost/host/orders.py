@@ -97,6 +97,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         terms=order.terms,
         via=order.via,
         notes=order.notes,
+        caused=order.caused,
     )
 
 

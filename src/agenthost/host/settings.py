@@ -17,6 +17,7 @@ from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
 from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
+from agenthost.telemetry.settings import TelemetrySettings
 
 FILE = "agenthost.toml"
 
@@ -121,6 +122,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     network: NetworkSettings = NetworkSettings()
     http: HttpSettings = HttpSettings()
     mcp: McpSettings = msgspec.field(default_factory=McpSettings)
+    telemetry: TelemetrySettings = TelemetrySettings()
     files: FileLimits = FileLimits()
     a2a: A2ASettings = A2ASettings()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
@@ -218,6 +220,7 @@ def _keys(place: str) -> list[str]:
         "http": HttpSettings,
         "a2a": A2ASettings,
         "mcp": McpSettings,
+        "telemetry": TelemetrySettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

@@ -1,8 +1,11 @@
 """A month's figures of the in-memory store, summed up when they are asked for."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
+from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import LedgerEntry
+from agenthost.core.tasks import TaskRow
 from agenthost.core.usage import Dimension, UsageFilter, UsageRow, days
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.rules import NANO, weigh
@@ -26,6 +29,15 @@ class MemoryUsages:
 
     async def forget(self, namespace: str, person: str = "") -> None:
         """Nothing is kept apart from the ledger."""
+
+    async def open_tasks(self) -> dict[str, int]:
+        return Counter(row.state for row in self._going())
+
+    async def held_tasks(self) -> dict[str, int]:
+        return Counter(row.hold for row in self._going() if row.hold)
+
+    def _going(self) -> list[TaskRow]:
+        return [row for row in self._store.snapshot().tasks.values() if row.state not in FINAL]
 
 
 def _wanted(entry: LedgerEntry, wanted: UsageFilter) -> bool:

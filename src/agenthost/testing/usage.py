@@ -96,3 +96,17 @@ class UsagesSuite:
             await usages.usage(UsageFilter(since=text))
         with pytest.raises(BadInput, match="whole key"):
             await usages.usage(UsageFilter(by=("day", "agent"), after=("2024-12-01",)))
+
+    async def test_tasks_that_go_on_are_counted_by_state_and_those_that_are_held(
+        self, usages: Usages, store: Store
+    ) -> None:
+        assert (await usages.open_tasks(), await usages.held_tasks()) == ({}, {})
+        for number in range(4):
+            await store.create(new_task(f"t{number}", owner="w", epoch=1))
+        await store.append(step("t0", 2))
+        await store.append(step("t1", 2, state="completed"))
+        await store.hold("t2", "dead-letter", "because")
+        assert await usages.open_tasks() == {"working": 1, "submitted": 2}
+        assert await usages.held_tasks() == {"dead-letter": 1}
+        await store.hold("t2", "", "")
+        assert await usages.held_tasks() == {}

@@ -343,7 +343,7 @@ class World:
             log=self.log,
             random=self._random.random,
             clock=self.clock,
-            committed=lambda recorded, _: self.recorded.append(recorded),
+            committed=lambda done: self.recorded.extend(done.events),
         )
         return Engine(parts, self.settings, name)
 

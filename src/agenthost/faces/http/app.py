@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from agenthost.core.errors import BadInput, NotFound
 from agenthost.faces.http import events, files, manifests, system, tasks
 from agenthost.faces.http.bodies import answer, problem
 from agenthost.faces.http.guard import Guard, GuardSettings, Refusal
+from agenthost.faces.http.observed import Observed, Watch
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire.bodies import ROOT, Health
 
@@ -71,22 +73,22 @@ def application(
     guard: GuardSettings | None = None,
     faces: Sequence[Face] = (),
     ready: Ready = _always,
+    watch: Sequence[Watch] = (),
 ) -> ASGIApp:
-    """The API over what `reception` gives. `closing` ends its streams when the host stops."""
+    """The API over what `reception` gives. `closing` ends its streams when the host stops; `watch` is told of each
+    request when it is over."""
     inner = Starlette(
         routes=routes(closing, streams, faces, ready), exception_handlers={HTTPException: _refused(faces)}
     )
     settings = guard or GuardSettings()
-    open_to_all = GuardSettings(
-        settings.names,
-        settings.origins,
-        settings.public.union(*(face.public for face in faces)),
-        (*settings.public_below, *(path for face in faces for path in face.public_below)),
-        (*settings.public_ends, *(ends for face in faces for ends in face.public_ends)),
-        settings.wrong_tokens,
+    open_to_all = msgspec.structs.replace(
+        settings,
+        public=settings.public.union(*(face.public for face in faces)),
+        public_below=(*settings.public_below, *(path for face in faces for path in face.public_below)),
+        public_ends=(*settings.public_ends, *(ends for face in faces for ends in face.public_ends)),
     )
     shapes = [(begin, face.refusal) for face in faces for begin in face.below]
-    return Guard(inner, reception, open_to_all, shapes)
+    return Observed(Guard(inner, reception, open_to_all, shapes), watch)
 
 
 async def _alive(request: Request) -> Response:

@@ -8,7 +8,9 @@ from starlette.requests import Request
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi
 
-_CALLER = "agenthost.caller"
+CALLER = "agenthost.caller"
+CAUSE = "agenthost.cause"
+"""In the scope: the traceparent that a request came with, where it is one."""
 _API = "agenthost.api"
 
 Scope = MutableMapping[str, Any]
@@ -16,13 +18,18 @@ Scope = MutableMapping[str, Any]
 
 def admit(scope: Scope, caller: Caller, api: HostApi) -> None:
     """Note whose the request is, and the host that they may use."""
-    scope[_CALLER] = caller
+    scope[CALLER] = caller
     scope[_API] = api
 
 
 def caller_of(request: Request) -> Caller:
     """Who asks."""
-    return request.scope[_CALLER]
+    return request.scope[CALLER]
+
+
+def known_caller(request: Request) -> Caller | None:
+    """Who asks, on a path that may be open to whoever has no token."""
+    return request.scope.get(CALLER)
 
 
 def api_of(request: Request) -> HostApi:

@@ -19,7 +19,7 @@ from agenthost.core.access import Caller
 from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import AgentHostError, Forbidden, Temporary, Unauthenticated
 from agenthost.faces.http.bodies import problem
-from agenthost.faces.http.callers import admit
+from agenthost.faces.http.callers import CAUSE, admit
 from agenthost.faces.http.protocol import LOCAL
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
@@ -30,7 +30,8 @@ Refusal = Callable[[AgentHostError, int | None], Response]
 
 class GuardSettings(msgspec.Struct, frozen=True):
     """`names`: host names (without port) that this host has besides those of loopback. `origins`: of pages elsewhere
-    that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such. `wrong_tokens`: how many wrong tokens an address may send
+    that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such; `public_here`: from
+    this machine, and not through a proxy. `wrong_tokens`: how many wrong tokens an address may send
     within a minute before it has to wait."""
 
     names: frozenset[str] = frozenset()
@@ -38,6 +39,7 @@ class GuardSettings(msgspec.Struct, frozen=True):
     public: frozenset[str] = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
     public_below: tuple[str, ...] = ()
     public_ends: tuple[tuple[str, str], ...] = ()
+    public_here: frozenset[str] = frozenset()
     wrong_tokens: int = 20
 
 
@@ -82,16 +84,21 @@ class Guard:
                 return
             if origin:
                 send = _open_to(origin, send)
-            if not self._is_public(scope["path"]):
+            if not self._is_public(scope, headers):
                 caller = await self._known(scope, headers)
+                if cause := scope.get(CAUSE, ""):
+                    caller = msgspec.structs.replace(caller, caused=cause)
                 admit(scope, caller, self._reception.api(caller))
         except AgentHostError as error:
             await self._refuse(scope, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _is_public(self, path: str) -> bool:
-        settings = self._settings
+    def _is_public(self, scope: Scope, headers: Headers) -> bool:
+        path, settings = scope["path"], self._settings
+        if path in settings.public_here and "authorization" not in headers:
+            address = scope["client"][0] if scope.get("client") else ""
+            return _is_here(address) and not any(name in headers for name in _FORWARDED)
         if path in settings.public or path.startswith(settings.public_below):
             return True
         return any(path.startswith(begin) and path.endswith(end) for begin, end in settings.public_ends)
@@ -148,6 +155,13 @@ class Guard:
         if len(times) >= self._settings.wrong_tokens and times[-self._settings.wrong_tokens] > since:
             raise Temporary("too many wrong tokens came from your address; wait a minute", code="too-many", delay=60)
         del times[: -self._settings.wrong_tokens]
+
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
+def _is_here(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
 
 
 def _name(host: str) -> str:

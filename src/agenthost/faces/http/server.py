@@ -20,6 +20,7 @@ from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import BadInput
 from agenthost.faces.http.app import Face, Ready, application
 from agenthost.faces.http.guard import Everybody, GuardSettings
+from agenthost.faces.http.observed import Watch
 from agenthost.faces.http.protocol import Bounds, protocol
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sockets as local
@@ -43,13 +44,14 @@ class ServeSettings(msgspec.Struct, frozen=True):
 
 class Offer(msgspec.Struct, frozen=True):
     """What is served besides the local socket's own: listening sockets of TCP, whom the reception knows there, other
-    protocols, and whether the host takes work."""
+    protocols, whether the host takes work, and who is told of each request."""
 
     reception: Reception
     listeners: Sequence[sockets.socket] = ()
     faces: Sequence[Face] = ()
     ready: Ready = lambda: ""
     closing: Closing = msgspec.field(default_factory=Closing)
+    watch: Sequence[Watch] = ()
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +67,9 @@ async def serve(
     offer = offer or Offer(Everybody(api))
     listener = await asyncio.to_thread(local.listen, socket)
     which = local.identity(socket)
-    app = application(offer.reception, offer.closing, settings.streams, settings.guard, offer.faces, offer.ready)
+    app = application(
+        offer.reception, offer.closing, settings.streams, settings.guard, offer.faces, offer.ready, offer.watch
+    )
     users = settings.users if settings.users is not None else frozenset({os.getuid()})
     servers = [_Server(_config(app, settings, users | {0}), settings.grace)]
     if offer.listeners:

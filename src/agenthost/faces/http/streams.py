@@ -40,10 +40,13 @@ class StreamSettings(msgspec.Struct, frozen=True):
 
 
 class Closing:
-    """Tells every stream that the host stops."""
+    """Tells every stream that the host stops. `open`: streams that there are. `slow`: followers that were let go
+    because they took nothing."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self.open = 0
+        self.slow = 0
 
     def set(self) -> None:
         self._event.set()
@@ -66,8 +69,16 @@ class EventStream:
         self._closing = closing
         self._outbox = Outbox(settings.most)
         self._failed: AgentHostError | None = None
+        self._slow = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._closing.open += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._closing.open -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(self._pump()),
@@ -85,6 +96,8 @@ class EventStream:
             async with _released(self._items) as items:
                 async for item in items:
                     if not await self._outbox.put(self._encode(item), self._settings.patience):
+                        self._slow = True
+                        self._closing.slow += 1
                         self._outbox.close(_end("slow"), drop=True)
                         return
             self._outbox.close(_end("done"))
@@ -119,6 +132,7 @@ class EventStream:
             await self._stream(piece, send)
         except TimeoutError:
             # Nobody reads at the other end, so that no last word can reach it.
+            self._closing.slow += not self._slow
             if ABORT in scope:
                 scope[ABORT]()
                 await asyncio.sleep(0)

@@ -228,3 +228,9 @@ SELECT at FROM events ORDER BY rowid DESC LIMIT 1
 SELECT sum(expires <= ?), sum(expires > ? AND expires <= ?) FROM keys WHERE expires > 0 AND session = 0
 -- name: forget_usage
 DELETE FROM usage WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: open_tasks
+SELECT state, COUNT(*) FROM tasks WHERE ended = 0 GROUP BY state
+
+-- name: held_tasks
+SELECT hold, COUNT(*) FROM tasks WHERE ended = 0 AND hold > '' GROUP BY hold

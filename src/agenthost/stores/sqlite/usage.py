@@ -31,6 +31,12 @@ class SQLiteUsages:
     async def forget(self, namespace: str, person: str = "") -> None:
         await self._store.write(_forget, namespace, person)
 
+    async def open_tasks(self) -> dict[str, int]:
+        return await self._store.read(_counts, "open_tasks")
+
+    async def held_tasks(self) -> dict[str, int]:
+        return await self._store.read(_counts, "held_tasks")
+
 
 def _statement(wanted: UsageFilter) -> tuple[str, list[Any]]:
     first, last = days(wanted)
@@ -65,6 +71,10 @@ def _usage(
 def _row(key: Row, sums: Row) -> UsageRow:
     calls, turns, tokens, cost, unpriced, open_calls, open_tokens, open_cost = sums
     return UsageRow(key, calls, turns, tokens, cost / NANO, unpriced, open_calls, open_tokens, open_cost / NANO)
+
+
+def _counts(connection: sqlite3.Connection, statements: Statements, name: str) -> dict[str, int]:
+    return dict(connection.execute(statements[name]).fetchall())
 
 
 def _forget(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:

@@ -17,6 +17,7 @@ CREATE TABLE usage (
     PRIMARY KEY (namespace, day, person, agent, model)
 ) WITHOUT ROWID;
 CREATE INDEX ledger_open ON ledger (namespace, at) WHERE settled = 0;
+CREATE INDEX tasks_held ON tasks (hold) WHERE ended = 0 AND hold > '';
 
 INSERT INTO usage (namespace, day, person, agent, model, calls, turns, tokens, cost, unpriced)
 SELECT namespace, CAST(at / 86400 AS INTEGER), person, agent, model, COUNT(*), SUM(spent_turns), SUM(spent_tokens),

@@ -1,0 +1,77 @@
+"""How a host does: what the engine tells goes to the log, into figures, and into traces where they are exported."""
+
+import asyncio
+
+from agenthost import __version__
+from agenthost.core.telling import Committed
+from agenthost.core.usage import Usages
+from agenthost.engine.engine import Engine
+from agenthost.engine.parts import Log
+from agenthost.host.logs import event_line
+from agenthost.machine.ledger import Ledger
+from agenthost.telemetry.ear import Ear
+from agenthost.telemetry.figures import Figures
+from agenthost.telemetry.tally import Labels, Sample
+
+
+class Watch:
+    """Made once by a host. `figures` are open to whoever has some to add."""
+
+    def __init__(self, figures: Figures, usages: Usages, log: Log) -> None:
+        self.figures = figures
+        self._usages = usages
+        self._log = log
+        self._ear = Ear(figures)
+        figures.gauge("agenthost_build", "Which version runs.", "version", read=lambda: {(__version__,): 1.0})
+
+    def of(self, engine: Engine, machine: Ledger) -> None:
+        """Tell of an engine's queues and the machine too."""
+        slots = engine.slots
+        self.figures.gauge(
+            "agenthost_queue_running",
+            "Tasks that have a slot, by queue.",
+            "queue",
+            read=lambda: {(key or "tasks",): float(taken) for key, (taken, _, _) in slots.counts().items()},
+        )
+        self.figures.gauge(
+            "agenthost_queue_waiting",
+            "Tasks that wait for a slot, by queue.",
+            "queue",
+            read=lambda: (
+                {("tasks",): 0.0}
+                | {(key or "tasks",): float(waiting) for key, (_, waiting, _) in slots.counts().items()}
+            ),
+        )
+        self.figures.gauge(
+            "agenthost_machine_waiting",
+            "Runs and models that wait for memory or processors.",
+            read=lambda: {(): float(len(machine.waiting()))},
+        )
+
+    async def begin(self) -> None:
+        """Learn how many tasks there are, before the engine starts."""
+        self._ear.begin(await self._usages.open_tasks())
+
+    def hear(self, done: Committed) -> None:
+        """A step is in the journal."""
+        for recorded in done.events:
+            event_line(self._log, recorded, done.name)
+        self._ear.hear(done)
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """All figures for an `Accept` header, and the content type."""
+        held = await self._usages.held_tasks()
+        values: dict[Labels, float] = {("dead-letter",): 0.0, ("paused",): 0.0}
+        values |= {(hold,): float(count) for hold, count in held.items()}
+        samples = [
+            *self.figures.samples(),
+            Sample("gauge", "agenthost_tasks_held", "Tasks that are held, by hold.", ("hold",), values),
+        ]
+        return await asyncio.to_thread(_expose, samples, accept)
+
+
+def _expose(samples: list[Sample], accept: str) -> tuple[bytes, str]:
+    # Imported when it is first asked for, in a thread: it takes a tenth of a second.
+    from agenthost.telemetry.prometheus import expose
+
+    return expose(samples, accept)

@@ -1,0 +1,111 @@
+"""A real host on a port: agents, a workflow, tools and a sandbox's runs are what is counted and traced."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from msgspec import Struct
+
+from agenthost.cli.serving import Listening, served
+from agenthost.host.host import Host, open_host
+from agenthost.host.settings import load
+
+PLAYBOOK = """
+rules:
+  - when: {agent: writer, turn: 0}
+    reply: {calls: [{tool: write_file, arguments: {path: a.txt, content: hello}}]}
+  - when: {agent: asking, turn: 0}
+    reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?"}}]}
+  - when: {agent: broken}
+    fail: {kind: bad-request, message: "no"}
+  - when: {agent: shaky}
+    reply: {text: at last}
+    fail: {kind: rate-limit, times: 1, retry: 0.01}
+  - reply: {text: "You said {{said}}", usage: {input: 100, output: 10}}
+"""
+
+MANIFESTS = """
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: quick}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: writer}
+spec: {tools: [workspace]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: asking}
+spec: {tools: [ask]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: broken}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: shaky}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: family}
+spec:
+  roles: {worker: {agent: quick, replicas: 2}}
+  steps:
+    - {id: first, role: worker, prompt: "first"}
+    - {id: look, needs: [first], command: "echo seen"}
+    - {id: second, role: worker, needs: [look], prompt: "{{ steps.first.text }}"}
+"""
+
+
+class Served(Struct):
+    """A host, its URL, and a client with the owner's token."""
+
+    host: Host
+    url: str
+    client: aiohttp.ClientSession
+
+    async def done(self, name: str, **headers: str) -> str:
+        """Have work done over HTTP; the task's id."""
+        async with self.client.post("/api/v1/tasks", json={"name": name, "text": "hello"}, headers=headers) as answer:
+            assert answer.status < 300, await answer.text()
+            task = (await answer.json())["id"]
+        async with self.client.get(f"/api/v1/tasks/{task}/events") as answer:
+            assert b"finished" in await answer.read()
+        return task
+
+    async def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics by name and labels, as Prometheus writes them."""
+        async with self.client.get("/metrics") as answer:
+            assert answer.status == 200
+            lines = (await answer.text()).splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+Serves = Callable[..., AbstractAsyncContextManager[Served]]
+
+
+@pytest.fixture
+def serves(tmp_path: Path) -> Serves:
+    """Serves the host of one home, again and again."""
+
+    @asynccontextmanager
+    async def serve(toml: str = "", playbook: str = PLAYBOOK) -> AsyncGenerator[Served]:
+        home = tmp_path / "home"
+        (home / "manifests").mkdir(parents=True, exist_ok=True)
+        (home / "manifests" / "agents.yaml").write_text(MANIFESTS)
+        (home / "playbook.yaml").write_text(playbook)
+        (home / "agenthost.toml").write_text(f'[models]\ndefault = "scripted:{home}/playbook.yaml"\n{toml}')
+        host = await open_host(load(home, {"AGENTHOST_SANDBOX": "bubblewrap"}), True, serving=True)
+        try:
+            async with served(host, tmp_path / "host.sock", Listening(port=0)) as url:
+                token = {"Authorization": f"Bearer {(home / 'token').read_text().strip()}"}
+                async with aiohttp.ClientSession(url, headers=token) as client:
+                    yield Served(host, url, client)
+        finally:
+            await host.close()
+
+    return serve

@@ -464,9 +464,10 @@ async def test_no_hot_query_scans(store: SQLiteStore) -> None:
         "SCAN owners",
         "SCAN people",
         "SCAN pushes USING INDEX",
+        "USING COVERING INDEX tasks_held",
         "ROWS",
     )
-    cold = ("unfinished ", "held ", "quiet ", "last_event ", "expiring ")  # asked by `doctor`
+    cold = ("open_tasks ", "unfinished ", "held ", "quiet ", "last_event ", "expiring ")  # asked by `doctor`
     for name, plan in plans.items():
         if name.startswith(cold):
             continue

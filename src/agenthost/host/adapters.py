@@ -28,6 +28,7 @@ from agenthost.sandboxes.egress.rules import Refused
 from agenthost.sandboxes.egress.way import Way
 from agenthost.telemetry.figures import Figures
 from agenthost.telemetry.sandboxes import Counted
+from agenthost.telemetry.settings import propagated
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -53,6 +54,7 @@ class Adapters(Struct):
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     pushes: Pushes
     outgoing: Outgoing
+    stands_for: Callable[[str], Awaitable[str]]
     closing: list[Close]
 
     async def close(self) -> None:
@@ -102,7 +104,14 @@ async def join(settings: Settings) -> Adapters:
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
         kept = FitnessFiles(home / "fitness")
         models = Catalog(
-            settings.models, blobs.get, os.environ, secrets.get, kept, folder=home / "models", machine=machine
+            settings.models,
+            blobs.get,
+            os.environ,
+            secrets.get,
+            kept,
+            folder=home / "models",
+            machine=machine,
+            trace=propagated(settings.telemetry, os.environ),
         )
         way = Way(settings.network.private)
         outgoing = Outgoing(_addresses(way))
@@ -141,6 +150,7 @@ async def join(settings: Settings) -> Adapters:
         FitnessProber(models, blobs.put, time.time).probe,
         SQLitePushes(store),
         outgoing,
+        models.stands_for,
         closing,
     )
 

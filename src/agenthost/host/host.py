@@ -143,6 +143,9 @@ class Host:
             self._working = True
             gc.set_threshold(*COLLECT)
             await self.watch.begin()
+            tracer = await self.watch.trace(self.settings.telemetry, self._events_until, self._adapters.stands_for)
+            if tracer is not None:
+                self.engine.services.supervisor.start("traces", tracer.run())
             await self.engine.begin(alone=True)
             supervisor = self.engine.services.supervisor
             self._recovery = supervisor.start("recovery", self._recover())
@@ -192,6 +195,7 @@ class Host:
         try:
             if self._working:
                 await self.engine.close()
+                await self.watch.close()
         finally:
             await self._adapters.close()
 
@@ -354,6 +358,15 @@ class Host:
             found += page
             if len(page) < 1000:
                 return found
+
+    async def _events_until(self, task: str, until: int) -> list[Recorded]:
+        found: list[Recorded] = []
+        while (after := found[-1].seq if found else 0) < until:
+            page = await self.events(task, after, min(1000, until - after))
+            if not page:
+                break
+            found += page
+        return found
 
     async def say(self, task: str, message: Message) -> None:
         """A message for a running task."""

@@ -1,9 +1,13 @@
 """How a host does: what the engine tells goes to the log, into figures, and into traces where they are exported."""
 
 import asyncio
+import os
+import socket
 
 from agenthost import __version__
+from agenthost.core.errors import Unavailable
 from agenthost.core.telling import Committed
+from agenthost.core.traces import traceparent
 from agenthost.core.usage import Usages
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import Log
@@ -11,7 +15,9 @@ from agenthost.host.logs import event_line
 from agenthost.machine.ledger import Ledger
 from agenthost.telemetry.ear import Ear
 from agenthost.telemetry.figures import Figures
+from agenthost.telemetry.settings import TelemetrySettings, propagated
 from agenthost.telemetry.tally import Labels, Sample
+from agenthost.telemetry.tracer import Exporter, Load, StandsFor, Tracer
 
 
 class Watch:
@@ -22,6 +28,8 @@ class Watch:
         self._usages = usages
         self._log = log
         self._ear = Ear(figures)
+        self._tracer: Tracer | None = None
+        self._propagated: float | None = None
         figures.gauge("agenthost_build", "Which version runs.", "version", read=lambda: {(__version__,): 1.0})
 
     def of(self, engine: Engine, machine: Ledger) -> None:
@@ -57,6 +65,38 @@ class Watch:
         for recorded in done.events:
             event_line(self._log, recorded, done.name)
         self._ear.hear(done)
+        if self._tracer is not None:
+            self._tracer.hear(done)
+
+    async def trace(self, settings: TelemetrySettings, load: Load, stands_for: StandsFor) -> Tracer | None:
+        """Export traces from now on, where that is set; what is to be run for it. Raises Unavailable where the library
+        isn't installed and `[telemetry]` asks for it."""
+        if not settings.exported(os.environ):
+            return None
+        self._propagated = propagated(settings, os.environ)
+        try:
+            exporter = await asyncio.to_thread(_exporter, settings)
+        except ImportError as error:
+            if settings.endpoint:
+                raise Unavailable(
+                    f"traces can't be exported: a library isn't installed ({error.name}). Run: pip install "
+                    "'agenthost[otel]', or take `endpoint` out of [telemetry]"
+                ) from None
+            self._log.warning("no traces", error="OTEL_* is set; to export them: pip install 'agenthost[otel]'")
+            return None
+        self._tracer = Tracer(exporter, load, stands_for, settings.content, self.figures.untraced)
+        return self._tracer
+
+    def traceparent(self, key: str) -> str:
+        """The header for a request that goes out for a task, a command or an attempt (`core.traces`); empty where none
+        is to be sent."""
+        return "" if self._propagated is None else traceparent(key, self._propagated)
+
+    async def close(self) -> None:
+        """Send what is left; for some seconds at most."""
+        if self._tracer is not None:
+            tracer, self._tracer = self._tracer, None
+            await tracer.close()
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """All figures for an `Accept` header, and the content type."""
@@ -68,6 +108,12 @@ class Watch:
             Sample("gauge", "agenthost_tasks_held", "Tasks that are held, by hold.", ("hold",), values),
         ]
         return await asyncio.to_thread(_expose, samples, accept)
+
+
+def _exporter(settings: TelemetrySettings) -> Exporter:
+    from agenthost.telemetry.otlp import Otlp
+
+    return Otlp(settings, __version__, f"{socket.gethostname()}:{os.getpid()}")
 
 
 def _expose(samples: list[Sample], accept: str) -> tuple[bytes, str]:

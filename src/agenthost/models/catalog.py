@@ -62,7 +62,7 @@ class Kept(Protocol):
 
 class Catalog:
     """The port `core.ports.Models`, from settings, the environment, stored secrets, and what probes found. `folder`
-    is where local models are; `machine` says what fits."""
+    is where local models are; `machine` says what fits. `trace`: as in `Provider`."""
 
     def __init__(
         self,
@@ -73,7 +73,9 @@ class Catalog:
         fitness: Kept | None = None,
         folder: Path | None = None,
         machine: Machine | None = None,
+        trace: float | None = None,
     ) -> None:
+        self._trace = trace
         self._settings = settings
         self._read = read
         self._environ = environ
@@ -123,6 +125,10 @@ class Catalog:
 
             self._local = LocalModels(self._settings, self._folder, self._read, self._environ, self._machine)
         return self._local
+
+    async def stands_for(self, name: str) -> str:
+        """What a name is in the end, as `provider:model`; itself where nobody knows it."""
+        return (await self._chain(name))[-1]
 
     async def close(self) -> None:
         """End the connections and the local models."""
@@ -336,7 +342,7 @@ class Catalog:
         if self._clients is None:
             self._clients = Clients(self._environ)
         base = f"the base-url of [models.providers.{provider}]"
-        resolved = Provider(provider, settings, key, source, base)
+        resolved = Provider(provider, settings, key, source, base, self._trace)
         made = ProviderModel(card, resolved, kind, self._clients, self._limiter(provider, settings), self._read)
         await made.open()
         return made
@@ -369,7 +375,7 @@ class Catalog:
             raise Unavailable(f"the model '{provider}:{card.name}' needs a key and {source} isn't set. {CONNECT}")
         if self._sessions is None:
             self._sessions = Sessions(self._environ)
-        resolved = Provider(provider, settings, key, source, base_source)
+        resolved = Provider(provider, settings, key, source, base_source, self._trace)
         limiter = self._limiter(provider, settings)
         if card.background:
             from agenthost.models.openai.background import BackgroundModel

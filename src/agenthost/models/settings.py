@@ -62,13 +62,14 @@ class ProviderSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 class Provider(Struct, frozen=True):
     """A provider, resolved: settings complete, `key` found (empty where none is set), and the names of the settings
-    that key and address come from, for messages."""
+    that key and address come from, for messages. `trace`: the share of traces that is kept, where requests carry theirs."""
 
     name: str
     settings: ProviderSettings
     key: str = ""
     key_setting: str = "api-key"
     url_setting: str = "base-url"
+    trace: float | None = None
 
     def __repr__(self) -> str:
         """Without the key."""

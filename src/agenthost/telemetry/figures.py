@@ -51,6 +51,9 @@ class Figures:
             "Writes that were committed together.",
             bounds=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
         )
+        self.untraced = Count(
+            "agenthost_trace_steps_dropped", "Steps without spans, because there were too many at once."
+        )
         self.lag = Spread(
             "agenthost_event_loop_lag_seconds",
             "How much later than due the event loop came to a timer.",

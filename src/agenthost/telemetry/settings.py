@@ -1,9 +1,12 @@
 """What a person sets of it, `[telemetry]`."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Struct
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class TelemetrySettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -25,3 +28,14 @@ class TelemetrySettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_
     content: bool = False
     propagate: bool = True
     interval: Annotated[float, msgspec.Meta(ge=1)] = 30.0
+
+    def exported(self, environ: Mapping[str, str]) -> bool:
+        """Whether anything is exported, by these settings or by OpenTelemetry's own variables."""
+        if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return False
+        return bool(self.endpoint) or any(environ.get(name) for name in _ENDPOINTS)
+
+
+def propagated(settings: TelemetrySettings, environ: Mapping[str, str]) -> float | None:
+    """The share of traces that is kept, where requests that go out carry theirs; None where they don't."""
+    return settings.sample if settings.propagate and settings.exported(environ) else None

@@ -13,6 +13,7 @@ from yarl import URL
 
 from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest
+from agenthost.core.traces import traceparent
 from agenthost.models.attempts import BYTES_A_TOKEN, Attempts
 from agenthost.models.limits import Limiter
 from agenthost.models.openai import failures
@@ -147,6 +148,8 @@ class OpenAIModel:
         headers = self._headers.copy()
         if request.key:
             headers["Idempotency-Key"] = request.key
+            if self._provider.trace is not None:
+                headers["traceparent"] = traceparent(request.key, self._provider.trace)
         for name, value in labels.items():
             if name != "person":  # whom an answer is for is nobody's business at a provider
                 headers[f"X-AgentHost-{name.title()}"] = value

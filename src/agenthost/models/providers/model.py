@@ -14,6 +14,7 @@ from pydantic_ai.settings import ModelSettings, ThinkingLevel
 from agenthost.core.errors import AgentHostError
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Turn
 from agenthost.core.parts import FilePart
+from agenthost.core.traces import traceparent
 from agenthost.models.attempts import BYTES_A_TOKEN, Attempts
 from agenthost.models.limits import Limiter
 from agenthost.models.openai.content import Read
@@ -143,6 +144,8 @@ class ProviderModel:
         for (with tools the exchange too: another turn is to come), and above all what `extra` says."""
         assert self._made is not None
         headers = {"Idempotency-Key": request.key} if request.key else {}
+        if request.key and self._provider.trace is not None:
+            headers["traceparent"] = traceparent(request.key, self._provider.trace)
         if self._provider.settings.labels:
             headers |= {
                 f"X-AgentHost-{name.title()}": value for name, value in request.metadata.items() if name != "person"

@@ -1,5 +1,9 @@
 """A real host on a port: agents, a workflow, tools and a sandbox's runs are what is counted and traced."""
 
+import asyncio
+import json
+import signal
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -47,6 +51,11 @@ metadata: {name: broken}
 ---
 apiVersion: agenthost.dev/v1alpha1
 kind: Agent
+metadata: {name: distant}
+spec: {model: far}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
 metadata: {name: shaky}
 ---
 apiVersion: agenthost.dev/v1alpha1
@@ -73,9 +82,13 @@ class Served(Struct):
         async with self.client.post("/api/v1/tasks", json={"name": name, "text": "hello"}, headers=headers) as answer:
             assert answer.status < 300, await answer.text()
             task = (await answer.json())["id"]
+        await self.end(task)
+        return task
+
+    async def end(self, task: str) -> None:
+        """Follow a task until it has ended."""
         async with self.client.get(f"/api/v1/tasks/{task}/events") as answer:
             assert b"finished" in await answer.read()
-        return task
 
     async def metrics(self) -> dict[str, float]:
         """Every sample of /metrics by name and labels, as Prometheus writes them."""
@@ -85,7 +98,33 @@ class Served(Struct):
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
+@asynccontextmanager
+async def up(home: Path, end: signal.Signals = signal.SIGTERM) -> AsyncGenerator[aiohttp.ClientSession]:
+    """`agenthost up` as a process of its own, and a client with the owner's token."""
+    command = (sys.executable, "-m", "agenthost.cli", "up", "--json", "--quiet", "--port", "0", "--home", str(home))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        url = json.loads(await process.stdout.readline())["url"]
+        token = {"Authorization": f"Bearer {(home / 'token').read_text().strip()}"}
+        async with aiohttp.ClientSession(url, headers=token) as client:
+            yield client
+    finally:
+        process.send_signal(end)
+        await process.wait()
+
+
 Serves = Callable[..., AbstractAsyncContextManager[Served]]
+
+
+def make_home(folder: Path, toml: str = "", playbook: str = PLAYBOOK) -> Path:
+    """A home with these agents, whose default model plays `playbook`."""
+    home = folder / "home"
+    (home / "manifests").mkdir(parents=True, exist_ok=True)
+    (home / "manifests" / "agents.yaml").write_text(MANIFESTS)
+    (home / "playbook.yaml").write_text(playbook)
+    (home / "agenthost.toml").write_text(f'[models]\ndefault = "scripted:{home}/playbook.yaml"\n{toml}')
+    return home
 
 
 @pytest.fixture
@@ -94,11 +133,7 @@ def serves(tmp_path: Path) -> Serves:
 
     @asynccontextmanager
     async def serve(toml: str = "", playbook: str = PLAYBOOK) -> AsyncGenerator[Served]:
-        home = tmp_path / "home"
-        (home / "manifests").mkdir(parents=True, exist_ok=True)
-        (home / "manifests" / "agents.yaml").write_text(MANIFESTS)
-        (home / "playbook.yaml").write_text(playbook)
-        (home / "agenthost.toml").write_text(f'[models]\ndefault = "scripted:{home}/playbook.yaml"\n{toml}')
+        home = make_home(tmp_path, toml, playbook)
         host = await open_host(load(home, {"AGENTHOST_SANDBOX": "bubblewrap"}), True, serving=True)
         try:
             async with served(host, tmp_path / "host.sock", Listening(port=0)) as url:

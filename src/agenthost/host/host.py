@@ -141,11 +141,15 @@ class Host:
     async def _start_working(self) -> None:
         if not self._working:
             self._working = True
-            gc.set_threshold(*COLLECT)
-            await self.watch.begin()
-            tracer = await self.watch.trace(self.settings.telemetry, self._events_until, self._adapters.stands_for)
+            try:
+                tracer = await self.watch.trace(self.settings.telemetry, self._events_until, self._adapters.stands_for)
+            except AgentHostError:
+                self._working = False
+                raise
             if tracer is not None:
                 self.engine.services.supervisor.start("traces", tracer.run())
+            gc.set_threshold(*COLLECT)
+            await self.watch.begin()
             await self.engine.begin(alone=True)
             supervisor = self.engine.services.supervisor
             self._recovery = supervisor.start("recovery", self._recover())

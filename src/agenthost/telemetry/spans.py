@@ -154,7 +154,7 @@ class Story:
                 return None
 
     def _chat(self, command: CallModel, answer: ModelAnswer | None) -> tuple[str, Attributes]:
-        provider, _, model = self._stands_for.get(command.model, command.model).rpartition(":")
+        provider, model = _named(self._stands_for.get(command.model, command.model))
         spec = self._spec
         assert spec is not None
         attributes: Attributes = {
@@ -240,6 +240,12 @@ class Story:
 
 
 _LEFT = Failure("stopped", "the task ended before it had an answer")
+
+
+def _named(model: str) -> tuple[str, str]:
+    """Provider and model of `provider:model`."""
+    provider, colon, name = model.partition(":")
+    return (provider, name) if colon else ("", model)
 
 
 def _wrong(answer: Any) -> tuple[str, str]:

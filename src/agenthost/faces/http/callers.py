@@ -11,6 +11,8 @@ from agenthost.core.api import HostApi
 CALLER = "agenthost.caller"
 CAUSE = "agenthost.cause"
 """In the scope: the traceparent that a request came with, where it is one."""
+TASK = "agenthost.task"
+"""In the scope: the task that a request is about, where its path doesn't name it."""
 _API = "agenthost.api"
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +27,11 @@ def admit(scope: Scope, caller: Caller, api: HostApi) -> None:
 def caller_of(request: Request) -> Caller:
     """Who asks."""
     return request.scope[CALLER]
+
+
+def about(request: Request, task: str) -> None:
+    """Note the task that a request has made, or is about: the log of requests names it."""
+    request.scope[TASK] = task
 
 
 def known_caller(request: Request) -> Caller | None:

@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agenthost.core.access import Caller
 from agenthost.core.traces import parent_of
-from agenthost.faces.http.callers import CALLER, CAUSE
+from agenthost.faces.http.callers import CALLER, CAUSE, TASK
 
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_TASK = re.compile(r"[A-Za-z0-9._-]{1,256}")
 _HEADER = b"x-request-id"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNKNOWN = "unknown"
@@ -84,7 +85,7 @@ class Observed:
                 size,
                 caller.person if caller else "",
                 caller.via if caller else "",
-                task or str(scope.get("path_params", {}).get("task", "")),
+                _task(scope) or task,
             )
             for watch in self._watch:
                 watch(answered)
@@ -100,6 +101,11 @@ def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, str]:
             text = value.decode("latin-1")
             cause = text if parent_of(text) else ""
     return id or secrets.token_hex(8).encode(), cause
+
+
+def _task(scope: Scope) -> str:
+    named = str(scope.get(TASK) or scope.get("path_params", {}).get("task", ""))
+    return named if _TASK.fullmatch(named) else ""
 
 
 def _made(headers: Any) -> str:

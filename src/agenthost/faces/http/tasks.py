@@ -10,7 +10,7 @@ from agenthost.core.lifecycle import State
 from agenthost.core.parts import Message
 from agenthost.core.ports import Filter
 from agenthost.faces.http.bodies import answer, edge, query, query_all, read_json
-from agenthost.faces.http.callers import api_of
+from agenthost.faces.http.callers import about, api_of
 from agenthost.wire.bodies import CancelBody, Found, ReplyBody, TaskPage
 
 MOST_LISTED = 1000
@@ -25,7 +25,9 @@ class Tasks:
         key = request.headers.get("idempotency-key", "")
         if key and not order.key:
             order = msgspec.structs.replace(order, key=key)
-        return answer(await api_of(request).start(order), 201)
+        row = await api_of(request).start(order)
+        about(request, row.id)
+        return answer(row, 201)
 
     async def list(self, request: Request) -> Response:
         limit = max(1, min(MOST_LISTED, query(request, "limit", int, 50)))

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from agenthost.core.commands import CallModel, CallTool, Command
-from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Retried, kind_of
+from agenthost.core.events import KINDS, Answered, Asked, Created, Finished, Recorded, Retried
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import ModelAnswer
 from agenthost.core.telling import Committed
@@ -14,6 +14,7 @@ from agenthost.core.tools import ToolResult
 from agenthost.telemetry.figures import Figures
 from agenthost.telemetry.tally import Labels
 
+_NAMES = {kind: name for name, kind in KINDS.items()}
 _MOST = 100_000
 """Tasks at most of which it is remembered what they wait for."""
 
@@ -60,8 +61,9 @@ class Ear:
                 states[done.after] = states.get(done.after, 0) + 1
         for recorded in done.events:
             event = recorded.event
-            figures.events.add(kind_of(event))
-            count = self._by_kind.get(type(event))
+            kind = type(event)
+            figures.events.add(_NAMES[kind])
+            count = self._by_kind.get(kind)
             if count is not None:
                 count(recorded, event, done.name)
         for settlement in done.settled:

@@ -13,7 +13,8 @@ from agenthost.core.ports import Settlement, Store
 from agenthost.core.usage import UsageFilter, UsageRow, Usages
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_usage import MemoryUsages
-from agenthost.stores.sqlite.connection import APPLICATION, migrations
+from agenthost.stores.sqlite.link import APPLICATION
+from agenthost.stores.sqlite.migrating import migrations
 from agenthost.stores.sqlite.store import SQLiteStore
 from agenthost.stores.sqlite.usage import SQLiteUsages
 from agenthost.testing.stores import entry, new_task, step

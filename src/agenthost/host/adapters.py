@@ -103,6 +103,7 @@ async def join(settings: Settings) -> Adapters:
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
         kept = FitnessFiles(home / "fitness")
+        trace = propagated(settings.telemetry, os.environ)
         models = Catalog(
             settings.models,
             blobs.get,
@@ -111,10 +112,10 @@ async def join(settings: Settings) -> Adapters:
             kept,
             folder=home / "models",
             machine=machine,
-            trace=propagated(settings.telemetry, os.environ),
+            trace=trace,
         )
         way = Way(settings.network.private)
-        outgoing = Outgoing(_addresses(way))
+        outgoing = Outgoing(_addresses(way), trace)
         sandbox = _choice(settings, machine, way, secrets.get, figures)
         prober = HttpProber(sandbox)
     except BaseException:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agenthost.core.errors import Permanent, Temporary
+from agenthost.core.traces import traceparent
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -35,10 +36,16 @@ def parts_of(url: str) -> tuple[str, str, int]:
 
 
 class Outgoing:
-    """Sends requests. `addresses` says where they may go."""
+    """Sends requests. `addresses` says where they may go. `trace`: the share of traces that is kept, where requests carry
+    theirs."""
 
-    def __init__(self, addresses: Addresses) -> None:
+    def __init__(self, addresses: Addresses, trace: float | None = None) -> None:
         self.addresses = addresses
+        self._trace = trace
+
+    def traced(self, key: str) -> dict[str, str]:
+        """The header that says for which task, command or attempt (`core.traces`) a request is; none where it isn't said."""
+        return {} if self._trace is None else {"traceparent": traceparent(key, self._trace)}
 
     async def problem(self, url: str) -> str:
         """Why nothing may be sent to a URL; empty where it may."""

@@ -7,7 +7,6 @@ import socket
 from agenthost import __version__
 from agenthost.core.errors import Unavailable
 from agenthost.core.telling import Committed
-from agenthost.core.traces import traceparent
 from agenthost.core.usage import Usages
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import Log
@@ -15,7 +14,7 @@ from agenthost.host.logs import event_line
 from agenthost.machine.ledger import Ledger
 from agenthost.telemetry.ear import Ear
 from agenthost.telemetry.figures import Figures
-from agenthost.telemetry.settings import TelemetrySettings, propagated
+from agenthost.telemetry.settings import TelemetrySettings
 from agenthost.telemetry.tally import Labels, Sample
 from agenthost.telemetry.tracer import Exporter, Load, StandsFor, Tracer
 
@@ -29,7 +28,6 @@ class Watch:
         self._log = log
         self._ear = Ear(figures)
         self._tracer: Tracer | None = None
-        self._propagated: float | None = None
         figures.gauge("agenthost_build", "Which version runs.", "version", read=lambda: {(__version__,): 1.0})
 
     def of(self, engine: Engine, machine: Ledger) -> None:
@@ -73,7 +71,6 @@ class Watch:
         isn't installed and `[telemetry]` asks for it."""
         if not settings.exported(os.environ):
             return None
-        self._propagated = propagated(settings, os.environ)
         try:
             exporter = await asyncio.to_thread(_exporter, settings)
         except ImportError as error:
@@ -86,11 +83,6 @@ class Watch:
             return None
         self._tracer = Tracer(exporter, load, stands_for, settings.content, self.figures.untraced)
         return self._tracer
-
-    def traceparent(self, key: str) -> str:
-        """The header for a request that goes out for a task, a command or an attempt (`core.traces`); empty where none
-        is to be sent."""
-        return "" if self._propagated is None else traceparent(key, self._propagated)
 
     async def close(self) -> None:
         """Send what is left; for some seconds at most."""

@@ -190,6 +190,7 @@ class Notifier:
         signed = self._identity.token(claims)
         media = "application/json" if push.version.startswith("0.") else "application/a2a+json"
         headers = {"Content-Type": media, "A2A-Version": push.version, SIGNATURE: signed}
+        headers |= self._outgoing.traced(push.task)
         if token := self._identity.unseal(push.token, f"{push.task}/{push.id}/token"):
             headers[TOKEN] = token
         if credentials := self._identity.unseal(push.credentials, f"{push.task}/{push.id}/credentials"):

@@ -34,6 +34,7 @@ from agenthost.models.settings import (
 )
 from agenthost.sandboxes.docker.settings import DockerSettings
 from agenthost.sandboxes.functions.settings import FunctionsSettings
+from agenthost.telemetry.settings import TelemetrySettings
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
@@ -78,6 +79,7 @@ It is above the file; an option of the command is above both.
 | `AGENTHOST_URL`, `AGENTHOST_TOKEN` | reach a host there, instead of the one of the home |
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
+| `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SDK_DISABLED`, `OTEL_*` | where traces go, in OpenTelemetry's own words ([observability](observability.md)); `[telemetry]` is above them |
 | `SSL_CERT_FILE` | certificates in place of the system's |
 | `AGENTHOST_TEST_GVISOR` | `required`: AgentHost's own tests fail where gVisor is missing, instead of being skipped |
 | `DOCKER_HOST`, `XDG_RUNTIME_DIR` | where an engine listens, for the sandbox `docker` |
@@ -102,6 +104,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "machine": MachineSettings,
     "network": NetworkSettings,
     "http": HttpSettings,
+    "telemetry": TelemetrySettings,
     "mcp": McpSettings,
     "a2a": A2ASettings,
     "files": FileLimits,
@@ -196,6 +199,15 @@ MEANINGS = {
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
     "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public",
+    "telemetry.metrics-open": "`/metrics` needs no token from this machine; leave it off behind a proxy on this machine that doesn't say that it is one",
+    "telemetry.requests": "whether each request is a line in the log",
+    "telemetry.endpoint": "an OTLP receiver over HTTP, such as `http://localhost:4318`, for traces and metrics ([observability](observability.md)); empty: what `OTEL_EXPORTER_OTLP_ENDPOINT` says, else none",
+    "telemetry.headers": "sent with every export",
+    "telemetry.service": "this host's name there; empty: `OTEL_SERVICE_NAME`, else `agenthost`",
+    "telemetry.sample": "the share of traces that is exported, from 0 to 1",
+    "telemetry.content": "whether what was said goes into spans: prompts, answers, arguments, results",
+    "telemetry.propagate": "whether requests to models and notifications carry `traceparent`, where traces are exported",
+    "telemetry.interval": "seconds between two exports of metrics",
     "http.host": "the address that is listened on",
     "http.port": "the port; 0 takes any that is free",
     "http.hosts": "names, without port, by which this host is reached besides those of loopback: a request for another name is refused",

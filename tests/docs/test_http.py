@@ -5,6 +5,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute, Mount, Route
 
+from agenthost.faces.http import metrics
 from agenthost.faces.http.app import routes
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sse
@@ -27,7 +28,10 @@ def paths(served: list[BaseRoute], above: str = "") -> set[str]:
 
 
 def test_every_route_is_documented_and_every_documented_one_is_there() -> None:
-    served = paths(routes(Closing(), StreamSettings()))
+    async def expose(accept: str) -> tuple[bytes, str]:
+        return b"", ""
+
+    served = paths(routes(Closing(), StreamSettings())) | paths(metrics.routes(expose))
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", PAGE, re.MULTILINE)) == served
 
 

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.cli.faces import faces
+from agenthost.cli.watching import watching
 from agenthost.core.errors import BadInput
 from agenthost.faces.http import metrics
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
-from agenthost.faces.http.observed import Answered, Watch, logged
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
 from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
@@ -57,25 +57,6 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
                 yield url
     finally:
         listener.close()
-
-
-def watching(host: Host, closing: Closing) -> list[Watch]:
-    """Who is told of each request; streams are counted from now on."""
-    figures = host.watch.figures
-    figures.gauge("agenthost_http_streams", "Event streams that are open.", read=lambda: {(): float(closing.open)})
-    figures.gauge(
-        "agenthost_http_followers_dropped",
-        "Followers that were let go because they took nothing.",
-        read=lambda: {(): float(closing.slow)},
-        grows=True,
-    )
-
-    def count(answered: Answered) -> None:
-        figures.requests.add(answered.route, answered.method, str(answered.status))
-        figures.request_seconds.add(answered.seconds, answered.route, answered.method)
-        figures.response_bytes.add(answered.route, answered.method, by=answered.size)
-
-    return [count, logged()] if host.settings.telemetry.requests else [count]
 
 
 def _check(address: str, given: HttpSettings) -> None:

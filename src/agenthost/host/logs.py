@@ -1,7 +1,7 @@
 """The host's logger. Where it goes and what it looks like is configured by whoever starts the host."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -34,14 +34,20 @@ def event_line(log: Log, recorded: Recorded, agent: str) -> None:
         values["outcome"] = event.verdict.outcome
     elif named := getattr(event, "command", ""):
         values["command"] = named
-    heard = [handler for handler in logging.getLogger().handlers if handler.level <= logging.INFO]
-    # A handler may take whole lines (`line`): what comes with every event must cost next to nothing.
-    lines: list[Callable[[bytes], None] | None] = [getattr(handler, "line", None) for handler in heard]
-    if lines and all(lines):
-        at = datetime.fromtimestamp(recorded.at, UTC).isoformat().replace("+00:00", "Z")
-        line = _encode({**values, "event": kind, "level": "info", "logger": _NAME, "timestamp": at}) + b"\n"
-        for take in lines:
-            if take is not None:
-                take(line)
-    else:
+    if not whole_line(kind, values, recorded.at):
         log.info(kind, **values)
+
+
+def whole_line(kind: str, values: Mapping[str, str | int | float], at: float, name: str = _NAME) -> bool:
+    """Write a line of level `info` whole, where everybody who hears it takes such; else False. `at` in seconds since the
+    epoch. What comes with every event or request must cost next to nothing; nothing is taken out of it."""
+    heard = [handler for handler in logging.getLogger().handlers if handler.level <= logging.INFO]
+    lines: list[Callable[[bytes], None] | None] = [getattr(handler, "line", None) for handler in heard]
+    if not lines or not all(lines):
+        return False
+    told = datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+    line = _encode({**values, "event": kind, "level": "info", "logger": name, "timestamp": told}) + b"\n"
+    for take in lines:
+        if take is not None:
+            take(line)
+    return True

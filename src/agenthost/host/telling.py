@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 
 from agenthost import __version__
 from agenthost.core.errors import Unavailable
@@ -37,16 +38,13 @@ class Watch:
             "agenthost_queue_running",
             "Tasks that have a slot, by queue.",
             "queue",
-            read=lambda: {(key or "tasks",): float(taken) for key, (taken, _, _) in slots.counts().items()},
+            read=lambda: _queues({key: taken for key, (taken, _, _) in slots.counts().items()}),
         )
         self.figures.gauge(
             "agenthost_queue_waiting",
             "Tasks that wait for a slot, by queue.",
             "queue",
-            read=lambda: (
-                {("tasks",): 0.0}
-                | {(key or "tasks",): float(waiting) for key, (_, waiting, _) in slots.counts().items()}
-            ),
+            read=lambda: _queues({key: waiting for key, (_, waiting, _) in slots.counts().items()}),
         )
         self.figures.gauge(
             "agenthost_machine_waiting",
@@ -100,6 +98,10 @@ class Watch:
             Sample("gauge", "agenthost_tasks_held", "Tasks that are held, by hold.", ("hold",), values),
         ]
         return await asyncio.to_thread(_expose, samples, accept)
+
+
+def _queues(counts: Mapping[str, int]) -> dict[Labels, float]:
+    return {("tasks",): 0.0} | {(key or "tasks",): float(count) for key, count in counts.items()}
 
 
 def _exporter(settings: TelemetrySettings) -> Exporter:

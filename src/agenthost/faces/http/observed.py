@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import structlog
 from msgspec import Struct
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -124,28 +123,3 @@ def template(scope: Scope) -> str:
     if path is None:
         return UNKNOWN
     return str(scope.get("root_path", "")) + path or "/"
-
-
-def logged() -> Watch:
-    """A line in the log for each request; of those that only ask whether the host is there, at `debug`."""
-    log = structlog.stdlib.get_logger("agenthost.http")
-
-    def watch(answered: Answered) -> None:
-        values: dict[str, Any] = {
-            "request": answered.id,
-            "method": answered.method,
-            "route": answered.route,
-            "status": answered.status,
-            "seconds": round(answered.seconds, 6),
-            "bytes": answered.size,
-        }
-        if answered.who:
-            values |= {"who": answered.who, "via": answered.via}
-        if answered.task:
-            values["task"] = answered.task
-        (log.debug if answered.route in _QUIET else log.info)("request", **values)
-
-    return watch
-
-
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})

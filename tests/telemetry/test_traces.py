@@ -11,6 +11,7 @@ from aiohttp import web
 
 from agenthost.core.traces import span_id, trace_id
 from agenthost.models.playbook import load_playbook
+from agenthost.telemetry import tracer
 from agenthost.testing.openai_server.service import Service
 from tests.telemetry.conftest import PLAYBOOK, Serves, make_home, up
 from tests.telemetry.receiver import Receiver, Span, receiving
@@ -146,6 +147,34 @@ async def test_a_killed_host_leaves_a_trace_that_goes_on(serves: Serves, tmp_pat
     assert {span.trace for span in receiver.spans} == {trace_id(task)}
     cut = next(span for span in receiver.spans if span.attributes.get("error.type") == "owner-lost")
     assert cut.id == span_id(f"{task}/{cut.attributes['agenthost.command.id']}/1")
+
+
+async def test_a_task_that_was_forgotten_meanwhile_is_told_whole(
+    serves: Serves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracer, "STORIES", 1)
+    tasks: list[str] = []
+    async with receiving() as receiver, serves(told(receiver)) as served:
+        for _ in range(3):
+            async with served.client.post("/api/v1/tasks", json={"name": "asking", "text": "hello"}) as answer:
+                tasks.append((await answer.json())["id"])
+        for task in tasks:
+            while not (await served.host.task(task)).questions:
+                await asyncio.sleep(0.01)
+        for task in tasks:
+            async with served.client.post(f"/api/v1/tasks/{task}/replies", json={"text": "red"}) as answer:
+                assert answer.status < 300
+            await served.end(task)
+    for task in tasks:
+        shape = sorted(
+            name.rpartition(" ")[0] for name, trace in tree(receiver.spans).items() if trace == trace_id(task)
+        )
+        assert shape == [
+            " > invoke_agent asking",
+            "invoke_agent asking > ask input",
+            "invoke_agent asking > chat",
+            "invoke_agent asking > chat",
+        ]
 
 
 async def test_requests_to_models_carry_the_span_of_their_attempt(serves: Serves, tmp_path: Path) -> None:

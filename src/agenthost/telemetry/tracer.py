@@ -68,7 +68,7 @@ class Tracer:
             self._wake.clear()
             worked = 0
             while self._waiting:
-                await self._take(self._waiting.popleft())
+                await self._next()
                 worked += 1
                 if worked % _TURN == 0:
                     await asyncio.sleep(0)
@@ -76,30 +76,45 @@ class Tracer:
     async def close(self) -> None:
         """Make spans of what waits, and send them."""
         while self._waiting:
-            await self._take(self._waiting.popleft())
+            await self._next()
         await asyncio.to_thread(self._exporter.close)
 
-    async def _take(self, done: Committed) -> None:
+    async def _next(self) -> None:
+        # It waits until its spans are out: who is cancelled before that leaves it to `close`.
+        done = self._waiting[0]
+        story = await self._story(done)
+        if story is not None:
+            self._tell(story, done)
+        if self._waiting and self._waiting[0] is done:
+            self._waiting.popleft()
+
+    async def _story(self, done: Committed) -> Story | None:
+        """The story of a step's task up to that step, with all that its spans will need."""
         task, first = done.events[0].task, done.events[0].seq
         story = self._stories.get(task)
-        if story is None or story.seq + 1 != first:
-            story = Story(self._names, self._content)
-            if first > 1:
-                try:
+        try:
+            if story is None or story.seq + 1 != first:
+                story = Story(self._names, self._content)
+                if first > 1:
                     await self._restore(story, task, first - 1)
-                except AgentHostError:
-                    return  # a journal that can't be read stops its own task, and the owner says why
-            self._stories[task] = story
-            if len(self._stories) > STORIES:
-                self._stories.popitem(last=False)
-        else:
-            self._stories.move_to_end(task)
+        except AgentHostError:
+            return None  # a journal that can't be read stops its own task, and the owner says why
         for recorded in done.events:
             await self._learn(recorded)
+        return story
+
+    def _tell(self, story: Story, done: Committed) -> None:
+        task = done.events[0].task
+        for recorded in done.events:
             for span in story.take(recorded):
                 self._exporter.span(span)
-            if isinstance(recorded.event, Finished):
-                self._stories.pop(task, None)
+        if isinstance(done.events[-1].event, Finished):
+            self._stories.pop(task, None)
+            return
+        self._stories[task] = story
+        self._stories.move_to_end(task)
+        if len(self._stories) > STORIES:
+            self._stories.popitem(last=False)
 
     async def _restore(self, story: Story, task: str, until: int) -> None:
         """Go over what was told before, perhaps by another process: those spans are out."""

@@ -98,7 +98,7 @@ class Host:
             log=log,
             random=secrets.SystemRandom().random,
             redact=self._redact,
-            committed=self._committed,
+            committed=self.watch.hear,
         )
         work = settings.work
         engine = EngineSettings(

@@ -98,7 +98,7 @@ class Host:
             log=log,
             random=secrets.SystemRandom().random,
             redact=self._redact,
-            committed=self.watch.hear,
+            committed=self._committed,
         )
         work = settings.work
         engine = EngineSettings(

@@ -116,7 +116,7 @@ async def test_nothing_of_a_deleted_task_is_in_any_file_of_the_home(opens: Opens
     after = await rows(host)
     changed = {name: (before[name], after[name]) for name in after if before[name] != after[name]}
     told = {"webhook_marks", "deliveries"}  # of the other task
-    assert set(changed) <= {"deeds", "spent_before", "definitions", "sqlite_sequence", *told}, changed
+    assert set(changed) <= {"deeds", "spent_before", "usage", "definitions", "sqlite_sequence", *told}, changed
     hooks = await host.webhooks.all(OWNER)
     for hook in hooks:
         assert all(MARKER not in str(each) for each in await host.webhooks.deliveries(OWNER, hook.id, 0, 50))
@@ -250,6 +250,7 @@ async def test_all_of_a_person_goes_and_nothing_of_others(opens: Opens) -> None:
     assert found(home_of(host)) == set()
     with sqlite3.connect(home_of(host) / "agenthost.db") as database:
         sums = database.execute("SELECT DISTINCT person FROM spent_before").fetchall()
+        assert "ann" not in {person for (person,) in database.execute("SELECT person FROM usage")}
     database.close()
     assert sums == [("",)]
     assert (await host.erasure.person(OWNER, "ann")).tasks == 0

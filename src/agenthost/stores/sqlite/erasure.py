@@ -159,11 +159,13 @@ def _named(
 
 
 def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
+    connection.execute(statements["forget_usage"], (namespace, person))
     for name in ("doom_gifts_of", "forget_gifts_of", "forget_person_in_sums", "delete_sums_of"):
         connection.execute(statements[name], (namespace, person))
 
 
 def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
+    connection.execute(statements["forget_usage"], (namespace, ""))
     for name in ("doom_gifts_of", "forget_gifts_of", "delete_sums_of"):
         connection.execute(statements[name], (namespace, ""))
     connection.execute(statements["erase_manifests"], (namespace,))

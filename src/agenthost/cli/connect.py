@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
 
@@ -29,7 +30,8 @@ async def _never() -> bool:
 
 
 class Reached(Struct):
-    """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command.
+    """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command. `admin`:
+    its people and keys.
 
     `renew`: have another in the place of one that ended with its command, perhaps one in this process; False
     where it is not such a host.
@@ -39,6 +41,7 @@ class Reached(Struct):
     own: bool
     passing: bool = False
     url: str = ""
+    admin: Administration | None = None
     renew: Callable[[], Awaitable[bool]] = _never
 
 
@@ -86,7 +89,7 @@ class HomeDoor:
             return False
         await reached.api.close()
         found = await self._reach(True)
-        reached.api, reached.own, reached.passing = found.api, found.own, found.passing
+        reached.api, reached.own, reached.passing, reached.admin = found.api, found.own, found.passing, found.admin
         return True
 
     @asynccontextmanager
@@ -96,7 +99,7 @@ class HomeDoor:
             from agenthost.cli.serving import Listening, served
 
             async with served(api, self._socket, Listening(host, port)) as url:
-                yield Reached(api, True, url=url)
+                yield Reached(api, True, url=url, admin=api.admin())
         finally:
             await api.close()
 
@@ -108,7 +111,8 @@ class HomeDoor:
             if running is not None:
                 return running
             try:
-                return Reached(await self._open(work), True)
+                opened = await self._open(work)
+                return Reached(opened, True, admin=opened.admin())
             except HomeBusy:
                 # Another process has just opened the home, or is about to let it go.
                 if asyncio.get_running_loop().time() > deadline:
@@ -159,7 +163,7 @@ class HomeDoor:
             # It won't be started again, so that there is nothing to wait for when it has gone.
             await client.close()
             client = connect(self.home, os.environ, Timing(absent=0.0))
-        return Reached(client, False, passing and not named)
+        return Reached(client, False, passing and not named, admin=client.admin())
 
 
 @asynccontextmanager
@@ -186,7 +190,8 @@ async def _serve_later(reached: Reached, socket: Path) -> None:
         await asyncio.sleep(SERVED_AFTER)
     server = await asyncio.to_thread(importlib.import_module, "agenthost.faces.http.server")
     try:
-        async with server.serve(reached.api, socket):
+        offer = server.Offer(server.Everybody(reached.api, reached.admin))
+        async with server.serve(reached.api, socket, None, offer):
             await asyncio.Event().wait()
     except AgentHostError as error:
         # The work itself needs no socket.

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
-from agenthost.cli.connect import Door
+from agenthost.cli.connect import Door, Reached
 from agenthost.cli.follow import read_view
 from agenthost.cli.options import Parser, make
 from agenthost.cli.render import jsonl, plain
@@ -41,11 +41,13 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         async with door.serve(args.host, args.port) as host:
             info = await host.api.info()
             if screen.json:
-                screen.object({"kind": "up", **_info(info.home, info.pid, info.version), "url": host.url})
+                up = {"kind": "up", **_info(info.home, info.pid, info.version), "url": host.url}
+                screen.object(up | {"signIn": await _link(host)})
             else:
                 screen.say(f"AgentHost {info.version} is up; its home is {info.home}.")
                 if host.url:
                     screen.say(f"It serves {host.url}; the owner's token is in {info.home}/token.")
+                    screen.say(f"This link signs your browser in, once, within ten minutes: {await _link(host)}")
                 screen.say(
                     "Work for it: agenthost run NAME, in another terminal. Ctrl-C stops it and keeps every task."
                 )
@@ -53,6 +55,11 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
                 await stop.wait()
             screen.say("Stopping; unfinished tasks go on with the next start.")
     return 0
+
+
+async def _link(host: Reached) -> str:
+    """A link that signs the owner's browser in, empty where there is no port."""
+    return (await host.admin.sign_in_link()).url if host.admin is not None and host.url else ""
 
 
 def _info(home: str, pid: int, version: str) -> dict[str, str | int]:

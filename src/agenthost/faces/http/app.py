@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp
 
 from agenthost.core.api import Reception
 from agenthost.core.errors import BadInput, NotFound
-from agenthost.faces.http import events, files, manifests, system, tasks
+from agenthost.faces.http import events, files, manifests, people, system, tasks
 from agenthost.faces.http.bodies import answer, problem
 from agenthost.faces.http.guard import Guard, GuardSettings, Refusal
 from agenthost.faces.http.streams import Closing, StreamSettings
@@ -48,6 +48,7 @@ def routes(
         *events.routes(streams, closing),
         *files.routes(),
         *manifests.routes(),
+        *people.routes(),
         *system.routes(streams, closing),
     ]
 
@@ -70,18 +71,16 @@ def application(
     guard: GuardSettings | None = None,
     faces: Sequence[Face] = (),
     ready: Ready = _always,
-) -> ASGIApp:
+) -> Guard:
     """The API over what `reception` gives. `closing` ends its streams when the host stops."""
     inner = Starlette(
         routes=routes(closing, streams, faces, ready), exception_handlers={HTTPException: _refused(faces)}
     )
     settings = guard or GuardSettings()
-    open_to_all = GuardSettings(
-        settings.names,
-        settings.origins,
-        settings.public.union(*(face.public for face in faces)),
-        (*settings.public_below, *(path for face in faces for path in face.public_below)),
-        settings.wrong_tokens,
+    open_to_all = msgspec.structs.replace(
+        settings,
+        public=settings.public.union(*(face.public for face in faces)),
+        public_below=(*settings.public_below, *(path for face in faces for path in face.public_below)),
     )
     shapes = [(begin, face.refusal) for face in faces for begin in face.below]
     return Guard(inner, reception, open_to_all, shapes)

@@ -73,6 +73,7 @@ async def serve(
     failure: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
+            watching = group.create_task(app.presence.watch(), name="presence")
             for server, listeners in zip(servers, ([listener], list(offer.listeners)), strict=False):
                 group.create_task(server.run_on(listeners), name="http")
                 await server.ready.wait()
@@ -88,6 +89,7 @@ async def serve(
                     server.stop.set()
                 for server in servers:
                     await server.done.wait()
+                watching.cancel()
     finally:
         for each in (listener, *offer.listeners):
             each.close()

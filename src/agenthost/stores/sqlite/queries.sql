@@ -167,6 +167,9 @@ SELECT id, person, digest, created, name, rights, expires, hint, session FROM ke
 -- name: put_key
 INSERT OR REPLACE INTO keys (id, person, digest, created, name, rights, expires, hint, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: extend_key
+UPDATE keys SET expires = ? WHERE id = ?
+
 -- name: delete_key
 DELETE FROM keys WHERE person = ? AND id = ?
 

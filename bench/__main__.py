@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import footprint, growth, local, peers, report, sandbox, soak, throughput
+from bench import footprint, growth, lasting, local, peers, report, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.processes import ROOT, FakeModel, NotMeasured, cores, folder
 from bench.records import Results
@@ -21,6 +21,8 @@ from bench.setting import FULL, QUICK, SUBJECTS, TINY, Setting, Subject
 SUITES: dict[str, Callable[[Setting], None]] = {
     throughput.SUITE: throughput.measure,
     footprint.SUITE: footprint.measure,
+    serving.SUITE: serving.measure,
+    lasting.SUITE: lasting.measure,
     sandbox.SUITE: sandbox.measure,
     soak.SUITE: soak.measure,
     local.SUITE: local.measure,

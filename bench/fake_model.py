@@ -3,7 +3,8 @@
 Run as `python -m bench.fake_model`; it prints its port. The first part of a path says how it
 behaves: `/l200/v1/chat/completions` answers after 200 ms. A request whose last message is a tool's
 result is answered with words, any other with a call of the tool `add`. Below `/loop...` it calls the
-tool until a result says `done`. A request without tools is always answered with words.
+tool until a result says `done`. A request without tools is always answered with words. Below `/s2000/...` the
+answer is a stream of 2000 tokens, each a chunk of its own, as fast as it is taken.
 """
 
 import asyncio
@@ -42,6 +43,10 @@ _TEXT_CHUNKS = (
     + b"".join(_chunk(b'{"content":"' + word.encode() + b'"}') for word in (WORDS[0], *(f" {w}" for w in WORDS[1:])))
     + _chunk(b"{}", b'"stop"')
 )
+_TOKEN = _chunk(b'{"content":" token"}')
+_TOKEN = b"%x\r\n%s\r\n" % (len(_TOKEN), _TOKEN)
+_AT_ONCE = 8
+"""Tokens that a streamed answer writes in one turn of the loop."""
 _USAGE = (
     b"data: " + _HEAD + b'"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":12,'
     b'"total_tokens":%d}}\n\n'
@@ -110,11 +115,24 @@ class Connection(asyncio.Protocol):
                 return
             path = self._got.split(b" ", 2)[1]
             body, self._got = self._got[end + 4 : end + 4 + size], self._got[end + 4 + size :]
+            if path.startswith(b"/s"):
+                self._loop.create_task(self._stream(int(path[2 : path.find(b"/", 1)])))
+                continue
             reply, wait = answer(path, body), delay(path)
             if wait:
                 self._loop.call_later(wait, self._send, reply)
             else:
                 self._send(reply)
+
+    async def _stream(self, tokens: int) -> None:
+        self._send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(0, tokens, _AT_ONCE):
+            self._send(_TOKEN * _AT_ONCE)
+            while self._transport is not None and self._transport.get_write_buffer_size() > 65536:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
+        end = _chunk(b"{}", b'"stop"') + _USAGE % (10, 10 + tokens) + b"data: [DONE]\n\n"
+        self._send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(end), end))
 
     def _send(self, reply: bytes) -> None:
         if self._transport is not None:

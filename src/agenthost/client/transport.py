@@ -110,7 +110,8 @@ class Transport:
         if self._session is None:
             headers = {"Accept": "application/json"}
             if self.address.url:
-                connector: aiohttp.BaseConnector = aiohttp.TCPConnector()
+                # Each stream holds one: no number of them may keep other requests from being sent.
+                connector: aiohttp.BaseConnector = aiohttp.TCPConnector(limit=0)
                 if self.address.token:
                     headers["Authorization"] = f"Bearer {self.address.token}"
             else:
@@ -119,7 +120,7 @@ class Transport:
                     reachable = self._held.enter_context(short_path(self.address.socket))
                 except OSError as error:
                     raise self._absent(error) from error
-                connector = aiohttp.UnixConnector(reachable)
+                connector = aiohttp.UnixConnector(reachable, limit=0)
             # Never a proxy's business: environment settings for proxies are not read here.
             self._session = aiohttp.ClientSession(connector=connector, headers=headers, trust_env=False)
         return self._session

@@ -5,7 +5,6 @@ from random import Random
 from typing import Any, cast
 
 import msgspec
-from jsonschema import Draft202012Validator
 from msgspec import Struct
 
 from agenthost.core.models import Calling, ModelAnswer, Turn
@@ -245,4 +244,6 @@ def _valid(text: str, wanted: dict[str, Any]) -> bool:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError):
         return False
+    from jsonschema import Draft202012Validator  # loaded when a model is probed, which is seldom
+
     return Draft202012Validator(wanted).is_valid(value)  # pyright: ignore[reportUnknownMemberType] # partial stubs

@@ -50,6 +50,10 @@ class Page(Struct, frozen=True, forbid_unknown_fields=True):
     limit: _LIMIT = MOST_LISTED
 
 
+TAG = "tasks"
+ONE = "/tasks/{task}"
+
+
 async def start(request: Request) -> Response:
     order = await read_json(request, Order)
     key = request.headers.get("idempotency-key", "")
@@ -125,7 +129,10 @@ def task_of(request: Request) -> str:
 
 def operations() -> tuple[Operation, ...]:
     """What can be done with tasks."""
-    one, tag = "/tasks/{task}", "tasks"
+    return (*_of_all(), *_of_one(), *_told(), *_looked_into())
+
+
+def _of_all() -> tuple[Operation, ...]:
     return (
         Operation(
             "POST",
@@ -133,7 +140,7 @@ def operations() -> tuple[Operation, ...]:
             start,
             "startTask",
             "Start work",
-            tag,
+            TAG,
             "work",
             description="An agent or a workflow by name. `person`, `namespace` and `via` are the host's to say.",
             headers=(IDEMPOTENCY_KEY,),
@@ -149,7 +156,7 @@ def operations() -> tuple[Operation, ...]:
             listed,
             "listTasks",
             "Tasks, newest first",
-            tag,
+            TAG,
             query=Listing,
             answers=(Answer(200, TaskPage, "a page of tasks; `next` where there are more"),),
             example=Example(query={"state": "completed", "limit": "20"}),
@@ -160,39 +167,49 @@ def operations() -> tuple[Operation, ...]:
             find,
             "findTask",
             "The one task whose id begins so",
-            tag,
+            TAG,
             query=Finding,
             answers=(Answer(200, Found, "its id"),),
             errors=(404,),
             example=Example(query={"prefix": "last"}),
         ),
+    )
+
+
+def _of_one() -> tuple[Operation, ...]:
+    return (
         Operation(
             "GET",
-            one,
+            ONE,
             show,
             "getTask",
             "A task with those below it, its open questions and what it has used",
-            tag,
+            TAG,
             answers=(Answer(200, TaskDetail, "the task"),),
         ),
         Operation(
             "GET",
-            f"{one}/journal",
+            f"{ONE}/journal",
             journal,
             "getJournal",
             "A page of one task's journal",
-            tag,
+            TAG,
             query=Page,
             answers=(Answer(200, list[Recorded], "its events, in order"),),
             example=Example(query={"after": "0", "limit": "10"}),
         ),
+    )
+
+
+def _told() -> tuple[Operation, ...]:
+    return (
         Operation(
             "POST",
-            f"{one}/messages",
+            f"{ONE}/messages",
             say,
             "sayToTask",
             "A message for a running task",
-            tag,
+            TAG,
             "work",
             headers=(IDEMPOTENCY_KEY,),
             body=Body(Message),
@@ -204,11 +221,11 @@ def operations() -> tuple[Operation, ...]:
         ),
         Operation(
             "POST",
-            f"{one}/replies",
+            f"{ONE}/replies",
             reply,
             "replyToTask",
             "Answer a question of a task or of one below it",
-            tag,
+            TAG,
             "work",
             headers=(IDEMPOTENCY_KEY,),
             body=Body(ReplyBody),
@@ -218,50 +235,55 @@ def operations() -> tuple[Operation, ...]:
         ),
         Operation(
             "POST",
-            f"{one}/cancel",
+            f"{ONE}/cancel",
             cancel,
             "cancelTask",
             "Have a task end, with everything below it",
-            tag,
+            TAG,
             "work",
             body=Body(CancelBody),
             answers=(Answer(202, description="it ends as soon as what it does has stopped"),),
             example=Example(body={"reason": "no longer wanted"}, of="slow"),
         ),
+    )
+
+
+def _looked_into() -> tuple[Operation, ...]:
+    return (
         Operation(
             "GET",
-            f"{one}/artifacts",
+            f"{ONE}/artifacts",
             artifacts,
             "listArtifacts",
             "The files of a task's workspace",
-            tag,
+            TAG,
             answers=(Answer(200, list[Artifact], "path, content hash and size of each"),),
         ),
         Operation(
             "GET",
-            f"{one}/ledger",
+            f"{ONE}/ledger",
             ledger,
             "getLedger",
             "Every attempt at a model call of a task and those below it",
-            tag,
+            TAG,
             answers=(Answer(200, list[LedgerEntry], "the attempts, in order"),),
         ),
         Operation(
             "GET",
-            f"{one}/export",
+            f"{ONE}/export",
             export,
             "exportTask",
             "A task with everything below it as a zip",
-            tag,
+            TAG,
             answers=(Answer(200, description="journals, definitions and files", media="application/zip"),),
         ),
         Operation(
             "POST",
-            f"{one}/replay",
+            f"{ONE}/replay",
             replay,
             "replayTask",
             "Decide a task's journal again and compare; nothing is performed",
-            tag,
+            TAG,
             answers=(Answer(200, list[ReplayReport], "how far each journal agrees"),),
         ),
     )

@@ -18,9 +18,10 @@ from starlette.types import ASGIApp
 
 from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import BadInput
-from agenthost.faces.http.app import Face, Ready, application
+from agenthost.faces.http.app import Face, application
 from agenthost.faces.http.guard import Everybody, GuardSettings
 from agenthost.faces.http.protocol import Bounds, protocol
+from agenthost.faces.http.site import Ready, Site
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sockets as local
 
@@ -65,7 +66,8 @@ async def serve(
     offer = offer or Offer(Everybody(api))
     listener = await asyncio.to_thread(local.listen, socket)
     which = local.identity(socket)
-    app = application(offer.reception, offer.closing, settings.streams, settings.guard, offer.faces, offer.ready)
+    site = Site(offer.reception, offer.closing, settings.streams, offer.ready)
+    app = application(site, settings.guard, offer.faces)
     users = settings.users if settings.users is not None else frozenset({os.getuid()})
     servers = [_Server(_config(app, settings, users | {0}), settings.grace)]
     if offer.listeners:

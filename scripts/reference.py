@@ -17,6 +17,8 @@ from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.host.settings import (
     GvisorSettings,
     HttpSettings,
+    A2ASettings,
+    McpSettings,
     NetworkSettings,
     SandboxSettings,
     Settings,
@@ -80,6 +82,7 @@ It is above the file; an option of the command is above both.
 | `SSL_CERT_FILE` | certificates in place of the system's |
 | `AGENTHOST_TEST_GVISOR` | `required`: AgentHost's own tests fail where gVisor is missing, instead of being skipped |
 | `DOCKER_HOST`, `XDG_RUNTIME_DIR` | where an engine listens, for the sandbox `docker` |
+| `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` | set by systemd for a service that says when it is ready and alive |
 | `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
 """
 
@@ -102,6 +105,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "http": HttpSettings,
     "access": AccessSettings,
     "oidc.NAME": OidcSettings,
+    "mcp": McpSettings,
+    "a2a": A2ASettings,
     "files": FileLimits,
 }
 
@@ -171,6 +176,7 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
+    "work.grace": "seconds: how long calls that are under way when the host is told to stop may take to end, so that they needn't be made again",
     "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `docker` (Docker or Podman; needs `agenthost[docker]`), `gvisor`, `functions`",
     "sandbox.functions.url": "the executor function's address (`deploy/functions`); without it there is none",
     "sandbox.functions.secret": "the stored secret, or the variable, that holds the secret shared with the function",
@@ -220,6 +226,14 @@ MEANINGS = {
     "oidc.NAME.groups-claim": "the claim in which the groups stand",
     "oidc.NAME.title": "what the sign-in page calls it",
     "oidc.NAME.algorithms": "how ID tokens may be signed",
+    "a2a.enabled": "whether agents are served to other agents over A2A",
+    "a2a.agent": "the agent or workflow at `/a2a`; empty: `default`, `assistant`, or the first by name",
+    "a2a.url": "where the host is reached from outside, such as `https://agents.example.com`; empty: as a request says",
+    "a2a.grpc-port": "the port of gRPC; 0 for none",
+    "a2a.grpc-host": "the address that gRPC is served on",
+    "a2a.grpc-url": "how agent cards name gRPC's address; empty: by host and port",
+    "mcp.enabled": "whether MCP is served at `/mcp`",
+    "mcp.servers": "MCP servers of your own that are served beside the agents: a name, and the `module:attribute` that it stands for",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

@@ -29,10 +29,20 @@ async def _never() -> bool:
     return False
 
 
+async def _nothing() -> int:
+    return 0
+
+
+async def _at_once() -> None:
+    return None
+
+
 class Reached(Struct):
     """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command. `admin`:
     its people and keys.
 
+    `recovered` returns when unfinished tasks go on, and raises what keeps them from it. `drain` takes no new work and
+    waits, not for long, until what was begun is journalled: how many tasks had something left.
     `renew`: have another in the place of one that ended with its command, perhaps one in this process; False
     where it is not such a host.
     """
@@ -43,6 +53,8 @@ class Reached(Struct):
     url: str = ""
     admin: Administration | None = None
     renew: Callable[[], Awaitable[bool]] = _never
+    recovered: Callable[[], Awaitable[None]] = _at_once
+    drain: Callable[[], Awaitable[int]] = _nothing
 
 
 class Door(Protocol):
@@ -99,7 +111,7 @@ class HomeDoor:
             from agenthost.cli.serving import Listening, served
 
             async with served(api, self._socket, Listening(host, port)) as url:
-                yield Reached(api, True, url=url, admin=api.admin())
+                yield Reached(api, True, url=url, admin=api.admin(), recovered=api.recovered, drain=api.drain)
         finally:
             await api.close()
 

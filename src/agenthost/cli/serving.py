@@ -10,11 +10,12 @@ from pathlib import Path
 import structlog
 from msgspec import Struct
 
+from agenthost.cli.faces import faces
 from agenthost.core.errors import BadInput
-from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import GuardSettings
 from agenthost.faces.http.origins import Network, networks
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
+from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
 from agenthost.host.settings import HttpSettings
 
@@ -43,17 +44,14 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
         url = _url(listener, address, given)
         host.entrance.url = url
         settings = ServeSettings(guard=_guard(address, given, trusted), certificate=given.certificate, key=given.key)
-        async with serve(host, local, settings, Offer(reception, (listener,), faces(host))):
+        closing = Closing()
+        async with (
+            faces(host, reception, settings.streams, closing) as spoken,
+            serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing)),
+        ):
             yield url
     finally:
         listener.close()
-
-
-def faces(host: Host) -> list[Face]:
-    """The protocols that are enabled. Each is imported here, when it is."""
-    from agenthost.faces.http import signin
-
-    return [signin.face(host.entrance, host.providers)]
 
 
 def _check_files(given: HttpSettings) -> None:

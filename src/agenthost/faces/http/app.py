@@ -29,6 +29,7 @@ class Face(Struct, frozen=True):
     refusal: Refusal = problem
     public: frozenset[str] = frozenset()
     public_below: tuple[str, ...] = ()
+    public_ends: tuple[tuple[str, str], ...] = ()
     operations: tuple[Operation, ...] = ()
 
 
@@ -50,6 +51,7 @@ def application(site: Site, guard: GuardSettings | None = None, faces: Sequence[
         settings,
         public=settings.public.union(*(face.public for face in faces)),
         public_below=(*settings.public_below, *(path for face in faces for path in face.public_below)),
+        public_ends=(*settings.public_ends, *(ends for face in faces for ends in face.public_ends)),
     )
     shapes = [(begin, face.refusal) for face in faces for begin in face.below]
     return Guard(inner, site.reception, open_to_all, shapes)

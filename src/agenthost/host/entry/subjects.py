@@ -41,8 +41,10 @@ async def admitted(found: Recognized, register: Register, address: str) -> Perso
                 "nobody here has this account; ask the host's owner to add you with it (`agenthost people add --subject`)"
             )
         return await _added(found, role, register, address)
-    if role is not None and found.settings.roles and person.id != OWNER and role != person.role:
-        person = await register.change(person.id, lambda now: replace(now, role=role))
+    if found.settings.roles and person.id != OWNER and role is None:
+        raise Forbidden("your account is in no group that gives a role here any more; ask the host's owner")
+    if found.settings.roles and person.id != OWNER and role != person.role:
+        person = await register.change(person.id, lambda now: replace(now, role=cast("Role", role)))
         await _note(register, "person.change", f"{person.id} role={role}", found, address)
     return person
 

@@ -21,6 +21,7 @@ FRESH = 3600.0
 """Seconds for which what was published is believed without another look."""
 AGAIN = 5.0
 """Seconds between two looks for a key that isn't known: else anybody could make us ask again and again."""
+_WAYS = ("client_secret_basic", "client_secret_post")
 
 
 class Published(Struct, frozen=True):
@@ -111,7 +112,9 @@ class Idp:
             "code_verifier": given.verifier,
         }
         headers: dict[str, str] = {"Accept": "application/json"}
-        if given.secret and "client_secret_basic" in published.token_endpoint_auth_methods_supported:
+        # Some that name both ways read the secret in the first alone.
+        ways = [way for way in published.token_endpoint_auth_methods_supported if way in _WAYS]
+        if given.secret and ways[:1] != ["client_secret_post"]:
             pair = f"{quote(self.settings.client_id, safe='')}:{quote(given.secret, safe='')}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         elif given.secret:

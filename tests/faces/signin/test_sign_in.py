@@ -14,8 +14,9 @@ from agenthost.core.access import DeedFilter
 from agenthost.core.administration import KeyWish, NewPerson, PersonChange
 from agenthost.core.api import Order
 from agenthost.host.host import Host
-from tests.faces.signin.browser import Browser
-from tests.faces.signin.conftest import PASSWORD
+from tests.faces.signin.browser import Browser, browsers, made_certificate
+from tests.faces.signin.conftest import PASSWORD, TOML
+from tests.host.conftest import PLAYS, Opens
 
 Browsers = Callable[[], Browser]
 
@@ -327,3 +328,46 @@ async def test_no_secret_of_signing_in_is_in_the_log(
     for secret in (*ann.cookies().values(), link.partition("code=")[2], PASSWORD, "a wrong password of mine"):
         assert secret not in told
     assert not re.search(r"ah_[\w-]{30}", told)
+
+
+async def test_behind_a_proxy_that_speaks_tls_the_cookie_is_for_tls_alone(opens: Opens, tmp_path: Path) -> None:
+    toml = TOML + '[http]\nproxies = ["127.0.0.1"]\nhosts = ["agents.example.org"]\n'
+    host = await opens(PLAYS, toml=toml)
+    await host.admin().add_person(NewPerson("ann", "user", "Ann", PASSWORD))
+    async with browsers(host, tmp_path) as make:
+        ann = make()
+        behind = {
+            "Host": "agents.example.org",
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-For": "203.0.113.7",
+            "Origin": "https://agents.example.org",
+        }
+        form = {"person": "ann", "password": PASSWORD}
+        plain = await ann.post("/sign-in", form, headers=behind | {"Origin": "http://agents.example.org"})
+        assert plain.status == 403
+        done = await ann.post("/sign-in", form, headers=behind)
+        assert done.status == 303
+        cookie = done.headers["Set-Cookie"]
+        assert cookie.startswith("__Host-agenthost-") and "; Secure" in cookie and "Path=/;" in cookie
+        assert "Domain" not in cookie
+        name, _, secret = cookie.partition(";")[0].partition("=")
+        told = await ann.get("/api/v1/me", "same-origin", headers=behind | {"Cookie": f"{name}={secret}"})
+        assert told.json["person"]["id"] == "ann"
+        bare = name.removeprefix("__Host-")
+        other = await ann.get("/api/v1/me", "same-origin", headers=behind | {"Cookie": f"{bare}={secret}"})
+        assert other.status == 401  # a plain page of the same name can set that one
+        (deed,) = await host.accounts.deeds(DeedFilter(what="session.begin"))
+        assert deed.address == "203.0.113.7"
+
+
+async def test_over_tls_the_cookie_is_for_tls_alone(opens: Opens, tmp_path: Path) -> None:
+    certificate, key = await asyncio.to_thread(made_certificate, tmp_path)
+    toml = TOML + f'[http]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    host = await opens(PLAYS, toml=toml)
+    async with browsers(host, tmp_path) as make:
+        link = (await host.admin().sign_in_link()).url
+        assert link.startswith("https://127.0.0.1:")
+        done = await make().get(link, ssl=False)
+        assert done.status == 303
+        assert done.headers["Set-Cookie"].startswith("__Host-agenthost-")
+        assert "; Secure" in done.headers["Set-Cookie"]

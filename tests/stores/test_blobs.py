@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blockbuster import blockbuster_ctx
 
-from agenthost.core.errors import StoreDamaged, Unavailable
+from agenthost.core.errors import BadInput, StoreDamaged, Unavailable
 from agenthost.core.ids import digest
 from agenthost.stores.blobs import FileBlobs
 from agenthost.stores.memory_blobs import MemoryBlobs
@@ -141,4 +141,17 @@ async def test_a_home_that_cannot_be_written_is_named() -> None:
     blobs = FileBlobs(Path("/sys/agenthost/blobs"))  # nobody may make a folder there, not even root
     with pytest.raises(Unavailable, match="AGENTHOST_HOME"):
         await blobs.put(b"x")
+    await blobs.close()
+
+
+async def test_a_stream_that_is_cut_leaves_no_file_behind(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * 1000
+        raise BadInput("cut off")
+
+    with pytest.raises(BadInput):
+        await blobs.put_stream(pieces())
+    assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
     await blobs.close()

@@ -15,10 +15,11 @@ async def faces(
     host: Host, reception: Reception, streams: StreamSettings, closing: Closing
 ) -> AsyncGenerator[list[Face]]:
     """Those that the settings enable, with what goes on beside them, for as long as the context is open."""
-    from agenthost.faces.http import agui, openai
+    from agenthost.faces.http import agui, openai, signin
 
     spoken = [
-        Face(tuple(metrics.routes(host.watch.metrics))),
+        metrics.face(host.watch.metrics),
+        signin.face(host.entrance, host.providers),
         openai.face(streams, closing),
         Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
     ]

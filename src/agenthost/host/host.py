@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import secrets
@@ -14,7 +15,8 @@ from typing import Any
 import msgspec
 
 from agenthost import __version__
-from agenthost.core.access import OWNER, Accounts
+from agenthost.core.access import OWNER, Accounts, Caller, Person
+from agenthost.core.administration import Administration
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -51,6 +53,10 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
 from agenthost.host.adapters import Adapters, join
+from agenthost.host.administrator import Administrator
+from agenthost.host.entry.entrance import Entrance
+from agenthost.host.entry.oidc import Providers
+from agenthost.host.entry.register import Register
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.library import Library
 from agenthost.host.logs import logger
@@ -98,6 +104,8 @@ class Host:
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self.watch.of(self.engine, adapters.machine)
+        self.entrance = Entrance(Register(adapters.accounts), settings.access)
+        self.providers = Providers(settings.oidc, self.entrance, adapters.secrets.get)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._working = False
         self._closing = False
@@ -120,6 +128,7 @@ class Host:
     async def open(self, work: bool) -> None:
         """Get ready; with `work`, unfinished tasks go on and manifests in the home's folder are live."""
         await self._adapters.store.open()
+        await ensure_owner(self._adapters.accounts)
         await self._load_secrets()
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
@@ -132,11 +141,27 @@ class Host:
     async def reception(self) -> Reception:
         """Who may come in over a port, and as what they may use this host."""
         adapters = self._adapters
-        await ensure_owner(adapters.accounts)
         token = await asyncio.to_thread(owners_token, self.settings.folder)
         self._tokens = {"owner's token": token}
         await self._load_secrets()
-        return Reception(self, adapters.accounts, adapters.store, token)
+        return Reception(self, adapters.store, token, self.entrance, self.admin)
+
+    def admin(self, caller: Caller | None = None) -> Administration:
+        """People and keys as a caller may look after them; without one, as the owner."""
+        return Administrator(caller or Caller(), self.entrance, self._cancel_all)
+
+    async def _cancel_all(self, person: Person, by: str, reason: str) -> None:
+        """Cancel every unfinished task of somebody."""
+        before = ""
+        while True:
+            wanted = Filter(person.namespace, UNFINISHED, roots_only=True, person=person.id, before=before, limit=500)
+            rows = await self._adapters.store.tasks(wanted)
+            for row in rows:
+                with contextlib.suppress(BadInput):  # it has ended meanwhile
+                    await self.cancel(row.id, by, reason)
+            if len(rows) < wanted.limit:
+                return
+            before = rows[-1].id
 
     async def _start_working(self) -> None:
         if not self._working:

@@ -167,6 +167,9 @@ SELECT id, person, digest, created, name, rights, expires, hint, session FROM ke
 -- name: put_key
 INSERT OR REPLACE INTO keys (id, person, digest, created, name, rights, expires, hint, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: extend_key
+UPDATE keys SET expires = ? WHERE id = ?
+
 -- name: delete_key
 DELETE FROM keys WHERE person = ? AND id = ?
 
@@ -189,6 +192,39 @@ INSERT OR IGNORE INTO given_files (namespace, person, digest) VALUES (?, ?, ?)
 SELECT EXISTS (SELECT 1 FROM given_files WHERE namespace = ?1 AND digest = ?3 AND (?2 = '' OR person = ?2))
   OR EXISTS (SELECT 1 FROM files JOIN tasks ON tasks.id = files.workspace
     WHERE files.digest = ?3 AND tasks.namespace = ?1 AND (?2 = '' OR tasks.person = ?2))
+
+-- name: manifest_versions
+SELECT number, at, body FROM manifest_versions WHERE namespace = ? AND kind = ? AND name = ? AND number < ?
+ORDER BY number DESC LIMIT ?
+
+-- name: given_answer
+SELECT fingerprint, maker, at, status, head, body FROM given_answers WHERE key = ?
+
+-- name: put_answer
+INSERT OR REPLACE INTO given_answers (key, fingerprint, maker, at, status, head, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: forget_answer
+DELETE FROM given_answers WHERE key = ?
+
+-- name: sweep_answers
+DELETE FROM given_answers WHERE at < ?
+
+-- name: changed_settings
+SELECT name, value FROM changed_settings
+
+-- name: change_setting
+INSERT OR REPLACE INTO changed_settings (name, value) VALUES (?, ?)
+
+-- name: setting_as_given
+DELETE FROM changed_settings WHERE name = ?
+
+-- name: newest_event
+SELECT coalesce(max(rowid), 0) FROM events
+
+-- name: placed_events
+SELECT events.rowid, task, events.seq, at, events.kind, version, body FROM events CROSS JOIN tasks ON tasks.id = events.task
+WHERE events.rowid > ?1 AND events.rowid <= ?2 AND namespace = ?3 AND (?4 = '' OR person = ?4)
+ORDER BY events.rowid LIMIT ?5
 
 -- name: put_push
 INSERT OR REPLACE INTO pushes

@@ -78,7 +78,21 @@ class Keeping(Protocol):
         """A manifest's versions, newest first; `before` is the number that the last page ended with."""
         ...
 
-    async def usage(self, wanted: UsageFilter) -> list[UsageLine]: ...
+    async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
+        """Sums. Of whole days (in UTC), and not by task, they also hold what was used by tasks that are deleted."""
+        ...
+
+    async def forget_usage(self, namespace: str, person: str = "") -> None:
+        """Remove the sums of somebody, or of a whole namespace, once the ledger has nothing of theirs."""
+        ...
+
+    async def open_tasks(self) -> dict[str, int]:
+        """How many tasks go on, by state. Looks at each of them: for a start, not for a clock."""
+        ...
+
+    async def held_tasks(self) -> dict[str, int]:
+        """How many of them are held, by hold. Looks at these alone."""
+        ...
 
     async def begin_answer(self, key: str, answer: KeptAnswer, since: float) -> KeptAnswer | None:
         """Keep that an answer is being made: None where it is the caller's to make, else the one that is there. One

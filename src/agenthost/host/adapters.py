@@ -17,7 +17,6 @@ from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
-from agenthost.core.usage import Usages
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -38,7 +37,6 @@ class Adapters(Struct):
 
     store: Store
     accounts: Accounts
-    usages: Usages
     figures: Figures
     blobs: Blobs
     workspaces: Workspaces
@@ -79,7 +77,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.pushes import SQLitePushes
-    from agenthost.stores.sqlite.usage import SQLiteUsages
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -135,7 +132,6 @@ async def join(settings: Settings) -> Adapters:
     return Adapters(
         store,
         SQLiteAccounts(store),
-        SQLiteUsages(store),
         figures,
         blobs,
         workspaces,

@@ -48,7 +48,6 @@ from agenthost.core.ports import (
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
-from agenthost.core.usage import Usages
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, orders, records
@@ -82,7 +81,7 @@ class Host:
         self.pushes = adapters.pushes
         self.outgoing = adapters.outgoing
         self.library = Library(adapters.store, adapters.models, adapters.tools)
-        self.watch = Watch(adapters.figures, adapters.usages, log)
+        self.watch = Watch(adapters.figures, adapters.keeping, log)
         parts = Parts(
             store=adapters.store,
             blobs=adapters.blobs,
@@ -117,11 +116,6 @@ class Host:
     def accounts(self) -> Accounts:
         """People, keys and the audit log."""
         return self._adapters.accounts
-
-    @property
-    def usages(self) -> Usages:
-        """What was used over a time, summed up."""
-        return self._adapters.usages
 
     # --- start and end ----------------------------------------------------------------------------
 

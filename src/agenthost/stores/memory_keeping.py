@@ -1,12 +1,14 @@
 """What is kept beside journals, in memory: the same rules, for tests."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
 from agenthost.core.budgets import Spend
 from agenthost.core.ids import root_id
 from agenthost.core.keeping import KeptAnswer, PlacedEvent, UsageFilter, UsageLine, Version
+from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import LedgerEntry
+from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 
 _NO_END = 2**62
@@ -37,6 +39,18 @@ class MemoryKeeping:
             key=lambda line: (-line.cost, -line.tokens, line.task, line.agent, line.person, line.model, line.day)
         )
         return lines[: wanted.limit]
+
+    async def forget_usage(self, namespace: str, person: str = "") -> None:
+        """Nothing is kept apart from the ledger."""
+
+    async def open_tasks(self) -> dict[str, int]:
+        return Counter(row.state for row in self._going())
+
+    async def held_tasks(self) -> dict[str, int]:
+        return Counter(row.hold for row in self._going() if row.hold)
+
+    def _going(self) -> list[TaskRow]:
+        return [row for row in self._store.tables.tasks.values() if row.state not in FINAL]
 
     async def begin_answer(self, key: str, answer: KeptAnswer, since: float) -> KeptAnswer | None:
         found = self._answers.get(key)

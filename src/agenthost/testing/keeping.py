@@ -88,6 +88,21 @@ class KeepingSuite:
         assert await calls(UsageFilter(namespace="elsewhere")) == 0
         assert await keeping.usage(UsageFilter(by=("person",), namespace="elsewhere")) == []
 
+    async def test_tasks_that_go_on_are_counted_by_state_and_those_that_are_held(
+        self, keeping: Keeping, store: Store
+    ) -> None:
+        assert (await keeping.open_tasks(), await keeping.held_tasks()) == ({}, {})
+        for number in range(4):
+            await begun(store, f"t{number}")
+            await store.claim(f"t{number}", "o", 1.0)
+        await store.append(Append("t0", 1, (event(2),), "input-required", 2.0))
+        await store.append(Append("t1", 1, (event(2),), "completed", 2.0))
+        await store.hold("t2", "dead-letter", "because")
+        assert await keeping.open_tasks() == {"working": 2, "input-required": 1}
+        assert await keeping.held_tasks() == {"dead-letter": 1}
+        await store.hold("t2", "", "")
+        assert await keeping.held_tasks() == {}
+
     async def test_an_answer_is_made_once_and_given_again(self, keeping: Keeping) -> None:
         mine = KeptAnswer("f1", "me", 10.0)
         assert await keeping.begin_answer("k", mine, 0.0) is None

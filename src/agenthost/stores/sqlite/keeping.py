@@ -5,16 +5,16 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from agenthost.core.keeping import DIMENSIONS, KeptAnswer, PlacedEvent, UsageFilter, UsageLine, Version
+from agenthost.core.keeping import KeptAnswer, PlacedEvent, UsageFilter, UsageLine, Version
 from agenthost.core.ports import StoredEvent
 from agenthost.stores.sqlite.statements import Statements
 from agenthost.stores.sqlite.store import SQLiteStore
+from agenthost.stores.sqlite.usage import adding_up
 
 LOOKED_AT = 5000
 """Events that one page of everybody's looks at, at most: a person of few tasks mustn't hold up the others' reads."""
 
 _NO_END = 2**62
-_COLUMNS = {"task": "root", "agent": "agent", "person": "person", "model": "model", "day": "date(at, 'unixepoch')"}
 
 
 class SQLiteKeeping:
@@ -28,6 +28,15 @@ class SQLiteKeeping:
 
     async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
         return await self._store.read(_usage, wanted)
+
+    async def forget_usage(self, namespace: str, person: str = "") -> None:
+        await self._store.write(_forget_usage, namespace, person)
+
+    async def open_tasks(self) -> dict[str, int]:
+        return await self._store.read(_counts, "open_tasks")
+
+    async def held_tasks(self) -> dict[str, int]:
+        return await self._store.read(_counts, "held_tasks")
 
     async def begin_answer(self, key: str, answer: KeptAnswer, since: float) -> KeptAnswer | None:
         return await self._store.write(_begin_answer, key, answer, since)
@@ -62,31 +71,12 @@ def _usage(connection: sqlite3.Connection, statements: Statements, wanted: Usage
     return [UsageLine(*row) for row in connection.execute(sql, values).fetchall()]
 
 
-def adding_up(wanted: UsageFilter) -> tuple[str, list[Any]]:
-    """The statement that adds usage up, and its values."""
-    conditions, values = ["namespace = ?"], [wanted.namespace]
-    given: dict[str, Any] = {
-        "root = ?": wanted.task,
-        "agent = ?": wanted.agent,
-        "person = ?": wanted.person,
-        "model = ?": wanted.model,
-        "at >= ?": wanted.since,
-        "at < ?": wanted.until,
-    }
-    for condition, value in given.items():
-        if value:
-            conditions.append(condition)
-            values.append(value)
-    columns = ", ".join(_COLUMNS[name] if name in wanted.by else "''" for name in DIMENSIONS)
-    groups = ", ".join(_COLUMNS[name] for name in wanted.by)
-    sums = (
-        "count(*), coalesce(sum(coalesce(spent_tokens, worst_tokens)), 0) AS tokens, "
-        "coalesce(sum(coalesce(spent_cost, worst_cost)), 0.0) AS cost, coalesce(sum(settled = 0), 0), coalesce(sum(priced = 0), 0)"
-    )
-    return (
-        f"SELECT {sums}, {columns} FROM ledger WHERE {' AND '.join(conditions)} {f'GROUP BY {groups}' if groups else ''} "
-        f"ORDER BY cost DESC, tokens DESC, {', '.join(str(5 + n) for n in range(1, 6))} LIMIT ?"
-    ), [*values, wanted.limit]
+def _counts(connection: sqlite3.Connection, statements: Statements, name: str) -> dict[str, int]:
+    return dict(connection.execute(statements[name]).fetchall())
+
+
+def _forget_usage(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
+    connection.execute(statements["forget_usage"], (namespace, person))
 
 
 def _begin_answer(

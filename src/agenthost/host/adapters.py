@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import Permanent, Unavailable
+from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
@@ -37,6 +38,7 @@ class Adapters(Struct):
 
     store: Store
     accounts: Accounts
+    keeping: Keeping
     figures: Figures
     blobs: Blobs
     workspaces: Workspaces
@@ -76,6 +78,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.keeping import SQLiteKeeping
     from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
@@ -132,6 +135,7 @@ async def join(settings: Settings) -> Adapters:
     return Adapters(
         store,
         SQLiteAccounts(store),
+        SQLiteKeeping(store),
         figures,
         blobs,
         workspaces,

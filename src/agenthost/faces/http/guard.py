@@ -47,6 +47,7 @@ class GuardSettings(msgspec.Struct, frozen=True):
     public: frozenset[str] = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
     public_below: tuple[str, ...] = ()
     public_ends: tuple[tuple[str, str], ...] = ()
+    public_here: frozenset[str] = frozenset()
     wrong_tokens: int = 20
     proxies: tuple[Network, ...] = ()
     public_here: frozenset[str] = frozenset()

@@ -18,7 +18,6 @@ from agenthost.core.models import Fitness
 from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
-from agenthost.core.usage import Usages
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -81,7 +80,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.keeping import SQLiteKeeping
     from agenthost.stores.sqlite.pushes import SQLitePushes
-    from agenthost.stores.sqlite.usage import SQLiteUsages
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry

@@ -117,11 +117,6 @@ class Host:
         """People, keys and the audit log."""
         return self._adapters.accounts
 
-    @property
-    def usages(self) -> Usages:
-        """What was used over a time, summed up."""
-        return self._adapters.usages
-
     # --- start and end ----------------------------------------------------------------------------
 
     async def open(self, work: bool) -> None:

@@ -13,6 +13,7 @@ from msgspec import inspect
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
+from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.host.settings import (
     GvisorSettings,
     HttpSettings,
@@ -110,6 +111,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "webhooks": WebhookSettings,
     "retention": RetentionSettings,
     "telemetry": TelemetrySettings,
+    "access": AccessSettings,
+    "oidc.NAME": OidcSettings,
     "mcp": McpSettings,
     "a2a": A2ASettings,
     "files": FileLimits,
@@ -229,6 +232,26 @@ MEANINGS = {
     "retention.workspaces": "days after which folders go that a host which died left behind; what is in them is kept with the task",
     "retention.audit": "days for which lines of the audit log are kept; 0 is for ever",
     "retention.every": "seconds between two looks at what is too old",
+    "http.proxies": "addresses and networks (`10.0.0.0/8`) of proxies that are believed who is behind them (`X-Forwarded-For`) and whether they speak TLS (`X-Forwarded-Proto`); of nobody else these headers count",
+    "access.password-least": "characters that a new password has at least",
+    "access.session-idle": "seconds after which a browser that didn't come is signed out",
+    "access.session-most": "seconds after which a browser is signed out in any case",
+    "access.link-lasts": "seconds for which a sign-in link may be used",
+    "access.tries": "wrong passwords of one person from one address (an IPv6 /64 counts as one) within `tries-within`, before they have to wait",
+    "access.tries-within": "seconds over which wrong passwords are counted",
+    "access.address-tries": "wrong passwords and links from one address within that time",
+    "access.person-tries": "wrong passwords of one person from everywhere within that time",
+    "oidc.NAME.issuer": "the provider's address, exactly as it names itself; the rest is found from there",
+    "oidc.NAME.client-id": "what this host is called there",
+    "oidc.NAME.client-secret": "the name of the stored secret (`agenthost secrets set`) that this host shows there; empty: none, with PKCE alone",
+    "oidc.NAME.scopes": "what is asked for",
+    "oidc.NAME.role": "the role of somebody who comes for the first time; none: only who was added with their subject comes in",
+    "oidc.NAME.domains": "domains of verified e-mail addresses that may come in; none: all",
+    "oidc.NAME.groups": "groups of which one is needed to come in; none: no such demand",
+    "oidc.NAME.roles": "a group, and the role that it gives; looked at whenever somebody signs in, the highest counts",
+    "oidc.NAME.groups-claim": "the claim in which the groups stand",
+    "oidc.NAME.title": "what the sign-in page calls it",
+    "oidc.NAME.algorithms": "how ID tokens may be signed",
     "a2a.enabled": "whether agents are served to other agents over A2A",
     "a2a.agent": "the agent or workflow at `/a2a`; empty: `default`, `assistant`, or the first by name",
     "a2a.url": "where the host is reached from outside, such as `https://agents.example.com`; empty: as a request says",

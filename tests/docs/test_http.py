@@ -4,39 +4,30 @@ import re
 from pathlib import Path
 from typing import cast
 
-from starlette.routing import BaseRoute, Mount, Route
-
 from agenthost.faces.http import erasure, metrics, webhooks
-from agenthost.faces.http.app import Face, routes
-from agenthost.faces.http.streams import Closing, StreamSettings
+from agenthost.faces.http.app import Face, table
+from agenthost.faces.http.guard import Everybody
+from agenthost.faces.http.site import Site
+from agenthost.faces.http.streams import Closing
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.webhooks.desk import Desk
+from agenthost.testing.memory_host import MemoryHost
 from agenthost.wire import sse
 from agenthost.wire.problems import STATUS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 
 
-def paths(served: list[BaseRoute], above: str = "") -> set[str]:
-    found: set[str] = set()
-    for route in served:
-        if isinstance(route, Mount):
-            found |= paths(list(route.routes), above + route.path)
-        else:
-            assert isinstance(route, Route)
-            found |= {
-                f"{method} {above}{route.path.replace(':path}', '}')}" for method in (route.methods or set()) - {"HEAD"}
-            }
-    return found
-
-
-def test_every_route_is_documented_and_every_documented_one_is_there() -> None:
-    more = (*webhooks.routes(cast("Desk", None)), *erasure.routes(cast("ErasureDesk", None)))  # nothing is called
-
+def test_every_operation_is_documented_and_every_documented_one_is_there() -> None:
     async def expose(accept: str) -> tuple[bytes, str]:
         return b"", ""
 
-    served = paths(routes(Closing(), StreamSettings(), [Face(api=more)])) | paths(metrics.routes(expose))
+    told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=more)])
+    (
+        *webhooks.operations(cast("Desk", None)),
+        *erasure.operations(cast("ErasureDesk", None)),
+    )  # nothing is called
+    served = {f"{each.method} {each.whole}" for each in told}
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", PAGE, re.MULTILINE)) == served
 
 

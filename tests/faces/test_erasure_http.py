@@ -36,7 +36,7 @@ async def served(tmp_path: Path) -> AsyncGenerator[tuple[Host, Ask]]:
             await host.accounts.put_person(Person(person, role, 1.0))  # type: ignore[arg-type]
             await host.accounts.put_key(Key(person, person, digest_of(f"ah_{person}"), 1.0))
         listener = listen("127.0.0.1", 0)
-        offer = Offer(reception, (listener,), (Face(api=tuple(erasure.routes(host.erasure))),))
+        offer = Offer(reception, (listener,), (Face(operations=erasure.operations(host.erasure)),))
         await stack.enter_async_context(serve(host, tmp_path / "host.sock", None, offer))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         base = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"

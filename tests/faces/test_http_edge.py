@@ -11,7 +11,7 @@ from agenthost.client.client import Client, connect
 from agenthost.core.api import HostInfo, ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Temporary
 from agenthost.core.parts import FilePart
-from agenthost.faces.http import files
+from agenthost.faces.http.rest import files
 from agenthost.faces.http.server import serve
 from agenthost.testing.memory_host import MemoryHost
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blockbuster import blockbuster_ctx
 
-from agenthost.core.errors import NotFound, StoreDamaged, Unavailable
+from agenthost.core.errors import BadInput, NotFound, StoreDamaged, Unavailable
 from agenthost.core.ids import digest
 from agenthost.stores.blobs import FileBlobs
 from agenthost.stores.memory_blobs import MemoryBlobs
@@ -179,4 +179,17 @@ async def test_a_file_used_shortly_before_is_not_removed(tmp_path: Path) -> None
     assert await blobs.remove(name, time.monotonic()) == "used"
     assert await blobs.get(name) == b"just now"
     assert await blobs.remove(name, time.monotonic() + 120) == "removed"
+    await blobs.close()
+
+
+async def test_a_stream_that_is_cut_leaves_no_file_behind(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * 1000
+        raise BadInput("cut off")
+
+    with pytest.raises(BadInput):
+        await blobs.put_stream(pieces())
+    assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
     await blobs.close()

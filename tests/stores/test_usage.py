@@ -1,43 +1,20 @@
-"""Every keeper of figures by the suite; SQLite's stay when the ledger's rows go, and need no look at them."""
+"""What was used, of whole days: kept by triggers of SQLite's ledger, so that it stays when the ledger's rows go, and needs no
+look at them."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from agenthost.core.budgets import Spend
-from agenthost.core.ports import Settlement, Store
-from agenthost.core.usage import UsageFilter, UsageRow, Usages
-from agenthost.stores.memory import MemoryStore
-from agenthost.stores.memory_usage import MemoryUsages
+from agenthost.core.keeping import UsageFilter, UsageLine
+from agenthost.core.ports import Settlement
+from agenthost.stores.sqlite.keeping import SQLiteKeeping
 from agenthost.stores.sqlite.link import APPLICATION
 from agenthost.stores.sqlite.migrating import migrations
 from agenthost.stores.sqlite.store import SQLiteStore
-from agenthost.stores.sqlite.usage import SQLiteUsages
+from agenthost.stores.sqlite.usage import adding_up
 from agenthost.testing.stores import entry, new_task, step
-from agenthost.testing.usage import UsagesSuite
-
-
-class TestMemory(UsagesSuite):
-    @pytest.fixture
-    async def store(self) -> AsyncIterator[Store]:
-        store = MemoryStore()
-        await store.open()
-        yield store
-        await store.close()
-
-    @pytest.fixture
-    def usages(self, store: MemoryStore) -> Usages:
-        return MemoryUsages(store)
-
-
-class TestSQLite(UsagesSuite):
-    @pytest.fixture
-    def usages(self, store: SQLiteStore) -> Usages:
-        return SQLiteUsages(store)
 
 
 async def _used(store: SQLiteStore) -> None:
@@ -48,8 +25,8 @@ async def _used(store: SQLiteStore) -> None:
 
 
 FIGURES = [
-    UsageRow(("ann", "default"), open_calls=1, open_tokens=100, open_cost=0.25),
-    UsageRow(("ann", "m"), 1, 1, 30, 0.2),
+    UsageLine(1, 100, 0.25, 1, 0, person="ann", model="default"),
+    UsageLine(1, 30, 0.2, 0, 0, person="ann", model="m"),
 ]
 BY = UsageFilter(by=("person", "model"))
 
@@ -57,15 +34,15 @@ BY = UsageFilter(by=("person", "model"))
 async def test_figures_outlive_the_rows_of_the_ledger_until_they_are_forgotten(
     store: SQLiteStore,
 ) -> None:
-    usages = SQLiteUsages(store)
+    keeping = SQLiteKeeping(store)
     await _used(store)
-    assert await usages.usage(BY) == FIGURES
+    assert await keeping.usage(BY) == FIGURES
     await store.write(lambda connection, _: connection.execute("DELETE FROM ledger") and None)
-    assert await usages.usage(BY) == FIGURES
-    await usages.forget("default", "bob")
-    assert await usages.usage(BY) == FIGURES
-    await usages.forget("default", "ann")
-    assert await usages.usage(BY) == []
+    assert await keeping.usage(BY) == FIGURES
+    await keeping.forget_usage("default", "bob")
+    assert await keeping.usage(BY) == FIGURES
+    await keeping.forget_usage("default", "ann")
+    assert await keeping.usage(BY) == []
 
 
 def _before(file: Path) -> None:
@@ -89,7 +66,7 @@ async def test_a_database_from_before_has_its_figures_at_once(tmp_path: Path) ->
     await asyncio.to_thread(_before, tmp_path / "old.db")
     store = SQLiteStore(tmp_path / "old.db")
     await store.open()
-    assert await SQLiteUsages(store).usage(BY) == FIGURES
+    assert await SQLiteKeeping(store).usage(BY) == FIGURES
     await store.close()
 
 
@@ -99,14 +76,15 @@ async def test_a_months_figures_are_read_without_the_settled_ledger(store: SQLit
     real = store.read
 
     def read(function, *arguments):
-        def explained(connection, statements, sql, values, keys):
+        def explained(connection, statements, wanted):
+            sql, values = adding_up(wanted)
             seen.extend(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values))
-            return function(connection, statements, sql, values, keys)
+            return function(connection, statements, wanted)
 
         return real(explained, *arguments)
 
     store.read = read
-    await SQLiteUsages(store).usage(UsageFilter(by=("month", "agent"), since="2026-11", until="2026-11"))
+    await SQLiteKeeping(store).usage(UsageFilter(by=("day", "agent"), since=20_758 * 86_400.0, until=20_788 * 86_400.0))
     touching = [line for line in seen if "ledger" in line or "usage" in line]
     assert any("SEARCH usage USING PRIMARY KEY (namespace=? AND day>? AND day<?)" in line for line in touching)
     assert any("SEARCH ledger USING INDEX ledger_open (namespace=? AND at>? AND at<?)" in line for line in touching)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
 
@@ -37,7 +38,8 @@ async def _at_once() -> None:
 
 
 class Reached(Struct):
-    """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command.
+    """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command. `admin`:
+    its people and keys.
 
     `recovered` returns when unfinished tasks go on, and raises what keeps them from it. `drain` takes no new work and
     waits, not for long, until what was begun is journalled: how many tasks had something left.
@@ -49,6 +51,7 @@ class Reached(Struct):
     own: bool
     passing: bool = False
     url: str = ""
+    admin: Administration | None = None
     renew: Callable[[], Awaitable[bool]] = _never
     recovered: Callable[[], Awaitable[None]] = _at_once
     drain: Callable[[], Awaitable[int]] = _nothing
@@ -98,7 +101,7 @@ class HomeDoor:
             return False
         await reached.api.close()
         found = await self._reach(True)
-        reached.api, reached.own, reached.passing = found.api, found.own, found.passing
+        reached.api, reached.own, reached.passing, reached.admin = found.api, found.own, found.passing, found.admin
         return True
 
     @asynccontextmanager
@@ -108,7 +111,7 @@ class HomeDoor:
             from agenthost.cli.serving import Listening, served
 
             async with served(api, self._socket, Listening(host, port)) as url:
-                yield Reached(api, True, url=url, recovered=api.recovered, drain=api.drain)
+                yield Reached(api, True, url=url, admin=api.admin(), recovered=api.recovered, drain=api.drain)
         finally:
             await api.close()
 
@@ -120,7 +123,8 @@ class HomeDoor:
             if running is not None:
                 return running
             try:
-                return Reached(await self._open(work), True)
+                opened = await self._open(work)
+                return Reached(opened, True, admin=opened.admin())
             except HomeBusy:
                 # Another process has just opened the home, or is about to let it go.
                 if asyncio.get_running_loop().time() > deadline:
@@ -171,7 +175,7 @@ class HomeDoor:
             # It won't be started again, so that there is nothing to wait for when it has gone.
             await client.close()
             client = connect(self.home, os.environ, Timing(absent=0.0))
-        return Reached(client, False, passing and not named)
+        return Reached(client, False, passing and not named, admin=client.admin())
 
 
 @asynccontextmanager
@@ -198,7 +202,8 @@ async def _serve_later(reached: Reached, socket: Path) -> None:
         await asyncio.sleep(SERVED_AFTER)
     server = await asyncio.to_thread(importlib.import_module, "agenthost.faces.http.server")
     try:
-        async with server.serve(reached.api, socket):
+        offer = server.Offer(server.Everybody(reached.api, reached.admin))
+        async with server.serve(reached.api, socket, None, offer):
             await asyncio.Event().wait()
     except AgentHostError as error:
         # The work itself needs no socket.

@@ -15,11 +15,12 @@ async def faces(
     host: Host, reception: Reception, streams: StreamSettings, closing: Closing
 ) -> AsyncGenerator[list[Face]]:
     """Those that the settings enable, with what goes on beside them, for as long as the context is open."""
-    from agenthost.faces.http import agui, erasure, openai, webhooks
+    from agenthost.faces.http import agui, erasure, openai, signin, webhooks
 
     spoken = [
-        Face(api=(*webhooks.routes(host.webhooks), *erasure.routes(host.erasure))),
-        Face(tuple(metrics.routes(host.watch.metrics))),
+        Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure))),
+        metrics.face(host.watch.metrics),
+        signin.face(host.entrance, host.providers),
         openai.face(streams, closing),
         Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
     ]

@@ -77,11 +77,13 @@ class Stop:
 async def _greet(host: Reached, screen: Screen) -> None:
     info = await host.api.info()
     if screen.json:
-        screen.object({"kind": "up", **_info(info.home, info.pid, info.version), "url": host.url})
+        up = {"kind": "up", **_info(info.home, info.pid, info.version), "url": host.url}
+        screen.object(up | {"signIn": await _link(host)})
         return
     screen.say(f"AgentHost {info.version} is up; its home is {info.home}.")
     if host.url:
         screen.say(f"It serves {host.url}; the owner's token is in {info.home}/token.")
+        screen.say(f"This link signs your browser in, once, within ten minutes: {await _link(host)}")
     screen.say("Work for it: agenthost run NAME, in another terminal. Ctrl-C stops it and keeps every task.")
 
 
@@ -129,6 +131,11 @@ async def _drain(host: Reached, screen: Screen) -> None:
     left = await host.drain()
     if left:
         screen.say(f"{plural(left, 'task')} had a call under way that took longer than [work] grace; it is made again.")
+
+
+async def _link(host: Reached) -> str:
+    """A link that signs the owner's browser in, empty where there is no port."""
+    return (await host.admin.sign_in_link()).url if host.admin is not None and host.url else ""
 
 
 def _info(home: str, pid: int, version: str) -> dict[str, str | int]:

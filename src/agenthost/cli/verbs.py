@@ -19,6 +19,12 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("list", "show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "export"),
     ),
     "secrets": ("secrets", "keep keys and passwords, encrypted", ("set", "list", "delete")),
+    "people": (
+        "people",
+        "who may use the host, and what they may do",
+        ("list", "add", "change", "remove", "password", "link"),
+    ),
+    "keys": ("keys", "keys for programs, and the sessions of browsers", ("list", "new", "revoke")),
     "model": (
         "model",
         "which models can be used, and what they really do",

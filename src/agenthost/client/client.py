@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from agenthost.client.administering import RemoteAdministration
 from agenthost.client.following import Follower
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
@@ -79,6 +80,10 @@ class Client(HostApi):
 
     async def close(self) -> None:
         await self._transport.close()
+
+    def admin(self) -> RemoteAdministration:
+        """People and keys of the host, as whoever has the token may look after them."""
+        return RemoteAdministration(self._transport)
 
     # --- the host ---
 

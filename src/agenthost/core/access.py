@@ -133,6 +133,10 @@ class Accounts(Protocol):
 
     async def put_key(self, key: Key) -> None: ...
 
+    async def extend_key(self, id: str, expires: float) -> bool:
+        """Have a key that is there last until then; False where it has gone meanwhile."""
+        ...
+
     async def delete_key(self, person: str, id: str) -> bool:
         """Take a key back; False where that person has none of that id."""
         ...

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.access import Caller
+from agenthost.core.administration import Administration
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.events import Recorded
@@ -275,4 +276,8 @@ class Reception(Protocol):
 
     def api(self, caller: Caller) -> HostApi:
         """The host as that caller may use it."""
+        ...
+
+    def admin(self, caller: Caller) -> Administration:
+        """People and keys as that caller may look after them."""
         ...

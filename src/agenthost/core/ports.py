@@ -18,7 +18,7 @@ from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
 from agenthost.core.offers import Batch, Drawing, Embeddings, Media, Moderation, ProviderFile, Speech, Transcript
 from agenthost.core.parts import Part
 from agenthost.core.sandboxes import Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
-from agenthost.core.tasks import Scope, TaskRow, TaskSpec
+from agenthost.core.tasks import Filter, Scope, TaskRow, TaskSpec
 from agenthost.core.tools import ToolResult, ToolSpec
 
 S = TypeVar("S")
@@ -141,20 +141,6 @@ class Append(Struct, frozen=True, omit_defaults=True):
     send: tuple[InboxItem, ...] = ()
     workspace: str = ""
     files: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
-
-
-class Filter(Struct, frozen=True, omit_defaults=True):
-    """Which tasks a listing wants. Newest first; `before` is the id that the last page ended with."""
-
-    namespace: str = "default"
-    states: tuple[State, ...] = ()
-    root: str = ""
-    roots_only: bool = False
-    name: str = ""
-    person: str = ""
-    conversation: str = ""
-    before: str = ""
-    limit: int = 50
 
 
 class Store(Protocol):

@@ -101,3 +101,22 @@ class TaskRow(Struct, frozen=True, omit_defaults=True):
     epoch: int = 0
     owner: str = ""
     conversation: str = ""
+
+
+class Filter(Struct, frozen=True, omit_defaults=True):
+    """Which tasks a listing wants. Newest first; `before` is the id that the last page ended with. `text` is a part of
+    the title, whatever its case (of ASCII); `since` and `until` (before which) bound when a task was created."""
+
+    namespace: str = "default"
+    states: tuple[State, ...] = ()
+    root: str = ""
+    roots_only: bool = False
+    name: str = ""
+    person: str = ""
+    conversation: str = ""
+    before: str = ""
+    limit: int = 50
+    parent: str = ""
+    text: str = ""
+    since: float = 0.0
+    until: float = 0.0

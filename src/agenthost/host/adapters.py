@@ -14,12 +14,12 @@ from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import Permanent, Temporary, Unavailable
+from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
 from agenthost.core.stock import Stock
-from agenthost.core.usage import Usages
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
@@ -45,7 +45,7 @@ class Adapters(Struct):
     stock: Stock
     webhooks: Webhooks
     erasure: Erasure
-    usages: Usages
+    keeping: Keeping
     figures: Figures
     blobs: FileBlobs
     workspaces: Workspaces
@@ -87,9 +87,9 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.erasure import SQLiteErasure
+    from agenthost.stores.sqlite.keeping import SQLiteKeeping
     from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.sqlite.stock import SQLiteStock
-    from agenthost.stores.sqlite.usage import SQLiteUsages
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
@@ -152,7 +152,7 @@ async def join(settings: Settings) -> Adapters:
         SQLiteStock(store),
         SQLiteWebhooks(store),
         SQLiteErasure(store),
-        SQLiteUsages(store),
+        SQLiteKeeping(store),
         figures,
         blobs,
         workspaces,

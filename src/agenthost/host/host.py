@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import random
@@ -16,7 +17,8 @@ from typing import Any
 import msgspec
 
 from agenthost import __version__
-from agenthost.core.access import OWNER, Accounts
+from agenthost.core.access import OWNER, Accounts, Caller, Person
+from agenthost.core.administration import Administration
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -49,12 +51,15 @@ from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
 from agenthost.core.telling import Committed
 from agenthost.core.traces import trace_id
-from agenthost.core.usage import Usages
 from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, health, orders, records
 from agenthost.host.adapters import Adapters, join
+from agenthost.host.administrator import Administrator
+from agenthost.host.entry.entrance import Entrance
+from agenthost.host.entry.oidc import Providers
+from agenthost.host.entry.register import Register
 from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.library import Library
@@ -84,7 +89,7 @@ class Host:
         self.pushes = adapters.pushes
         self.outgoing = adapters.outgoing
         self.library = Library(adapters.store, adapters.models, adapters.tools)
-        self.watch = Watch(adapters.figures, adapters.usages, log)
+        self.watch = Watch(adapters.figures, adapters.keeping, log)
         parts = Parts(
             store=adapters.store,
             blobs=adapters.blobs,
@@ -107,6 +112,8 @@ class Host:
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self._health = health.Watch(settings.folder, adapters.stock, self.engine)
         self.watch.of(self.engine, adapters.machine)
+        self.entrance = Entrance(Register(adapters.accounts), settings.access)
+        self.providers = Providers(settings.oidc, self.entrance, adapters.secrets.get)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, log)
@@ -121,16 +128,12 @@ class Host:
         """People, keys and the audit log."""
         return self._adapters.accounts
 
-    @property
-    def usages(self) -> Usages:
-        """What was used over a time, summed up."""
-        return self._adapters.usages
-
     # --- start and end ----------------------------------------------------------------------------
 
     async def open(self, work: bool) -> None:
         """Get ready; with `work`, unfinished tasks go on and manifests in the home's folder are live."""
         await self._adapters.store.open()
+        await ensure_owner(self._adapters.accounts)
         await self._load_secrets()
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
@@ -143,11 +146,27 @@ class Host:
     async def reception(self) -> Reception:
         """Who may come in over a port, and as what they may use this host."""
         adapters = self._adapters
-        await ensure_owner(adapters.accounts)
         token = await asyncio.to_thread(owners_token, self.settings.folder)
         self._tokens = {"owner's token": token}
         await self._load_secrets()
-        return Reception(self, adapters.accounts, adapters.store, token)
+        return Reception(self, adapters.store, token, self.entrance, self.admin)
+
+    def admin(self, caller: Caller | None = None) -> Administration:
+        """People and keys as a caller may look after them; without one, as the owner."""
+        return Administrator(caller or Caller(), self.entrance, self._cancel_all)
+
+    async def _cancel_all(self, person: Person, by: str, reason: str) -> None:
+        """Cancel every unfinished task of somebody."""
+        before = ""
+        while True:
+            wanted = Filter(person.namespace, UNFINISHED, roots_only=True, person=person.id, before=before, limit=500)
+            rows = await self._adapters.store.tasks(wanted)
+            for row in rows:
+                with contextlib.suppress(BadInput):  # it has ended meanwhile
+                    await self.cancel(row.id, by, reason)
+            if len(rows) < wanted.limit:
+                return
+            before = rows[-1].id
 
     async def _start_working(self) -> None:
         if not self._working:

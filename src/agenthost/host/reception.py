@@ -1,36 +1,27 @@
 """Whose a token is: the owner's, out of the home's file, or a key of somebody's."""
 
-import hashlib
 import hmac
 import os
-import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Key, Person, Right
+from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi
 from agenthost.core.errors import BadInput, Unauthenticated
 from agenthost.core.ports import Store
+from agenthost.host.entry.entrance import Entrance
+from agenthost.host.entry.secrets import digest_of, new_secret
 from agenthost.host.guarded import GuardedHost, Owners
 
 TOKEN_FILE = "token"
-PREFIX = "ah_"
-"""Every secret that we make begins so: scanners for leaked secrets can know it."""
-
 _REMEMBERED = 10_000
 _FOR = 5.0
 """Seconds for which a key is believed without another look: another process may have taken it back."""
-
-
-def new_secret() -> str:
-    """A new token: 32 random bytes."""
-    return PREFIX + secrets.token_urlsafe(32)
-
-
-def digest_of(secret: str) -> str:
-    """How a secret is kept."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def owners_token(home: Path) -> str:
@@ -55,14 +46,22 @@ def owners_token(home: Path) -> str:
 
 
 class Reception:
-    """The port `core.api.Reception` over a host and its accounts. `token` is the owner's."""
+    """The port `core.api.Reception` over a host and its accounts. `token` is the owner's. `admin` makes what looks after
+    people for a caller."""
 
-    def __init__(self, host: HostApi, accounts: Accounts, store: Store, token: str) -> None:
+    def __init__(
+        self, host: HostApi, store: Store, token: str, entrance: Entrance, admin: Callable[[Caller], Administration]
+    ) -> None:
         self._host = host
-        self._accounts = accounts
+        self.entrance = entrance
+        self._admin = admin
+        self._accounts = entrance.register.accounts
+        self._settings = entrance.settings
         self._owners = Owners(store)
         self._owner = bytes.fromhex(digest_of(token))
         self._known: OrderedDict[str, tuple[float, Key, Person]] = OrderedDict()
+        self._changes = 0
+        entrance.register.changed = self.forget
 
     async def known(self, token: str, address: str) -> Caller:
         digest = digest_of(token)
@@ -73,6 +72,8 @@ class Reception:
             raise Unauthenticated("this token has expired; make a new one")
         if person.disabled:
             raise Unauthenticated("this person may not use the host any more")
+        if key.session:
+            await self._keep_alive(digest, key, person)
         rights: list[Right] = [right for right in RIGHTS[person.role] if right in key.rights]
         via = f"{'session' if key.session else 'key'}:{key.id}"
         return Caller(person.id, person.role, tuple(rights), person.namespace, via, address)
@@ -83,18 +84,40 @@ class Reception:
             return self._host
         return GuardedHost(self._host, caller, self._accounts, self._owners)
 
+    def admin(self, caller: Caller) -> Administration:
+        return self._admin(caller)
+
     def forget(self) -> None:
         """Look every key up again: one was changed or taken back."""
+        self._changes += 1
         self._known.clear()
+
+    async def _keep_alive(self, digest: str, key: Key, person: Person) -> None:
+        """A session that is used goes on, up to its longest; written down now and then."""
+        now, idle = time.time(), self._settings.session_idle
+        until = min(now + idle, key.created + self._settings.session_most)
+        if until - key.expires < idle / 20:
+            return
+        longer = replace(key, expires=until)
+        remembered = self._known.get(digest)
+        if remembered is not None:
+            self._known[digest] = (remembered[0], longer, person)
+        if not await self._accounts.extend_key(key.id, until):
+            self._known.pop(digest, None)
+            raise Unauthenticated("this session has ended; sign in again")
 
     async def _look_up(self, digest: str) -> tuple[Key, Person]:
         now = time.monotonic()
         found = self._known.get(digest)
         if found is None or found[0] < now:
+            changes = self._changes
             looked_up = await self._accounts.key(digest)
             if looked_up is None:
                 self._known.pop(digest, None)
                 raise Unauthenticated("nobody has this token; was it taken back, or is it another host's?")
+            if self._changes != changes:
+                # Somebody was changed while this was read: it is told once, and read again the next time.
+                return looked_up
             found = self._known[digest] = (now + _FOR, *looked_up)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)

@@ -13,6 +13,7 @@ from platformdirs import user_data_path
 
 from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
+from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
 from agenthost.sandboxes.docker.settings import DockerSettings
@@ -75,7 +76,8 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
     `host` and `port`: the address that is listened on. `hosts`: names (without port) that this host is reached by,
     besides those of loopback. `origins`: pages elsewhere that may use it from a browser. `certificate` and `key`: PEM
-    files, for TLS. `public`: it may listen beyond loopback, where everybody who has a token is served.
+    files, for TLS. `public`: it may listen beyond loopback, where everybody who has a token is served. `proxies`:
+    addresses and networks of proxies that are believed who is behind them (`X-Forwarded-For`, `X-Forwarded-Proto`).
     """
 
     host: str = "127.0.0.1"
@@ -85,6 +87,7 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     certificate: str = ""
     key: str = ""
     public: bool = False
+    proxies: tuple[str, ...] = ()
 
 
 class WebhookSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -157,6 +160,8 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
+    access: AccessSettings = AccessSettings()
+    oidc: dict[str, OidcSettings] = msgspec.field(default_factory=dict[str, OidcSettings])
     mcp: McpSettings = msgspec.field(default_factory=McpSettings)
     telemetry: TelemetrySettings = TelemetrySettings()
     files: FileLimits = FileLimits()
@@ -256,6 +261,8 @@ def _keys(place: str) -> list[str]:
         "http": HttpSettings,
         "webhooks": WebhookSettings,
         "retention": RetentionSettings,
+        "access": AccessSettings,
+        "oidc[...]": OidcSettings,
         "a2a": A2ASettings,
         "mcp": McpSettings,
         "telemetry": TelemetrySettings,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from agenthost import __version__
 from agenthost.core.errors import Unavailable
+from agenthost.core.keeping import Keeping
 from agenthost.core.telling import Committed
-from agenthost.core.usage import Usages
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import Log
 from agenthost.host.logs import event_line
@@ -23,9 +23,9 @@ from agenthost.telemetry.tracer import Exporter, Load, StandsFor, Tracer
 class Watch:
     """Made once by a host. `figures` are open to whoever has some to add."""
 
-    def __init__(self, figures: Figures, usages: Usages, log: Log) -> None:
+    def __init__(self, figures: Figures, keeping: Keeping, log: Log) -> None:
         self.figures = figures
-        self._usages = usages
+        self._keeping = keeping
         self._log = log
         self._ear = Ear(figures)
         self._tracer: Tracer | None = None
@@ -54,7 +54,7 @@ class Watch:
 
     async def begin(self) -> None:
         """Learn how many tasks there are, before the engine starts."""
-        self._ear.begin(await self._usages.open_tasks())
+        self._ear.begin(await self._keeping.open_tasks())
 
     def hear(self, done: Committed) -> None:
         """A step is in the journal."""
@@ -90,7 +90,7 @@ class Watch:
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """All figures for an `Accept` header, and the content type."""
-        held = await self._usages.held_tasks()
+        held = await self._keeping.held_tasks()
         values: dict[Labels, float] = {("dead-letter",): 0.0, ("paused",): 0.0}
         values |= {(hold,): float(count) for hold, count in held.items()}
         samples = [

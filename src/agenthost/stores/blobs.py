@@ -1,12 +1,15 @@
 """Files by content hash on disk: `ROOT/ab/cdef...`, each written once and checked when it is read."""
 
 import asyncio
+import functools
+import hashlib
 import os
 import re
+import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import TypeVar
 from agenthost.core.erasure import Removal
 from agenthost.core.errors import BadInput, NotFound, StoreDamaged
 from agenthost.core.ids import digest
-from agenthost.stores.durable import disk_errors, fsync_folder, write_temporary
+from agenthost.stores.durable import disk_errors, fsync_folder, write_all, write_temporary
 
 T = TypeVar("T")
 
@@ -33,7 +36,7 @@ def hash_of(name: str) -> str:
 
 
 class FileBlobs:
-    """The port Blobs on a folder. Works in threads of its own; `close` joins them.
+    """The ports Blobs and Files on a folder. Works in threads of its own; `close` joins them.
 
     A put costs a write and two flushes; a put of something known costs a hash and a stat.
     """
@@ -52,6 +55,20 @@ class FileBlobs:
     async def put(self, content: bytes) -> str:
         """Keep `content`; its digest. Raises Temporary (`disk-full`) or Unavailable."""
         return await self._threaded(lambda: self._put(content))
+
+    async def put_stream(self, pieces: AsyncIterable[bytes]) -> tuple[str, int]:
+        """Keep what comes without holding it; digest and size. Raises as `put` does, and what `pieces` raises."""
+        arriving = await self._threaded(self._arrival)
+        try:
+            async for piece in pieces:
+                await self._threaded(functools.partial(self._arrive, arriving, piece))
+            return await self._threaded(lambda: self._arrived(arriving))
+        finally:
+            await self._threaded(arriving.discard)
+
+    async def read(self, digest: str, start: int, length: int) -> bytes:
+        """A part of the content. Raises NotFound, or BadInput where `digest` is none."""
+        return await self._threaded(lambda: self._read(digest, start, length))
 
     async def get(self, digest: str) -> bytes:
         """The content. Raises NotFound, StoreDamaged, or BadInput where `digest` is none."""
@@ -100,6 +117,35 @@ class FileBlobs:
             fsync_folder(path.parent)
         self._remember(name)
         return name
+
+    def _arrival(self) -> "_Arriving":
+        with disk_errors(self._root):
+            self._folder(self._root / "tmp")
+            return _Arriving(self._root / "tmp")
+
+    def _arrive(self, arriving: "_Arriving", piece: bytes) -> None:
+        with disk_errors(self._root):
+            arriving.add(piece)
+
+    def _arrived(self, arriving: "_Arriving") -> tuple[str, int]:
+        name = "sha256:" + arriving.hash.hexdigest()
+        path = self._path(name)
+        with disk_errors(self._root):
+            arriving.flush()
+            self._folder(path.parent)
+            # The same content again takes the place of what is there: nobody can tell the difference.
+            arriving.move(path)
+            fsync_folder(path.parent)
+        self._remember(name)
+        return name, arriving.size
+
+    def _read(self, name: str, start: int, length: int) -> bytes:
+        try:
+            with self._path(name).open("rb") as file:
+                file.seek(start)
+                return file.read(length)
+        except FileNotFoundError:
+            raise _unknown(name) from None
 
     @staticmethod
     def _has(path: Path, size: int) -> bool:
@@ -176,6 +222,37 @@ class FileBlobs:
                 digest=name,
             )
         return content
+
+
+class _Arriving:
+    """A file that comes in pieces, under a name of its own until it is all there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.hash = hashlib.sha256()
+        self.size = 0
+        self._path: Path | None = folder / f"{secrets.token_hex(12)}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self._path, flags, 0o600)
+
+    def add(self, piece: bytes) -> None:
+        self.hash.update(piece)
+        self.size += len(piece)
+        write_all(self._descriptor, piece)
+
+    def flush(self) -> None:
+        os.fsync(self._descriptor)
+
+    def move(self, path: Path) -> None:
+        assert self._path is not None
+        os.replace(self._path, path)
+        self._path = None
+
+    def discard(self) -> None:
+        """Let go of it; where it wasn't moved, nothing stays."""
+        os.close(self._descriptor)
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
 
 
 def _unknown(name: str) -> NotFound:

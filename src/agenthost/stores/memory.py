@@ -1,5 +1,6 @@
 """The in-memory twin of the stores: the same rules in plain dicts, for tests and for hosts that keep nothing."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -39,6 +40,8 @@ class Tables(Struct):
     files: dict[str, dict[str, str]] = {}
     definitions: dict[str, bytes] = {}
     manifests: dict[tuple[str, str, str], bytes] = {}
+    versions: dict[tuple[str, str, str], list[tuple[float, bytes]]] = {}
+    placed: list[tuple[str, StoredEvent]] = []
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows; rows never change."""
@@ -52,6 +55,8 @@ class Tables(Struct):
             files={workspace: dict(files) for workspace, files in self.files.items()},
             definitions=dict(self.definitions),
             manifests=dict(self.manifests),
+            versions={key: list(bodies) for key, bodies in self.versions.items()},
+            placed=list(self.placed),
         )
 
 
@@ -102,6 +107,7 @@ class MemoryStore:
         self._commit()
         tables.tasks[row.id] = replace(row, root=row.root or root_id(row.id), seq=new.created.seq)
         tables.events[row.id] = [new.created]
+        tables.placed.append((row.id, new.created))
         if row.owner:
             tables.owners.setdefault(row.owner, 0)
         for origin, copied in copies:
@@ -152,6 +158,7 @@ class MemoryStore:
         accounts = charge(batch, tables.accounts, self._attempts(batch))
         tables.tasks[row.id] = _moved(row, batch)
         tables.events[row.id] += batch.events
+        tables.placed += [(row.id, event) for event in batch.events]
         for entry in batch.reserve:
             tables.ledger[entry.task, entry.command, entry.attempt] = replace(entry, spent=None, settled=False)
         for settlement in batch.settle:
@@ -192,11 +199,15 @@ class MemoryStore:
         self._commit()
         for kind, name, namespace, body in manifests:
             tables.manifests[namespace, kind, name] = body
+            tables.versions.setdefault((namespace, kind, name), []).append((now, body))
 
     async def delete_manifest(self, kind: str, name: str, namespace: str) -> bool:
         tables = self._check()
         self._commit()
-        return tables.manifests.pop((namespace, kind, name), None) is not None
+        if tables.manifests.pop((namespace, kind, name), None) is None:
+            return False
+        tables.versions[namespace, kind, name].append((time.time(), b""))
+        return True
 
     # --- reads
 
@@ -249,6 +260,11 @@ class MemoryStore:
     async def manifests(self, kind: str, namespace: str) -> dict[str, bytes]:
         found = sorted(self._check().manifests.items())
         return {name: body for (of, sort, name), body in found if (of, sort) == (namespace, kind)}
+
+    @property
+    def tables(self) -> Tables:
+        """Everything that is held, for its twin `memory_keeping`."""
+        return self._check()
 
     # --- inside
 
@@ -318,4 +334,8 @@ def _wanted(row: TaskRow, wanted: Filter) -> bool:
         and (not wanted.name or row.name == wanted.name)
         and (not wanted.person or row.person == wanted.person)
         and (not wanted.conversation or row.conversation == wanted.conversation)
+        and (not wanted.parent or row.parent == wanted.parent)
+        and wanted.text.lower() in row.title.lower()
+        and row.created >= wanted.since
+        and (not wanted.until or row.created < wanted.until)
     )

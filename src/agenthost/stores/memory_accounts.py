@@ -49,6 +49,12 @@ class MemoryAccounts:
     async def put_key(self, key: Key) -> None:
         self._keys[key.id] = key
 
+    async def extend_key(self, id: str, expires: float) -> bool:
+        if id not in self._keys:
+            return False
+        self._keys[id] = replace(self._keys[id], expires=expires)
+        return True
+
     async def delete_key(self, person: str, id: str) -> bool:
         if id not in self._keys or self._keys[id].person != person:
             return False

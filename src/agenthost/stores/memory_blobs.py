@@ -1,5 +1,7 @@
 """Files by content hash in memory: the twin of `blobs` for tests and for work that leaves nothing."""
 
+from collections.abc import AsyncIterable
+
 from agenthost.core.errors import NotFound
 from agenthost.core.ids import digest
 from agenthost.stores.blobs import hash_of
@@ -23,6 +25,15 @@ class MemoryBlobs:
         if digest not in self._contents:
             raise NotFound(f"no file with the content hash {digest} is kept here")
         return self._contents[digest]
+
+    async def put_stream(self, pieces: AsyncIterable[bytes]) -> tuple[str, int]:
+        """Keep what comes; digest and size."""
+        content = b"".join([piece async for piece in pieces])
+        return await self.put(content), len(content)
+
+    async def read(self, digest: str, start: int, length: int) -> bytes:
+        """A part of the content. Raises NotFound, or BadInput where `digest` is none."""
+        return (await self.get(digest))[start : start + length]
 
     async def size(self, digest: str) -> int:
         """The content's size in bytes. Raises NotFound, or BadInput where `digest` is none."""

@@ -58,6 +58,15 @@ class AccountsSuite:
         assert await accounts.key("digest of k1") is None
         assert not await accounts.delete_key("ann", "k1")
 
+    async def test_a_key_lasts_longer_and_one_that_has_gone_doesnt_come_back(self, accounts: Accounts) -> None:
+        await accounts.put_person(ANN)
+        await accounts.put_key(_key("k1", "ann", expires=50.0))
+        assert await accounts.extend_key("k1", 90.0)
+        assert await accounts.keys("ann") == [_key("k1", "ann", expires=90.0)]
+        assert await accounts.delete_key("ann", "k1")
+        assert not await accounts.extend_key("k1", 100.0)
+        assert await accounts.keys("ann") == []
+
     async def test_what_has_expired_is_swept(self, accounts: Accounts) -> None:
         await accounts.put_person(ANN)
         for id, expires in (("k1", 0.0), ("k2", 50.0), ("k3", 51.0)):

@@ -60,6 +60,19 @@ class SecretBody(Struct, frozen=True):
     value: str
 
 
+class PasswordBody(Struct, frozen=True, omit_defaults=True):
+    """A new password, empty for none; `old`: the one before, asked of whoever changes their own."""
+
+    password: str
+    old: str = ""
+
+
+class LinkBody(Struct, frozen=True, omit_defaults=True):
+    """Whom a sign-in link is for; empty for whoever asks."""
+
+    person: str = ""
+
+
 class ProbeBody(Struct, frozen=True, omit_defaults=True):
     """How a model is to be probed."""
 

@@ -1,6 +1,6 @@
 """The whole API as one ASGI application, wherever it is served."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,78 +9,42 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute
 
-from agenthost.core.api import Reception
 from agenthost.core.errors import BadInput, NotFound
-from agenthost.faces.http import events, files, manifests, system, tasks
-from agenthost.faces.http.bodies import answer, problem
+from agenthost.faces.http.bodies import problem
+from agenthost.faces.http.description import described
 from agenthost.faces.http.guard import Guard, GuardSettings, Refusal
-from agenthost.faces.http.observed import Observed, Watch
-from agenthost.faces.http.streams import Closing, StreamSettings
-from agenthost.wire.bodies import ROOT, Health
+from agenthost.faces.http.operations import Operation, routes_of
+from agenthost.faces.http.rest.table import operations
+from agenthost.faces.http.site import Site
 
 
 class Face(Struct, frozen=True):
     """Another protocol on the same port: its routes, the beginnings of its paths, how its clients want errors, and which
-    of its paths need no token. `api`: routes below the API's own root."""
+    of its paths need no token. `operations` are served like routes, and stand in the API's description."""
 
     routes: tuple[BaseRoute, ...] = ()
     below: tuple[str, ...] = ()
     refusal: Refusal = problem
     public: frozenset[str] = frozenset()
     public_below: tuple[str, ...] = ()
-    api: tuple[BaseRoute, ...] = ()
     public_ends: tuple[tuple[str, str], ...] = ()
+    operations: tuple[Operation, ...] = ()
 
 
-Ready = Callable[[], str]
-"""Empty where the host takes work; else why it doesn't yet, or any more."""
+def table(site: Site, faces: Sequence[Face] = ()) -> tuple[Operation, ...]:
+    """Every operation that is served and described."""
+    found = (*operations(site), *(operation for face in faces for operation in face.operations))
+    return (*found, *described(found))
 
 
-def _always() -> str:
-    return ""
-
-
-def routes(
-    closing: Closing, streams: StreamSettings, faces: Sequence[Face] = (), ready: Ready = _always
-) -> list[BaseRoute]:
-    """Every route that is served."""
-    below = [
-        *tasks.routes(),
-        *events.routes(streams, closing),
-        *files.routes(),
-        *manifests.routes(),
-        *system.routes(streams, closing),
-        *(route for face in faces for route in face.api),
-    ]
-
-    async def readiness(request: Request) -> Response:
-        why = ready()
-        return answer(Health(why or "ok"), 503 if why else 200)
-
-    return [
-        Route("/healthz", _alive, methods=["GET"]),
-        Route("/readyz", readiness, methods=["GET"]),
-        Mount(ROOT, routes=below),
-        *(route for face in faces for route in face.routes),
-    ]
-
-
-def application(
-    reception: Reception,
-    closing: Closing,
-    streams: StreamSettings,
-    guard: GuardSettings | None = None,
-    faces: Sequence[Face] = (),
-    ready: Ready = _always,
-    watch: Sequence[Watch] = (),
-) -> ASGIApp:
-    """The API over what `reception` gives. `closing` ends its streams when the host stops; `watch` is told of each
-    request when it is over."""
+def application(site: Site, guard: GuardSettings | None = None, faces: Sequence[Face] = ()) -> Guard:
+    """The API of a site."""
+    known = table(site, faces)
     inner = Starlette(
-        routes=routes(closing, streams, faces, ready), exception_handlers={HTTPException: _refused(faces)}
+        routes=[*routes_of(known), *(route for face in faces for route in face.routes)],
+        exception_handlers={HTTPException: _refused(faces)},
     )
     settings = guard or GuardSettings()
     open_to_all = msgspec.structs.replace(
@@ -90,11 +54,7 @@ def application(
         public_ends=(*settings.public_ends, *(ends for face in faces for ends in face.public_ends)),
     )
     shapes = [(begin, face.refusal) for face in faces for begin in face.below]
-    return Observed(Guard(inner, reception, open_to_all, shapes), watch)
-
-
-async def _alive(request: Request) -> Response:
-    return answer(Health())
+    return Guard(inner, site.reception, open_to_all, shapes)
 
 
 def _refused(faces: Sequence[Face]) -> Any:

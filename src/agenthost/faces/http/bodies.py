@@ -1,5 +1,6 @@
 """Requests read and answers written: JSON by msgspec, bodies bounded, errors as problem details."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -17,11 +18,20 @@ T = TypeVar("T")
 MOST_JSON = 16 * 1024 * 1024
 """Bytes that a JSON body may have."""
 
+
+class WrongType(BadInput):
+    """The body of a request is of a media type that its path doesn't take."""
+
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class TooLarge(BadInput):
     """The body of a request is larger than it may be."""
+
+
+_CLOSER: dict[type[AgentHostError], int] = {TooLarge: 413, WrongType: 415}
+"""The statuses that HTTP has for what is plain bad input elsewhere."""
 
 
 def edge(handler: Endpoint) -> Endpoint:
@@ -48,10 +58,10 @@ def mistake(error: Exception, where: str) -> AgentHostError:
     return told
 
 
-def problem(error: AgentHostError, status: int | None = None) -> Response:
+def problem(error: AgentHostError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
     """An error as a response."""
-    told = problem_of(error, 413 if isinstance(error, TooLarge) else status)
-    headers: dict[str, str] = {}
+    told = problem_of(error, next((closer for kind, closer in _CLOSER.items() if isinstance(error, kind)), status))
+    headers = dict(headers or {})
     if isinstance(error, Temporary) and error.delay is not None:
         headers["Retry-After"] = str(max(1, round(error.delay)))
     return Response(encode_problem(told), told.status, headers, MEDIA_TYPE)
@@ -64,7 +74,7 @@ def answer(value: Any, status: int = 200) -> Response:
 
 async def read(request: Request, most: int) -> bytes:
     """The whole body. Raises TooLarge before more than `most` bytes are held, ClientDisconnect where it is cut."""
-    _check_size(int(request.headers.get("content-length") or 0), most)
+    _check_size(_told(request), most)
     pieces: list[bytes] = []
     size = 0
     async for piece in request.stream():
@@ -75,12 +85,26 @@ async def read(request: Request, most: int) -> bytes:
 
 
 async def read_json(request: Request, type: type[T], most: int = MOST_JSON) -> T:
-    """The body as a record. Raises BadInput that names the part that is wrong."""
+    """The body as a record. Raises BadInput that names the part that is wrong, WrongType where it says to be no JSON."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media and media != "application/json" and not media.endswith("+json"):
+        raise WrongType(
+            f"the body is {media[:80]}, and this path takes JSON; send it with Content-Type: application/json"
+        )
     body = await read(request, most)
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.DecodeError as error:
         raise BadInput(f"the body is not what this path takes: {error}") from error
+
+
+_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
+
+
+def place_of(message: str) -> tuple[str, str]:
+    """msgspec's message cut in two: where something is wrong (empty: all of it), and what."""
+    found = _PLACE.fullmatch(message)
+    return (found[2], found[1]) if found else ("", message)
 
 
 def query(request: Request, name: str, type: type[T], default: T) -> T:
@@ -99,6 +123,12 @@ def _convert(name: str, text: str, type: type[T]) -> T:
         return msgspec.convert(text, type, strict=False)
     except msgspec.ValidationError as error:
         raise BadInput(f"the parameter '{name}' is wrong: {error}") from error
+
+
+def _told(request: Request) -> int:
+    """The length that a request says its body has, 0 where it doesn't."""
+    told = request.headers.get("content-length", "")
+    return int(told) if told.isdecimal() else 0
 
 
 def _check_size(size: int, most: int) -> None:

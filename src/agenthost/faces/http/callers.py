@@ -6,7 +6,8 @@ from typing import Any
 from starlette.requests import Request
 
 from agenthost.core.access import Caller
-from agenthost.core.api import HostApi
+from agenthost.core.administration import Administration
+from agenthost.core.api import HostApi, Reception
 
 CALLER = "agenthost.caller"
 CAUSE = "agenthost.cause"
@@ -14,14 +15,18 @@ CAUSE = "agenthost.cause"
 TASK = "agenthost.task"
 """In the scope: the task that a request is about, where its path doesn't name it."""
 _API = "agenthost.api"
+_RECEPTION = "agenthost.reception"
+_SECRET = "agenthost.session"
 
 Scope = MutableMapping[str, Any]
 
 
-def admit(scope: Scope, caller: Caller, api: HostApi) -> None:
-    """Note whose the request is, and the host that they may use."""
+def admit(scope: Scope, caller: Caller, api: HostApi, reception: Reception | None = None, session: str = "") -> None:
+    """Note whose the request is, and the host that they may use. `session`: the secret of a browser's session."""
     scope[CALLER] = caller
     scope[_API] = api
+    scope[_RECEPTION] = reception
+    scope[_SECRET] = session
 
 
 def caller_of(request: Request) -> Caller:
@@ -42,3 +47,13 @@ def known_caller(request: Request) -> Caller | None:
 def api_of(request: Request) -> HostApi:
     """The host as whoever asks may use it: it refuses what they may not, and knows nothing of what isn't theirs."""
     return request.scope[_API]
+
+
+def admin_of(request: Request) -> Administration:
+    """People and keys as whoever asks may look after them."""
+    return request.scope[_RECEPTION].admin(caller_of(request))
+
+
+def session_of(request: Request) -> str:
+    """The secret of the browser's session that a request came with, empty where it came with something else."""
+    return request.scope.get(_SECRET, "")

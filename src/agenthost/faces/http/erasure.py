@@ -1,16 +1,16 @@
 """Deletion for good: `DELETE /tasks/{task}`, and all of a person's or a namespace."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from agenthost.core.errors import BadInput
-from agenthost.faces.http.bodies import answer, edge, query, read_json
+from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of, caller_of
-from agenthost.host.erasure.desk import Desk
+from agenthost.faces.http.operations import Answer, Body, Example, Operation, query_of
+from agenthost.host.erasure.desk import Desk, Erased
 
 
 class ErasureBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,13 +21,44 @@ class ErasureBody(Struct, frozen=True, forbid_unknown_fields=True):
     confirm: str
 
 
-def routes(desk: Desk) -> list[BaseRoute]:
-    """The routes of deletion, below the API's root."""
+class Deleting(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a task is deleted."""
+
+    force: Annotated[bool, Meta(description="also one that goes on: it is cancelled first")] = False
+
+
+def operations(desk: Desk) -> tuple[Operation, ...]:
+    """Deletion, below the API's root."""
     face = _Face(desk)
-    return [
-        Route("/tasks/{task}", edge(face.task), methods=["DELETE"]),
-        Route("/erasures", edge(face.all), methods=["POST"]),
-    ]
+    told = (Answer(200, Erased, "how much is gone"),)
+    return (
+        Operation(
+            "DELETE",
+            "/tasks/{task}",
+            face.task,
+            "deleteTask",
+            "Delete a root task with everything below it, for good",
+            "Tasks",
+            "work",
+            query=Deleting,
+            answers=told,
+            errors=(409,),
+            example=Example(query={"force": "true"}),
+        ),
+        Operation(
+            "POST",
+            "/erasures",
+            face.all,
+            "erase",
+            "Delete all of a person's, or a namespace, for good",
+            "Tasks",
+            "own",
+            body=Body(ErasureBody, "whose, written twice"),
+            answers=told,
+            errors=(404, 409),
+            example=Example(body={"kind": "person", "name": "nobody", "confirm": "nobody"}),
+        ),
+    )
 
 
 class _Face:
@@ -37,7 +68,7 @@ class _Face:
     async def task(self, request: Request) -> Response:
         task = str(request.path_params["task"])
         await api_of(request).task(task)  # raises NotFound where it isn't theirs
-        return answer(await self._desk.task(caller_of(request), task, query(request, "force", bool, False)))
+        return answer(await self._desk.task(caller_of(request), task, query_of(request, Deleting).force))
 
     async def all(self, request: Request) -> Response:
         body = await read_json(request, ErasureBody)

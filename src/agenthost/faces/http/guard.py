@@ -1,10 +1,12 @@
 """What every request passes before a face sees it: whose it is, and whether it comes from where it says.
 
 A page in a browser can send requests to a host on its user's own machine: so the name in `Host` must be one of ours,
-and an `Origin` must be the same or named in the settings (DNS rebinding, cross-site requests).
+and an `Origin` must be the same or named in the settings (DNS rebinding, cross-site requests). A browser's session comes
+in a cookie, which browsers send by themselves: so what it changes must come from our own page, with a header that no
+other page can know.
 """
 
-import time
+import hmac
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -16,13 +18,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agenthost.core.access import Caller
+from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi, Reception
-from agenthost.core.errors import AgentHostError, Forbidden, Temporary, Unauthenticated
+from agenthost.core.errors import AgentHostError, Forbidden, Temporary, Unauthenticated, Unavailable
 from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.callers import CAUSE, admit
+from agenthost.faces.http.origins import Network, believe, foreign_origin, host_of, need_own_page
+from agenthost.faces.http.presence import Guest, Presence
 from agenthost.faces.http.protocol import LOCAL
+from agenthost.faces.http.streams import ABORT
+from agenthost.wire.cookies import CSRF_HEADER, cookie_name, csrf_of
+from agenthost.wire.tries import Tries, network_of, too_many
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+_READING = ("GET", "HEAD", "OPTIONS")
 
 Refusal = Callable[[AgentHostError, int | None], Response]
 """Writes an error in the shape that the clients of a path expect; with a status where HTTP has a closer word."""
@@ -30,9 +38,9 @@ Refusal = Callable[[AgentHostError, int | None], Response]
 
 class GuardSettings(msgspec.Struct, frozen=True):
     """`names`: host names (without port) that this host has besides those of loopback. `origins`: of pages elsewhere
-    that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such; `public_here`: from
-    this machine, and not through a proxy. `wrong_tokens`: how many wrong tokens an address may send
-    within a minute before it has to wait."""
+    that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such. `wrong_tokens`: how many
+    wrong tokens an address may send within a minute before it has to wait. `proxies`: which are believed who is behind
+    them. `public_here`: paths that need no token from this machine, and not through a proxy."""
 
     names: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
@@ -41,19 +49,27 @@ class GuardSettings(msgspec.Struct, frozen=True):
     public_ends: tuple[tuple[str, str], ...] = ()
     public_here: frozenset[str] = frozenset()
     wrong_tokens: int = 20
+    proxies: tuple[Network, ...] = ()
+    public_here: frozenset[str] = frozenset()
 
 
 class Everybody:
     """The reception of a host that is served on its local socket alone: there is nobody else to know."""
 
-    def __init__(self, api: HostApi) -> None:
+    def __init__(self, api: HostApi, admin: Administration | None = None) -> None:
         self._api = api
+        self._admin = admin
 
     async def known(self, token: str, address: str) -> Caller:
         raise Unauthenticated("this host is served on its local socket alone")
 
     def api(self, caller: Caller) -> HostApi:
         return self._api
+
+    def admin(self, caller: Caller) -> Administration:
+        if self._admin is None:
+            raise Unavailable("this host looks after no people; ask the one that `agenthost up` started")
+        return self._admin
 
 
 class Guard:
@@ -66,33 +82,41 @@ class Guard:
         self._reception = reception
         self._settings = settings
         self._shapes = tuple(shapes)
-        self._wrong: dict[str, list[float]] = {}
+        self._wrong = Tries(settings.wrong_tokens, 60.0)
         self._owner = Caller()
+        self.presence = Presence(reception)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         if scope.get(LOCAL):
-            admit(scope, self._owner, self._reception.api(self._owner))
+            admit(scope, self._owner, self._reception.api(self._owner), self._reception)
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        guest: Guest | None = None
         try:
-            origin = self._origin(headers)
+            believe(scope, headers, self._settings.proxies)
+            host = host_of(headers, self._settings.names)
+            origin = foreign_origin(headers, scope["scheme"], host, self._settings.origins)
             if scope["method"] == "OPTIONS" and origin and "access-control-request-method" in headers:
                 await _allowed(headers)(scope, receive, _open_to(origin, send))
                 return
             if origin:
                 send = _open_to(origin, send)
             if not self._is_public(scope, headers):
-                caller = await self._known(scope, headers)
-                if cause := scope.get(CAUSE, ""):
-                    caller = msgspec.structs.replace(caller, caused=cause)
-                admit(scope, caller, self._reception.api(caller))
+                guest = await self._admit(scope, headers, host)
         except AgentHostError as error:
             await self._refuse(scope, error)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        if guest is None:
+            await self._app(scope, receive, send)
+            return
+        self.presence.enter(guest)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.presence.leave(guest)
 
     def _is_public(self, scope: Scope, headers: Headers) -> bool:
         path, settings = scope["path"], self._settings
@@ -113,48 +137,41 @@ class Guard:
             response.headers["Retry-After"] = str(max(1, round(error.delay)))
         return response
 
-    def _origin(self, headers: Headers) -> str:
-        """The origin of a page elsewhere that may use the host; empty for one of our own or none. Raises Forbidden."""
-        host = headers.get("host", "")
-        name = _name(host)
-        if name not in LOOPBACK and name not in self._settings.names:
-            raise _refused("host-header", f"this host has no name '{name}'; add it to `hosts` under [http] if it has")
-        origin = headers.get("origin", "")
-        if not origin or origin.partition("://")[2] == host:
-            return ""
-        if origin in self._settings.origins:
-            return origin
-        raise _refused(
-            "origin", f"pages of {origin} may not use this host; add it to `origins` under [http] if they may"
-        )
-
-    async def _known(self, scope: Scope, headers: Headers) -> Caller:
+    async def _admit(self, scope: Scope, headers: Headers, host: str) -> Guest:
         address = scope["client"][0] if scope.get("client") else ""
         kind, _, token = headers.get("authorization", "").partition(" ")
         token = token.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
-        if not token:
+        session = "" if token else session_cookie(headers, scope)
+        if session:
+            need_own_page(headers, scope["scheme"], host, scope["method"] not in _READING)
+        if not token and not session:
             raise Unauthenticated(
                 "there is no token; send `Authorization: Bearer TOKEN` (the owner's is in the home, file `token`)"
             )
-        try:
-            return await self._reception.known(token, address)
-        except Unauthenticated:
-            self._check_patience(address)
-            self._wrong.setdefault(address, []).append(time.monotonic())
-            structlog.get_logger(__name__).warning("unknown token", address=address, path=scope["path"])
-            raise
+        if session:
+            caller = await self._reception.known(session, address)
+        else:
+            caller = await self._known(token, address, scope["path"])
+        if caller.via.startswith("session:") != bool(session):
+            raise Unauthenticated("a session comes in its cookie and a token doesn't; send a token as `Authorization`")
+        if session and scope["method"] not in _READING:
+            need_csrf(session, headers.get(CSRF_HEADER, ""))
+        if cause := scope.get(CAUSE, ""):
+            caller = msgspec.structs.replace(caller, caused=cause)
+        admit(scope, caller, self._reception.api(caller), self._reception, session)
+        return Guest(token or session, address, caller, scope.get(ABORT, _nothing))
 
-    def _check_patience(self, address: str) -> None:
-        """Raises Temporary for an address that has sent too many wrong tokens; a right one is served all the same."""
-        if not self._wrong:
-            return
-        since = time.monotonic() - 60
-        for known in [known for known, times in self._wrong.items() if times[-1] < since]:
-            del self._wrong[known]
-        times = self._wrong.get(address, [])
-        if len(times) >= self._settings.wrong_tokens and times[-self._settings.wrong_tokens] > since:
-            raise Temporary("too many wrong tokens came from your address; wait a minute", code="too-many", delay=60)
-        del times[: -self._settings.wrong_tokens]
+    async def _known(self, secret: str, address: str, path: str) -> Caller:
+        """Whose a token is. Who sent too many wrong ones has to wait; a right one is served all the same."""
+        try:
+            return await self._reception.known(secret, address)
+        except Unauthenticated:
+            network = network_of(address)
+            if (wait := self._wrong.wait(network)) > 0:
+                raise too_many("too many wrong tokens came from your address", wait) from None
+            self._wrong.count(network)
+            structlog.get_logger(__name__).warning("unknown token", address=address, path=path)
+            raise
 
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
@@ -164,17 +181,30 @@ def _is_here(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
 
 
-def _name(host: str) -> str:
-    """The name in a `Host` header, without its port."""
-    if host.startswith("["):
-        return host.partition("]")[0].lower() + "]"
-    return host.partition(":")[0].lower()
+def _nothing() -> None:
+    return None
 
 
-def _refused(code: str, message: str) -> Forbidden:
-    error = Forbidden(message)
-    error.code = code
-    return error
+def need_csrf(session: str, given: str) -> None:
+    """That a request with a session knows what only our own page can know. Raises Forbidden."""
+    if not hmac.compare_digest(given.encode(), csrf_of(session).encode()):
+        error = Forbidden("with a session this needs the header X-CSRF-Token; `/api/v1/me` tells it as `csrf`")
+        error.code = "csrf"
+        raise error
+
+
+def session_cookie(headers: Headers, scope: Scope) -> str:
+    """The secret of a browser's session, empty where there is none."""
+    server = scope.get("server")
+    name = cookie_name(scope["scheme"] == "https", (server[1] or 0) if server else 0)
+    # Two of one name: somebody else set one of them.
+    found = [
+        value.strip()
+        for line in headers.getlist("cookie")
+        for key, _, value in (pair.partition("=") for pair in line.split(";"))
+        if key.strip() == name
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _allowed(headers: Headers) -> Response:

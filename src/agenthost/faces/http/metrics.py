@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from agenthost.core.errors import Forbidden
-from agenthost.faces.http.bodies import edge
+from agenthost.faces.http.app import Face
 from agenthost.faces.http.callers import known_caller
+from agenthost.faces.http.operations import Answer, Operation
 
 PATH = "/metrics"
 
@@ -16,8 +16,8 @@ Expose = Callable[[str], Awaitable[tuple[bytes, str]]]
 """The text for an `Accept` header, and its content type."""
 
 
-def routes(expose: Expose) -> list[BaseRoute]:
-    """The one route."""
+def face(expose: Expose) -> Face:
+    """The one operation."""
 
     async def metrics(request: Request) -> Response:
         caller = known_caller(request)
@@ -27,4 +27,20 @@ def routes(expose: Expose) -> list[BaseRoute]:
         body, kind = await expose(request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": kind, "Cache-Control": "no-store"})
 
-    return [Route(PATH, edge(metrics), methods=["GET"])]
+    answers = (Answer(description="the figures, as the `Accept` header wants them written", media="text/plain"),)
+    return Face(
+        operations=(
+            Operation(
+                "GET",
+                PATH,
+                metrics,
+                "getMetrics",
+                "The host's figures for Prometheus",
+                "system",
+                right="manage",
+                description="A setting (`[telemetry] metrics-open`) opens them to this machine without a token.",
+                answers=answers,
+                above="",
+            ),
+        )
+    )

@@ -18,10 +18,11 @@ from starlette.types import ASGIApp
 
 from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import BadInput
-from agenthost.faces.http.app import Face, Ready, application
+from agenthost.faces.http.app import Face, application
 from agenthost.faces.http.guard import Everybody, GuardSettings
-from agenthost.faces.http.observed import Watch
+from agenthost.faces.http.observed import Observed, Watch
 from agenthost.faces.http.protocol import Bounds, protocol
+from agenthost.faces.http.site import Ready, Site
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sockets as local
 
@@ -67,9 +68,9 @@ async def serve(
     offer = offer or Offer(Everybody(api))
     listener = await asyncio.to_thread(local.listen, socket)
     which = local.identity(socket)
-    app = application(
-        offer.reception, offer.closing, settings.streams, settings.guard, offer.faces, offer.ready, offer.watch
-    )
+    site = Site(offer.reception, offer.closing, settings.streams, offer.ready)
+    guard = application(site, settings.guard, offer.faces)
+    app = Observed(guard, offer.watch)
     users = settings.users if settings.users is not None else frozenset({os.getuid()})
     servers = [_Server(_config(app, settings, users | {0}), settings.grace)]
     if offer.listeners:
@@ -77,6 +78,7 @@ async def serve(
     failure: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
+            watching = group.create_task(guard.presence.watch(), name="presence")
             for server, listeners in zip(servers, ([listener], list(offer.listeners)), strict=False):
                 group.create_task(server.run_on(listeners), name="http")
                 await server.ready.wait()
@@ -92,6 +94,7 @@ async def serve(
                     server.stop.set()
                 for server in servers:
                     await server.done.wait()
+                watching.cancel()
     finally:
         for each in (listener, *offer.listeners):
             each.close()

@@ -1,16 +1,16 @@
 """`/webhooks`: whom a person wants called when their tasks end or ask. Each has their own."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from agenthost.core.webhooks import Delivery
-from agenthost.faces.http.bodies import answer, edge, query, read_json
+from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of, caller_of
+from agenthost.faces.http.operations import IDEMPOTENCY_KEY, Answer, Body, Example, Operation, query_of
 from agenthost.host.webhooks.desk import Desk, Shown, Wanted
 
 MOST_LISTED = 500
@@ -30,18 +30,101 @@ class DeliveryPage(Struct, frozen=True):
     next: str = ""
 
 
-def routes(desk: Desk) -> list[BaseRoute]:
-    """The routes of webhooks, below the API's root."""
+class Listing(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which deliveries are listed."""
+
+    before: Annotated[int, Meta(ge=0, le=2**62, description="the `next` of the page before")] = 0
+    limit: Annotated[int, Meta(ge=1, le=MOST_LISTED, description="how many in one page")] = 50
+
+
+_PLACES: dict[str, Any] = {
+    "webhook": Annotated[str, Meta(description="A webhook's id", examples=["wh_0000000000000000"])]
+}
+_TAG = "Webhooks"
+
+
+def operations(desk: Desk) -> tuple[Operation, ...]:
+    """Webhooks, below the API's root."""
     face = _Face(desk)
     one = "/webhooks/{webhook}"
-    return [
-        Route("/webhooks", edge(face.make), methods=["POST"]),
-        Route("/webhooks", edge(face.all), methods=["GET"]),
-        Route(one, edge(face.show), methods=["GET"]),
-        Route(one, edge(face.remove), methods=["DELETE"]),
-        Route(f"{one}/test", edge(face.test), methods=["POST"]),
-        Route(f"{one}/deliveries", edge(face.deliveries), methods=["GET"]),
-    ]
+    unknown = Example(places={"webhook": "wh_0000000000000000"}, status=404)
+    wanted = Example(body={"url": "https://hooks.example.com/agenthost"})
+    return (
+        Operation(
+            "POST",
+            "/webhooks",
+            face.make,
+            "addWebhook",
+            "Have a URL called on one's tasks' ends and questions",
+            _TAG,
+            "work",
+            headers=(IDEMPOTENCY_KEY,),
+            body=Body(Wanted, "where to, and for what"),
+            answers=(Answer(201, Shown, "the webhook and, this once, its secret"),),
+            errors=(404, 409),
+            example=wanted,
+        ),
+        Operation(
+            "GET",
+            "/webhooks",
+            face.all,
+            "listWebhooks",
+            "One's own webhooks",
+            _TAG,
+            "work",
+            answers=(Answer(200, WebhookPage, "all of them"),),
+        ),
+        Operation(
+            "GET",
+            one,
+            face.show,
+            "getWebhook",
+            "One of them",
+            _TAG,
+            "work",
+            answers=(Answer(200, Shown, "the webhook"),),
+            places=_PLACES,
+            example=unknown,
+        ),
+        Operation(
+            "DELETE",
+            one,
+            face.remove,
+            "deleteWebhook",
+            "Remove it with what was to be sent",
+            _TAG,
+            "work",
+            answers=(Answer(204),),
+            places=_PLACES,
+            example=unknown,
+        ),
+        Operation(
+            "POST",
+            f"{one}/test",
+            face.test,
+            "testWebhook",
+            "Send something to try it out; one that was switched off goes on",
+            _TAG,
+            "work",
+            answers=(Answer(202, dict[str, Any], "the delivery"),),
+            errors=(409,),
+            places=_PLACES,
+            example=unknown,
+        ),
+        Operation(
+            "GET",
+            f"{one}/deliveries",
+            face.deliveries,
+            "listDeliveries",
+            "What was and is to be sent, newest first",
+            _TAG,
+            "work",
+            query=Listing,
+            answers=(Answer(200, DeliveryPage, "a page"),),
+            places=_PLACES,
+            example=unknown,
+        ),
+    )
 
 
 class _Face:
@@ -71,10 +154,9 @@ class _Face:
         return answer(_shown(await self._desk.test(caller_of(request), _id(request))), 202)
 
     async def deliveries(self, request: Request) -> Response:
-        before = max(0, query(request, "before", int, 0))
-        limit = max(1, min(MOST_LISTED, query(request, "limit", int, 50)))
-        found = await self._desk.deliveries(caller_of(request), _id(request), min(before, 2**62), limit)
-        following = str(found[-1].place) if len(found) >= limit else ""
+        asked = query_of(request, Listing)
+        found = await self._desk.deliveries(caller_of(request), _id(request), asked.before, asked.limit)
+        following = str(found[-1].place) if len(found) >= asked.limit else ""
         return answer(DeliveryPage(tuple(_shown(each) for each in found), following))
 
 

@@ -44,6 +44,9 @@ class SQLiteAccounts:
     async def put_key(self, key: Key) -> None:
         await self._store.write(_put_key, key)
 
+    async def extend_key(self, id: str, expires: float) -> bool:
+        return await self._store.write(_extend_key, id, expires)
+
     async def delete_key(self, person: str, id: str) -> bool:
         return await self._store.write(_delete_key, person, id)
 
@@ -112,6 +115,10 @@ def _keys(connection: sqlite3.Connection, statements: Statements, person: str) -
 def _put_key(connection: sqlite3.Connection, statements: Statements, key: Key) -> None:
     rights = msgspec.json.encode(key.rights).decode()
     connection.execute(statements["put_key"], astuple(msgspec.structs.replace(key, rights=rights)))
+
+
+def _extend_key(connection: sqlite3.Connection, statements: Statements, id: str, expires: float) -> bool:
+    return connection.execute(statements["extend_key"], (expires, id)).rowcount == 1
 
 
 def _delete_key(connection: sqlite3.Connection, statements: Statements, person: str, id: str) -> bool:

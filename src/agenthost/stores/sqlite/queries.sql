@@ -167,6 +167,9 @@ SELECT id, person, digest, created, name, rights, expires, hint, session FROM ke
 -- name: put_key
 INSERT OR REPLACE INTO keys (id, person, digest, created, name, rights, expires, hint, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: extend_key
+UPDATE keys SET expires = ? WHERE id = ?
+
 -- name: delete_key
 DELETE FROM keys WHERE person = ? AND id = ?
 
@@ -371,6 +374,40 @@ SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || '/' AND ended = 0 LIMIT 1
 
 -- name: whose_task
 SELECT namespace, person FROM tasks WHERE id = ?
+
+-- name: manifest_versions
+SELECT number, at, body FROM manifest_versions WHERE namespace = ? AND kind = ? AND name = ? AND number < ?
+ORDER BY number DESC LIMIT ?
+
+-- name: given_answer
+SELECT fingerprint, maker, at, status, head, body FROM given_answers WHERE key = ?
+
+-- name: put_answer
+INSERT OR REPLACE INTO given_answers (key, fingerprint, maker, at, status, head, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: forget_answer
+DELETE FROM given_answers WHERE key = ?
+
+-- name: sweep_answers
+DELETE FROM given_answers WHERE at < ?
+
+-- name: changed_settings
+SELECT name, value FROM changed_settings
+
+-- name: change_setting
+INSERT OR REPLACE INTO changed_settings (name, value) VALUES (?, ?)
+
+-- name: setting_as_given
+DELETE FROM changed_settings WHERE name = ?
+
+-- name: newest_event
+SELECT coalesce(max(rowid), 0) FROM events
+
+-- name: placed_events
+SELECT events.rowid, task, events.seq, at, events.kind, version, body FROM events CROSS JOIN tasks ON tasks.id = events.task
+WHERE events.rowid > ?1 AND events.rowid <= ?2 AND namespace = ?3 AND (?4 = '' OR person = ?4)
+ORDER BY events.rowid LIMIT ?5
+
 -- name: put_push
 INSERT OR REPLACE INTO pushes
   (task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done)

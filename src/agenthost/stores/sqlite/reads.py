@@ -63,6 +63,18 @@ def listing(wanted: Filter) -> tuple[str, list[Any]]:
     if wanted.conversation:
         conditions.append("conversation = ?")
         values.append(wanted.conversation)
+    if wanted.parent:
+        conditions.append("parent = ?")
+        values.append(wanted.parent)
+    if wanted.text:
+        conditions.append("instr(lower(title), lower(?))")
+        values.append(wanted.text)
+    if wanted.since:
+        conditions.append("created >= ?")
+        values.append(wanted.since)
+    if wanted.until:
+        conditions.append("created < ?")
+        values.append(wanted.until)
     if wanted.before:
         conditions.append("(created, id) < (SELECT created, id FROM tasks WHERE id = ?)")
         values.append(wanted.before)

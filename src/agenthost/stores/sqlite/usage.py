@@ -1,81 +1,64 @@
-"""A month's figures out of the SQLite store's own file: triggers of the ledger keep them (see the migration)."""
+"""The statements that add usage up: of whole days out of sums that triggers of the ledger keep (see the migration), of
+anything else out of the ledger itself."""
 
-import sqlite3
 from typing import Any
 
-from agenthost.core.usage import Dimension, UsageFilter, UsageRow, days
+from agenthost.core.keeping import DIMENSIONS, UsageFilter
 from agenthost.stores.rules import NANO
-from agenthost.stores.sqlite.statements import Row, Statements
-from agenthost.stores.sqlite.store import SQLiteStore
 
-_COLUMNS: dict[Dimension, str] = {
-    "day": "date(day * 86400, 'unixepoch')",
-    "month": "strftime('%Y-%m', day * 86400, 'unixepoch')",
-    "person": "person",
-    "agent": "agent",
-    "model": "model",
-}
-_SUMS = "calls, turns, tokens, cost, unpriced, open_calls, open_tokens, open_cost"
-
-
-class SQLiteUsages:
-    """The port `core.usage.Usages`."""
-
-    def __init__(self, store: SQLiteStore) -> None:
-        self._store = store
-
-    async def usage(self, wanted: UsageFilter) -> list[UsageRow]:
-        sql, values = _statement(wanted)
-        return await self._store.read(_usage, sql, values, len(wanted.by))
-
-    async def forget(self, namespace: str, person: str = "") -> None:
-        await self._store.write(_forget, namespace, person)
-
-    async def open_tasks(self) -> dict[str, int]:
-        return await self._store.read(_counts, "open_tasks")
-
-    async def held_tasks(self) -> dict[str, int]:
-        return await self._store.read(_counts, "held_tasks")
+_DAY = 86_400
+_END = 10**9
+_COLUMNS = {"task": "root", "agent": "agent", "person": "person", "model": "model", "day": "date(at, 'unixepoch')"}
+_SUMS = (
+    "count(*), coalesce(sum(coalesce(spent_tokens, worst_tokens)), 0) AS tokens, "
+    "coalesce(sum(coalesce(spent_cost, worst_cost)), 0.0) AS cost, coalesce(sum(settled = 0), 0), coalesce(sum(priced = 0), 0)"
+)
+_SUMS_OF_DAYS = (
+    "coalesce(sum(calls + open_calls), 0), coalesce(sum(tokens + open_tokens), 0) AS tokens, "
+    f"coalesce(sum(cost + open_cost), 0) / {NANO}.0 AS cost, coalesce(sum(open_calls), 0), coalesce(sum(unpriced), 0)"
+)
 
 
-def _statement(wanted: UsageFilter) -> tuple[str, list[Any]]:
-    first, last = days(wanted)
-    who = [(name, value) for name in ("person", "agent", "model") if (value := getattr(wanted, name))]
-    conditions = "".join(f" AND {name} = ?" for name, _ in who)
-    named = [value for _, value in who]
-    keys = ", ".join(_COLUMNS[name] for name in wanted.by)
-    values: list[Any] = [wanted.namespace, first, last, *named]
-    values += [wanted.namespace, first * 86400, (last + 1) * 86400, *named]
-    sql = f"""
-        SELECT {keys}{", " if keys else ""}{", ".join(f"SUM({name})" for name in _SUMS.split(", "))} FROM (
-          SELECT day, person, agent, model, {_SUMS} FROM usage WHERE namespace = ? AND day BETWEEN ? AND ?{conditions}
-          UNION ALL
-          SELECT CAST(at / 86400 AS INTEGER), person, agent, model, 0, 0, 0, 0, 0, 1, worst_tokens,
-            CAST(ROUND(worst_cost * 1e9) AS INTEGER)
-          FROM ledger WHERE settled = 0 AND namespace = ? AND at >= ? AND at < ?{conditions}
-        ) {f"GROUP BY {keys}" if keys else ""} HAVING COUNT(*) > 0"""
-    if wanted.after:
-        sql += f" AND ({keys}) > ({', '.join('?' * len(wanted.after))})"
-        values += wanted.after
-    if keys:
-        sql += f" ORDER BY {keys}"
-    return f"{sql} LIMIT ?", [*values, wanted.limit]
+def adding_up(wanted: UsageFilter) -> tuple[str, list[Any]]:
+    """The statement that adds usage up, and its values."""
+    whole = wanted.since % _DAY == 0 and wanted.until % _DAY == 0
+    by_day = whole and not wanted.task and "task" not in wanted.by
+    source, values = _days(wanted) if by_day else _attempts(wanted)
+    known = _COLUMNS | ({"day": f"date(day * {_DAY}, 'unixepoch')"} if by_day else {})
+    columns = ", ".join(known[name] if name in wanted.by else "''" for name in DIMENSIONS)
+    groups = ", ".join(known[name] for name in wanted.by)
+    return (
+        f"SELECT {_SUMS_OF_DAYS if by_day else _SUMS}, {columns} FROM {source} "
+        f"{f'GROUP BY {groups}' if groups else ''} "
+        f"ORDER BY cost DESC, tokens DESC, {', '.join(str(5 + n) for n in range(1, 6))} LIMIT ?"
+    ), [*values, wanted.limit]
 
 
-def _usage(
-    connection: sqlite3.Connection, statements: Statements, sql: str, values: list[Any], keys: int
-) -> list[UsageRow]:
-    return [_row(row[:keys], row[keys:]) for row in connection.execute(sql, values).fetchall()]
+def _who(wanted: UsageFilter) -> tuple[str, list[str]]:
+    given = {name: getattr(wanted, name) for name in ("agent", "person", "model")}
+    named = {name: value for name, value in given.items() if value}
+    return "".join(f" AND {name} = ?" for name in named), [*named.values()]
 
 
-def _row(key: Row, sums: Row) -> UsageRow:
-    calls, turns, tokens, cost, unpriced, open_calls, open_tokens, open_cost = sums
-    return UsageRow(key, calls, turns, tokens, cost / NANO, unpriced, open_calls, open_tokens, open_cost / NANO)
+def _attempts(wanted: UsageFilter) -> tuple[str, list[Any]]:
+    who, values = _who(wanted)
+    given: dict[str, Any] = {"root = ?": wanted.task, "at >= ?": wanted.since, "at < ?": wanted.until}
+    conditions = {condition: value for condition, value in given.items() if value}
+    where = "".join(f" AND {condition}" for condition in conditions)
+    return f"ledger WHERE namespace = ?{who}{where}", [wanted.namespace, *values, *conditions.values()]
 
 
-def _counts(connection: sqlite3.Connection, statements: Statements, name: str) -> dict[str, int]:
-    return dict(connection.execute(statements[name]).fetchall())
-
-
-def _forget(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
-    connection.execute(statements["forget_usage"], (namespace, person))
+def _days(wanted: UsageFilter) -> tuple[str, list[Any]]:
+    """What is settled by day, and what isn't from the ledger, by an index of its own."""
+    who, values = _who(wanted)
+    until = wanted.until or _END * _DAY
+    source = f"""(
+        SELECT day, person, agent, model, calls, tokens, cost, unpriced, open_calls, open_tokens, open_cost FROM usage
+        WHERE namespace = ? AND day >= ? AND day < ?{who}
+        UNION ALL
+        SELECT CAST(at / {_DAY} AS INTEGER), person, agent, model, 0, 0, 0, priced = 0, 1, worst_tokens,
+          CAST(ROUND(worst_cost * {NANO}) AS INTEGER)
+        FROM ledger WHERE settled = 0 AND namespace = ? AND at >= ? AND at < ?{who}
+    )"""
+    of_days = [wanted.namespace, wanted.since // _DAY, until // _DAY, *values]
+    return source, [*of_days, wanted.namespace, wanted.since, until, *values]

@@ -1,0 +1,54 @@
+"""`/tasks/{task}/events`: what has happened and happens, as server-sent events."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from starlette.requests import Request
+
+from agenthost.faces.http.callers import api_of
+from agenthost.faces.http.operations import Answer, Example, Header, Operation, query_of
+from agenthost.faces.http.rest.tasks import task_of
+from agenthost.faces.http.site import Site
+from agenthost.faces.http.streams import EventStream, bare_frames, task_frames, tree_frames
+from agenthost.wire.sse import decode_after
+
+LAST_EVENT_ID = Header("Last-Event-ID", "The id of the last event that was seen: the stream goes on after it")
+STREAM = "text/event-stream"
+
+
+class Following(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a task is followed."""
+
+    after: Annotated[str, Meta(description="the same as `Last-Event-ID`, for whom can't set headers")] = ""
+    tree: Annotated[bool, Meta(description="with the tasks below it")] = True
+    ids: Annotated[bool, Meta(description="with ids; without, for a follower that counts by itself")] = True
+
+
+def operations(site: Site) -> tuple[Operation, ...]:
+    """The streams of events."""
+
+    async def follow(request: Request) -> EventStream:
+        task, asked = task_of(request), query_of(request, Following)
+        after = decode_after(task, request.headers.get("last-event-id") or asked.after)
+        if not asked.ids:
+            frame = bare_frames
+        else:
+            frame = tree_frames(after) if asked.tree else task_frames
+        return EventStream(api_of(request).follow(task, after, asked.tree), frame, site.streams, site.closing)
+
+    return (
+        Operation(
+            "GET",
+            "/tasks/{task}/events",
+            follow,
+            "followTask",
+            "What has happened and happens, until the task has ended",
+            "tasks",
+            description="Server-sent events: `recorded`, `delta`, `problem`, `end`. See docs/http.md, Streams.",
+            query=Following,
+            headers=(LAST_EVENT_ID,),
+            answers=(Answer(200, description="the stream", media=STREAM),),
+            example=Example(query={"tree": "false"}),
+            streams=True,
+        ),
+    )

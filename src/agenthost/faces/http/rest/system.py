@@ -1,0 +1,176 @@
+"""The host itself: which it is, how it is, its models, the names of its secrets."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from agenthost.core.api import Finding, HostInfo, ModelDetail, ModelLine
+from agenthost.core.errors import NotFound, nearest
+from agenthost.faces.http.bodies import answer, read_json
+from agenthost.faces.http.callers import api_of
+from agenthost.faces.http.operations import Answer, Body, Example, Operation, query_of
+from agenthost.faces.http.rest.events import STREAM
+from agenthost.faces.http.rest.files import BYTES, HARMLESS
+from agenthost.faces.http.site import Site
+from agenthost.faces.http.streams import EventStream, probe_frames
+from agenthost.wire.bodies import Names, ProbeBody, SecretBody
+from agenthost.wire.offering import ABILITIES, MOST
+
+
+class Models(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which models are wanted."""
+
+    provider: Annotated[str, Meta(description="all that this provider says it has")] = ""
+
+
+async def info(request: Request) -> Response:
+    return answer(await api_of(request).info())
+
+
+async def doctor(request: Request) -> Response:
+    return answer(await api_of(request).doctor())
+
+
+async def models(request: Request) -> Response:
+    return answer(await api_of(request).models(query_of(request, Models).provider))
+
+
+async def model(request: Request) -> Response:
+    return answer(await api_of(request).model(str(request.path_params["name"])))
+
+
+async def ability(request: Request) -> Response:
+    what = str(request.path_params["what"])
+    if (known := ABILITIES.get(what)) is None:
+        raise NotFound(f"there is no ability '{what}' of models. {nearest(what, list(ABILITIES))}")
+    arguments = await read_json(request, known.arguments, MOST)
+    abilities = await api_of(request).abilities(str(request.path_params["name"]))
+    found = await getattr(abilities, what)(*arguments)
+    if known.result is bytes:
+        return Response(found, headers=HARMLESS, media_type=BYTES)
+    return answer(found)
+
+
+async def secrets(request: Request) -> Response:
+    return answer(Names(tuple(await api_of(request).secrets())))
+
+
+async def set_secret(request: Request) -> Response:
+    body = await read_json(request, SecretBody)
+    await api_of(request).set_secret(str(request.path_params["name"]), body.value)
+    return Response(status_code=204)
+
+
+def operations(site: Site) -> tuple[Operation, ...]:
+    """What is about the host and not about work."""
+    return (
+        Operation(
+            "GET",
+            "/info",
+            info,
+            "getInfo",
+            "Which host this is",
+            "host",
+            answers=(Answer(200, HostInfo, "version, home, process, and what its machine has"),),
+        ),
+        Operation(
+            "GET",
+            "/doctor",
+            doctor,
+            "getDoctor",
+            "What is well with the host and what is not",
+            "host",
+            "manage",
+            answers=(Answer(200, list[Finding], "a line for each thing that was looked at"),),
+        ),
+        *_of_models(site),
+        Operation(
+            "GET",
+            "/secrets",
+            secrets,
+            "listSecrets",
+            "The names of the secrets",
+            "secrets",
+            "own",
+            answers=(Answer(200, Names, "the names"),),
+        ),
+        Operation(
+            "PUT",
+            "/secrets/{name}",
+            set_secret,
+            "setSecret",
+            "Keep a secret, or forget it where the value is empty. There is no way to read one",
+            "secrets",
+            "own",
+            body=Body(SecretBody),
+            answers=(Answer(204, description="it is kept, or forgotten"),),
+            example=Example(body={"value": "s3cret"}, places={"name": "jira"}),
+        ),
+    )
+
+
+def _of_models(site: Site) -> tuple[Operation, ...]:
+    async def probe(request: Request) -> EventStream:
+        body = await read_json(request, ProbeBody)
+        items = api_of(request).probe(str(request.path_params["name"]), body.quick, body.context)
+        return EventStream(items, probe_frames, site.streams, site.closing)
+
+    what = {"what": Annotated[str, Meta(description="an ability", examples=["embed"])]}
+    return (
+        Operation(
+            "GET",
+            "/models",
+            models,
+            "listModels",
+            "The models that can be named",
+            "models",
+            description="With `provider`, all that one provider says it has, which needs the right `manage`.",
+            query=Models,
+            answers=(Answer(200, list[ModelLine], "the models"),),
+            errors=(404,),
+        ),
+        Operation(
+            "POST",
+            "/models/{name:path}/probe",
+            probe,
+            "probeModel",
+            "Find out what a model really does; it is called, which may cost",
+            "models",
+            "manage",
+            description="Server-sent events: `line` for people, then `fitness`, then `end`. It stops where nobody listens.",
+            body=Body(ProbeBody),
+            answers=(Answer(200, description="the stream", media=STREAM),),
+            example=Example(body={"quick": True}, places={"name": "default"}),
+            streams=True,
+        ),
+        Operation(
+            "POST",
+            "/models/{name:path}/abilities/{what}",
+            ability,
+            "useAbility",
+            "What else a model's provider does besides answering",
+            "models",
+            "work",
+            description="`embed` and `moderate` need the right `work`, the others `manage`.",
+            body=Body(list[Any], "the arguments, in the order of the port `Abilities`, bytes as base64"),
+            answers=(
+                Answer(200, Any, "the result"),
+                Answer(200, None, "a file's bytes", media=BYTES),
+            ),
+            errors=(422,),
+            example=Example(body=[["a text"]], places={"name": "offering", "what": "embed"}),
+            places=what,
+        ),
+        Operation(
+            "GET",
+            "/models/{name:path}",
+            model,
+            "getModel",
+            "One model: its card as claimed and as the loop goes by it, what a probe found",
+            "models",
+            answers=(Answer(200, ModelDetail, "the model"),),
+            example=Example(places={"name": "default"}),
+        ),
+    )

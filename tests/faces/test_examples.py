@@ -1,0 +1,132 @@
+"""Every example of the API's description is sent to a host, and answered as the description says."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+import jsonschema
+import pytest
+
+from agenthost.core.administration import Administration
+from agenthost.core.api import Order
+from agenthost.faces.http.app import application, table
+from agenthost.faces.http.guard import Everybody
+from agenthost.faces.http.openapi import document
+from agenthost.faces.http.operations import PLACES, Operation
+from agenthost.faces.http.protocol import LOCAL
+from agenthost.faces.http.site import Site
+from agenthost.faces.http.streams import Closing
+from agenthost.testing.administration import administration
+from agenthost.testing.memory_host import MemoryHost
+from agenthost.testing.offering import offering
+
+SITE = Site(Everybody(MemoryHost()), Closing())
+OPERATIONS = table(SITE)
+DOCUMENT = json.loads(json.dumps(document(OPERATIONS)))
+
+
+async def told(
+    app: Any, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+) -> tuple[int, dict[str, str], bytes]:
+    """What an application answers, as from its own user."""
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": quote(path).encode(),
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        LOCAL: True,
+    }
+    sent: list[dict[str, Any]] = []
+    pieces = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if pieces:
+            return pieces.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async with asyncio.timeout(30):
+        await app(scope, receive, send)
+    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+class World:
+    """A host with one of everything that an example may be about."""
+
+    def __init__(self, api: MemoryHost, admin: Administration) -> None:
+        self.api = api
+        self.app = application(Site(Everybody(api, admin), Closing()))
+
+    async def places(self, operation: Operation) -> dict[str, str]:
+        example = operation.example
+        names = {"ended": "quick", "asking": "asking", "slow": "slow"}
+        row = await self.api.start(Order(names[example.of], "hello"))
+        if example.of == "ended":
+            async with aclosing(cast("Any", self.api.follow(row.id))) as items:
+                async for _ in items:
+                    pass
+        kept = await self.api.put_file("a.txt", b"a text of some length", "text/plain")
+        for kind in ("agent", "workflow"):
+            for name in ("spare", f"spare-{kind}"):
+                await self.api.apply({"spare.yaml": f"kind: {kind.capitalize()}\nmetadata: {{name: {name}}}\n"})
+        return {"task": row.id, "digest": kept.digest, "name": "coder", **example.places}
+
+
+@pytest.fixture
+async def world() -> AsyncGenerator[World]:
+    api = MemoryHost()
+    async with offering(api.get_file) as offered:
+        api.offers["offering"] = offered
+        api.offers["default"] = offered
+        yield World(api, await administration())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.id)
+async def test_an_example_is_answered_as_described(world: World, operation: Operation) -> None:
+    example = operation.example
+    places = await world.places(operation)
+    path = operation.whole
+    for name, value in places.items():
+        path = path.replace("{" + name + "}", value)
+    assert "{" not in path, "a path parameter without an example"
+    body = example.content if example.content is not None else b""
+    headers = dict(example.headers)
+    if example.body is not None:
+        body, headers = json.dumps(example.body).encode(), headers | {"Content-Type": "application/json"}
+    status, found, content = await told(world.app, operation.method, path, urlencode(example.query), headers, body)
+
+    assert status == (example.status or operation.answers[0].status), content
+    described = DOCUMENT["paths"][operation.whole][operation.method.lower()]["responses"][str(status)].get(
+        "content", {}
+    )
+    media = found.get("content-type", "")
+    assert media.partition(";")[0] in {each.partition(";")[0] for each in described} or (not described and not content)
+    if media == "application/json":
+        schema = described[media].get("schema", {}) | {"components": DOCUMENT["components"]}
+        jsonschema.validate(json.loads(content), schema, cls=jsonschema.Draft202012Validator)
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_body_an_example() -> None:
+    names = [operation.id for operation in OPERATIONS]
+    assert len(names) == len(set(names))
+    for operation in OPERATIONS:
+        if operation.body is not None and operation.body.required:
+            assert operation.example.body is not None or operation.example.content is not None, operation.id
+
+
+def test_the_parameters_of_every_path_are_described() -> None:
+    for operation in OPERATIONS:
+        described = DOCUMENT["paths"][operation.whole][operation.method.lower()].get("parameters", [])
+        named = {each["name"] for each in described if each["in"] == "path"}
+        assert all("{" + name + "}" in operation.whole for name in named)
+        assert operation.whole.count("{") == len(named)
+        assert named <= PLACES.keys() | operation.places.keys()

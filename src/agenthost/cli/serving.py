@@ -12,7 +12,9 @@ from agenthost.core.errors import BadInput
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
+from agenthost.faces.http.site import Limits
 from agenthost.host.host import Host
+from agenthost.host.reception import Reception
 from agenthost.host.settings import HttpSettings
 
 ANY = frozenset({"0.0.0.0", "::", ""})
@@ -38,8 +40,16 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
-    async with serve(host, local, settings, Offer(reception, (listener,), faces(host))):
+    async with serve(host, local, settings, _offer(host, reception, listener)):
         yield url
+
+
+def _offer(host: Host, reception: Reception, listener: socket.socket) -> Offer:
+    def limits() -> Limits:
+        now = host.settings.http
+        return Limits(now.rate, now.requests, now.streams, now.upload)
+
+    return Offer(reception, (listener,), faces(host), limits=limits, keeping=host.keeping)
 
 
 def faces(host: Host) -> list[Face]:

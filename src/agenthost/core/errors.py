@@ -111,6 +111,12 @@ class Conflict(BadInput):
     code = "conflict"
 
 
+class Stale(Conflict):
+    """What was to be changed has another version by now than the one that was named."""
+
+    code = "stale"
+
+
 class HostUnreachable(AgentHostError):
     """The host can't be reached."""
 

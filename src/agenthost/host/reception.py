@@ -6,11 +6,12 @@ import os
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Key, Person, Right
-from agenthost.core.api import HostApi
-from agenthost.core.errors import BadInput, Unauthenticated
+from agenthost.core.api import HostApi, Linked
+from agenthost.core.errors import BadInput, NotFound, Unauthenticated
 from agenthost.core.ports import Store
 from agenthost.host.guarded import GuardedHost, Owners
 
@@ -55,11 +56,14 @@ def owners_token(home: Path) -> str:
 
 
 class Reception:
-    """The port `core.api.Reception` over a host and its accounts. `token` is the owner's."""
+    """The port `core.api.Reception` over a host and its accounts. `token` is the owner's; `linked` tells what the secret of a link opens."""
 
-    def __init__(self, host: HostApi, accounts: Accounts, store: Store, token: str) -> None:
+    def __init__(
+        self, host: HostApi, accounts: Accounts, store: Store, token: str, linked: Callable[[str], Awaitable[Linked]]
+    ) -> None:
         self._host = host
         self._accounts = accounts
+        self._linked = linked
         self._owners = Owners(store)
         self._owner = bytes.fromhex(digest_of(token))
         self._known: OrderedDict[str, tuple[float, Key, Person]] = OrderedDict()
@@ -82,6 +86,13 @@ class Reception:
         if caller.via == "socket":
             return self._host
         return GuardedHost(self._host, caller, self._accounts, self._owners)
+
+    async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
+        file = await self._linked(secret)
+        person = await self._accounts.person(file.person)
+        if person is None or person.disabled:
+            raise NotFound("whoever made this link may not use the host any more")
+        return Caller(person.id, person.role, ("read",), person.namespace, "link", address), file
 
     def forget(self) -> None:
         """Look every key up again: one was changed or taken back."""

@@ -72,6 +72,10 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     `host` and `port`: the address that is listened on. `hosts`: names (without port) that this host is reached by,
     besides those of loopback. `origins`: pages elsewhere that may use it from a browser. `certificate` and `key`: PEM
     files, for TLS. `public`: it may listen beyond loopback, where everybody who has a token is served.
+
+    `upload`: bytes that a file may have that is given with its type. Of one person that isn't the owner, 0 for no bound:
+    `rate`: requests a second, of which ten seconds' worth may come at once; `requests` that are answered at once;
+    `streams` that are open at once. These four may be changed while the host runs.
     """
 
     host: str = "127.0.0.1"
@@ -81,6 +85,10 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     certificate: str = ""
     key: str = ""
     public: bool = False
+    upload: Annotated[int, msgspec.Meta(ge=1)] = 1024 * 1024 * 1024
+    rate: Annotated[float, msgspec.Meta(ge=0)] = 100.0
+    requests: Annotated[int, msgspec.Meta(ge=0)] = 100
+    streams: Annotated[int, msgspec.Meta(ge=0)] = 1000
 
 
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):

@@ -28,3 +28,8 @@ def caller_of(request: Request) -> Caller:
 def api_of(request: Request) -> HostApi:
     """The host as whoever asks may use it: it refuses what they may not, and knows nothing of what isn't theirs."""
     return request.scope[_API]
+
+
+def caller_in(scope: Scope) -> Caller | None:
+    """Who asks, None on a path that needs no token."""
+    return scope.get(_CALLER)

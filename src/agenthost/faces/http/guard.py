@@ -16,11 +16,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agenthost.core.access import Caller
-from agenthost.core.api import HostApi, Reception
-from agenthost.core.errors import AgentHostError, Forbidden, Temporary, Unauthenticated
+from agenthost.core.api import HostApi, Linked, Reception
+from agenthost.core.errors import AgentHostError, Forbidden, NotFound, Temporary, Unauthenticated
 from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.callers import admit
 from agenthost.faces.http.protocol import LOCAL
+from agenthost.wire.bodies import ROOT
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
@@ -36,7 +37,7 @@ class GuardSettings(msgspec.Struct, frozen=True):
     names: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     public: frozenset[str] = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
-    public_below: tuple[str, ...] = ()
+    public_below: tuple[str, ...] = (f"{ROOT}/links/",)
     wrong_tokens: int = 20
 
 
@@ -51,6 +52,9 @@ class Everybody:
 
     def api(self, caller: Caller) -> HostApi:
         return self._api
+
+    async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
+        raise NotFound("links are served by a host that has a port")
 
 
 class Guard:

@@ -167,6 +167,8 @@ def _responses(operation: Operation, known: dict[str, Any]) -> dict[str, Any]:
             response["headers"] = {
                 name: {"description": about, "schema": {"type": "string"}} for name, about in answer.headers.items()
             }
+        for id, parameters in answer.links.items():
+            response.setdefault("links", {})[id] = {"operationId": id, "parameters": parameters}
     for status in errors_of(operation):
         made[str(status)] = {"$ref": f"#/components/responses/{_named(status)}"}
     return made

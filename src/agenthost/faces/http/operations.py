@@ -69,6 +69,8 @@ class Answer(Struct, frozen=True):
     description: str = "as asked"
     media: str = ""
     headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    links: dict[str, dict[str, str]] = msgspec.field(default_factory=dict[str, dict[str, str]])
+    """What can be asked next: an operation's id to its parameters, as OpenAPI's runtime expressions."""
 
 
 class Example(Struct, frozen=True):

@@ -16,6 +16,8 @@ from agenthost.core.models import ModelCard
 from agenthost.host.settings import (
     GvisorSettings,
     HttpSettings,
+    A2ASettings,
+    McpSettings,
     NetworkSettings,
     SandboxSettings,
     Settings,
@@ -79,6 +81,7 @@ It is above the file; an option of the command is above both.
 | `SSL_CERT_FILE` | certificates in place of the system's |
 | `AGENTHOST_TEST_GVISOR` | `required`: AgentHost's own tests fail where gVisor is missing, instead of being skipped |
 | `DOCKER_HOST`, `XDG_RUNTIME_DIR` | where an engine listens, for the sandbox `docker` |
+| `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` | set by systemd for a service that says when it is ready and alive |
 | `NO_COLOR`, `TERM` | with `NO_COLOR`, or `TERM=dumb`, no colours |
 """
 
@@ -99,6 +102,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "machine": MachineSettings,
     "network": NetworkSettings,
     "http": HttpSettings,
+    "mcp": McpSettings,
+    "a2a": A2ASettings,
     "files": FileLimits,
 }
 
@@ -168,6 +173,7 @@ MEANINGS = {
     "work.backoff": "seconds: the first bound of the random wait between them; it doubles",
     "work.backoff-most": "seconds: the largest bound of that wait",
     "work.tasks": "root tasks that run at once; the rest waits",
+    "work.grace": "seconds: how long calls that are under way when the host is told to stop may take to end, so that they needn't be made again",
     "sandbox.kind": "what runs code whose manifest demands no other: `auto` (the strongest that is here), or one by name: `bubblewrap`, `docker` (Docker or Podman; needs `agenthost[docker]`), `gvisor`, `functions`",
     "sandbox.functions.url": "the executor function's address (`deploy/functions`); without it there is none",
     "sandbox.functions.secret": "the stored secret, or the variable, that holds the secret shared with the function",
@@ -197,6 +203,18 @@ MEANINGS = {
     "http.certificate": "a PEM file, for TLS",
     "http.key": "a PEM file, for TLS",
     "http.public": "it may listen beyond loopback, where everybody who has a token is served",
+    "http.upload": "bytes that a file may have that is given with its type",
+    "http.rate": "requests a second of one person that isn't the owner, of which ten seconds' worth may come at once; 0 for no bound",
+    "http.requests": "requests of one person that isn't the owner that are answered at once; 0 for no bound",
+    "http.streams": "streams of one person that isn't the owner that are open at once; 0 for no bound",
+    "a2a.enabled": "whether agents are served to other agents over A2A",
+    "a2a.agent": "the agent or workflow at `/a2a`; empty: `default`, `assistant`, or the first by name",
+    "a2a.url": "where the host is reached from outside, such as `https://agents.example.com`; empty: as a request says",
+    "a2a.grpc-port": "the port of gRPC; 0 for none",
+    "a2a.grpc-host": "the address that gRPC is served on",
+    "a2a.grpc-url": "how agent cards name gRPC's address; empty: by host and port",
+    "mcp.enabled": "whether MCP is served at `/mcp`",
+    "mcp.servers": "MCP servers of your own that are served beside the agents: a name, and the `module:attribute` that it stands for",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agenthost.stores.sqlite.migrating import migrations
 from tests.product.product import CODER, ECHO, LOOK, WHOLE, Product, Server, calls, json_answer, png
 
 ASKER = ECHO.replace("name: echo", "name: asker") + "  tools: [ask]\n"
@@ -485,7 +486,7 @@ def test_a_database_of_a_newer_version(product: Product) -> None:
     product.apply(ECHO)
     product.sql("PRAGMA user_version = 99")
     product.run("run", "echo", "hi").refused(
-        f"{product.home}/agenthost.db was written by a newer AgentHost (format 99, this one knows up to 1); upgrade "
+        f"{product.home}/agenthost.db was written by a newer AgentHost (format 99, this one knows up to {len(migrations())}); upgrade "
         "AgentHost, or choose another home with AGENTHOST_HOME"
     )
 

@@ -176,7 +176,7 @@ def test_on_message_answers_in_the_model_s_place() -> None:
     bound = book.evaluation("e1")
     assert (bound.source, bound.function, bound.answers) == (MESSAGE, "on_message", ())
     file = {"type": "file", "digest": "sha256:p", "media_type": "image/png", "size": 1, "name": "p.png"}
-    assert bound.names == {"message": {"sender": "person", "text": "hi", "files": [file], "data": [{"a": 1}]}}
+    assert bound.names == {"message": {"sender": "person", "text": "hi", "files": [file], "data": [{"a": 1}], "id": ""}}
     book.answer("e1", Value({"result": "hello"}))
     assert verdict(book) == ("done", "", "the agent's script answered")
     assert output(book) == "hello"

@@ -13,6 +13,7 @@ from agenthost.core.errors import Permanent, Temporary
 from agenthost.core.events import Value
 from agenthost.core.expressions import BUILTINS, MODULES
 from agenthost.core.ports import Evaluation
+from agenthost.scripts.later import LaterScripts
 from agenthost.scripts.monty import MontyScripts
 from agenthost.testing.scripts import ScriptsSuite
 
@@ -26,6 +27,20 @@ async def scripts() -> AsyncIterator[MontyScripts]:
 
 class TestMonty(ScriptsSuite):
     pass
+
+
+class TestMadeWhenNeeded(ScriptsSuite):
+    @pytest.fixture
+    async def scripts(self) -> AsyncIterator[LaterScripts]:
+        scripts = LaterScripts()
+        yield scripts
+        await scripts.close()
+
+    async def test_nothing_is_evaluated_after_close(self) -> None:
+        scripts = LaterScripts()
+        await scripts.close()
+        with pytest.raises(Temporary, match="stopping"):
+            await scripts.evaluate(Evaluation({"v": "1"}, {}))
 
 
 async def test_a_host_that_runs_no_script_starts_no_worker() -> None:

@@ -464,9 +464,13 @@ async def test_no_hot_query_scans(store: SQLiteStore) -> None:
         "SCAN owners",
         "SCAN people",
         "SCAN changed_settings",
+        "SCAN pushes USING INDEX",
         "ROWS",
     )
+    cold = ("unfinished ", "held ", "quiet ", "last_event ", "expiring ")  # asked by `doctor`
     for name, plan in plans.items():
+        if name.startswith(cold):
+            continue
         if "root='t1'" in name:
             assert any("USING PRIMARY KEY (id>? AND id<?)" in line for line in plan), (name, plan)
         scans = [line for line in plan if "SCAN" in line and not any(word in line for word in harmless)]

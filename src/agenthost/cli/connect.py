@@ -28,9 +28,19 @@ async def _never() -> bool:
     return False
 
 
+async def _nothing() -> int:
+    return 0
+
+
+async def _at_once() -> None:
+    return None
+
+
 class Reached(Struct):
     """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command.
 
+    `recovered` returns when unfinished tasks go on, and raises what keeps them from it. `drain` takes no new work and
+    waits, not for long, until what was begun is journalled: how many tasks had something left.
     `renew`: have another in the place of one that ended with its command, perhaps one in this process; False
     where it is not such a host.
     """
@@ -40,6 +50,8 @@ class Reached(Struct):
     passing: bool = False
     url: str = ""
     renew: Callable[[], Awaitable[bool]] = _never
+    recovered: Callable[[], Awaitable[None]] = _at_once
+    drain: Callable[[], Awaitable[int]] = _nothing
 
 
 class Door(Protocol):
@@ -96,7 +108,7 @@ class HomeDoor:
             from agenthost.cli.serving import Listening, served
 
             async with served(api, self._socket, Listening(host, port)) as url:
-                yield Reached(api, True, url=url)
+                yield Reached(api, True, url=url, recovered=api.recovered, drain=api.drain)
         finally:
             await api.close()
 

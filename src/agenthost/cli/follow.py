@@ -7,17 +7,17 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 from msgspec import Struct
 
 from agenthost.cli import asking
 from agenthost.cli.connect import Reached
 from agenthost.cli.render.moments import Asks, Moment
-from agenthost.cli.render.view import Prices, View
+from agenthost.cli.render.view import View
 from agenthost.cli.screen import Screen
 from agenthost.cli.tell import Teller, teller
-from agenthost.core.api import HostApi, LiveDelta
+from agenthost.cli.views import make_view
+from agenthost.core.api import LiveDelta
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, HostUnreachable
 from agenthost.core.events import Recorded
@@ -28,7 +28,6 @@ SECOND_PRESS = 1.5
 """Seconds in which a second Ctrl-C cancels."""
 ECHO = 0.1
 """Seconds in which another SIGINT is the same key press: the terminal and a parent process may both send it."""
-PAGE = 1000
 
 
 class Typed(Struct, frozen=True):
@@ -52,41 +51,6 @@ class Tick(Struct, frozen=True):
 
 
 Heard = Recorded | LiveDelta | Typed | Over | Pressed | Tick
-
-
-async def make_view(api: HostApi, root: str) -> View:
-    """A view that knows prices and how often a workflow's steps may be repeated."""
-    prices = {
-        line.name: Prices(line.input_price, line.output_price)
-        for line in await api.models()
-        if line.input_price is not None and line.output_price is not None
-    }
-    bounds: dict[tuple[str, str], int] = {}
-    for name, manifest in (await api.manifests("workflow")).items():
-        spec: dict[str, Any] = manifest.get("spec") or {}
-        steps: list[dict[str, Any]] = spec.get("steps") or []
-        for step in steps:
-            back: dict[str, Any] = step.get("onFail") or {}
-            if "goto" in back:
-                bounds[name, back["goto"]] = int(back.get("max", 3)) + 1
-    return View(root, prices, bounds)
-
-
-async def read_view(api: HostApi, task: str) -> View:
-    """What the journals of a task and everything below it say by now."""
-    view = await make_view(api, task)
-    detail = await api.task(task)
-    found: list[Recorded] = []
-    for row in (detail.row, *detail.children):
-        after = 0
-        while page := await api.events(row.id, after, PAGE):
-            found += page
-            after = page[-1].seq
-            if len(page) < PAGE:
-                break
-    for item in sorted(found, key=lambda item: (item.at, item.seq)):
-        view.take(item)
-    return view
 
 
 async def follow(host: Reached, screen: Screen, task: str) -> tuple[int | None, View]:

@@ -2,17 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
+from agenthost.cli.faces import faces
 from agenthost.core.errors import BadInput
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import LOOPBACK, GuardSettings
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
 from agenthost.faces.http.site import Limits
+from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
 from agenthost.host.reception import Reception
 from agenthost.host.settings import HttpSettings
@@ -40,21 +42,25 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     listener = await asyncio.to_thread(listen, address, port)
     url = _url(listener, address, given)
     settings = ServeSettings(guard=_guard(address, given), certificate=given.certificate, key=given.key)
-    async with serve(host, local, settings, _offer(host, reception, listener)):
-        yield url
+    closing = Closing()
+    try:
+        async with (
+            faces(host, reception, settings.streams, closing) as spoken,
+            serve(host, local, settings, _offer(host, reception, listener, spoken, closing)),
+        ):
+            yield url
+    finally:
+        listener.close()
 
 
-def _offer(host: Host, reception: Reception, listener: socket.socket) -> Offer:
+def _offer(
+    host: Host, reception: Reception, listener: socket.socket, spoken: Sequence[Face], closing: Closing
+) -> Offer:
     def limits() -> Limits:
         now = host.settings.http
         return Limits(now.rate, now.requests, now.streams, now.upload)
 
-    return Offer(reception, (listener,), faces(host), limits=limits, keeping=host.keeping)
-
-
-def faces(host: Host) -> list[Face]:
-    """The protocols that are enabled. Each is imported here, when it is."""
-    return []
+    return Offer(reception, (listener,), spoken, host.readiness, closing, limits, host.keeping)
 
 
 def _check(address: str, given: HttpSettings) -> None:

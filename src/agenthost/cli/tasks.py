@@ -8,7 +8,7 @@ from pathlib import Path
 from agenthost.cli import folder, options, paths
 from agenthost.cli.asking import decision
 from agenthost.cli.connect import Door
-from agenthost.cli.follow import follow, make_view, read_view
+from agenthost.cli.follow import follow
 from agenthost.cli.options import Parser
 from agenthost.cli.render import plain
 from agenthost.cli.render.view import View
@@ -16,6 +16,7 @@ from agenthost.cli.render.words import count, duration, money, one_line, size
 from agenthost.cli.run import offer
 from agenthost.cli.screen import Screen
 from agenthost.cli.summary import part_text, summarise
+from agenthost.cli.views import make_view, read_view
 from agenthost.core.api import HostApi, OpenQuestion
 from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.ids import root_id

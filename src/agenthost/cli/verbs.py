@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("list", "show", "probe", "batch", "files", "embed", "pull", "remove"),
     ),
     "sandbox": ("sandbox", "where code runs, and the images for it", ("list", "build", "pull")),
+    "backup": ("backup", "a home in one file, while its host works, and back", ("create", "list", "verify", "restore")),
+    "upgrade": ("upgrade", "bring the data to this version: tried on a copy, done, or taken back", ()),
     "doctor": ("doctor", "what is missing here, and how to mend it", ()),
     "completion": ("completion", "a script that completes words in your shell", ("bash", "zsh", "fish")),
 }

@@ -47,7 +47,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     above it (`agent/coder`), for the limits on depth and loops. `workspace` is the id of the files
     it works on; `workspace_base` is the id of the list of what they were copied from, where they are a copy.
     `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
-    `via` is how its person was known who gave the work, and from which address.
+    `via` is how its person was known who gave the work, and from which address. `notes` are the order's.
     """
 
     id: str
@@ -70,6 +70,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     model: str = ""
     terms: Terms | None = None
     via: str = ""
+    notes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
     @property
     def root(self) -> str:

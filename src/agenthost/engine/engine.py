@@ -27,6 +27,10 @@ LAPSED = 100
 """Tasks of engines that are gone, taken over at one heartbeat."""
 
 
+TAKEN = 100
+"""Tasks that are taken over before others have their turn."""
+
+
 class Work(Struct):
     """A task that this engine works on: by whom, its owner once it has one, and whether something came."""
 
@@ -55,16 +59,39 @@ class Engine:
 
         `alone`: this engine holds the home, so all other owners are gone, whatever their leases say.
         """
+        await self.begin(alone)
+        return await self.take_over()
+
+    async def begin(self, alone: bool) -> None:
+        """The beginning of `start`, after which new tasks are taken."""
         now = self._parts.clock()
-        owner = self.services.owner
         await self._prolong(now)
         if alone:
-            await self._parts.store.retire(owner, now)
-        rows = await self._parts.store.claimable(owner, now, 1_000_000)
-        for row in rows:
-            self.submit(row.id)
+            await self._parts.store.retire(self.services.owner, now)
         self._supervisor.start("heartbeat", self._beat())
+
+    async def take_over(self) -> int:
+        """The rest of `start`. Other work goes on meanwhile."""
+        rows = await self._parts.store.claimable(self.services.owner, self._parts.clock(), 1_000_000)
+        for number, row in enumerate(rows, 1):
+            self.submit(row.id)
+            if not number % TAKEN:
+                await asyncio.sleep(0)
         return len(rows)
+
+    async def drain(self, seconds: float) -> int:
+        """Begin nothing more, and wait so long at most until what was begun is in the journal; how many tasks had
+        something left then. What still goes on ends with `close`."""
+        self._closing = True
+        owners = [work.owner for work in self._work.values() if work.owner is not None]
+        busy = [self._supervisor.start(f"{owner.spec.id} drains", owner.drained()) for owner in owners if owner.drain()]
+        if not busy:
+            return 0
+        try:
+            return len((await asyncio.wait(busy, timeout=seconds))[1])
+        finally:
+            for waiting in busy:
+                waiting.cancel()
 
     async def close(self) -> None:
         """Stop working. What runs is in the journal and goes on at the next start."""
@@ -244,6 +271,8 @@ class Engine:
 
     async def _own(self, work: Work, row: TaskRow, created: Recorded, restored: bool) -> None:
         assert isinstance(created.event, Created)
+        if self._closing:
+            return
         spec = created.event.spec
         program = await self._parts.programs.program(spec)
         state = program.apply(program.initial(spec), created)

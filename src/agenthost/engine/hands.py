@@ -45,6 +45,16 @@ class Hands:
             for id in [id for id in self._timers if id not in opened]:
                 self._timers.pop(id).cancel()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something goes on that isn't only waiting for its time."""
+        return bool(self._going)
+
+    async def done(self) -> None:
+        """Until nothing goes on that isn't only waiting for its time."""
+        while self._going:
+            await asyncio.wait(list(self._going.values()))
+
     async def rest(self, spare: Collection[str] = ()) -> None:
         """Stop everything and wait until it has stopped, but for what only waits for its answer's commit (`spare`)."""
         for timer in self._timers.values():

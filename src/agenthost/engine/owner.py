@@ -35,6 +35,7 @@ class Owner:
         self._wake = asyncio.Event()
         self._poked = False
         self._ending = False
+        self._draining = False
 
     # --- what performers see (performer.Task) -----------------------------------------------------
 
@@ -80,6 +81,16 @@ class Owner:
         """There is something in the inbox."""
         self._poked = True
         self._wake.set()
+
+    def drain(self) -> bool:
+        """Decide and begin nothing more: what comes is journalled, and the next owner goes on from there. Whether
+        something still goes on."""
+        self._draining = True
+        return self._hands.busy
+
+    async def drained(self) -> None:
+        """Until what was begun is in the journal."""
+        await self._hands.done()
 
     async def run(self, restored: bool) -> None:
         """Work until the task has ended. `restored`: it was taken over from an owner that is gone."""
@@ -128,7 +139,7 @@ class Owner:
             step.add(outcome, self._state.open)
         for item in items:
             await intake.take(self._services, self._state, step, item)
-        if step.events:
+        if step.events and not self._draining:
             await self._act(step)
         await self._commit(step)
         step.tell()

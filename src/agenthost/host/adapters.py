@@ -12,16 +12,19 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
-from agenthost.core.errors import Unavailable
+from agenthost.core.errors import Permanent, Unavailable
 from agenthost.core.keeping import Files, Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
+from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 from agenthost.sandboxes.admitted import Admitted
 from agenthost.sandboxes.choice import BackEnd, Choice
 from agenthost.sandboxes.docker.container import has_kernel
+from agenthost.sandboxes.egress.rules import Refused
 from agenthost.sandboxes.egress.way import Way
 
 Close = Callable[[], Awaitable[Any]]
@@ -45,6 +48,8 @@ class Adapters(Struct):
     list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
+    pushes: Pushes
+    outgoing: Outgoing
     closing: list[Close]
 
     async def close(self) -> None:
@@ -62,13 +67,14 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.models.fitness.prober import Prober as FitnessProber
     from agenthost.models.fitness.store import FitnessFiles
     from agenthost.sandboxes.probes import HttpProber
-    from agenthost.scripts.monty import MontyScripts
+    from agenthost.scripts.later import LaterScripts
     from agenthost.stores.blobs import FileBlobs
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.keeping import SQLiteKeeping
+    from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -87,7 +93,7 @@ async def join(settings: Settings) -> Adapters:
         blobs = FileBlobs(home / "blobs")
         workspaces = FolderWorkspaces(home / "workspaces", blobs)
         secrets = FileSecrets(home)
-        scripts = MontyScripts()
+        scripts = LaterScripts()
         seen = await look()
         machine = Ledger(seen.facts, capacity(settings.machine, seen))
         kept = FitnessFiles(home / "fitness")
@@ -95,6 +101,7 @@ async def join(settings: Settings) -> Adapters:
             settings.models, blobs.get, os.environ, secrets.get, kept, folder=home / "models", machine=machine
         )
         way = Way(settings.network.private)
+        outgoing = Outgoing(_addresses(way))
         sandbox = _choice(settings, machine, way, secrets.get)
         prober = HttpProber(sandbox)
     except BaseException:
@@ -127,8 +134,22 @@ async def join(settings: Settings) -> Adapters:
         models.lines,
         models.detail,
         FitnessProber(models, blobs.put, time.time).probe,
+        SQLitePushes(store),
+        outgoing,
         closing,
     )
+
+
+def _addresses(way: Way) -> Addresses:
+    """Where the host itself may go, by the rules that sandboxes have."""
+
+    async def addresses(host: str, port: int) -> list[str]:
+        try:
+            return await way.addresses(host, port)
+        except Refused as error:
+            raise Permanent(str(error), code="refused") from error
+
+    return addresses
 
 
 def _choice(settings: Settings, machine: Ledger, way: Way, secret: Callable[[str], Awaitable[str | None]]) -> Choice:

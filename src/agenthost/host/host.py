@@ -33,7 +33,7 @@ from agenthost.core.api import (
     TaskDetail,
 )
 from agenthost.core.commands import Ask
-from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Unavailable
+from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Temporary, Unavailable
 from agenthost.core.events import Recorded
 from agenthost.core.ids import digest, root_id, task_id
 from agenthost.core.keeping import Keeping, PlacedEvent
@@ -73,6 +73,8 @@ class Host(Desk):
         self._log = log
         self._redactor = Redactor({})
         self._tokens: dict[str, str] = {}
+        self.pushes = adapters.pushes
+        self.outgoing = adapters.outgoing
         parts = Parts(
             store=adapters.store,
             blobs=adapters.blobs,
@@ -95,6 +97,9 @@ class Host(Desk):
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._working = False
+        self._closing = False
+        self._recovery: asyncio.Task[None] | None = None
+        self._ready = False
         self.serving = False
 
     @property
@@ -119,6 +124,8 @@ class Host(Desk):
         await self._folder.take()
         if work:
             await self._start_working()
+            if not self.serving:
+                await self.recovered()
 
     async def reception(self) -> Reception:
         """Who may come in over a port, and as what they may use this host."""
@@ -133,9 +140,33 @@ class Host(Desk):
         if not self._working:
             self._working = True
             gc.set_threshold(*COLLECT)
-            await self._release_held()
-            await self.engine.start(alone=True)
-            self.engine.services.supervisor.start("manifests folder", self._folder.watch())
+            await self.engine.begin(alone=True)
+            supervisor = self.engine.services.supervisor
+            self._recovery = supervisor.start("recovery", self._recover())
+            supervisor.start("manifests folder", self._folder.watch())
+
+    async def _recover(self) -> None:
+        await self._release_held()
+        taken = await self.engine.take_over()
+        self._log.info("recovered", tasks=taken)
+        self._ready = True
+
+    async def recovered(self) -> None:
+        """Until every unfinished task goes on, or is held. Raises what kept it from that."""
+        if self._recovery is not None:
+            await asyncio.shield(self._recovery)
+
+    def readiness(self) -> str:
+        """Empty where the host takes work and goes on with what was left; else `starting` or `closing`."""
+        if self._closing:
+            return "closing"
+        return "" if self._ready else "starting"
+
+    async def drain(self) -> int:
+        """Take no new work, and let what was begun end and be journalled, for `[work] grace` seconds at most; how many
+        tasks had something left then. It goes on at the next start."""
+        self._closing = True
+        return await self.engine.drain(self.settings.work.grace) if self._working else 0
 
     async def _release_held(self) -> None:
         """Give every dead-lettered task that can be read (again) another try; the others stay as they are."""
@@ -196,6 +227,8 @@ class Host(Desk):
 
     async def start(self, order: Order) -> TaskRow:
         """Start work; with the same key, once."""
+        if self._closing:
+            raise Temporary("this host is stopping and takes no new work; ask again", code="closing", delay=5.0)
         order = msgspec.json.decode(self._redact(msgspec.json.encode(order)), type=Order)
         id = _id_for(order) if order.key else task_id(int(time.time() * 1000), secrets.randbits(35))
         row = await self._adapters.store.task(id) if order.key else None

@@ -9,8 +9,9 @@ from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
 from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.manifests.workflow import InputSpec, Workflow
-from agenthost.core.parts import FilePart, Message, Part, TextPart
+from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
+from agenthost.host import terms
 from agenthost.host.library import Library
 
 _WORDS: dict[str, str] = {
@@ -48,15 +49,18 @@ def read(order: Order, library: Library) -> Given:
         return Given("workflow", inputs, workflow.spec.budget.limits(), (*order.files, *files))
     if order.inputs:
         raise BadInput(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
-    if not order.text.strip() and not order.files:
+    if order.terms is not None:
+        terms.check(order.terms)
+    said = order.text.strip() or order.files or order.data or terms.says_something(order.terms)
+    if not said:
         raise BadInput(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
     limits = library.limits(Scope("", Limits(), f"{order.namespace}/agent/{order.name}"))
-    return Given("agent", {}, limits, order.files)
+    return Given("agent", {}, limits, (*order.files, *terms.files_of(order.terms)))
 
 
 def _parts(order: Order) -> tuple[Part, ...]:
     text: tuple[Part, ...] = (TextPart(order.text),) if order.text else ()
-    return (*text, *order.files)
+    return (*text, *order.files, *map(DataPart, order.data))
 
 
 def same(order: Order, spec: TaskSpec, library: Library) -> bool:
@@ -73,12 +77,15 @@ def same(order: Order, spec: TaskSpec, library: Library) -> bool:
 async def specify(order: Order, given: Given, task: str, library: Library) -> TaskSpec:
     """The specification of the task that an order asks for; its definitions are pinned. Raises NotFound, Unavailable."""
     source = f"{order.namespace}/{given.kind}/{order.name}"
+    bundle = await library.pin(given.kind, order.name, order.model, order.namespace)
+    if order.terms is not None and order.terms.tools:
+        terms.check_tools(order.terms, await library.bundle(bundle), order.name)
     return TaskSpec(
         id=task,
         kind=given.kind,
         name=order.name,
-        bundle=await library.pin(given.kind, order.name, order.model, order.namespace),
-        message=Message(order.person, _parts(order)),
+        bundle=bundle,
+        message=Message(order.person, _parts(order), order.message),
         inputs=given.inputs,
         title=order.title or _title(order),
         namespace=order.namespace,
@@ -89,6 +96,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         conversation=order.conversation,
         terms=order.terms,
         via=order.via,
+        notes=order.notes,
     )
 
 

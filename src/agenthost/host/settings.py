@@ -28,13 +28,15 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """How patient the host is, `[work]`. Times in seconds.
 
     `attempts`: calls of one model before its next fallback. `backoff` and `backoff_most`: the first and
-    the largest bound of the wait between them. `tasks`: root tasks that run at once; the rest waits.
+    the largest bound of the wait between them. `tasks`: root tasks that run at once; the rest waits. `grace`: how long
+    calls that are under way when the host stops may take to end.
     """
 
     attempts: Positive = 6
     backoff: Seconds = 0.5
     backoff_most: Seconds = 30.0
     tasks: Positive = 1000
+    grace: Seconds = 10.0
 
 
 class GvisorSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -61,7 +63,8 @@ class SandboxSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 class NetworkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """What sandboxes that have hosts granted may reach, `[network]`. `private`: hosts with their ports (`git.lan:443`)
-    that may have an address which isn't public; a manifest has to grant them all the same."""
+    that may have an address which isn't public; a manifest has to grant them all the same. They count too for what the
+    host itself reaches (remote agents, push notifications); for that alone an address (`127.0.0.1:8080`) may stand."""
 
     private: tuple[str, ...] = ()
 
@@ -91,6 +94,30 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     streams: Annotated[int, msgspec.Meta(ge=0)] = 1000
 
 
+class McpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """MCP at `/mcp`, `[mcp]`. `servers`: MCP servers of the owner's own that are served at the same door: trusted
+    Python, name to `module:attribute` of an `MCPServer` of the package `mcp`."""
+
+    enabled: bool = True
+    servers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+class A2ASettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """Agents for other agents, `[a2a]`.
+
+    `enabled`: whether they are served. `agent`: the agent or workflow at `/a2a`; empty: `default`, `assistant`, or the first
+    by name. `url`: where the host is reached from outside, such as `https://agents.example.com`; empty: as a request says.
+    `grpc-port`: the port of gRPC, 0 for none; `grpc-host`: its address. `grpc-url`: how cards name it, empty for that.
+    """
+
+    enabled: bool = True
+    agent: str = ""
+    url: str = ""
+    grpc_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    grpc_host: str = "127.0.0.1"
+    grpc_url: str = ""
+
+
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything that can be set. `tools`: trusted Python tools, name to `module:attribute`."""
 
@@ -101,7 +128,9 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     machine: MachineSettings = MachineSettings()
     network: NetworkSettings = NetworkSettings()
     http: HttpSettings = HttpSettings()
+    mcp: McpSettings = msgspec.field(default_factory=McpSettings)
     files: FileLimits = FileLimits()
+    a2a: A2ASettings = A2ASettings()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
@@ -195,6 +224,8 @@ def _keys(place: str) -> list[str]:
         "machine": MachineSettings,
         "network": NetworkSettings,
         "http": HttpSettings,
+        "a2a": A2ASettings,
+        "mcp": McpSettings,
         "files": FileLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,

@@ -7,6 +7,9 @@ from types import TracebackType
 
 from agenthost.core.errors import BadInput, HomeBusy
 
+RESTORING = "restoring.json"
+"""In a home into which a back-up is being put: nothing else may open it until that is done."""
+
 _ADVICE = "choose another home with AGENTHOST_HOME, or make this one writable for this user"
 
 
@@ -32,8 +35,9 @@ class HomeLock:
         self.home = home
         self._descriptor: int | None = None
 
-    def acquire(self) -> None:
-        """Make and hold the home. Raises HomeBusy (details: `pid`, None where unknown) or BadInput."""
+    def acquire(self, restoring: bool = False) -> None:
+        """Make and hold the home. Raises HomeBusy (details: `pid`, None where unknown) or BadInput, also where a
+        restore was cut off and this is none."""
         if self._descriptor is not None:
             return
         make_home(self.home)
@@ -50,6 +54,12 @@ class HomeLock:
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise self._busy(holder) from error
+        if not restoring and (self.home / RESTORING).exists():
+            os.close(descriptor)
+            raise BadInput(
+                f"a back-up was being put into {self.home}, and that was cut off; do it again: agenthost backup restore FILE",
+                home=str(self.home),
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor

@@ -17,6 +17,9 @@ Account = tuple[int, int, int]
 EMPTY: Account = (0, 0, 0)
 NANO = 1_000_000_000
 
+FEW = 5
+"""How many are named where all are counted."""
+
 
 class Place(Struct, frozen=True):
     """Where a task stands: the epoch of its owner, its last event, and whether it has ended."""

@@ -31,6 +31,7 @@ class Face(Struct, frozen=True):
     refusal: Refusal = problem
     public: frozenset[str] = frozenset()
     public_below: tuple[str, ...] = ()
+    public_ends: tuple[tuple[str, str], ...] = ()
     operations: tuple[Operation, ...] = ()
 
 
@@ -56,6 +57,7 @@ def application(site: Site, guard: GuardSettings | None = None, faces: Sequence[
         settings.origins,
         settings.public.union(*(face.public for face in faces)),
         (*settings.public_below, *(path for face in faces for path in face.public_below)),
+        (*settings.public_ends, *(ends for face in faces for ends in face.public_ends)),
         settings.wrong_tokens,
     )
     shapes = [(begin, face.refusal) for face in faces for begin in face.below]

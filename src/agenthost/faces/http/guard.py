@@ -31,13 +31,14 @@ Refusal = Callable[[AgentHostError, int | None], Response]
 
 class GuardSettings(msgspec.Struct, frozen=True):
     """`names`: host names (without port) that this host has besides those of loopback. `origins`: of pages elsewhere
-    that may use it. `public`: paths that need no token. `wrong_tokens`: how many wrong tokens an address may send
+    that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such. `wrong_tokens`: how many wrong tokens an address may send
     within a minute before it has to wait."""
 
     names: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     public: frozenset[str] = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
     public_below: tuple[str, ...] = (f"{ROOT}/links/",)
+    public_ends: tuple[tuple[str, str], ...] = ()
     wrong_tokens: int = 20
 
 
@@ -94,7 +95,10 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _is_public(self, path: str) -> bool:
-        return path in self._settings.public or path.startswith(self._settings.public_below)
+        settings = self._settings
+        if path in settings.public or path.startswith(settings.public_below):
+            return True
+        return any(path.startswith(begin) and path.endswith(end) for begin, end in settings.public_ends)
 
     def _refuse(self, scope: Scope, error: AgentHostError) -> Response:
         shape = next((shape for begin, shape in self._shapes if scope["path"].startswith(begin)), problem)

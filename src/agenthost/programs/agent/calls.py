@@ -88,6 +88,8 @@ def wish(state: AgentState, d: Definition, pending: Pending, arguments: dict[str
         pending.result = text_result(words.NOTED)
     elif name in box.agents:
         _delegate(state, pending, box.agents[name], str(arguments["task"]), alone)
+    elif name in box.client:
+        pending.command = words.client_call(pending.id, pending.call, arguments)
     elif tool is words.ASK_PERSON:
         options = tuple(str(option) for option in arguments.get("options", ()))
         pending.command = Ask(pending.id, "input", arguments["question"], options)
@@ -187,7 +189,7 @@ def _result(answer: Answer | None) -> ToolResult:
     if isinstance(answer, ToolResult):
         return answer
     if isinstance(answer, Reply):
-        return text_result(answer.text)
+        return text_result(answer.text, error=answer.by == words.HOST)
     if isinstance(answer, ChildResult):
         return _child_result(answer)
     return text_result("It was answered with something that can't be used.", error=True)

@@ -74,8 +74,19 @@ def hear(state: AgentState, message: Message, model: PinnedModel) -> None:
         pictures = (part for part in message.parts if isinstance(part, FilePart) and is_picture(part))
         for part in pictures:
             state.picture = state.picture or part.name or part.media_type
-    state.opened = state.opened or message == state.spec.message
-    add(state, Turn("user", message.parts), model)
+    if state.opened is None and message == state.spec.message:
+        state.opened = state.base + len(state.turns)
+    if message.parts:
+        add(state, Turn("user", message.parts), model)
+
+
+def recall(state: AgentState, history: tuple[Turn, ...], model: PinnedModel) -> None:
+    """What was said before the task becomes the beginning of the exchange."""
+    for turn in history:
+        if turn.role == "user":
+            hear(state, Message("person", turn.parts), model)
+        else:
+            add(state, turn, model)
 
 
 def measured(state: AgentState, fixed: int) -> int:

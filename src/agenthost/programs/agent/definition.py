@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from agenthost.core import expressions
 from agenthost.core.definitions import Bundle, PinnedTool
-from agenthost.core.manifests.agent import Stage
+from agenthost.core.manifests.agent import AgentSpec, Stage
 from agenthost.core.schemas import plainly_fits
-from agenthost.core.tasks import TaskSpec
+from agenthost.core.tasks import TaskSpec, Terms
 from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import structured, words
 from agenthost.programs.agent.context import text_tokens
@@ -20,6 +20,7 @@ class Toolbox(Struct, frozen=True):
     """The tools of one stage by name, what the model is told first, and what both take of its window.
 
     `agents` says which agent each delegating tool gives work to; `finish` is the tool that ends the work, if any.
+    `client` names the tools that are run by whoever gave the work.
     """
 
     tools: dict[str, PinnedTool]
@@ -28,19 +29,21 @@ class Toolbox(Struct, frozen=True):
     instructions: str
     tokens: int
     finish: PinnedTool | None
+    client: frozenset[str]
 
 
 class Definition:
-    """An agent's manifest and model, its toolboxes by stage, and its script's functions."""
+    """An agent's manifest and model, its toolboxes by stage, and its script's functions; `terms` stand beside them."""
 
-    def __init__(self, bundle: Bundle, name: str) -> None:
+    def __init__(self, bundle: Bundle, name: str, terms: Terms | None = None) -> None:
         pinned = bundle.agents[name]
         self._bundle = bundle
         self._pinned = pinned
         self._boxes: dict[str, Toolbox] = {}
         self._validators: dict[tuple[str, str], structured.Validator] = {}
         self.name = name
-        self.spec = pinned.manifest.spec
+        self.spec = _agreed(pinned.manifest.spec, terms) if terms else pinned.manifest.spec
+        self._client = tuple(map(_client_tool, terms.tools)) if terms else ()
         self.model = pinned.model
         self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
         self.network = bool(self.spec.sandbox.hosts)
@@ -70,8 +73,9 @@ class Definition:
 
     def argument_problem(self, stage: str, tool: str, arguments: dict[str, Any]) -> str | None:
         """Why arguments don't fit the parameters of a tool of a stage."""
-        parameters = self.toolbox(stage).tools[tool].parameters or {"type": "object"}
-        if plainly_fits(parameters, arguments):
+        box = self.toolbox(stage)
+        parameters = box.tools[tool].parameters or {"type": "object"}
+        if tool in box.client or plainly_fits(parameters, arguments):
             return None
         checker = self._validators.get((stage, tool))
         if checker is None:
@@ -96,6 +100,7 @@ class Definition:
         finish = words.finish_tool(self.spec) if self.spec.completion.rule == "agent" else None
         if finish is not None:
             tools[finish.name] = finish
+        tools.update({tool.name: tool for tool in self._client})
         reach = words.reach(self.spec.sandbox)
         told = tuple(
             ToolSpec(tool.name, tool.description + (reach if tool.sandbox else ""), tool.parameters)
@@ -105,4 +110,20 @@ class Definition:
         pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
         tokens = text_tokens(instructions) + tool_tokens(specs)
-        return Toolbox(tools, agents, specs, instructions, tokens, finish)
+        client = frozenset(tool.name for tool in self._client)
+        return Toolbox(tools, agents, specs, instructions, tokens, finish, client)
+
+
+def _agreed(spec: AgentSpec, terms: Terms) -> AgentSpec:
+    """A manifest with what the terms add and replace."""
+    told = f"{spec.instructions.strip()}\n\n{terms.instructions.strip()}".strip()
+    changed: dict[str, Any] = {"instructions": told}
+    changed |= {"output": terms.output} if terms.output is not None else {}
+    changed |= {"temperature": terms.temperature} if terms.temperature is not None else {}
+    changed |= {"maxOutputTokens": terms.max_output} if terms.max_output else {}
+    return spec.model_copy(update=changed)
+
+
+def _client_tool(tool: ToolSpec) -> PinnedTool:
+    # Its parameters are told to the model and not checked here: whoever runs it knows them, of whatever draft they are.
+    return PinnedTool(name=tool.name, description=tool.description, parameters=tool.parameters)

@@ -108,7 +108,7 @@ def summary_cut(state: AgentState, d: Definition) -> int:
             break
         if state.turns[index].role != "tool":
             best, gain = index, dropped
-    kept = _summary_output(d) + turn_tokens(Turn("user", _opening(state, d)), d.model)
+    kept = _summary_output(d) + turn_tokens(Turn("user", _opening(state, d, state.base + best)), d.model)
     return state.base + best if gain > kept else state.base
 
 
@@ -120,9 +120,9 @@ def _summary_output(d: Definition) -> int:
     return min(d.model.max_output, MOST_SUMMARY, max(LEAST_SUMMARY, d.model.window // 16))
 
 
-def _opening(state: AgentState, d: Definition) -> tuple[Part, ...]:
-    """What was said to begin with, which stands before every summary unless it takes too much."""
-    if not state.opened:
+def _opening(state: AgentState, d: Definition, cut: int) -> tuple[Part, ...]:
+    """What was said to begin with, which stands before every summary that covers it unless it takes too much."""
+    if state.opened is None or state.opened >= cut:
         return ()
     opening = Turn("user", state.spec.message.parts)
     return opening.parts if turn_tokens(opening, d.model) <= room(state, d) // 4 else ()
@@ -171,7 +171,7 @@ def summed_up(state: AgentState, d: Definition, delivery: Delivery, command: Cal
         state.poor_summaries = 0
         cut = "\n[the summary was cut here, at its limit]" if answer.stop == "length" else ""
         told = TextPart(words.SUMMED_UP + answer.text + cut)
-        head = Turn("user", (*_opening(state, d), told))
+        head = Turn("user", (*_opening(state, d, command.view.end), told))
         context.drop_before(state, command.view.end, head, d.model)
         fit(state, d)
 

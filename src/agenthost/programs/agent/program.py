@@ -1,18 +1,23 @@
 """The agent as a program: what it asks for next, and what each event means to it."""
 
+import msgspec
+
 from agenthost.core.commands import CallModel, Command, Evaluate, Finish, RunCommand, Wait
 from agenthost.core.definitions import Bundle
 from agenthost.core.events import Asked, Created, Received, Recorded
 from agenthost.core.models import ModelRequest
 from agenthost.core.parts import Message
 from agenthost.core.ports import Evaluation
-from agenthost.core.tasks import TaskSpec
+from agenthost.core.tasks import TaskSpec, Terms
 from agenthost.programs.agent import calls, closing, completion, context, fitting, script, steps, turns
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState
 from agenthost.programs.base import Delivery, shared_commands, track
 
 DEADLINE = "deadline"
+
+MOST_DEFINITIONS = 256
+"""Definitions that are kept: one for each agent, and one for each task with terms; the oldest is made again when needed."""
 
 
 class AgentProgram:
@@ -35,6 +40,7 @@ class AgentProgram:
         event = recorded.event
         if state.finished is not None:
             state.wanted.clear()
+            self._definitions.pop(state.spec.id, None)
         elif isinstance(event, Created):
             self._begin(state)
         elif isinstance(event, Asked):
@@ -84,16 +90,24 @@ class AgentProgram:
         return script.evaluation(state, self._definition(state), command)
 
     def _definition(self, state: AgentState) -> Definition:
-        name = state.spec.name
-        if name not in self._definitions:
-            self._definitions[name] = Definition(self._bundle, name)
-        return self._definitions[name]
+        spec, terms = state.spec, state.spec.terms
+        # What was said before changes no definition: then it is that of all tasks of this agent.
+        own = terms is not None and msgspec.structs.replace(terms, history=()) != Terms()
+        key = spec.id if own else f"agent/{spec.name}"
+        found = self._definitions.get(key)
+        if found is None:
+            if len(self._definitions) >= MOST_DEFINITIONS:
+                self._definitions.pop(next(iter(self._definitions)))
+            found = self._definitions[key] = Definition(self._bundle, spec.name, terms if own else None)
+        return found
 
     def _begin(self, state: AgentState) -> None:
         d = self._definition(state)
         state.stage = d.spec.stages[0].id if d.spec.stages else ""
         if d.spec.budget.duration is not None:
             state.want(Wait(DEADLINE, state.created_at + d.spec.budget.duration))
+        if state.spec.terms is not None:
+            context.recall(state, state.spec.terms.history, d.model)
         if "on_message" in d.functions:
             script.start(state, state.spec.message)
         else:

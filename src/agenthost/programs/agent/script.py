@@ -31,7 +31,7 @@ def message_value(message: Message) -> dict[str, Any]:
     files = [msgspec.to_builtins(part) for part in message.parts if isinstance(part, FilePart)]
     text = "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
     data = [part.data for part in message.parts if isinstance(part, DataPart)]
-    return {"sender": message.sender, "text": text, "files": files, "data": data}
+    return {"sender": message.sender, "text": text, "files": files, "data": data, "id": message.id}
 
 
 def task_value(state: AgentState) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class AgentState(BaseState, kw_only=True):
     `context` their sum; `fresh` is the part of it from turn `counted` on, which no provider has counted
     yet. `ratio` is how many tokens the provider counted for each that was estimated. `ceiling` is the
     most tokens that the provider is believed to take, learnt from a refusal (0: nothing learnt).
-    `opened`: the exchange began with the task's own message. `picture` names one that the model can't see.
+    `opened` is the number of the turn that is the task's own message. `picture` names one that the model can't see.
     """
 
     phase: Phase = "turn"
@@ -51,7 +51,7 @@ class AgentState(BaseState, kw_only=True):
     ceiling: int = 0
     head: Turn | None = None
     head_size: int = 0
-    opened: bool = False
+    opened: int | None = None
     picture: str = ""
 
     model_calls: int = 0

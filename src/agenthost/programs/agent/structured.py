@@ -30,7 +30,10 @@ def validator(schema: dict[str, Any]) -> Validator:
 
 def problem(checker: Validator, value: Any) -> str | None:
     """The first thing that is wrong with a value, and where; None where it fits."""
-    found = min(checker.iter_errors(value), key=lambda mistake: mistake.json_path, default=None)
+    try:
+        found = min(checker.iter_errors(value), key=lambda mistake: mistake.json_path, default=None)
+    except RecursionError:
+        return "its schema goes round in circles, or it is nested too deep"
     if found is None:
         return None
     told = found.message

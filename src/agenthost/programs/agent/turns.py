@@ -58,11 +58,12 @@ def _failed(state: AgentState, d: Definition, command: CallModel, failure: Failu
 def _cut(state: AgentState, d: Definition, text: str) -> None:
     state.partial += text
     state.cuts += 1
-    if state.cuts > MAX_CUTS:
-        reason = (
-            f"the model's answer was cut at its limit of {d.max_output:,} tokens {state.cuts} times; give the agent "
-            f"'{d.name}' more `maxOutputTokens`"
-        )
+    terms = state.spec.terms
+    own = terms is not None and terms.max_output > 0
+    # A limit of whoever gives the work is for the whole answer.
+    if own or state.cuts > MAX_CUTS:
+        mend = "ask for more of them" if own else f"give the agent '{d.name}' more `maxOutputTokens`"
+        reason = f"the model's answer was cut at its limit of {d.max_output:,} tokens {state.cuts} times; {mend}"
         state.end("partly", reason, "length", parts=(TextPart(state.partial),) if state.partial else ())
     else:
         tell(state, d, words.GO_ON)

@@ -4,10 +4,12 @@ from typing import Any
 
 import msgspec
 
+from agenthost.core.commands import Ask
 from agenthost.core.definitions import PinnedTool
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import AgentSpec, Check
 from agenthost.core.manifests.common import SandboxSpec
+from agenthost.core.tools import ToolCall
 
 OUTCOMES = ("done", "partly", "blocked", "unachievable")
 NAME_LENGTH = 64
@@ -25,6 +27,13 @@ GO_ON = "Your answer was cut because it became too long. Go on exactly where it 
 REMIND = "Go on with the work. When it is done, or can't be done, call the tool `finish`."
 NOTED = "Noted."
 NOT_FINISHED = "Not finished: a new message has come. Read it, then go on."
+HOST = "host"
+"""Who a reply is by that nobody gave: the question's default."""
+
+CLIENT_PATIENCE = 86_400.0
+"""Seconds that a tool call waits for whoever gave the work to run it."""
+
+NO_RESULT = "Whoever gave this work never said what came of this call."
 NOTHING_SAID = "It is done; nothing more was said."
 
 ASK_PERSON = PinnedTool(
@@ -87,6 +96,21 @@ def delegate_tool(agent: str, about: str) -> PinnedTool:
             "additionalProperties": False,
         },
         idempotent=True,
+    )
+
+
+def client_call(id: str, call: ToolCall, arguments: dict[str, Any]) -> Ask:
+    """The call of a tool that whoever gave the work runs."""
+    shown = msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode()
+    return Ask(
+        id,
+        "tool",
+        f"Run your tool '{call.name}' with these arguments, and say what came of it:\n{shown}",
+        default=NO_RESULT,
+        expires=CLIENT_PATIENCE,
+        tool=call.name,
+        arguments=arguments,
+        call=call.id,
     )
 
 

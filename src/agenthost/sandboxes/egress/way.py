@@ -69,6 +69,23 @@ def is_public(address: str) -> bool:
     return isinstance(found, ipaddress.IPv4Address) or found in _PUBLIC_V6
 
 
+def _address(host: str) -> str:
+    """The address that a host is, empty where it is a name."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return ""
+
+
+def _own_place(entry: str) -> tuple[str, int] | None:
+    """An entry for the host itself alone, which a sandbox can't be granted: an address, or this machine."""
+    name, colon, number = entry.strip().lower().rpartition(":")
+    name = name.strip("[]")
+    if not colon or not number.isdigit() or not 0 < int(number) < 65536:
+        return None
+    return (name, int(number)) if name == "localhost" or _address(name) else None
+
+
 def _is_own(side: socket.socket) -> bool:
     """Whether both ends of a connection have one address."""
     try:
@@ -104,13 +121,27 @@ class Way:
         self._resolve = resolve or self._look_up
         self._most = most
         self._room = asyncio.Semaphore(most)
+        own = {place for entry in private if (place := _own_place(entry)) is not None}
         try:
-            rules = [read_host(entry) for entry in private]
+            rules = [read_host(entry) for entry in private if _own_place(entry) is None]
         except ValueError as problem:
             raise BadInput(f"[network] private has an entry that can't be used: {problem}.") from problem
         if wild := [rule.name for rule in rules if rule.wildcard]:
             raise BadInput(f"[network] private names each host by itself; *.{wild[0]} can't be used.")
-        self._private = {(rule.name, port) for rule in rules for port in rule.ports}
+        self._private = own | {(rule.name, port) for rule in rules for port in rule.ports}
+
+    async def addresses(self, host: str, port: int, within: float = 15.0) -> list[str]:
+        """The addresses of a host that the host itself may connect to. Raises Refused, with the reason for people."""
+        host = host.lower().strip("[]").removesuffix(".")
+        try:
+            async with asyncio.timeout(within):
+                literal = _address(host)
+                found = [(literal, port)] if literal else await self._resolve(host, port)
+        except TimeoutError:
+            raise Refused(f"{host}:{port}", "its name isn't answered for") from None
+        except (OSError, UnicodeError) as problem:
+            raise Refused(f"{host}:{port}", "it is no name that can be looked up") from problem
+        return [address for address, _ in self._usable(host, port, found)][:_MOST_ADDRESSES]
 
     async def open(
         self,
@@ -144,13 +175,7 @@ class Way:
             async with asyncio.timeout(within):
                 async with looking:
                     addresses = await self._resolve(host, port)
-                usable = [found for found in addresses if (host, port) in self._private or is_public(found[0])]
-                if addresses and not usable:
-                    raise Refused(
-                        what,
-                        f"its address {addresses[0][0]} is not a public one; to allow it, list '{what}' in "
-                        "agenthost.toml under [network] private",
-                    )
+                usable = self._usable(host, port, addresses)
                 return await self._first(usable[:_MOST_ADDRESSES], (host, port) in self._private)
         except TimeoutError:
             raise Refused(what, "it does not answer") from None
@@ -158,6 +183,16 @@ class Way:
             raise Refused(what, "it is no name that can be looked up") from None
         except OSError as problem:
             raise Refused(what, f"it can't be reached ({problem.strerror or problem})") from problem
+
+    def _usable(self, host: str, port: int, addresses: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        usable = [found for found in addresses if (host, port) in self._private or is_public(found[0])]
+        if addresses and not usable:
+            raise Refused(
+                f"{host}:{port}",
+                f"its address {addresses[0][0]} is not a public one; to allow it, list '{host}:{port}' in "
+                "agenthost.toml under [network] private",
+            )
+        return usable
 
     async def close(self) -> None:
         """Nobody looks anything up any more."""

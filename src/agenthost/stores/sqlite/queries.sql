@@ -222,3 +222,40 @@ SELECT coalesce(max(rowid), 0) FROM events
 SELECT events.rowid, task, events.seq, at, events.kind, version, body FROM events CROSS JOIN tasks ON tasks.id = events.task
 WHERE events.rowid > ?1 AND events.rowid <= ?2 AND namespace = ?3 AND (?4 = '' OR person = ?4)
 ORDER BY events.rowid LIMIT ?5
+
+-- name: put_push
+INSERT OR REPLACE INTO pushes
+  (task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: pushes_of
+SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
+FROM pushes WHERE task = ?
+
+-- name: pushes_open
+SELECT task, id, url, namespace, person, created, agent, base, token, scheme, credentials, version, seen, done
+FROM pushes WHERE done = 0
+
+-- name: push_told
+UPDATE pushes SET seen = ?3, done = ?4 WHERE task = ?1 AND id = ?2
+
+-- name: delete_push
+DELETE FROM pushes WHERE task = ? AND id = ?
+
+-- name: unfinished
+SELECT state, hold > '', count(*), min(created) FROM tasks WHERE ended = 0 GROUP BY 1, 2
+
+-- name: held
+SELECT id, reason FROM tasks WHERE ended = 0 AND hold > '' ORDER BY created DESC, id DESC LIMIT ?
+
+-- name: quiet
+SELECT id FROM tasks AS quiet
+WHERE ended = 0 AND hold = '' AND state = 'working' AND updated < ?
+    AND NOT EXISTS (SELECT 1 FROM tasks AS below WHERE below.id > quiet.id || '.' AND below.id < quiet.id || '/' AND below.ended = 0)
+ORDER BY updated, id LIMIT ?
+
+-- name: last_event
+SELECT at FROM events ORDER BY rowid DESC LIMIT 1
+
+-- name: expiring
+SELECT sum(expires <= ?), sum(expires > ? AND expires <= ?) FROM keys WHERE expires > 0 AND session = 0

@@ -83,6 +83,12 @@ def listing(wanted: Filter) -> tuple[str, list[Any]]:
     return f"SELECT {_COLUMNS} FROM tasks WHERE {where} ORDER BY created DESC, id DESC LIMIT ?", values
 
 
+def every_task(connection: sqlite3.Connection, statements: Statements, after: str, limit: int) -> list[TaskRow]:
+    """Tasks of every namespace by id, after one."""
+    sql = f"SELECT {_COLUMNS} FROM tasks WHERE id > ? ORDER BY id LIMIT ?"
+    return [TaskRow(*row) for row in connection.execute(sql, (after, limit)).fetchall()]
+
+
 def claimable(
     connection: sqlite3.Connection, statements: Statements, owner: str, now: float, limit: int
 ) -> list[TaskRow]:

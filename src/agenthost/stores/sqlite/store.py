@@ -12,8 +12,10 @@ from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.sqlite import reads, writes
 from agenthost.stores.sqlite.appends import append_all
-from agenthost.stores.sqlite.connection import connect, meaning, of_the_disk, open_database
+from agenthost.stores.sqlite.connection import open_migrated
 from agenthost.stores.sqlite.lane import Lane
+from agenthost.stores.sqlite.link import connect, meaning, of_the_disk
+from agenthost.stores.sqlite.migrating import Migrated
 from agenthost.stores.sqlite.statements import Statements
 from agenthost.stores.sqlite.writes import Creation, create_all
 
@@ -35,6 +37,8 @@ class SQLiteStore:
         self.file = file
         self.commits = 0
         """Transactions committed since it was opened."""
+        self.migrated: Migrated | None = None
+        """What was done to bring the database to this version's format, where it was of an older one."""
         self._statements: Statements | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -152,7 +156,7 @@ class SQLiteStore:
 
     def _open_writer(self) -> None:
         self._statements = self._statements or Statements()
-        self._writer = open_database(self.file)
+        self._writer, self.migrated = open_migrated(self.file)
 
     def _open_reader(self) -> None:
         try:

@@ -1,0 +1,32 @@
+"""The protocols that are served on the host's port besides its own API. Each is imported here, when it is enabled."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from agenthost.core.api import Reception
+from agenthost.faces.http.app import Face
+from agenthost.faces.http.streams import Closing, StreamSettings
+from agenthost.host.host import Host
+
+
+@asynccontextmanager
+async def faces(
+    host: Host, reception: Reception, streams: StreamSettings, closing: Closing
+) -> AsyncGenerator[list[Face]]:
+    """Those that the settings enable, with what goes on beside them, for as long as the context is open."""
+    from agenthost.faces.http import agui, openai
+
+    spoken = [openai.face(streams, closing), Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",))]
+    async with AsyncExitStack() as stack:
+        if host.settings.a2a.enabled:
+            from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
+
+            parts = A2AParts(host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, reception)
+            a2a = A2AFace(host, parts)
+            await stack.enter_async_context(a2a.running())
+            spoken.append(a2a.face())
+        if host.settings.mcp.enabled:
+            from agenthost.faces.http.mcp.face import McpFace
+
+            spoken.append((await stack.enter_async_context(McpFace(closing, host.settings.mcp.servers))).face())
+        yield spoken

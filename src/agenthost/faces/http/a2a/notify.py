@@ -1,0 +1,197 @@
+"""Push notifications: addresses kept by task, told what becomes of it, again and again until they have heard."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+from a2a.compat.v0_3.conversions import to_compat_task
+from a2a.types.a2a_pb2 import AuthenticationInfo, TaskPushNotificationConfig, TaskStatusUpdateEvent
+from a2a.utils.errors import InvalidParamsError
+from a2a.utils.proto_utils import to_stream_response
+
+from agenthost.core.api import HostApi
+from agenthost.core.errors import AgentHostError, NotFound, Permanent, Temporary
+from agenthost.core.lifecycle import FINAL
+from agenthost.core.pushes import Push, Pushes
+from agenthost.faces.http.a2a.seats import Seat
+from agenthost.faces.http.a2a.tasks import task_of
+from agenthost.faces.http.a2a.updates import Update, Updates
+from agenthost.faces.http.a2a.words import as_dict
+from agenthost.host.identity import Identity
+from agenthost.host.outgoing import Outgoing
+
+MOST_CONFIGS = 20
+"""Addresses that one task may have."""
+WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0)
+"""Seconds between two tries at one notification; after the last it is left out."""
+MOST_ANSWER = 64 * 1024
+SECONDS = 15.0
+TOKEN = "X-A2A-Notification-Token"
+SIGNATURE = "X-AgentHost-Signature"
+
+
+class Notifier:
+    """Fulfils handler.PushConfigs, and tells the addresses. `waits`: as WAITS."""
+
+    def __init__(
+        self,
+        store: Pushes,
+        api: HostApi,
+        identity: Identity,
+        outgoing: Outgoing,
+        waits: tuple[float, ...] = WAITS,
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._identity = identity
+        self._outgoing = outgoing
+        self._waits = waits
+        self._group: asyncio.TaskGroup | None = None
+        self._telling: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._log = structlog.get_logger(__name__)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Tell while the context is open, first of all those that a host before this one left."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                for push in await self._store.open():
+                    self._begin(push)
+                yield
+            finally:
+                self._group = None
+                for telling in self._telling.values():
+                    telling.cancel()
+
+    # --- what the handler calls -------------------------------------------------------------------
+
+    async def put(self, seat: Seat, task: str, config: TaskPushNotificationConfig) -> TaskPushNotificationConfig:
+        """Keep an address. Raises InvalidParamsError where nothing may be sent there."""
+        if config.HasField("authentication") and not config.authentication.scheme:
+            raise InvalidParamsError("authentication needs a scheme, such as Bearer")
+        problem = await self._outgoing.problem(config.url)
+        if problem:
+            raise InvalidParamsError(f"nothing can be sent to {config.url}: {problem}")
+        id = config.id or task
+        known = [push.id for push in await self._store.of(task)]
+        if id not in known and len(known) >= MOST_CONFIGS:
+            raise InvalidParamsError(f"a task has {MOST_CONFIGS} push notification configs at most; delete one first")
+        detail = await self._api.task(task)
+        # What came with the message that began the task is told everything that comes of it.
+        seen = {row.id: row.seq for row in (detail.row, *detail.children)} if config.task_id else {task: 1}
+        secret = config.authentication.credentials
+        push = Push(
+            task,
+            id,
+            config.url,
+            seat.caller.namespace,
+            seat.caller.person,
+            time.time(),
+            detail.row.name,
+            seat.base,
+            self._identity.seal(config.token, f"{task}/{id}/token"),
+            config.authentication.scheme,
+            self._identity.seal(secret, f"{task}/{id}/credentials"),
+            seat.version,
+            seen,
+            bool(config.task_id) and detail.row.state in FINAL,
+        )
+        await self._store.put(push)
+        self._stop(task, id)
+        if not push.done:
+            self._begin(push)
+        return self._shown(push)
+
+    async def all(self, seat: Seat, task: str) -> list[TaskPushNotificationConfig]:
+        """The addresses of a task."""
+        return [self._shown(push) for push in await self._store.of(task)]
+
+    async def delete(self, seat: Seat, task: str, id: str) -> None:
+        """Forget one, and tell it nothing more."""
+        await self._store.delete(task, id)
+        self._stop(task, id)
+
+    def _shown(self, push: Push) -> TaskPushNotificationConfig:
+        shown = TaskPushNotificationConfig(task_id=push.task, id=push.id, url=push.url)
+        shown.token = self._identity.unseal(push.token, f"{push.task}/{push.id}/token")
+        if push.scheme:
+            # Credentials are for us to send, and for nobody to read again.
+            shown.authentication.CopyFrom(AuthenticationInfo(scheme=push.scheme))
+        return shown
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def _begin(self, push: Push) -> None:
+        if self._group is None:
+            return
+        key = push.task, push.id
+        telling = self._group.create_task(self._fenced(push), name=f"push {push.task}/{push.id}")
+        self._telling[key] = telling
+        telling.add_done_callback(lambda done: self._telling.pop(key) if self._telling.get(key) is done else None)
+
+    def _stop(self, task: str, id: str) -> None:
+        if (telling := self._telling.pop((task, id), None)) is not None:
+            telling.cancel()
+
+    async def _fenced(self, push: Push) -> None:
+        try:
+            await self._tell(push)
+        except NotFound:
+            await self._store.delete(push.task, push.id)
+        except AgentHostError as error:
+            self._log.warning("push notifications stop", task=push.task, url=push.url, error=error.message)
+        except Exception as error:  # noqa: BLE001 - one address's failure is no other's
+            self._log.error("push notifications failed", task=push.task, url=push.url, exc_info=error)
+
+    async def _tell(self, push: Push) -> None:
+        updates = Updates(self._api, await self._api.task(push.task), push.base, after=push.seen, words_too=False)
+        async with aclosing(updates.follow()) as items:
+            async for update in items:
+                if not await self._deliver(push, update):
+                    await self._store.delete(push.task, push.id)
+                    return
+                # A status is the last thing that follows from an event.
+                if isinstance(update, TaskStatusUpdateEvent):
+                    await self._store.told(push.task, push.id, updates.places, updates.state in FINAL)
+
+    async def _deliver(self, push: Push, update: Update) -> bool:
+        """Send one notification; False where the address wants no more."""
+        body = msgspec.json.encode(await self._body(push, update))
+        for wait in (0.0, *self._waits):
+            await asyncio.sleep(wait)
+            try:
+                status = await self._outgoing.post(push.url, self._headers(push, body), body, MOST_ANSWER, SECONDS)
+            except Temporary:
+                continue
+            except Permanent as error:
+                self._log.warning("push notification refused", task=push.task, url=push.url, error=error.message)
+                return True
+            if status == 410:
+                return False
+            if status < 400 or (status < 500 and status not in (408, 425, 429)):
+                return True
+        self._log.warning("push notification given up", task=push.task, url=push.url)
+        return True
+
+    async def _body(self, push: Push, update: Update) -> dict[str, Any]:
+        if push.version.startswith("0."):
+            task = await task_of(self._api, await self._api.task(push.task), push.base)
+            return to_compat_task(task).model_dump(mode="json", by_alias=True, exclude_none=True)
+        return as_dict(to_stream_response(update))
+
+    def _headers(self, push: Push, body: bytes) -> dict[str, str]:
+        claims = {"aud": push.url, "task": push.task, "sha256": hashlib.sha256(body).hexdigest()}
+        signed = self._identity.token(claims)
+        media = "application/json" if push.version.startswith("0.") else "application/a2a+json"
+        headers = {"Content-Type": media, "A2A-Version": push.version, SIGNATURE: signed}
+        if token := self._identity.unseal(push.token, f"{push.task}/{push.id}/token"):
+            headers[TOKEN] = token
+        if credentials := self._identity.unseal(push.credentials, f"{push.task}/{push.id}/credentials"):
+            headers["Authorization"] = f"{push.scheme} {credentials}"
+        return headers

@@ -1,0 +1,237 @@
+"""A tool is called: work is started and watched, or a task that is there is gone on with."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import mcp.types as types
+from mcp.shared.exceptions import MCPError
+from msgspec import Struct
+
+from agenthost.core.api import HostApi
+from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.tasks import TaskRow
+from agenthost.faces.http.mcp import asking, results
+from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
+from agenthost.faces.http.mcp.orders import order_of
+from agenthost.faces.http.mcp.requests import (
+    Context,
+    Levels,
+    Told,
+    api_of,
+    asker,
+    caller_of,
+    elicits,
+    session_of,
+    stateless,
+)
+from agenthost.faces.http.mcp.surface import Work, works
+from agenthost.faces.http.mcp.watching import Ended, Left, Outcome, Waits, Watch
+
+Result = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
+PATIENCE = 2.0
+"""Seconds in which a call may still end as itself before it becomes a task, where the host decides."""
+_MOST_RUNNING = 10_000
+
+WAIT, ANSWER, CANCEL = "agenthost_wait", "agenthost_answer", "agenthost_cancel"
+_TASK: dict[str, Any] = {"type": "string", "description": "The task's id."}
+
+
+def _built_in(name: str, description: str, more: dict[str, Any], required: list[str], read: bool) -> types.Tool:
+    schema: dict[str, Any] = {"type": "object", "properties": {"task": _TASK} | more, "required": ["task", *required]}
+    return types.Tool(
+        name=name,
+        description=description,
+        input_schema=schema,
+        annotations=types.ToolAnnotations(read_only_hint=read, open_world_hint=False),
+    )
+
+
+BUILT_IN = (
+    _built_in(WAIT, "Waits until a task that goes on has ended or asks something, and gives its result.", {}, [], True),
+    _built_in(
+        ANSWER,
+        "Answers a question that a task waits with, goes on with the task and gives its result.",
+        {
+            "answer": {"type": "string", "description": "The answer: one of the options, where there are any."},
+            "question": {"type": "string", "description": "Which question, as it was told, where there are several."},
+        },
+        ["answer"],
+        False,
+    ),
+    _built_in(CANCEL, "Cancels a task and everything below it.", {}, [], False),
+)
+
+
+class Running(Struct, frozen=True):
+    """A task that a request waits for."""
+
+    api: HostApi
+    task: str
+    by: str
+
+
+class Manner(Struct, frozen=True):
+    """How a request waits. `began`: it started the work, so that who goes away cancels it, as the revisions have it.
+    `related`: it waits for the result of an MCP task, to its end."""
+
+    began: bool = False
+    related: bool = False
+
+
+class Calls:
+    """Calls of tools. `leaving` is set when the host stops; `group` outlives a request."""
+
+    def __init__(self, levels: Levels, leaving: asyncio.Event, group: asyncio.TaskGroup) -> None:
+        self._levels = levels
+        self._leaving = leaving
+        self._group = group
+        self._running: OrderedDict[tuple[str, str], Running] = OrderedDict()
+
+    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result | None:
+        """The result of a tool of the host; None where it has none of that name."""
+        api, arguments = api_of(ctx), params.arguments or {}
+        try:
+            own = params.name in (WAIT, ANSWER, CANCEL)
+            work = None if own else (await works(api)).get(params.name)
+            if not own and work is None:
+                return None
+            shaped = work is not None and work.output is not None
+            if params.request_state is not None:
+                return await self._again(ctx, params, "" if work is None else work.name, shaped)
+            manner = Manner(began=work is not None)
+            row = (
+                await self._built_in(ctx, params.name, arguments)
+                if work is None
+                else await self.start(ctx, work, arguments)
+            )
+            return await self.watch(ctx, row, shaped, manner)
+        except AgentHostError as error:
+            return results.failure(error.message)
+
+    async def start(self, ctx: Context, work: Work, arguments: dict[str, Any]) -> TaskRow:
+        """Start what a tool stands for."""
+        api, caller = api_of(ctx), caller_of(ctx)
+        order = await order_of(api, work, arguments, dict(ctx.meta or {}), caller.person, caller.namespace)
+        return await api.start(order)
+
+    async def watch(self, ctx: Context, row: TaskRow, shaped: bool, manner: Manner = Manner()) -> Result:  # noqa: B008 - frozen
+        """Wait for a task, and tell of it meanwhile."""
+        api, by = api_of(ctx), caller_of(ctx).person
+        key = (session_of(ctx), str(ctx.request_id))
+        if manner.began:
+            self._running[key] = Running(api, row.id, by)
+        while len(self._running) > _MOST_RUNNING:
+            self._running.popitem(last=False)
+        ask = asker(ctx, row.id if manner.related else "")
+
+        async def leaving() -> Left:
+            return await self._left(PATIENCE if manner.began and decides(ctx) else None)
+
+        try:
+            outcome = await Watch(api, row, Told(ctx, self._levels), ask, by, leaving).run()
+        except asyncio.CancelledError:
+            # Without sessions a closed stream is the word for cancel; with them a notification is, see `cancelled`.
+            if stateless(ctx):
+                self.cancelled(ctx, str(ctx.request_id))
+            raise
+        self._running.pop(key, None)
+        return await self._result(ctx, row, outcome, shaped)
+
+    def cancelled(self, ctx: Context, request: str) -> None:
+        """A client has cancelled its request: so the task is. One that the host's end took away goes on."""
+        running = self._running.pop((session_of(ctx), request), None)
+        if running is not None and not self._leaving.is_set():
+            self._group.create_task(_cancel(running))
+
+    async def _left(self, patience: float | None) -> Left:
+        """When a request is no longer kept waiting: the host stops, or the call becomes a task."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._leaving.wait()
+        except TimeoutError:
+            return Left("", later=True)
+        return Left("the host stops; the task goes on when it starts again")
+
+    async def _result(self, ctx: Context, row: TaskRow, outcome: Outcome, shaped: bool) -> Result:
+        match outcome:
+            case Ended():
+                return await results.finished(api_of(ctx), outcome.row, outcome.event, shaped)
+            case Waits() if stateless(ctx) and elicits(ctx):
+                return asks(row.id, outcome)
+            case Waits():
+                return results.waiting(row.id, outcome.questions, shaped)
+            case Left(later=True):
+                detail = await api_of(ctx).task(row.id)
+                return described(detail.row, "ttlMs") | {"resultType": "task"}
+            case Left():
+                again = f'Call the tool {WAIT} with {{"task": "{row.id}"}} to go on waiting.'
+                return results.failure(f"{outcome.reason}. {again}", row.id)
+
+    async def _again(self, ctx: Context, params: types.CallToolRequestParams, name: str, shaped: bool) -> Result:
+        """A call that is made again with answers. The state is the task's id and no more: what the caller may do with
+        it is asked of the host, as for any task."""
+        api = api_of(ctx)
+        try:
+            row = (await api.task(params.request_state or "")).row
+        except AgentHostError:
+            row = None
+        if row is None or (name and row.name != name):
+            raise MCPError(types.INVALID_PARAMS, "requestState is not one that this tool gave; call it anew without")
+        if await self.answer(ctx, row.id, params.input_responses or {}):
+            return await self.watch(ctx, row, shaped, Manner(began=bool(name)))
+        return results.waiting(row.id, (await api.task(row.id)).questions, shaped)
+
+    async def answer(self, ctx: Context, task: str, responses: Mapping[str, Any]) -> bool:
+        """Pass on what a client answered, by question; what nobody asked is left out. False where the person would
+        not answer, so that asking again at once is no use."""
+        api, by = api_of(ctx), caller_of(ctx).person
+        willing = True
+        for question in (await api.task(task)).questions:
+            given = responses.get(asking.name_of(question))
+            if not isinstance(given, types.ElicitResult):
+                continue
+            answer = asking.answer_of(question.ask, given)
+            if answer is None:
+                willing = False
+            else:
+                await api.reply(task, answer, asking.name_of(question), by)
+        return willing
+
+    async def _built_in(self, ctx: Context, name: str, arguments: dict[str, Any]) -> TaskRow:
+        api, by = api_of(ctx), caller_of(ctx).person
+        task = arguments.get("task")
+        if not isinstance(task, str) or not task:
+            raise BadInput("name the task: give its id as 'task'")
+        if name == CANCEL:
+            await api.cancel(task, by, "asked for over MCP")
+        if name == ANSWER:
+            answer = arguments.get("answer")
+            if not isinstance(answer, str):
+                raise BadInput("give the answer as text, as 'answer'")
+            await api.reply(task, answer, str(arguments.get("question") or ""), by)
+        return (await api.task(task)).row
+
+
+def asks(task: str, waits: Waits) -> types.InputRequiredResult:
+    """Questions as the result of a request, to be made again with answers."""
+    return types.InputRequiredResult(
+        input_requests={
+            asking.name_of(question): types.ElicitRequest(params=asking.form(question)) for question in waits.questions
+        },
+        request_state=task,
+    )
+
+
+def decides(ctx: Context) -> bool:
+    """Whether the client can do with a task in the place of a result."""
+    can = ctx.session.client_capabilities
+    return stateless(ctx) and can is not None and TASKS_EXTENSION in (can.extensions or {})
+
+
+async def _cancel(running: Running) -> None:
+    try:
+        await running.api.cancel(running.task, running.by, "the client cancelled its request")
+    except AgentHostError:
+        pass  # it has ended by itself

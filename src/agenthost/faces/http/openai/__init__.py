@@ -1,0 +1,9 @@
+"""OpenAI's API over the host: agents and workflows are its models, a request is a task like any other.
+
+Chat completions and responses, streamed and whole. It translates and keeps nothing: ids name a task and a place in its
+journal, so that an answer can be told again from there. `face` is what the server takes.
+"""
+
+from agenthost.faces.http.openai.routes import face
+
+__all__ = ["face"]

@@ -1,0 +1,125 @@
+"""`POST /v1/chat/completions`: a chat is a task, or goes on with one that waits for what the client says."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from agenthost.core.access import Caller
+from agenthost.core.api import HostApi
+from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.parts import Message
+from agenthost.core.ports import Filter
+from agenthost.faces.http.bodies import MOST_JSON, read
+from agenthost.faces.http.callers import api_of, caller_of
+from agenthost.faces.http.openai import chat_body, given, story
+from agenthost.faces.http.openai.chat_body import Chat
+from agenthost.faces.http.openai.chat_told import Chunks, Silence, whole
+from agenthost.faces.http.openai.errors import Ended
+from agenthost.faces.http.openai.ids import Place, completion_id, read_call
+from agenthost.faces.http.openai.reader import Reader, question_text
+from agenthost.faces.http.openai.relay import Sink
+from agenthost.faces.http.openai.serving import Serving
+from agenthost.faces.http.openai.story import Beginning
+
+WAITING = 100
+"""Tasks of a caller that are looked at for one that waits for what a chat says."""
+
+MOST_BODY = 64 * 1024 * 1024
+"""Bytes of a request: pictures come in it."""
+
+
+async def create(serving: Serving, request: Request) -> Response:
+    """A chat completion, streamed or whole."""
+    api, caller = api_of(request), caller_of(request)
+    chat = await chat_body.read(api, await read(request, max(MOST_JSON, MOST_BODY)))
+    chat.given.key = request.headers.get("idempotency-key", "")
+    begins = await _begin(api, caller, chat)
+    task, model, created = begins.row.id, chat.given.model, int(begins.row.created)
+    id = completion_id(begins.place)
+    hold = chat.given.output is not None
+
+    if not chat.stream:
+        said = Silence()
+        reader = Reader(task, said, hold)
+        end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))
+        if not end.reason and end.verdict is not None:
+            raise Ended(end.verdict, task)
+        body = whole(id, model, created, task, end, said, reader.usage)
+        return Response(body, headers={"x-agenthost-task": task}, media_type="application/json")
+
+    async def pump(sink: Sink) -> None:
+        chunks = Chunks(sink, id, model, created, chat.usage)
+        chunks.begin()
+        reader = Reader(task, chunks, hold)
+        end = await story.follow(api, begins, reader, sink.room)
+        if not end.reason and end.verdict is not None:
+            raise Ended(end.verdict, task)
+        chunks.end(task, end, reader.usage)
+
+    return serving.stream(request, api, caller, task, pump)
+
+
+async def _begin(api: HostApi, caller: Caller, chat: Chat) -> Beginning:
+    """Go on with the task that the chat's last messages answer, or start one."""
+    begins = await _results(api, caller, chat) or await _reply(api, caller, chat)
+    if begins is None:
+        row = await given.start(api, caller, chat.given)
+        begins = Beginning(Place(row.id), row)
+    return begins
+
+
+async def _results(api: HostApi, caller: Caller, chat: Chat) -> Beginning | None:
+    """Hand over what came of the task's calls of the client's tools. None where they are of no task here, or were
+    answered otherwise before: then they are history."""
+    calls = {id: read_call(id) for id in chat.results}
+    tasks = {call[0] for call in calls.values() if call is not None}
+    if len(tasks) != 1 or None in calls.values():
+        return None
+    try:
+        told = await story.load(api, tasks.pop())
+    except NotFound:
+        return None
+    results = {call[1]: chat.results[id] for id, call in calls.items() if call is not None}
+    if told.spec.name != chat.given.model or not results.keys() <= told.asked().keys():
+        return None
+    answers = told.answers()
+    if any(answers[question][1] != text for question, text in results.items() if question in answers):
+        return None
+    if results.keys() <= answers.keys():
+        # Sent again: the answer to it is told again.
+        seq = min(answers[question][0] for question in results)
+        return Beginning(Place(told.detail.row.id, seq), told.detail.row, told.after(seq))
+    open = {question.ask.id for question in told.detail.questions if question.ask.kind == "tool"}
+    if not open <= results.keys():
+        return None
+    for turn in chat.said:
+        await api.say(told.detail.row.id, Message(caller.person, turn.parts))
+    replies = {f"{told.detail.row.id}/{id}": text for id, text in results.items() if id in open}
+    return await story.answered(api, told.detail, replies, caller.person)
+
+
+async def _reply(api: HostApi, caller: Caller, chat: Chat) -> Beginning | None:
+    """Answer a question to a person: that of a task of this very chat, which the assistant's last message repeats."""
+    turns, words = chat.given.turns, chat.given.last_words()
+    if not words or len(turns) < 2 or turns[-2].role != "assistant" or turns[-2].calls:
+        return None
+    keys = [chat.given.conversation] if chat.named else list(chat.keys.values())[:-1]
+    for row in await api.tasks(
+        Filter(
+            caller.namespace,
+            ("working", "input-required", "auth-required"),
+            roots_only=True,
+            name=chat.given.model,
+            person=caller.person,
+            limit=WAITING,
+        )
+    ):
+        if row.conversation not in keys:
+            continue
+        detail = await api.task(row.id)
+        for open in detail.questions:
+            if open.ask.kind != "tool" and (chat.named or question_text(open.ask) in turns[-2].text):
+                try:
+                    return await story.answered(api, detail, {f"{open.task}/{open.ask.id}": words}, caller.person)
+                except BadInput:
+                    break
+    return None

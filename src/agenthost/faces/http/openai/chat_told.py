@@ -1,0 +1,120 @@
+"""A chat completion as it is told: whole, or as chunks. What never changes in a chunk is encoded once."""
+
+from typing import Any
+
+import msgspec
+
+from agenthost.core.commands import Ask
+from agenthost.core.models import Usage
+from agenthost.faces.http.openai.content import json_text
+from agenthost.faces.http.openai.ids import call_id
+from agenthost.faces.http.openai.reader import End
+from agenthost.faces.http.openai.relay import Sink
+
+DONE = b"data: [DONE]\n\n"
+_encode = msgspec.json.Encoder().encode
+_AFTER = b'},"logprobs":null,"finish_reason":null}]}\n\n'
+_AFTER_COUNTED = b'},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
+
+
+class Chunks:
+    """Writes the chunks of one completion."""
+
+    def __init__(self, sink: Sink, id: str, model: str, created: int, counted: bool) -> None:
+        self._sink = sink
+        self._counted = counted
+        self._head = _encode({"id": id, "object": "chat.completion.chunk", "created": created, "model": model})[:-1]
+        before = b"data: " + self._head + b',"choices":[{"index":0,"delta":{'
+        self._text = before + b'"content":'
+        self._reasoning = before + b'"reasoning_content":'
+        self._before = before
+        self._after = _AFTER_COUNTED if counted else _AFTER
+
+    def begin(self) -> None:
+        """The first chunk says who speaks."""
+        self._sink.put(self._before + b'"role":"assistant","content":"","refusal":null' + self._after)
+
+    def text(self, piece: str, seq: int) -> None:
+        self._sink.put(self._text + _encode(piece) + self._after)
+
+    def reasoning(self, piece: str, seq: int) -> None:
+        self._sink.put(self._reasoning + _encode(piece) + self._after)
+
+    def turn_over(self, seq: int, more: bool) -> None:
+        pass
+
+    def end(self, task: str, end: End, usage: Usage) -> None:
+        """Calls, the reason of the end, what it used if that was asked for."""
+        for at, ask in enumerate(end.calls):
+            call = {"index": at} | _call(task, ask)
+            self._sink.put(self._before + b'"tool_calls":' + _encode([call]) + self._after)
+        last: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": end.reason}]}
+        if self._counted:
+            last["usage"] = None
+        self._put(last)
+        if self._counted:
+            self._put({"choices": [], "usage": usage_of(usage)})
+        self._sink.put(DONE)
+
+    def _put(self, rest: dict[str, Any]) -> None:
+        self._sink.put(b"data: " + self._head + b"," + _encode(rest)[1:] + b"\n\n")
+
+
+class Silence:
+    """Tells nothing on the way: for an answer that is told whole. What is said on the way to a call is kept."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.thoughts: list[str] = []
+
+    def text(self, piece: str, seq: int) -> None:
+        self.pieces.append(piece)
+
+    def reasoning(self, piece: str, seq: int) -> None:
+        self.thoughts.append(piece)
+
+    def turn_over(self, seq: int, more: bool) -> None:
+        pass
+
+
+def whole(id: str, model: str, created: int, task: str, end: End, said: Silence, usage: Usage) -> bytes:
+    """A chat completion. Where the task has ended, its message is what came out; else what was said so far."""
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": (end.text if end.finished is not None else "".join(said.pieces)) or None,
+        "refusal": None,
+    }
+    if said.thoughts:
+        message["reasoning_content"] = "".join(said.thoughts)
+    if end.calls:
+        message["tool_calls"] = [_call(task, ask) for ask in end.calls]
+    elif message["content"] is None:
+        message["content"] = ""
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": end.reason}
+    return _encode(
+        {
+            "id": id,
+            "object": "chat.completion",
+            "created": created,
+            "model": model,
+            "choices": [choice],
+            "usage": usage_of(usage),
+            "system_fingerprint": None,
+        }
+    )
+
+
+def _call(task: str, ask: Ask) -> dict[str, Any]:
+    function = {"name": ask.tool, "arguments": json_text(ask.arguments)}
+    return {"id": call_id(task, ask.id), "type": "function", "function": function}
+
+
+def usage_of(usage: Usage) -> dict[str, Any]:
+    """Tokens as chat completions count them."""
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": 0},
+    }

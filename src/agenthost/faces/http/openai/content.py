@@ -1,0 +1,147 @@
+"""Pieces of a message's content become parts; files in them are kept by the host."""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.api import HostApi
+from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.media import media_type
+from agenthost.core.parts import FilePart, Part, TextPart
+from agenthost.faces.http.openai.errors import Refused, wrong
+
+_NAMES = {
+    "image/png": "picture.png",
+    "image/jpeg": "picture.jpg",
+    "image/gif": "picture.gif",
+    "image/webp": "picture.webp",
+    "application/pdf": "document.pdf",
+    "audio/wav": "sound.wav",
+    "audio/mpeg": "sound.mp3",
+}
+
+
+class Link(Struct):
+    """The `image_url` of chat completions."""
+
+    url: str = ""
+
+
+class Attached(Struct):
+    """The `file` of chat completions."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class Sound(Struct):
+    """The `input_audio` of chat completions."""
+
+    data: str = ""
+    format: str = ""
+
+
+class Piece(Struct):
+    """One piece of content, of either API."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: Link | str | None = None
+    file: Attached | None = None
+    input_audio: Sound | None = None
+    file_data: str | None = None
+    file_id: str | None = None
+    file_url: str | None = None
+    filename: str | None = None
+
+
+Content = str | list[Piece] | None
+
+
+async def parts_of(api: HostApi, content: Content, where: str) -> tuple[Part, ...]:
+    """The parts of a content; `where` names it in errors. Raises Refused."""
+    if not content:
+        return ()
+    if isinstance(content, str):
+        return (TextPart(content),)
+    return tuple([await _part(api, piece, f"{where}[{at}]") for at, piece in enumerate(content)])
+
+
+def text_of(content: Content, where: str) -> str:
+    """The words of a content that may hold nothing else. Raises Refused."""
+    if isinstance(content, str) or not content:
+        return content if isinstance(content, str) else ""
+    for at, piece in enumerate(content):
+        if piece.text is None and piece.refusal is None:
+            raise wrong(f"{where}[{at}]", f"only text is taken here, not '{piece.type}'.")
+    return "\n".join(piece.text or piece.refusal or "" for piece in content)
+
+
+async def _part(api: HostApi, piece: Piece, where: str) -> Part:
+    match piece.type:
+        case "text" | "input_text" | "output_text" if piece.text is not None:
+            return TextPart(piece.text)
+        case "refusal" if piece.refusal is not None:
+            return TextPart(piece.refusal)
+        case "image_url" | "input_image":
+            link = piece.image_url.url if isinstance(piece.image_url, Link) else piece.image_url
+            return await _file(api, link, piece.file_id, piece.filename, f"{where}.image_url")
+        case "file" if piece.file is not None:
+            return await _file(api, piece.file.file_data, piece.file.file_id, piece.file.filename, f"{where}.file")
+        case "input_file":
+            if piece.file_url:
+                raise _remote(f"{where}.file_url")
+            return await _file(api, piece.file_data, piece.file_id, piece.filename, where)
+        case "input_audio" if piece.input_audio is not None:
+            data = f"data:audio/{piece.input_audio.format};base64,{piece.input_audio.data}"
+            return await _file(api, data, None, f"sound.{piece.input_audio.format}", f"{where}.input_audio")
+        case _:
+            raise wrong(f"{where}.type", f"'{piece.type}' is no content that this host takes, or it is incomplete.")
+
+
+async def _file(api: HostApi, data: str | None, id: str | None, name: str | None, where: str) -> FilePart:
+    if id:
+        return await _known(api, id, name or "", where)
+    if not data:
+        raise wrong(where, "give a data URL in base64 (data:image/png;base64,...) or the id of a file of this host.")
+    head, comma, encoded = data.partition(",")
+    if not comma and not data.startswith(("http:", "https:", "data:")):
+        head, encoded = "data:;base64", data
+    if head.startswith(("http:", "https:")):
+        raise _remote(where)
+    if not head.startswith("data:") or not head.endswith(";base64"):
+        raise wrong(where, "it is no data URL in base64, such as data:image/png;base64,...")
+    try:
+        content = b64decode(encoded, validate=True)
+    except (Base64Error, ValueError):
+        raise wrong(where, "its data is not base64.") from None
+    claimed = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
+    try:
+        return await api.put_file(name or _NAMES.get(claimed, "file"), content)
+    except BadInput as error:
+        raise Refused(f"Invalid file: {error.message}", where, "invalid_file") from error
+
+
+async def _known(api: HostApi, id: str, name: str, where: str) -> FilePart:
+    digest = id if id.startswith("sha256:") else "sha256:" + id.removeprefix("file-")
+    try:
+        content = await api.get_file(digest)
+    except NotFound as error:
+        raise Refused(f"No such file: {error.message}", where, "file_not_found", 404) from error
+    return FilePart(digest, media_type(name, content), len(content), name)
+
+
+def _remote(where: str) -> Refused:
+    return wrong(
+        where, "this host fetches nothing from elsewhere for a request; send the file as a data URL in base64."
+    )
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,41 @@
+"""Counts what the SQLite store has."""
+
+import sqlite3
+
+from agenthost.core.stock import Census
+from agenthost.stores.rules import FEW
+from agenthost.stores.sqlite.statements import Statements
+from agenthost.stores.sqlite.store import SQLiteStore
+
+
+class SQLiteStock:
+    """The port `core.stock.Stock`, read by the store's one reader."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+
+    async def census(self, now: float, quiet: float, soon: float) -> Census:
+        return await self._store.read(_census, now, quiet, soon)
+
+
+def _census(connection: sqlite3.Connection, statements: Statements, now: float, quiet: float, soon: float) -> Census:
+    states: dict[str, int] = {}
+    held, oldest = 0, 0.0
+    for state, hold, count, first in connection.execute(statements["unfinished"]).fetchall():
+        if hold:
+            held += count
+        else:
+            states[state] = count
+            oldest = first if state == "submitted" else oldest
+    last = connection.execute(statements["last_event"]).fetchone()
+    expired, expiring = connection.execute(statements["expiring"], (now, now, now + soon)).fetchone()
+    return Census(
+        states,
+        held,
+        dict(connection.execute(statements["held"], (FEW,)).fetchall()) if held else {},
+        tuple(id for (id,) in connection.execute(statements["quiet"], (now - quiet, FEW)).fetchall()),
+        oldest,
+        last[0] if last else 0.0,
+        expired or 0,
+        expiring or 0,
+    )

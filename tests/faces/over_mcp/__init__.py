@@ -1,0 +1,1 @@
+"""MCP, driven by the real clients."""

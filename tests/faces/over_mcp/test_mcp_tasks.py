@@ -1,0 +1,201 @@
+"""MCP's tasks are the host's, in the way of each revision, also after a restart; and requests that are given up."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from agenthost.core.lifecycle import FINAL
+from tests.faces.over_mcp.clients import NEW, OLD, Plain, client, plain
+from tests.faces.over_mcp.conftest import Door, Opens
+
+EXTENSION = "io.modelcontextprotocol/tasks"
+CAN: dict[str, Any] = {"extensions": {EXTENSION: {}}, "elicitation": {}}
+SLEEP = {"name": "sleeper", "arguments": {"text": "sleep"}}
+
+
+async def until(mcp: Plain, task: str, status: str) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while (told := await mcp.ask("tasks/get", {"taskId": task}))["status"] != status:
+            await asyncio.sleep(0.05)
+    return told
+
+
+async def ended(door: Door, task: str) -> str:
+    async with asyncio.timeout(30):
+        while (row := (await door.host.task(task)).row).state not in FINAL:
+            await asyncio.sleep(0.05)
+    return row.state
+
+
+async def began(door: Door) -> str:
+    async with asyncio.timeout(30):
+        while not (rows := await door.host.tasks(_roots())) or rows[0].state != "working":
+            await asyncio.sleep(0.05)
+    return rows[0].id
+
+
+def _roots() -> Any:
+    from agenthost.core.ports import Filter
+
+    return Filter(roots_only=True, limit=1)
+
+
+# --- 2025-11-25: the client asks for a task -----------------------------------------------------------
+
+
+async def test_a_call_as_a_task_and_its_result_over_another_connection(door: Door) -> None:
+    async with plain(door.url, door.headers, OLD) as mcp:
+        made = await mcp.ask("tools/call", {"name": "echo", "arguments": {"text": "x"}, "task": {"ttl": 60000}})
+        told = await until(mcp, made["task"]["taskId"], "completed")
+    task = made["task"]["taskId"]
+    async with plain(door.url, door.headers, OLD) as mcp:
+        result = await mcp.ask("tasks/result", {"taskId": task})
+        listed = await mcp.ask("tasks/list")
+    assert {"taskId", "status", "createdAt", "lastUpdatedAt", "ttl", "pollInterval"} <= told.keys()
+    assert result["content"][0]["text"] == "You said x"
+    assert result["_meta"]["io.modelcontextprotocol/related-task"] == {"taskId": task}
+    assert [one["taskId"] for one in listed["tasks"]] == [task]
+
+
+async def test_the_result_of_a_task_that_waits_asks_who_wants_it(opens: Opens) -> None:
+    """And it outlives the host."""
+    async with opens() as door, plain(door.url, door.headers, OLD) as mcp:
+        made = await mcp.ask("tools/call", {"name": "asker", "arguments": {"text": "x"}, "task": {}})
+        task = made["task"]["taskId"]
+        await until(mcp, task, "input_required")
+    async with opens() as door, asyncio.TaskGroup() as group, plain(door.url, door.headers, OLD) as mcp:
+        waiting = group.create_task(mcp.ask("tasks/result", {"taskId": task}))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        async with plain(door.url, door.headers, OLD) as other:
+            answer = {"name": "agenthost_answer", "arguments": {"task": task, "answer": "blue"}}
+            await other.ask("tools/call", answer)
+        result = await waiting
+    assert "blue" in result["content"][0]["text"]
+
+
+async def test_a_task_is_cancelled_and_what_has_ended_is_not(door: Door) -> None:
+    async with plain(door.url, door.headers, OLD) as mcp:
+        task = (await mcp.ask("tools/call", SLEEP | {"task": {}}))["task"]["taskId"]
+        cancelled = await mcp.ask("tasks/cancel", {"taskId": task})
+        again = await mcp.ask("tasks/cancel", {"taskId": task})
+        result = await mcp.ask("tasks/result", {"taskId": task})
+    assert cancelled["status"] == "cancelled"
+    assert again["error"]["code"] == -32602
+    assert result["isError"]
+
+
+async def test_a_session_knows_what_is_said_of_tasks(door: Door) -> None:
+    async with client(door.url, door.headers, OLD) as mcp:
+        can = mcp.server_capabilities
+        tools = {tool.name: tool for tool in (await mcp.list_tools()).tools}
+    assert can is not None and can.tasks is not None and can.tasks.requests is not None
+    assert tools["echo"].execution is not None and tools["echo"].execution.task_support == "optional"
+    async with plain(door.url, door.headers, OLD) as mcp:
+        unknown = await mcp.ask("tasks/get", {"taskId": "nonsense"})
+        built_in = await mcp.ask("tools/call", {"name": "agenthost_wait", "arguments": {}, "task": {}})
+        newer = await mcp.ask("tasks/update", {"taskId": "x", "inputResponses": {}})
+    assert unknown["error"]["code"] == -32602
+    assert built_in["error"]["code"] == newer["error"]["code"] == -32601
+
+
+# --- 2026-07-28: the host decides ---------------------------------------------------------------------
+
+
+async def test_what_takes_long_becomes_a_task_where_the_client_can_do_with_one(door: Door) -> None:
+    async with plain(door.url, door.headers, can=CAN) as mcp:
+        quick = await mcp.ask("tools/call", {"name": "echo", "arguments": {"text": "x"}})
+        made = await mcp.ask("tools/call", SLEEP)
+        told = await mcp.ask("tasks/get", {"taskId": made["taskId"]})
+        assert await mcp.ask("tasks/cancel", {"taskId": made["taskId"]}) | {"_meta": 0} == {
+            "resultType": "complete",
+            "_meta": 0,
+        }
+        await until(mcp, made["taskId"], "cancelled")
+        again = await mcp.ask("tasks/cancel", {"taskId": made["taskId"]})
+    assert quick["resultType"] == "complete"
+    assert made["resultType"] == "task"
+    assert {"taskId", "status", "createdAt", "lastUpdatedAt", "ttlMs", "pollIntervalMs"} <= made.keys()
+    assert told["status"] == "working" and "result" not in told
+    assert again["resultType"] == "complete"
+
+
+async def test_a_task_asks_and_is_answered_and_gives_its_result_after_a_restart(opens: Opens) -> None:
+    async with opens() as door:
+        async with plain(door.url, door.headers, OLD) as mcp:  # a task at once
+            task = (await mcp.ask("tools/call", {"name": "asker", "arguments": {"text": "x"}, "task": {}}))["task"]
+        async with plain(door.url, door.headers, can=CAN) as mcp:
+            told = await until(mcp, task["taskId"], "input_required")
+    ((key, request),) = told["inputRequests"].items()
+    assert request["method"] == "elicitation/create"
+    async with opens() as door, plain(door.url, door.headers, can=CAN) as mcp:
+        given = {key: {"action": "accept", "content": {"answer": "red"}}}
+        updated = await mcp.ask("tasks/update", {"taskId": task["taskId"], "inputResponses": given})
+        done = await until(mcp, task["taskId"], "completed")
+    assert updated["resultType"] == "complete"
+    assert "red" in done["result"]["content"][0]["text"]
+    assert done["result"]["isError"] is False
+
+
+async def test_tasks_are_for_clients_that_say_so(door: Door) -> None:
+    async with plain(door.url, door.headers) as mcp:
+        for method in ("tasks/get", "tasks/cancel"):
+            error = (await mcp.ask(method, {"taskId": "x"}))["error"]
+            assert error["code"] == -32021
+            assert error["data"]["requiredCapabilities"] == {"extensions": {EXTENSION: {}}}
+        discovered = await mcp.ask("server/discover")
+    assert discovered["capabilities"]["extensions"] == {EXTENSION: {}}
+    async with plain(door.url, door.headers, can=CAN) as mcp:
+        for method in ("tasks/list", "tasks/result"):
+            assert (await mcp.ask(method, {}))["error"]["code"] == -32601
+        assert (await mcp.ask("tasks/get", {"taskId": "nonsense"}))["error"]["code"] == -32602
+        other = await mcp.ask("tasks/get", {"taskId": "one"}, **{"Mcp-Name": "two"})
+        assert other["error"]["code"] == -32020
+
+
+# --- requests that are given up -----------------------------------------------------------------------
+
+
+async def test_a_cancelled_request_cancels_the_work(door: Door) -> None:
+    async with plain(door.url, door.headers, OLD) as mcp, asyncio.TaskGroup() as group:
+        group.create_task(mcp.post("tools/call", SLEEP))
+        task = await began(door)
+        await mcp.post("notifications/cancelled", {"requestId": 1})
+        assert await ended(door, task) == "canceled"
+
+
+async def test_without_sessions_a_closed_stream_cancels_the_work(door: Door) -> None:
+    async with plain(door.url, door.headers) as mcp:
+        calling = asyncio.get_running_loop().create_task(mcp.post("tools/call", SLEEP))
+        task = await began(door)
+        calling.cancel()
+        assert await ended(door, task) == "canceled"
+
+
+async def test_with_sessions_a_broken_connection_leaves_the_work_alone(door: Door) -> None:
+    async with plain(door.url, door.headers, OLD) as mcp:
+        calling = asyncio.get_running_loop().create_task(mcp.post("tools/call", SLEEP))
+        task = await began(door)
+        calling.cancel()
+        await asyncio.sleep(0.3)
+        assert (await door.host.task(task)).row.state == "working"
+
+
+@pytest.mark.parametrize("mode", [NEW, OLD])
+async def test_a_host_that_stops_says_so_and_the_work_goes_on(opens: Opens, mode: str) -> None:
+    async with asyncio.TaskGroup() as group:
+        async with opens() as door:
+            http = plain(door.url, door.headers, mode)
+            mcp = await http.__aenter__()
+            calling = group.create_task(mcp.ask("tools/call", SLEEP))
+            task = await began(door)
+        result = await calling
+        await http.__aexit__(None, None, None)
+    assert result["isError"]
+    assert "goes on when it starts again" in result["content"][0]["text"]
+    async with opens() as door:
+        assert (await door.host.task(task)).row.state == "working"
+        async with plain(door.url, door.headers, mode) as mcp:
+            cancel = {"name": "agenthost_cancel", "arguments": {"task": task}}
+            assert "canceled" in (await mcp.ask("tools/call", cancel))["content"][0]["text"]

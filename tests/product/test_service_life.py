@@ -1,0 +1,160 @@
+"""`agenthost up` as a service manager has it: told when it is ready, alive and stopping, and stopped by signals."""
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.product.product import ECHO, PATIENCE, Product
+
+SLOW = 'rules:\n  - reply: {text: "You said {{said}}", delay: 3}\n'
+ENDLESS = 'rules:\n  - reply: {text: "You said {{said}}", delay: 600}\n'
+
+
+class Up:
+    """A host that serves a port."""
+
+    def __init__(self, product: Product, process: subprocess.Popen[str], url: str) -> None:
+        self.process = process
+        self._where = urlsplit(url).netloc
+        self._token = (product.home / "token").read_text().strip()
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and JSON of an answer."""
+        connection = http.client.HTTPConnection(self._where, timeout=PATIENCE)
+        try:
+            headers = {"Authorization": f"Bearer {self._token}"}
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), json.loads(response.read() or b"null")
+        finally:
+            connection.close()
+
+    def follow(self, task: str) -> tuple[list[str], threading.Thread]:
+        """A stream's lines, as they come."""
+        lines: list[str] = []
+        began = threading.Event()
+
+        def read() -> None:
+            connection = http.client.HTTPConnection(self._where, timeout=PATIENCE)
+            connection.request(
+                "GET", f"/api/v1/tasks/{task}/events", headers={"Authorization": f"Bearer {self._token}"}
+            )
+            response = connection.getresponse()
+            while line := response.readline():
+                lines.append(line.decode().strip())
+                began.set()
+            connection.close()
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        assert began.wait(PATIENCE)
+        return lines, thread
+
+    def until(self, task: str, kind: str) -> None:
+        """Until a task's journal has an event of a kind."""
+        while kind not in {each["event"]["type"] for each in self.ask("GET", f"/api/v1/tasks/{task}/journal")[2]}:
+            time.sleep(0.05)
+
+
+@contextmanager
+def up(product: Product) -> Generator[Up]:
+    with product.running("up", "--json", "--quiet", "--port", "0") as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert "url" in json.loads(first), first
+        yield Up(product, process, json.loads(first)["url"])
+
+
+@contextmanager
+def manager(product: Product, folder: Path) -> Generator[list[str]]:
+    """A service manager that listens; what it was told."""
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(folder / "notify"))
+        product.env |= {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "200000"}
+
+        def listen() -> None:
+            while (message := listening.recv(4096)) != b"end":
+                told.extend(message.decode().splitlines())
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield told
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ending:
+                ending.sendto(b"end", str(folder / "notify"))
+            thread.join()
+
+
+@pytest.fixture
+def busy(product: Product) -> Product:
+    product.plays.write_text(SLOW)
+    product.apply(ECHO)
+    return product
+
+
+def test_a_service_manager_is_told_when_it_is_ready_alive_and_stopping(busy: Product, tmp_path: Path) -> None:
+    with manager(busy, tmp_path) as told, up(busy) as host:
+        while told.count("WATCHDOG=1") < 3:
+            time.sleep(0.02)
+        assert host.ask("GET", "/readyz")[::2] == (200, {"status": "ok"})
+        host.process.send_signal(signal.SIGTERM)
+        assert host.process.wait(PATIENCE) == 0
+    assert told.count("READY=1") == 1 and any(line.startswith("STATUS=serving http://127.0.0.1:") for line in told)
+    assert [line for line in told if not line.startswith(("WATCHDOG", "STATUS"))] == ["READY=1", "STOPPING=1"]
+
+
+def test_a_host_that_is_told_to_stop_ends_its_calls_and_sends_new_work_away(busy: Product) -> None:
+    with up(busy) as host:
+        status, _, row = host.ask("POST", "/api/v1/tasks", {"name": "echo", "text": "hello"})
+        assert status == 201
+        lines, following = host.follow(row["id"])
+        host.until(row["id"], "asked")
+        host.process.send_signal(signal.SIGTERM)
+        while host.ask("GET", "/readyz")[0] == 200:
+            time.sleep(0.02)
+        assert host.ask("GET", "/readyz")[::2] == (503, {"status": "closing"})
+        assert host.ask("GET", "/healthz")[0] == 200
+        status, headers, problem = host.ask("POST", "/api/v1/tasks", {"name": "echo", "text": "no more"})
+        assert (status, problem["code"]) == (503, "closing") and int(headers["retry-after"]) > 0
+        following.join()
+        assert host.process.wait(PATIENCE) == 0
+    assert lines[-3:-1] == ["event: end", 'data: {"reason":"closing"}']
+    kinds = [
+        json.loads(line[6:])["event"]["type"]
+        for line in lines
+        if line.startswith('data: {"task"') and '"event"' in line
+    ]
+    assert kinds[-1] == "answered"
+    with up(busy) as host:
+        host.until(row["id"], "finished")
+        assert len(host.ask("GET", f"/api/v1/tasks/{row['id']}/ledger")[2]) == 1
+
+
+def test_told_twice_it_ends_at_once_and_keeps_the_task(busy: Product) -> None:
+    busy.plays.write_text(ENDLESS)
+    busy.settings("[work]\ngrace = 600.0\n")
+    with up(busy) as host:
+        row = host.ask("POST", "/api/v1/tasks", {"name": "echo", "text": "hello"})[2]
+        host.until(row["id"], "asked")
+        host.process.send_signal(signal.SIGTERM)
+        while host.ask("GET", "/readyz")[0] == 200:
+            time.sleep(0.02)
+        host.process.send_signal(signal.SIGTERM)
+        assert host.process.wait(PATIENCE) == 130
+    assert busy.tasks() == [("echo", "working", "")]
+    busy.plays.write_text('rules:\n  - reply: {text: "You said {{said}}"}\n')
+    with up(busy) as host:
+        host.until(row["id"], "finished")

@@ -121,7 +121,7 @@ class Client(HostApi):
         return RemoteAbilities(self._transport, name, (await self.model(name)).claimed)
 
     async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
-        async for item in probing(self._transport, name, ProbeBody(quick, context)):
+        async for item in probing(self._transport, name, ProbeBody(quick, context or None)):
             yield item
 
     async def set_secret(self, name: str, value: str) -> None:

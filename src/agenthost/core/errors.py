@@ -81,6 +81,12 @@ class BadInput(AgentHostError):
     exit_code = 2
 
 
+class Unusable(BadInput):
+    """What was given is well formed, and still can't be used for this; the message says why."""
+
+    code = "unusable"
+
+
 class NotFound(BadInput):
     """No such thing; the message names the nearest that exists."""
 

@@ -267,7 +267,7 @@ def read_changes(given: Settings, values: dict[str, float | None]) -> dict[str, 
 def _with(settings: Settings, name: str, value: float) -> Settings:
     table, key = CHANGEABLE[name]
     before: FileLimits | HttpSettings = settings.files if table == "files" else settings.http
-    whole = msgspec.to_builtins(before) | {key: int(value) if value.is_integer() else value}
+    whole = msgspec.to_builtins(before) | {key: int(value) if float(value).is_integer() else value}
     try:
         made = msgspec.convert(whole, type(before))
     except msgspec.ValidationError as error:

@@ -87,7 +87,6 @@ class Library:
         """Take the one manifest of that kind and name. `expected` as in `core.api.HostApi.put_manifest`; raises Stale."""
         self._check_kind(kind)
         async with self._changing:
-            self._need_version(kind, name, expected)
             found, problems = validate({name: text}, list(self._live.values()), self.tool_names())
             if not problems:
                 named = [(kind_of(each), each.metadata.name) for each in found]
@@ -95,6 +94,7 @@ class Library:
                     raise Conflict(
                         f"this path is of the {kind} '{name}', and the manifest is another's; give that one alone"
                     )
+                self._need_version(kind, name, expected)
             return await self._apply({name: text}, now, False)
 
     def _need_version(self, kind: str, name: str, expected: str | None) -> None:

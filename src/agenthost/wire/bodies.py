@@ -68,7 +68,8 @@ def _dotted(name: str) -> str:
     return name.replace("_", ".", 1)
 
 
-_Bytes = Annotated[int, Meta(ge=1, le=2**50)]
+_Bytes = Annotated[int, Meta(ge=1024 * 1024, le=2**50)]
+_Pixels = Annotated[int, Meta(ge=1, le=2**50)]
 _Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -76,8 +77,8 @@ class ChangesBody(Struct, frozen=True, forbid_unknown_fields=True, rename=_dotte
     """Settings to be changed while the host runs; null goes back to what the file says."""
 
     files_size: _Bytes | None | UnsetType = UNSET
-    files_pixels: _Bytes | None | UnsetType = UNSET
-    files_side: _Bytes | None | UnsetType = UNSET
+    files_pixels: _Pixels | None | UnsetType = UNSET
+    files_side: _Pixels | None | UnsetType = UNSET
     http_rate: Annotated[float, Meta(ge=0, le=1e6)] | None | UnsetType = UNSET
     http_requests: _Count | None | UnsetType = UNSET
     http_streams: _Count | None | UnsetType = UNSET
@@ -135,7 +136,7 @@ class ProbeBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
     """How a model is to be probed."""
 
     quick: bool = False
-    context: int = 0
+    context: Annotated[int, Meta(ge=1000)] | None = None
 
 
 class Names(Struct, frozen=True):

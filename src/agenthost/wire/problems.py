@@ -16,6 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[AgentHostError], int] = {
     errors.BadInput: 400,
+    errors.Unusable: 422,
     errors.NotFound: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,

@@ -32,14 +32,14 @@ Refusal = Callable[[AgentHostError, int | None], Response]
 class GuardSettings(msgspec.Struct, frozen=True):
     """`names`: host names (without port) that this host has besides those of loopback. `origins`: of pages elsewhere
     that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such. `wrong_tokens`: how many wrong tokens an address may send
-    within a minute before it has to wait."""
+    within a minute before it has to wait: a token of 32 random bytes isn't guessed, but trying costs the host work."""
 
     names: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     public: frozenset[str] = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
     public_below: tuple[str, ...] = (f"{ROOT}/links/",)
     public_ends: tuple[tuple[str, str], ...] = ()
-    wrong_tokens: int = 20
+    wrong_tokens: int = 1000
 
 
 class Everybody:

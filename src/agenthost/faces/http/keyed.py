@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message
 
 from agenthost.core.errors import BadInput, Conflict, Permanent
 from agenthost.core.keeping import Keeping, KeptAnswer
-from agenthost.faces.http.bodies import pieces
+from agenthost.faces.http.bodies import MOST_JSON, pieces
 from agenthost.faces.http.callers import caller_of
 from agenthost.faces.http.operations import Handler, Operation
 from agenthost.faces.http.site import Limits
@@ -74,7 +74,7 @@ class Keyed:
         if not found.status:
             raise Conflict("a request with this Idempotency-Key is being answered; ask again when that has ended")
         hashed = _Hashed(request)
-        async for _ in pieces(Request(request.scope, hashed.receive), self._limits().upload):
+        async for _ in pieces(Request(request.scope, hashed.receive), max(MOST_JSON, self._limits().upload)):
             pass
         if hashed.digest() != found.fingerprint:
             raise Permanent(

@@ -33,11 +33,12 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Header(Struct, frozen=True):
-    """A header that an operation reads."""
+    """A header that an operation reads. `pattern`: what it may be, where not any text."""
 
     name: str
     description: str
     example: str = ""
+    pattern: str = ""
 
 
 IDEMPOTENCY_KEY = Header(

@@ -73,6 +73,8 @@ def put(kind: str) -> Handler:
 
     async def handler(request: Request) -> Response:
         body = await read(request, MOST_JSON)
+        if not body.strip():
+            raise BadInput("the body is empty; send the manifest, as YAML or JSON")
         try:
             text = body.decode()
         except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from agenthost.core.events import Recorded
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of
 from agenthost.faces.http.operations import IDEMPOTENCY_KEY, Answer, Body, Example, Operation, query_of
-from agenthost.faces.http.rest.events import LAST_EVENT_ID, STREAM
+from agenthost.faces.http.rest.events import LAST_CURSOR, STREAM
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import EventStream
 from agenthost.wire import sse
@@ -80,7 +80,7 @@ def operations(site: Site) -> tuple[Operation, ...]:
                     links={"getTask": {"task": "$response.body#/task/id"}},
                 ),
             ),
-            errors=(404, 409),
+            errors=(404, 409, 422),
             example=Example(body={"name": "quick", "text": "hello", "conversation": "web:7"}),
             creates=True,
         ),
@@ -94,7 +94,7 @@ def operations(site: Site) -> tuple[Operation, ...]:
             description="With `Accept: text/event-stream` a stream that goes on: first what came after the cursor, then what "
             "happens, each event once, its id a cursor. Without, a page; `next` is there at the end too.",
             query=Watching,
-            headers=(LAST_EVENT_ID,),
+            headers=(LAST_CURSOR,),
             answers=(
                 Answer(200, EventPage, "a page of events"),
                 Answer(200, None, "the stream", media=STREAM),

@@ -117,7 +117,7 @@ def operations(site: Site) -> tuple[Operation, ...]:
 def _of_models(site: Site) -> tuple[Operation, ...]:
     async def probe(request: Request) -> EventStream:
         body = await read_json(request, ProbeBody)
-        items = api_of(request).probe(str(request.path_params["name"]), body.quick, body.context)
+        items = api_of(request).probe(str(request.path_params["name"]), body.quick, body.context or 0)
         return EventStream(items, probe_frames, site.streams, site.closing)
 
     return (
@@ -131,7 +131,7 @@ def _of_models(site: Site) -> tuple[Operation, ...]:
             description="With `provider`, all that one provider says it has, which needs the right `manage`.",
             query=Models,
             answers=(Answer(200, list[ModelLine], "the models"),),
-            errors=(404,),
+            errors=(404, 409),
         ),
         Operation(
             "POST",
@@ -144,6 +144,7 @@ def _of_models(site: Site) -> tuple[Operation, ...]:
             description="Server-sent events: `line` for people, then `fitness`, then `end`. It stops where nobody listens.",
             body=Body(ProbeBody),
             answers=(Answer(200, description="the stream", media=STREAM),),
+            errors=(409, 422),
             example=Example(body={"quick": True}, places={"name": "default"}),
             streams=True,
         ),
@@ -156,6 +157,7 @@ def _of_models(site: Site) -> tuple[Operation, ...]:
             "One model: its card as claimed and as the loop goes by it, what a probe found",
             "models",
             answers=(Answer(200, ModelDetail, "the model"),),
+            errors=(409,),
             example=Example(places={"name": "default"}),
         ),
     )

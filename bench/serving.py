@@ -58,7 +58,7 @@ class Served:
     ask: Callable[[str], str]
     stream: Callable[[str], str]
     token: str = ""
-    mark: str = '"content":" token"'
+    mark: str = " token"
 
     def cpu(self) -> float:
         """Seconds of user and system time so far."""
@@ -156,7 +156,7 @@ def _first_token(setting: Setting, served: dict[str, Served], caller: Worker) ->
             setting.tell(f"time to the first token: {name}")
             for kind, port, request, mark in (
                 (name, one.port, one.stream("stream"), one.mark),
-                (f"{name} direct", setting.model.port, direct, '"content":" token"'),
+                (f"{name} direct", setting.model.port, direct, " token"),
             ):
                 asked = {"port": port, "request": request, "mark": mark, "concurrent": 1, "times": 10}
                 firsts[kind].append(caller.order(call="streams", **{"with": asked})["first_ms"])

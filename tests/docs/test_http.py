@@ -27,5 +27,5 @@ def test_every_kind_of_error_is_documented_with_its_status() -> None:
 
 
 def test_every_event_of_a_stream_is_documented() -> None:
-    for event in (sse.RECORDED, sse.DELTA, sse.LINE, sse.FITNESS, sse.PROBLEM, sse.END):
+    for event in (sse.RECORDED, sse.PLACED, sse.DELTA, sse.LINE, sse.FITNESS, sse.PROBLEM, sse.END):
         assert f"| `{event}` |" in PAGE

@@ -10,8 +10,11 @@ from urllib.parse import quote, urlencode
 import jsonschema
 import pytest
 
+from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
-from agenthost.core.api import Order
+from agenthost.core.api import Linked, Order
+from agenthost.core.models import ModelRequest, Turn
+from agenthost.core.parts import TextPart
 from agenthost.faces.http.app import application, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.openapi import document
@@ -59,12 +62,33 @@ async def told(
     return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
 
 
+class Doorkeeper(Everybody):
+    """Knows links, too."""
+
+    def __init__(self, host: MemoryHost, admin: Administration) -> None:
+        super().__init__(host, admin)
+        self.host = host
+
+    async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
+        return Caller(), self.host.links[secret]
+
+
 class World:
     """A host with one of everything that an example may be about."""
 
     def __init__(self, api: MemoryHost, admin: Administration) -> None:
         self.api = api
-        self.app = application(Site(Everybody(api, admin), Closing()))
+        self.app = application(Site(Doorkeeper(api, admin), Closing()))
+
+    async def named(self, body: str) -> str:
+        """A body whose names of a provider's things are those of things that are there."""
+        offered = self.api.offers["offering"]
+        if '"file-1"' in body:
+            body = body.replace("file-1", (await offered.put_file("a.txt", b"a", "user_data")).id)
+        if '"batch-1"' in body:
+            turn = Turn("user", (TextPart("hi"),))
+            body = body.replace("batch-1", (await offered.start_batch({"a": ModelRequest("m", "", (turn,))})).id)
+        return body
 
     async def places(self, operation: Operation) -> dict[str, str]:
         example = operation.example
@@ -78,7 +102,16 @@ class World:
         for kind in ("agent", "workflow"):
             for name in ("spare", f"spare-{kind}"):
                 await self.api.apply({"spare.yaml": f"kind: {kind.capitalize()}\nmetadata: {{name: {name}}}\n"})
-        return {"task": row.id, "digest": kept.digest, "name": "coder", **example.places}
+        self.api.artifacts_of[row.id] = {"report.txt": kept.digest}
+        return {
+            "task": row.id,
+            "secret": await self.api.link(Linked(kept.digest, 9e9)),
+            "path": "report.txt",
+            "number": "1",
+            "digest": kept.digest,
+            "name": "coder",
+            **example.places,
+        }
 
 
 @pytest.fixture
@@ -101,7 +134,10 @@ async def test_an_example_is_answered_as_described(world: World, operation: Oper
     body = example.content if example.content is not None else b""
     headers = dict(example.headers)
     if example.body is not None:
-        body, headers = json.dumps(example.body).encode(), headers | {"Content-Type": "application/json"}
+        body, headers = (
+            (await world.named(json.dumps(example.body))).encode(),
+            headers | {"Content-Type": "application/json"},
+        )
     status, found, content = await told(world.app, operation.method, path, urlencode(example.query), headers, body)
 
     assert status == (example.status or operation.answers[0].status), content

@@ -8,13 +8,19 @@ import logging.handlers
 import os
 import re
 import sys
+import threading
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor
+
+_TURN_OVER = 2_000_000
+_LATE = 0.2
+"""Seconds after which the line of an event is on disk."""
 
 _SECRET = re.compile(r"(?i)(key|token|secret|password|credential)")
 
@@ -26,9 +32,65 @@ class _Stderr(logging.Handler):
         sys.stderr.write(self.format(record) + "\n")
 
 
-def _redact(_: Any, __: str, event: EventDict) -> EventDict:
+class _File(logging.handlers.RotatingFileHandler):
+    """Turns over by its own count of bytes. Lines that come whole (`host.logs.event_line`) are on disk a moment later, those
+    of a record at once."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=_TURN_OVER, backupCount=3, delay=True, encoding="utf-8")
+        self._size = path.stat().st_size if path.exists() else 0
+        self._late = threading.Event()
+        self._ended = False
+        self._flusher: threading.Thread | None = None
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        return self._full(len(self.format(record)) + 1)
+
+    def line(self, line: bytes) -> None:
+        """Keep a line."""
+        with self.lock or nullcontext():
+            if self._full(len(line)):
+                self.doRollover()
+                self._size = len(line)
+            if self.stream is None:  # pyright: ignore[reportUnnecessaryComparison] # `delay`
+                self.stream = self._open()
+            self.stream.write(line.decode())
+            if self._flusher is None:
+                self._flusher = threading.Thread(target=self._flush_late, name="agenthost-log", daemon=True)
+                self._flusher.start()
+        self._late.set()
+
+    def close(self) -> None:
+        self._ended = True
+        self._late.set()
+        if self._flusher is not None:
+            self._flusher.join()
+        super().close()
+
+    def _full(self, size: int) -> bool:
+        self._size += size
+        if self._size < _TURN_OVER:
+            return False
+        self._size = 0
+        return True
+
+    def _flush_late(self) -> None:
+        while not self._ended:
+            self._late.wait()
+            self._late.clear()
+            time.sleep(0 if self._ended else _LATE)
+            with suppress(OSError, ValueError):  # a full disk is the host's to report; a closed file has nothing left
+                self.flush()
+
+
+def _redactor() -> Processor:
+    """Takes out of a line the values of this process's environment that are named as secrets."""
     values = [value for name, value in os.environ.items() if _SECRET.search(name) and len(value) >= 8]
-    return {key: _without(item, values) for key, item in event.items()} if values else event
+
+    def redact(_: Any, __: str, event: EventDict) -> EventDict:
+        return {key: _without(item, values) for key, item in event.items()} if values else event
+
+    return redact
 
 
 def _without(item: Any, values: list[str]) -> Any:
@@ -47,7 +109,7 @@ def kept(form: str, level: str, file: Path) -> Generator[None]:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _redact,
+        _redactor(),
     ]
     as_json = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -91,8 +153,6 @@ def _file(path: Path) -> logging.Handler | None:
     # A home that can't be written is the host's to report, in its own words.
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return logging.handlers.RotatingFileHandler(
-            path, maxBytes=2_000_000, backupCount=3, delay=True, encoding="utf-8"
-        )
+        return _File(path)
     except OSError:
         return None

@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,11 +12,14 @@ from msgspec import Struct
 
 from agenthost.cli.faces import faces
 from agenthost.core.errors import BadInput
+from agenthost.faces.http.app import Face
 from agenthost.faces.http.guard import GuardSettings
 from agenthost.faces.http.origins import Network, networks
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
+from agenthost.faces.http.site import Limits
 from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
+from agenthost.host.reception import Reception
 from agenthost.host.settings import HttpSettings
 
 
@@ -47,11 +50,21 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
         closing = Closing()
         async with (
             faces(host, reception, settings.streams, closing) as spoken,
-            serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing)),
+            serve(host, local, settings, _offer(host, reception, listener, spoken, closing)),
         ):
             yield url
     finally:
         listener.close()
+
+
+def _offer(
+    host: Host, reception: Reception, listener: socket.socket, spoken: Sequence[Face], closing: Closing
+) -> Offer:
+    def limits() -> Limits:
+        now = host.settings.http
+        return Limits(now.rate, now.requests, now.streams, now.upload)
+
+    return Offer(reception, (listener,), spoken, host.readiness, closing, limits, host.keeping)
 
 
 def _check_files(given: HttpSettings) -> None:

@@ -13,8 +13,9 @@ from msgspec.structs import asdict
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import Permanent, Unavailable
+from agenthost.core.keeping import Files, Keeping
 from agenthost.core.models import Fitness
-from agenthost.core.ports import Blobs, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
 from agenthost.host.outgoing import Addresses, Outgoing
@@ -34,7 +35,8 @@ class Adapters(Struct):
 
     store: Store
     accounts: Accounts
-    blobs: Blobs
+    keeping: Keeping
+    blobs: Files
     workspaces: Workspaces
     secrets: Secrets
     models: Models
@@ -71,6 +73,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.keeping import SQLiteKeeping
     from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
@@ -118,6 +121,7 @@ async def join(settings: Settings) -> Adapters:
     return Adapters(
         store,
         SQLiteAccounts(store),
+        SQLiteKeeping(store),
         blobs,
         workspaces,
         secrets,

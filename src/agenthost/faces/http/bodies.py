@@ -1,8 +1,9 @@
 """Requests read and answers written: JSON by msgspec, bodies bounded, errors as problem details."""
 
+import contextlib
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
@@ -67,21 +68,14 @@ def problem(error: AgentHostError, status: int | None = None, headers: dict[str,
     return Response(encode_problem(told), told.status, headers, MEDIA_TYPE)
 
 
-def answer(value: Any, status: int = 200) -> Response:
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A record as a JSON response."""
-    return Response(encode(value), status, media_type="application/json")
+    return Response(encode(value), status, headers, "application/json")
 
 
 async def read(request: Request, most: int) -> bytes:
     """The whole body. Raises TooLarge before more than `most` bytes are held, ClientDisconnect where it is cut."""
-    _check_size(_told(request), most)
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        _check_size(size, most)
-        pieces.append(piece)
-    return b"".join(pieces)
+    return b"".join([piece async for piece in pieces(request, most)])
 
 
 async def read_json(request: Request, type: type[T], most: int = MOST_JSON) -> T:
@@ -94,8 +88,32 @@ async def read_json(request: Request, type: type[T], most: int = MOST_JSON) -> T
     body = await read(request, most)
     try:
         return msgspec.json.decode(body, type=type)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError) and b".0" in body:
+            # To JSON Schema 31.0 is an integer as 31 is, and some clients have no other numbers.
+            with contextlib.suppress(msgspec.DecodeError, RecursionError):
+                return msgspec.convert(_whole(msgspec.json.decode(body)), type)
         raise BadInput(f"the body is not what this path takes: {error}") from error
+
+
+def _whole(value: Any) -> Any:
+    """A JSON value whose whole numbers are integers."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in cast("list[Any]", value)]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+async def pieces(request: Request, most: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises TooLarge at the first byte too many, ClientDisconnect where it is cut."""
+    _check_size(_told(request), most)
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        _check_size(size, most)
+        if piece:
+            yield piece
 
 
 _PLACE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)

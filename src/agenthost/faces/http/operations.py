@@ -33,11 +33,12 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Header(Struct, frozen=True):
-    """A header that an operation reads."""
+    """A header that an operation reads. `pattern`: what it may be, where not any text."""
 
     name: str
     description: str
     example: str = ""
+    pattern: str = ""
 
 
 IDEMPOTENCY_KEY = Header(
@@ -69,6 +70,8 @@ class Answer(Struct, frozen=True):
     description: str = "as asked"
     media: str = ""
     headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    links: dict[str, dict[str, str]] = msgspec.field(default_factory=dict[str, dict[str, str]])
+    """What can be asked next: an operation's id to its parameters, as OpenAPI's runtime expressions."""
 
 
 class Example(Struct, frozen=True):

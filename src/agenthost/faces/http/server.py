@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket as sockets
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,10 +18,11 @@ from starlette.types import ASGIApp
 
 from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import BadInput
+from agenthost.core.keeping import Keeping
 from agenthost.faces.http.app import Face, application
 from agenthost.faces.http.guard import Everybody, GuardSettings
 from agenthost.faces.http.protocol import Bounds, protocol
-from agenthost.faces.http.site import Ready, Site
+from agenthost.faces.http.site import Limits, Ready, Site
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sockets as local
 
@@ -44,13 +45,15 @@ class ServeSettings(msgspec.Struct, frozen=True):
 
 class Offer(msgspec.Struct, frozen=True):
     """What is served besides the local socket's own: listening sockets of TCP, whom the reception knows there, other
-    protocols, and whether the host takes work."""
+    protocols, whether the host takes work, what one person may ask for, and who keeps answers to requests with a key."""
 
     reception: Reception
     listeners: Sequence[sockets.socket] = ()
     faces: Sequence[Face] = ()
     ready: Ready = lambda: ""
     closing: Closing = msgspec.field(default_factory=Closing)
+    limits: Callable[[], Limits] = Limits
+    keeping: Keeping | None = None
 
 
 @contextlib.asynccontextmanager
@@ -66,7 +69,7 @@ async def serve(
     offer = offer or Offer(Everybody(api))
     listener = await asyncio.to_thread(local.listen, socket)
     which = local.identity(socket)
-    site = Site(offer.reception, offer.closing, settings.streams, offer.ready)
+    site = Site(offer.reception, offer.closing, settings.streams, offer.ready, offer.limits, offer.keeping)
     app = application(site, settings.guard, offer.faces)
     users = settings.users if settings.users is not None else frozenset({os.getuid()})
     servers = [_Server(_config(app, settings, users | {0}), settings.grace)]

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from agenthost.core.administration import (
     Fate,
     KeyInfo,
-    KeyWish,
     Me,
     NewKey,
     NewPerson,
@@ -21,7 +20,7 @@ from agenthost.core.administration import (
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import admin_of, session_of
 from agenthost.faces.http.operations import Answer, Body, Example, Operation, query_of
-from agenthost.wire.bodies import LinkBody, PasswordBody
+from agenthost.wire.bodies import KeyBody, PasswordBody, SignInBody
 from agenthost.wire.cookies import csrf_of
 
 _MOST = 64 * 1024
@@ -82,7 +81,7 @@ async def set_password(request: Request) -> Response:
 
 
 async def link(request: Request) -> Response:
-    body = await read_json(request, LinkBody, _MOST)
+    body = await read_json(request, SignInBody, _MOST)
     return _private(await admin_of(request).sign_in_link(body.person), 201)
 
 
@@ -91,7 +90,8 @@ async def keys(request: Request) -> Response:
 
 
 async def make_key(request: Request) -> Response:
-    return _private(await admin_of(request).make_key(await read_json(request, KeyWish, _MOST)), 201)
+    wish = await read_json(request, KeyBody, _MOST)
+    return _private(await admin_of(request).make_key(wish.name, wish.person, wish.rights, wish.expires), 201)
 
 
 async def revoke_key(request: Request) -> Response:
@@ -219,7 +219,7 @@ def _people() -> tuple[Operation, ...]:
             PEOPLE,
             "read",
             description="As you, or as anybody with the right `own`. A key can't make one for its own person.",
-            body=Body(LinkBody, "whom it is for"),
+            body=Body(SignInBody, "whom it is for"),
             answers=(Answer(201, SignInLink, "the link"),),
             example=Example(body={"person": "ann"}),
         ),
@@ -249,7 +249,7 @@ def _keys() -> tuple[Operation, ...]:
             KEYS,
             "read",
             description="A key may at most what its maker may, and one that a key makes ends with it at the latest.",
-            body=Body(KeyWish, "what it is for, what it may, until when"),
+            body=Body(KeyBody, "what it is for, what it may, until when"),
             answers=(Answer(201, NewKey, "the key, with its secret"),),
             example=Example(body={"name": "laptop", "rights": ["read", "work"], "expires": 0}),
         ),

@@ -20,7 +20,7 @@ from agenthost.faces.http.site import Limits
 from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
 from agenthost.host.reception import Reception
-from agenthost.host.settings import HttpSettings
+from agenthost.host.settings import HttpSettings, Settings
 
 
 class Listening(Struct, frozen=True):
@@ -40,6 +40,7 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     port = wanted.port if wanted.port is not None else given.port
     _check_files(given)
     trusted = _proxies(given)
+    _check_grpc(host.settings)
     reception = await host.reception()
     listener = await asyncio.to_thread(listen, address, port)
     try:
@@ -103,6 +104,22 @@ def _check_reach(listener: socket.socket, address: str, given: HttpSettings) -> 
             "tokens and passwords cross the network in the clear: set `certificate` and `key` under [http], or name "
             "the proxy that speaks TLS as `proxies`",
             address=where,
+        )
+
+
+def _check_grpc(settings: Settings) -> None:
+    a2a = settings.a2a
+    if not a2a.enabled or not a2a.grpc_port or settings.http.public:
+        return
+    near = a2a.grpc_host == "localhost"
+    try:
+        near = near or _ip(a2a.grpc_host.strip("[]")).is_loopback
+    except ValueError:
+        pass  # a name, which may mean any address
+    if not near:
+        raise BadInput(
+            f"[a2a] grpc-host '{a2a.grpc_host}' may be reached from elsewhere; where that is meant, set `public = true` under "
+            "[http] in agenthost.toml, and put a proxy that speaks TLS before it"
         )
 
 

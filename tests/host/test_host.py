@@ -247,9 +247,9 @@ async def test_followers_of_a_tree_whose_last_part_is_held_are_told_why(opens: O
     assert "teleported" in log.errors()[0]["reason"]
 
     await host.cancel(task)
-    while (await host.task(task)).row.state != "canceled":
+    # One that is held keeps nobody from ending, so that either may be the first.
+    while {(await host.task(each)).row.state for each in (task, child)} != {"canceled"}:
         await asyncio.sleep(0)
-    assert (await host.task(child)).row.state == "canceled"
 
 
 async def test_a_held_root_takes_what_is_below_it_along_when_it_is_cancelled(opens: Opens) -> None:

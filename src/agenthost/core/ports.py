@@ -3,7 +3,7 @@
 Each has a conformance suite in `agenthost.testing` that every adapter passes.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -13,7 +13,7 @@ from agenthost.core.budgets import Limits, Spend
 from agenthost.core.commands import CallModel, Command, Evaluate, Finish, Probe
 from agenthost.core.events import Recorded, ScriptRequest, Value
 from agenthost.core.lifecycle import State
-from agenthost.core.machines import MachineFacts, Need, Waiting
+from agenthost.core.machines import silent
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
 from agenthost.core.offers import Batch, Drawing, Embeddings, Media, Moderation, ProviderFile, Speech, Transcript
 from agenthost.core.parts import Part
@@ -22,10 +22,6 @@ from agenthost.core.tasks import Filter, Scope, TaskRow, TaskSpec
 from agenthost.core.tools import ToolResult, ToolSpec
 
 S = TypeVar("S")
-
-
-def silent(line: str) -> None:
-    """Tells nobody."""
 
 
 class Evaluation(Struct, frozen=True):
@@ -160,11 +156,16 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     async def create(
-        self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+        self,
+        new: NewTask,
+        copies: Sequence[tuple[str, str]] = (),
+        files: Mapping[str, str] | None = None,
+        first: Append | None = None,
     ) -> bool:
         """Make a task; False where it is there already, and then nothing is changed. `copies` are
         workspaces' file lists to copy (from, to); `files` is what the workspace of the task's own id
-        begins with. A row with an owner is owned from the start."""
+        begins with. A row with an owner is owned from the start; `first` is that owner's first step, in the same
+        commit: where it is refused (BudgetRefused), the task isn't made."""
         ...
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
@@ -521,33 +522,6 @@ class Prober(Protocol):
     async def probe(self, run: SandboxRun, probe: Probe, tell: Callable[[str], None] = silent) -> SandboxOutcome:
         """Have `run` serve, look at it, end it. The exit code is 0 where the look found what it should; stdout is what
         was seen, stderr the server's, with the reason at its end. Raises as `Sandbox.spawn` does."""
-        ...
-
-
-class Hold(Protocol):
-    """Part of the machine that somebody has."""
-
-    async def release(self) -> None: ...
-
-
-class Machine(Protocol):
-    """The machine's memory, processors and GPU, and who has how much of them."""
-
-    def facts(self) -> MachineFacts: ...
-
-    async def hold(
-        self,
-        need: Need,
-        who: str,
-        tell: Callable[[str], None] = silent,
-        reclaim: Callable[[], Awaitable[None]] | None = None,
-    ) -> Hold:
-        """Wait until it fits, first come first served, and have it. `reclaim` is called when others wait: a
-        holder that is idle releases then. Raises Unavailable where it can never fit here, with the figures."""
-        ...
-
-    def waiting(self) -> list[Waiting]:
-        """Who waits for what, in order."""
         ...
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from agenthost.core.api import LiveDelta
-from agenthost.core.events import Finished, Recorded
+from agenthost.core.events import Answered, Finished, Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.models import Delta
 
@@ -14,6 +14,10 @@ MOST_WAITING = 4096
 
 YOUNG = 16
 """Events of a new tree that are remembered, so that whoever follows it from the start needs no journal."""
+
+
+EARLY = 64
+"""Deltas of a call that are kept for whoever begins to follow right after the task was made."""
 
 
 class Follower:
@@ -48,20 +52,25 @@ class Bus:
     def __init__(self) -> None:
         self._followers: dict[str, list[Follower]] = {}
         self._young: dict[str, list[Recorded]] = {}
+        self._early: dict[str, list[LiveDelta]] = {}
         self.watchers: set[asyncio.Event] = set()
         """Of those who read every task's events: set when there are more."""
 
     def begin(self, task: str) -> None:
         """A root task is about to be told of from its first event on."""
         self._young[task] = []
+        self._early[task] = []
 
-    def young(self, task: str) -> list[Recorded] | None:
-        """Everything that happened in the tree of a root task that goes on, None where it is too much to remember."""
-        return self._young.get(task)
+    def young(self, task: str) -> list[Recorded | LiveDelta] | None:
+        """Everything that happened in the tree of a root task that goes on, with what a call that is under way has said
+        so far; None where it is too much to remember."""
+        young = self._young.get(task)
+        return None if young is None else [*young, *self._early.pop(task, ())]
 
     def forget(self, task: str) -> None:
         """Nothing is told of a task any more, or not in the order of its journal: followers read that."""
         self._young.pop(task, None)
+        self._early.pop(task, None)
 
     def follow(self, task: str) -> Follower:
         follower = Follower()
@@ -85,6 +94,8 @@ class Bus:
         young = self._young.get(root)
         if young is not None:
             young.extend(events)
+            if root in self._early and any(isinstance(event.event, Answered) for event in events):
+                self._early[root] = []
             ended = events[0].task == root and isinstance(events[-1].event, Finished)
             if ended or len(young) > YOUNG:
                 self.forget(root)
@@ -94,9 +105,14 @@ class Bus:
 
     def delta(self, task: str, command: str, attempt: int, delta: Delta) -> None:
         """A provisional piece of an answer."""
-        if self._followers:
-            for follower in self._followers.get(root_id(task), ()):
-                follower.put(LiveDelta(task, command, attempt, delta))
+        root = root_id(task)
+        early = self._early.get(root)
+        if early is not None:
+            early.append(LiveDelta(task, command, attempt, delta))
+            if len(early) > EARLY:
+                del self._early[root]
+        for follower in self._followers.get(root, ()):
+            follower.put(LiveDelta(task, command, attempt, delta))
 
     def look_again(self, task: str) -> None:
         """Something changed that no event tells (a task was held): followers read the store again."""

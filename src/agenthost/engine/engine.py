@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,9 +15,10 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Append, Filter, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.engine import children
+from agenthost.engine.birth import Birth
 from agenthost.engine.owner import Owner
 from agenthost.engine.parts import EngineSettings, Parts
-from agenthost.engine.services import Fresh, Services
+from agenthost.engine.services import Services
 from agenthost.engine.slots import Slots
 from agenthost.engine.supervisor import Supervisor
 
@@ -161,41 +163,53 @@ class Engine:
         """The tasks that are being worked on."""
         return sorted(self._work)
 
-    def _submit(self, task: str, fresh: Fresh | None) -> None:
+    def _submit(self, task: str, birth: Birth | None) -> None:
         work = self._work.get(task)
+        if work is None and not self._closing:
+            work = self._work[task] = Work(asyncio.Event())
+            work.worker = self._supervisor.start(task, self._guarded(task, work, birth))
+            return
         if work is not None:
             work.poked.set()
             if work.owner is not None:
                 work.owner.poke()
-        elif not self._closing:
-            work = self._work[task] = Work(asyncio.Event())
-            work.worker = self._supervisor.start(task, self._guarded(task, work, fresh))
+        if birth is not None:
+            self._supervisor.start(f"{task} is made", self._make(birth))
 
-    async def _guarded(self, task: str, work: Work, fresh: Fresh | None) -> None:
+    async def _make(self, birth: Birth) -> None:
+        """Make a task without a step; whoever wants it hears what came of it."""
+        with suppress(AgentHostError):
+            await birth.write()
+
+    async def _guarded(self, task: str, work: Work, birth: Birth | None) -> None:
         """The fence around a task's worker: what fails here holds this task and no other."""
         try:
             while True:
                 try:
-                    await self._work_on(task, work, fresh)
+                    await self._work_on(task, work, birth)
                     return
                 except Temporary as error:
                     self._parts.log.warning("failed, again soon", task=task, error=error.message)
-                    fresh, work.owner = None, None
+                    birth, work.owner = None, None
                     await asyncio.sleep(error.delay or self._settings.store_delay)
         except LostLease as error:
             self._parts.log.info("not the owner", task=task, error=error.message)
         except NewerVersion as error:
-            await self._dead_letter(task, error.message)
+            await self._dead_letter(task, error.message, birth)
         except Exception as error:  # noqa: BLE001 - a task's worker is one of the three fences
             self.services.fault(task, error)
-            await self._dead_letter(task, f"{type(error).__name__}: {error}")
+            await self._dead_letter(task, f"{type(error).__name__}: {error}", birth)
         finally:
+            if birth is not None:
+                birth.fail(Temporary("the host is stopping and takes no new work", code="closing"))
             del self._work[task]
             self.services.ended(task)
 
-    async def _dead_letter(self, task: str, reason: str) -> None:
+    async def _dead_letter(self, task: str, reason: str, birth: Birth | None) -> None:
         self._parts.log.error("task held", task=task, reason=reason)
         try:
+            if birth is not None:
+                await birth.write()
             if not await self._end_unread(task, reason):
                 await self.services.steady(lambda: self._parts.store.hold(task, "dead-letter", reason))
         except AgentHostError as error:
@@ -230,9 +244,9 @@ class Engine:
         self.services.committed(events, send, row.name)
         return True
 
-    async def _work_on(self, task: str, work: Work, fresh: Fresh | None) -> None:
+    async def _work_on(self, task: str, work: Work, birth: Birth | None) -> None:
         store = self._parts.store
-        if fresh is None:
+        if birth is None:
             row = await store.task(task)
             if row is None or row.state in FINAL or row.hold:
                 return
@@ -240,15 +254,17 @@ class Engine:
             created = await self.services.codec.decode(task, first[0])
             work.poked.set()
         else:
-            row, created = fresh
+            row, created = birth.row, birth.created
         assert isinstance(created.event, Created)
         spec = created.event.spec
         key = f"{spec.namespace}:{spec.role}" if spec.role else "" if not spec.parent else None
         turn = self.slots.ask(key) if key is not None else None
         try:
             if turn is not None and not turn.done():
+                if birth is not None:
+                    await birth.write()
                 await self._wait_for_slot(task, work, turn)
-            await self._own(work, row, created, fresh is None)
+            await self._own(work, row, created, birth)
         finally:
             if turn is not None and key is not None:
                 self.slots.give_back(key, turn)
@@ -269,22 +285,24 @@ class Engine:
         # What was seen here is still in the inbox, for the owner.
         work.poked.set()
 
-    async def _own(self, work: Work, row: TaskRow, created: Recorded, restored: bool) -> None:
+    async def _own(self, work: Work, row: TaskRow, created: Recorded, birth: Birth | None) -> None:
         assert isinstance(created.event, Created)
         if self._closing:
+            if birth is not None:
+                await birth.write()
             return
         spec = created.event.spec
         program = await self._parts.programs.program(spec)
         state = program.apply(program.initial(spec), created)
-        if restored:
+        if birth is None:
             row = await self._parts.store.claim(row.id, self.services.owner, self._parts.clock())
             state = await self._restore(program, state, row.id)
             # Whoever had the task before may have changed its files elsewhere.
             self.services.files.dirty(spec.workspace)
-        owner = work.owner = Owner(self.services, row, state, program)
+        owner = work.owner = Owner(self.services, row, state, program, birth)
         if work.poked.is_set():
             owner.poke()
-        await owner.run(restored)
+        await owner.run(birth is None)
         await self.services.release(spec)
 
     async def _restore(self, program: Program[Any], state: Any, task: str) -> Any:

@@ -11,6 +11,7 @@ from agenthost.core.models import ModelRequest
 from agenthost.core.ports import Evaluation, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.engine import children, intake
+from agenthost.engine.birth import Birth
 from agenthost.engine.hands import Hands
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.performer import key_of
@@ -22,7 +23,9 @@ from agenthost.engine.step import Step, state_after
 class Owner:
     """Owns one task until it ends, or until it is stopped or loses its lease."""
 
-    def __init__(self, services: Services, row: TaskRow, state: Any, program: Program[Any]) -> None:
+    def __init__(
+        self, services: Services, row: TaskRow, state: Any, program: Program[Any], birth: Birth | None = None
+    ) -> None:
         self.epoch = row.epoch
         self.spec: TaskSpec = state.spec
         self._services = services
@@ -30,9 +33,11 @@ class Owner:
         self._seq = row.seq
         self._state = state
         self._program = program
+        self._birth = birth
         self._hands = Hands(services, self, self._tell)
         self._outcomes: list[Outcome] = []
         self._wake = asyncio.Event()
+        self._between = asyncio.Event()  # two steps: nothing is on its way into the journal
         self._poked = False
         self._ending = False
         self._draining = False
@@ -86,10 +91,11 @@ class Owner:
         """Decide and begin nothing more: what comes is journalled, and the next owner goes on from there. Whether
         something still goes on."""
         self._draining = True
-        return self._hands.busy
+        return self._hands.busy or not self._between.is_set()
 
     async def drained(self) -> None:
         """Until what was begun is in the journal."""
+        await self._between.wait()
         await self._hands.done()
 
     async def run(self, restored: bool) -> None:
@@ -135,6 +141,7 @@ class Owner:
         self._state = self._program.apply(self._state, recorded)
 
     async def _go(self, step: Step, outcomes: list[Outcome], items: list[InboxItem], resumed: list[Command]) -> None:
+        self._between.clear()
         for outcome in outcomes:
             step.add(outcome, self._state.open)
         for item in items:
@@ -149,6 +156,7 @@ class Owner:
             for command in (*resumed, *step.asked):
                 if command.id in opened:
                     self._hands.begin(command, opened)
+        self._between.set()
 
     async def _act(self, step: Step) -> None:
         """Let the program decide, and journal what it asks for; what may not be performed is answered
@@ -190,7 +198,8 @@ class Owner:
         while True:
             after = state_after(before, self._state)
             try:
-                await self._services.append(step.append(self.spec, self.epoch, after, self._state), step.events)
+                append = step.append(self.spec, self.epoch, after, self._state)
+                await self._services.append(append, step.events, self._birth)
                 break
             except BudgetRefused as error:
                 for command in step.refuse(error.details.get("command")):

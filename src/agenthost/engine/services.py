@@ -16,6 +16,7 @@ from agenthost.core.ports import Append, InboxItem
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
 from agenthost.engine import children
 from agenthost.engine.accounts import Accounts
+from agenthost.engine.birth import Birth
 from agenthost.engine.bus import Bus
 from agenthost.engine.codec import Codec
 from agenthost.engine.files import Files
@@ -23,10 +24,7 @@ from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.performer import Performer
 from agenthost.engine.supervisor import Supervisor
 
-Submit = Callable[[str, "Fresh | None"], None]
-Fresh = tuple[TaskRow, Recorded]
-"""A task that was made just now: its row and its first event."""
-
+Submit = Callable[[str, Birth | None], None]
 T = TypeVar("T")
 
 
@@ -61,14 +59,19 @@ class Services:
                 await asyncio.sleep(error.delay or wait)
                 wait = min(wait * 2, self.settings.store_delay_most)
 
-    async def append(self, append: Append, events: Sequence[Recorded]) -> None:
-        """Commit a step with its events."""
+    async def append(self, append: Append, events: Sequence[Recorded], birth: Birth | None = None) -> None:
+        """Commit a step with its events; the first of a new task makes it."""
         redact = self.parts.redact
         if append.reason or append.send:
             # What stands beside the events is as free of secrets as they are.
             reason = redact(append.reason.encode()).decode()
             send = tuple(msgspec.structs.replace(item, body=redact(item.body)) for item in append.send)
             append = msgspec.structs.replace(append, reason=reason, send=send)
+
+        if birth is not None and not birth.made.done():
+            # Whoever wants the task hears of a full disk at once, and decides.
+            await birth.write(msgspec.structs.replace(append, events=await self.codec.encode(events)))
+            return
 
         async def commit() -> None:
             stored = await self.codec.encode(events)
@@ -82,13 +85,18 @@ class Services:
         """Make a task that this engine owns, and have it worked on; None where it is there already."""
         created = Recorded(spec.id, 1, self.parts.clock(), Created(spec))
         new = await children.new_task(created, spec, self.codec, self.owner)
-        made = await self.parts.store.create(new, copies, files or {})
-        if made:
+
+        def born() -> None:
             if not spec.parent:
                 self.bus.begin(spec.id)
             self.committed([created], (), spec.name)
-        self.submit(spec.id, (new.row, created) if made else None)
-        return new.row if made else None
+
+        birth = Birth(self.parts.store, new, created, (copies, files or {}), born)
+        self.submit(spec.id, birth)
+        if await asyncio.shield(birth.made):
+            return new.row
+        self.submit(spec.id, None)
+        return None
 
     def committed(self, events: Sequence[Recorded], sent: Sequence[InboxItem], name: str) -> None:
         """Events are in the journal: show them, and wake whoever got mail."""

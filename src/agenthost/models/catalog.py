@@ -9,8 +9,9 @@ import msgspec
 
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Unavailable, nearest
+from agenthost.core.machines import Machine
 from agenthost.core.models import Fitness, ModelCard
-from agenthost.core.ports import Abilities, Machine, Model
+from agenthost.core.ports import Abilities, Model
 from agenthost.models.abilities import abilities_of
 from agenthost.models.cards import FREE, CardLine, Cards, explain, load_cards
 from agenthost.models.dialects.fitted import Fitted

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import PurePath
 
-from agenthost.core.machines import Need
-from agenthost.core.ports import Connection, Hold, Machine, Sandbox, SandboxService, silent
+from agenthost.core.machines import Hold, Machine, Need
+from agenthost.core.ports import Connection, Sandbox, SandboxService, silent
 from agenthost.core.sandboxes import Availability, Isolation, SandboxOutcome, SandboxPolicy, SandboxRun
 from agenthost.sandboxes.surely import surely
 

@@ -92,11 +92,18 @@ class MemoryStore:
     # --- writes
 
     async def create(
-        self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+        self,
+        new: NewTask,
+        copies: Sequence[tuple[str, str]] = (),
+        files: Mapping[str, str] | None = None,
+        first: Append | None = None,
     ) -> bool:
         tables, row = self._check(), new.row
         if row.id in tables.tasks:
             return False
+        if first is not None:
+            check_place(first, Place(row.epoch, new.created.seq, False))
+            charge(first, tables.accounts, self._attempts(first))
         self._commit()
         tables.tasks[row.id] = replace(row, root=row.root or root_id(row.id), seq=new.created.seq)
         tables.events[row.id] = [new.created]
@@ -107,6 +114,8 @@ class MemoryStore:
             tables.files.setdefault(copied, {}).update(tables.files.get(origin, {}))
         if files:
             tables.files.setdefault(row.id, {}).update(files)
+        if first is not None:
+            self._step(first, tables.tasks[row.id])
         return True
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
@@ -140,8 +149,13 @@ class MemoryStore:
         row = tables.tasks.get(batch.task)
         check_place(batch, Place(row.epoch, row.seq, row.state in FINAL) if row else None)
         assert row
-        accounts = charge(batch, tables.accounts, self._attempts(batch))
+        charge(batch, tables.accounts, self._attempts(batch))
         self._commit()
+        self._step(batch, row)
+
+    def _step(self, batch: Append, row: TaskRow) -> None:
+        tables = self._tables
+        accounts = charge(batch, tables.accounts, self._attempts(batch))
         tables.tasks[row.id] = _moved(row, batch)
         tables.events[row.id] += batch.events
         tables.placed += [(row.id, event) for event in batch.events]

@@ -108,6 +108,33 @@ class StoreConformance:
         assert not await store.create(new_task("t1"), files={"other": "d3"})
         assert await store.files("t1") == files
 
+    async def test_a_task_is_made_with_its_owners_first_step(self, store: Store) -> None:
+        new = new_task("t1", owner="host-a", epoch=1)
+        first = step("t1", 2, events=2, reserve=(entry("t1"),), workspace="t1", files={"a": "d1"})
+        assert await store.create(new, files={"b": "d2"}, first=first)
+        row = await store.task("t1")
+        assert row and (row.seq, row.state, row.epoch, row.owner) == (3, "working", 1, "host-a")
+        assert [stored.seq for stored in await store.events("t1")] == [1, 2, 3]
+        assert await store.files("t1") == {"a": "d1", "b": "d2"}
+        assert await store.spent("t1") == Spend()
+        assert [kept.command for kept in await store.ledger("t1")] == ["m1"]
+        assert not await store.create(new, first=step("t1", 2))
+        assert len(await store.events("t1")) == 3
+        await store.append(step("t1", 4, state="completed"))
+
+    async def test_a_task_whose_first_step_is_refused_isnt_made_and_others_are(self, store: Store) -> None:
+        poor = entry("t1", scopes=(Scope("t0", Limits(turns=0)),))
+        made = await asyncio.gather(
+            store.create(new_task("t1", owner="host-a", epoch=1), first=step("t1", 2, reserve=(poor,))),
+            store.create(new_task("t2", owner="host-a", epoch=1), first=step("t2", 2)),
+            store.create(new_task("t3")),
+            return_exceptions=True,
+        )
+        assert isinstance(made[0], BudgetRefused) and made[1:] == [True, True]
+        assert await store.task("t1") is None and await store.events("t1") == [] and await store.ledger("t1") == []
+        assert len(await store.events("t2")) == 2 and len(await store.events("t3")) == 1
+        assert await store.create(new_task("t1", owner="host-a", epoch=1), first=step("t1", 2))
+
     async def test_a_task_may_be_owned_from_the_start(self, store: Store) -> None:
         await store.heartbeat("host-a", until=50.0)
         await store.create(new_task("t1", owner="host-a", epoch=1))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agenthost.core.ports import Machine
+from agenthost.core.machines import Machine
 from agenthost.models.catalog import Catalog
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings
 from agenthost.testing.gguf import TinyModel, write_model, write_projector

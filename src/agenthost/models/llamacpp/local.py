@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, nearest
+from agenthost.core.machines import Machine
 from agenthost.core.models import ModelCard
-from agenthost.core.ports import Machine
 from agenthost.models.llamacpp import backend as backends
 from agenthost.models.llamacpp.abilities import LocalAbilities
 from agenthost.models.llamacpp.backend import About, Stamp, Start

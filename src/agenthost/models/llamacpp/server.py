@@ -17,8 +17,8 @@ from msgspec import Struct
 from yarl import URL
 
 from agenthost.core.errors import AgentHostError, Temporary, Unavailable
+from agenthost.core.machines import Hold, Machine
 from agenthost.core.models import Delta
-from agenthost.core.ports import Hold, Machine
 from agenthost.models.llamacpp import backend as backends
 from agenthost.models.llamacpp.backend import Backend, Start
 from agenthost.models.llamacpp.gguf import in_words

@@ -71,9 +71,13 @@ class SQLiteStore:
     # --- writes
 
     async def create(
-        self, new: NewTask, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
+        self,
+        new: NewTask,
+        copies: Sequence[tuple[str, str]] = (),
+        files: Mapping[str, str] | None = None,
+        first: Append | None = None,
     ) -> bool:
-        return await self._lane(self._writing).ask(Creation(new, copies, files or {}))
+        return await self._lane(self._writing).ask(Creation(new, copies, files or {}, first))
 
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
         return await self.write(writes.claim, task, owner, now)
@@ -184,6 +188,10 @@ class SQLiteStore:
             connection.execute("COMMIT")
             self.commits += 1
             return outcomes
+        except _FirstRefused as refused:
+            _roll_back(connection)
+            if len(jobs) == 1:
+                return [refused.error]
         except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
             # The last three: values that SQLite has no place for, such as a path that is no text.
             _roll_back(connection)
@@ -222,9 +230,23 @@ def _together(connection: sqlite3.Connection, statements: Statements, jobs: list
                 # Raised before anything of the job was written.
                 outcomes[place] = error
     steps = {place: job for place, job in enumerate(jobs) if isinstance(job, Append)}
-    if steps:
-        outcomes = _placed(outcomes, steps, append_all(connection, statements, [*steps.values()]))
+    firsts = [job.first for place, job in creations.items() if job.first is not None and outcomes[place]]
+    if steps or firsts:
+        done = append_all(connection, statements, [*firsts, *steps.values()])
+        for error in done[: len(firsts)]:
+            if error is not None:
+                # What was made for it must go with it.
+                raise _FirstRefused(error)
+        outcomes = _placed(outcomes, steps, done[len(firsts) :])
     return outcomes
+
+
+class _FirstRefused(Exception):
+    """The first step of a task that is being made can't be written."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _placed(outcomes: list[Any], places: Iterable[int], found: Sequence[Any]) -> list[Any]:

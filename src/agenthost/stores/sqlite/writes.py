@@ -9,18 +9,20 @@ from msgspec import Struct
 
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import InboxItem, NewTask
+from agenthost.core.ports import Append, InboxItem, NewTask
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.rules import not_claimed, unknown
 from agenthost.stores.sqlite.statements import Statements
 
 
 class Creation(Struct, frozen=True):
-    """A task to be made, file lists to copy for it (from, to), and the files that its own workspace begins with."""
+    """A task to be made, file lists to copy for it (from, to), the files that its own workspace begins with, and its
+    owner's first step."""
 
     new: NewTask
     copies: Sequence[tuple[str, str]]
     files: Mapping[str, str]
+    first: Append | None = None
 
 
 def create_all(connection: sqlite3.Connection, statements: Statements, creations: list[Creation]) -> list[bool]:

@@ -24,6 +24,8 @@ class WrongType(BadInput):
     """The body of a request is of a media type that its path doesn't take."""
 
 
+_DRAINED = 1024 * 1024
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -82,6 +84,7 @@ async def read_json(request: Request, type: type[T], most: int = MOST_JSON) -> T
     """The body as a record. Raises BadInput that names the part that is wrong, WrongType where it says to be no JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media and media != "application/json" and not media.endswith("+json"):
+        await _drain(request)
         raise WrongType(
             f"the body is {media[:80]}, and this path takes JSON; send it with Content-Type: application/json"
         )
@@ -94,6 +97,13 @@ async def read_json(request: Request, type: type[T], most: int = MOST_JSON) -> T
             with contextlib.suppress(msgspec.DecodeError, RecursionError):
                 return msgspec.convert(_whole(msgspec.json.decode(body)), type)
         raise BadInput(f"the body is not what this path takes: {error}") from error
+
+
+async def _drain(request: Request) -> None:
+    """Read a body that nobody wants, where it is short: a connection that is closed with something unread is reset, and
+    the answer lost with it."""
+    if 0 < _told(request) <= _DRAINED and "expect" not in request.headers:
+        await read(request, _DRAINED)
 
 
 def _whole(value: Any) -> Any:

@@ -75,7 +75,7 @@ class Answer(Struct, frozen=True):
 
 
 class Example(Struct, frozen=True):
-    """A request that is really tried (tests/faces/test_examples.py) and shown in the description. `places` are path
+    """A request that is really tried (tests/faces/rest/test_examples.py) and shown in the description. `places` are path
     parameters where they aren't the usual ones. `of` names what must be there for it: a task that `asks`, that `ended`..."""
 
     query: dict[str, str] = msgspec.field(default_factory=dict[str, str])

@@ -47,12 +47,12 @@ async def get(request: Request) -> ASGIApp:
 
 
 async def link(request: Request) -> Response:
-    return await linked(request, str(request.path_params["digest"]))
-
-
-async def linked(request: Request, digest: str, name: str = "") -> Response:
-    """A link to a file, as the body asks for it."""
     body = await read_json(request, LinkBody)
+    return await linked(request, body, str(request.path_params["digest"]))
+
+
+async def linked(request: Request, body: LinkBody, digest: str, name: str = "") -> Response:
+    """A link to a file, as the body asks for it."""
     file = Linked(digest, float(int(time.time()) + body.seconds), body.name or name)
     secret = await api_of(request).link(file)
     return answer(Link(f"{ROOT}/links/{secret}", file.until), 201)

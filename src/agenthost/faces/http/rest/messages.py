@@ -37,7 +37,8 @@ async def message(request: Request) -> ASGIApp:
     came = await read_json(request, Incoming)
     key = request.headers.get("idempotency-key", "")
     if key and not came.key:
-        came = msgspec.structs.replace(came, key=key)
+        # The same key on another path is another one.
+        came = msgspec.structs.replace(came, key=f"messages:{key}")
     return answer(await api_of(request).place(came), 201)
 
 

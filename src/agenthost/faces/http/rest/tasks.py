@@ -157,8 +157,9 @@ async def artifact(request: Request) -> ASGIApp:
 
 
 async def link(request: Request) -> Response:
+    body = await read_json(request, LinkBody)
     found = await api_of(request).artifact(task_of(request), str(request.path_params["path"]))
-    return await linked(request, found.digest, found.path.rpartition("/")[2])
+    return await linked(request, body, found.digest, found.path.rpartition("/")[2])
 
 
 async def approvals(request: Request) -> Response:

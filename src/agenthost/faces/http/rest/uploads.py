@@ -7,7 +7,6 @@ from email.message import Message
 from agenthost.core.errors import BadInput
 
 MULTIPART = "multipart/form-data"
-_MOST_HEAD = 16 * 1024
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -80,15 +79,9 @@ class Upload:
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
-        self._check_head()
 
     def _on_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._check_head()
-
-    def _check_head(self) -> None:
-        if len(self._field) + len(self._value) > _MOST_HEAD:
-            raise BadInput("a header of a part of the body is too long")
 
     def _on_header_end(self) -> None:
         if self._field.lower() == b"content-disposition":

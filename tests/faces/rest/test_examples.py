@@ -1,11 +1,10 @@
 """Every example of the API's description is sent to a host, and answered as the description says."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import jsonschema
 import pytest
@@ -19,47 +18,16 @@ from agenthost.faces.http.app import application, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.openapi import document
 from agenthost.faces.http.operations import PLACES, Operation
-from agenthost.faces.http.protocol import LOCAL
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
 from agenthost.testing.administration import administration
 from agenthost.testing.memory_host import MemoryHost
 from agenthost.testing.offering import offering
+from tests.faces.asgi import told
 
 SITE = Site(Everybody(MemoryHost()), Closing())
 OPERATIONS = table(SITE)
 DOCUMENT = json.loads(json.dumps(document(OPERATIONS)))
-
-
-async def told(
-    app: Any, method: str, path: str, query: str, headers: dict[str, str], body: bytes
-) -> tuple[int, dict[str, str], bytes]:
-    """What an application answers, as from its own user."""
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": quote(path).encode(),
-        "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-        LOCAL: True,
-    }
-    sent: list[dict[str, Any]] = []
-    pieces = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> dict[str, Any]:
-        if pieces:
-            return pieces.pop()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    async with asyncio.timeout(30):
-        await app(scope, receive, send)
-    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
 
 
 class Doorkeeper(Everybody):

@@ -96,6 +96,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        scope.setdefault("scheme", "http")  # optional in ASGI
         guest: Guest | None = None
         try:
             believe(scope, headers, self._settings.proxies)

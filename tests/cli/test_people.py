@@ -124,7 +124,8 @@ async def test_a_secret_is_in_no_word_of_the_command(run: Run) -> None:
 
 
 async def listened(home: Path, toml: str, wanted: Listening) -> str:
-    (home / "agenthost.toml").write_text(toml + "[a2a]\nenabled = false\n[mcp]\nenabled = false\n")
+    rest = "" if "[a2a]" in toml else "[a2a]\nenabled = false\n"
+    (home / "agenthost.toml").write_text(toml + rest + "[mcp]\nenabled = false\n")
     host = await open_host(load(home, {}))
     try:
         async with served(host, home / "s.sock", wanted) as url:
@@ -200,6 +201,8 @@ async def test_on_loopback_a_host_listens_as_it_is(home: Path, address: str) -> 
         ('[http]\ncertificate = "/nowhere.pem"\n', "both `certificate` and `key`"),
         ('[http]\ncertificate = "/nowhere.pem"\nkey = "/nowhere.pem"\n', "no file"),
         ('[http]\nproxies = ["nowhere"]\n', "addresses or networks"),
+        ('[a2a]\ngrpc-port = 50051\ngrpc-host = "0.0.0.0"\n', "grpc-host '0.0.0.0' may be reached from elsewhere"),
+        ('[a2a]\ngrpc-port = 50051\ngrpc-host = "desk.lan"\n', "grpc-host 'desk.lan' may be reached from elsewhere"),
         ('[oidc.work]\nissuer = "https://id.example"\nclient-id = "x"\nalgorithms = ["none"]\n', "of public keys"),
         ('[oidc.work]\nissuer = "https://id.example"\n', "client-id"),
         ("[access]\npassword-least = 4\n", "password-least"),

@@ -22,11 +22,11 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
     async def expose(accept: str) -> tuple[bytes, str]:
         return b"", ""
 
-    told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=more)])
-    (
+    desks = (
         *webhooks.operations(cast("Desk", None)),
         *erasure.operations(cast("ErasureDesk", None)),
     )  # nothing is called
+    told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=desks)])
     served = {f"{each.method} {each.whole}" for each in told}
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", PAGE, re.MULTILINE)) == served
 
@@ -39,5 +39,5 @@ def test_every_kind_of_error_is_documented_with_its_status() -> None:
 
 
 def test_every_event_of_a_stream_is_documented() -> None:
-    for event in (sse.RECORDED, sse.DELTA, sse.LINE, sse.FITNESS, sse.PROBLEM, sse.END):
+    for event in (sse.RECORDED, sse.PLACED, sse.DELTA, sse.LINE, sse.FITNESS, sse.PROBLEM, sse.END):
         assert f"| `{event}` |" in PAGE

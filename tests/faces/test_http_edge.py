@@ -11,8 +11,9 @@ from agenthost.client.client import Client, connect
 from agenthost.core.api import HostInfo, ModelLine
 from agenthost.core.errors import AgentHostError, BadInput, NotFound, Temporary
 from agenthost.core.parts import FilePart
-from agenthost.faces.http.rest import files
-from agenthost.faces.http.server import serve
+from agenthost.faces.http.guard import Everybody
+from agenthost.faces.http.server import Offer, serve
+from agenthost.faces.http.site import Limits
 from agenthost.testing.memory_host import MemoryHost
 
 
@@ -122,7 +123,7 @@ async def test_a_page_of_tasks_names_where_the_next_begins(tmp_path: Path) -> No
         for _ in range(3):
             await raw(tmp_path, request("POST", "/api/v1/tasks", b'{"name": "slow"}'))
         first = json.loads((await raw(tmp_path, request("GET", "/api/v1/tasks?limit=2")))[2])
-        second = json.loads((await raw(tmp_path, request("GET", f"/api/v1/tasks?limit=2&before={first['next']}")))[2])
+        second = json.loads((await raw(tmp_path, request("GET", f"/api/v1/tasks?limit=2&cursor={first['next']}")))[2])
     assert [row["id"] for row in first["items"] + second["items"]] == sorted(host.rows, reverse=True)
     assert "next" not in second
 
@@ -158,12 +159,10 @@ async def test_an_upload_that_is_cut_keeps_nothing(tmp_path: Path) -> None:
     assert host.put == [("b.bin", 5)]
 
 
-async def test_an_upload_that_is_too_large_is_refused_before_it_is_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "MOST_FILE", 1000)
+async def test_an_upload_that_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     host = Counting()
-    async with serve(host, tmp_path / "host.sock"), connect(tmp_path, {}) as client:
+    offer = Offer(Everybody(host), limits=lambda: Limits(upload=1000))
+    async with serve(host, tmp_path / "host.sock", offer=offer), connect(tmp_path, {}) as client:
         with pytest.raises(BadInput, match="more than 1,000 bytes") as caught:
             await client.put_file("big.bin", bytes(8 * 1024 * 1024))
         assert caught.value.exit_code == 2
@@ -171,14 +170,12 @@ async def test_an_upload_that_is_too_large_is_refused_before_it_is_sent(
     assert host.put == [("small.bin", 1000)]
 
 
-async def test_an_upload_of_unsaid_length_is_refused_where_it_grows_too_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "MOST_FILE", 1000)
+async def test_an_upload_of_unsaid_length_is_refused_where_it_grows_too_large(tmp_path: Path) -> None:
     host = Counting()
+    offer = Offer(Everybody(host), limits=lambda: Limits(upload=1000))
     head = b"POST /api/v1/files?name=a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"%x\r\n" % 600 + b"x" * 600 + b"\r\n"
-    async with serve(host, tmp_path / "host.sock"):
+    async with serve(host, tmp_path / "host.sock", offer=offer):
         status, _, body = await raw(tmp_path, head + chunk + chunk)
     assert status == 413
     assert json.loads(body)["code"] == "bad-input"

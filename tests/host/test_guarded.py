@@ -1,15 +1,17 @@
 """Every use-case of a host as everybody who isn't its task's person: nothing of it is told, nothing of it is done."""
 
 import inspect
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from agenthost.core.access import RIGHTS, Caller, DeedFilter, Right, Role
-from agenthost.core.api import HostApi, LiveDelta, Order
+from agenthost.core.api import HostApi, Incoming, Linked, LiveDelta, Order
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound
 from agenthost.core.events import Answered, Reply
+from agenthost.core.keeping import UsageFilter
 from agenthost.core.parts import FilePart, text_message
 from agenthost.core.ports import Filter
 from agenthost.host.host import Host
@@ -39,6 +41,20 @@ async def drained(items: AsyncIterator[Any]) -> list[Any]:
 
 Use = Callable[[HostApi, str, FilePart], Awaitable[Any]]
 
+
+async def found_or_no_file(asked: Awaitable[Any]) -> None:
+    """A task of somebody's own that has no such file says so; one of another's doesn't exist."""
+    try:
+        await asked
+    except NotFound as error:
+        if "no file" not in error.message:
+            raise
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"a"
+
+
 OF_A_TASK: dict[str, tuple[Right, Use]] = {
     "follow": ("read", lambda api, task, file: drained(api.follow(task))),
     "find": ("read", lambda api, task, file: api.find(task)),
@@ -50,6 +66,10 @@ OF_A_TASK: dict[str, tuple[Right, Use]] = {
     "export": ("read", lambda api, task, file: api.export(task)),
     "replay": ("read", lambda api, task, file: api.replay(task)),
     "get_file": ("read", lambda api, task, file: api.get_file(file.digest)),
+    "file_size": ("read", lambda api, task, file: api.file_size(file.digest)),
+    "read_file": ("read", lambda api, task, file: api.read_file(file.digest, 0, 4)),
+    "link": ("read", lambda api, task, file: api.link(Linked(file.digest, time.time() + 60))),
+    "artifact": ("read", lambda api, task, file: found_or_no_file(api.artifact(task, "a.txt"))),
     "reply": ("work", lambda api, task, file: api.reply(task, "red")),
     "cancel": ("work", lambda api, task, file: api.cancel(task)),
 }
@@ -58,7 +78,19 @@ OF_A_TASK: dict[str, tuple[Right, Use]] = {
 OF_THE_HOST: dict[str, tuple[Right, Use]] = {
     "info": ("read", lambda api, task, file: api.info()),
     "put_file": ("work", lambda api, task, file: api.put_file("a.txt", b"a")),
+    "take_file": ("work", lambda api, task, file: api.take_file("a.txt", pieces())),
     "start": ("work", lambda api, task, file: api.start(Order("echo", "hello"))),
+    "place": ("work", lambda api, task, file: api.place(Incoming("hello", name="echo"))),
+    "news": ("read", lambda api, task, file: api.news(0)),
+    "watch": ("read", lambda api, task, file: drained(api.watch(0))),
+    "usage": ("read", lambda api, task, file: api.usage(UsageFilter())),
+    "audit": ("own", lambda api, task, file: api.audit(DeedFilter())),
+    "changeable": ("manage", lambda api, task, file: api.changeable()),
+    "change": ("own", lambda api, task, file: api.change({"http.rate": 50})),
+    "manifest": ("read", lambda api, task, file: api.manifest("agent", "echo")),
+    "versions": ("read", lambda api, task, file: api.versions("agent", "echo")),
+    "put_manifest": ("manage", lambda api, task, file: api.put_manifest("agent", "other", MANIFEST)),
+    "roll_back": ("manage", lambda api, task, file: api.roll_back("agent", "other", 1)),
     "tasks": ("read", lambda api, task, file: api.tasks(Filter())),
     "manifests": ("read", lambda api, task, file: api.manifests("agent")),
     "models": ("read", lambda api, task, file: api.models()),
@@ -116,7 +148,16 @@ async def test_another_user_finds_nothing_of_somebodys_task_or_file(reception: R
     ):
         with pytest.raises(NotFound, match="there is no file"):
             await other.start(order)
+    assert (await other.news(0)).items == ()
+    assert (await other.news(0, person="ann")).items == ()
+    with pytest.raises(NotFound):
+        await drained(other.watch(0, "ann"))
+    assert (await other.usage(UsageFilter()))[0].calls == 0
+    assert await other.usage(UsageFilter(person="ann")) == []
+    with pytest.raises(NotFound):
+        await other.place(Incoming("red", task=task))
     mine = reception.api(ANN)
+    assert {item.task for _, item in (await mine.news(0)).items} == {task}
     assert [row.id for row in await mine.tasks(Filter())] == [task]
     assert (await mine.task(task)).row.state == "input-required"  # nothing came of any of it
 

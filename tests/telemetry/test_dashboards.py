@@ -38,7 +38,7 @@ async def labels_of(serves: Serves) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     async with serves() as served:
         # What hasn't happened yet has no samples: these are made to.
-        figures = served.host.watch.figures
+        figures = served.host.telling.figures
         figures.untraced.add()
         figures.lag.add(0.0)
         figures.model_cost.add("m", "quick", by=0.0)

@@ -19,7 +19,7 @@ async def faces(
 
     spoken = [
         Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure))),
-        metrics.face(host.watch.metrics),
+        metrics.face(host.telling.metrics),
         signin.face(host.entrance, host.providers),
         openai.face(streams, closing),
         Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),

@@ -10,7 +10,7 @@ from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.people import administration, day
 from agenthost.cli.screen import Screen
 from agenthost.core.access import ALL_RIGHTS, Right
-from agenthost.core.administration import KeyInfo, KeyWish
+from agenthost.core.administration import KeyInfo
 from agenthost.core.errors import BadInput
 
 _LASTS = re.compile(r"(\d{1,6})([mhdwy])")
@@ -46,11 +46,11 @@ def parser(verb: str) -> Parser:
 
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Do what the word says."""
-    wish = KeyWish(args.name, args.person, _rights(args.rights), _until(args.lasts)) if args.word == "new" else None
+    rights, until = (_rights(args.rights), _until(args.lasts)) if args.word == "new" else ((), 0.0)
     async with door.host() as host:
         admin = administration(host)
-        if wish is not None:
-            made = await admin.make_key(wish)
+        if args.word == "new":
+            made = await admin.make_key(args.name, args.person, rights, until)
             if screen.json:
                 screen.object(made)
             else:

@@ -18,9 +18,11 @@ from agenthost.faces.http import metrics
 from agenthost.faces.http.guard import GuardSettings
 from agenthost.faces.http.origins import Network, networks
 from agenthost.faces.http.server import Offer, ServeSettings, listen, serve
+from agenthost.faces.http.site import Limits
 from agenthost.faces.http.streams import Closing
 from agenthost.host.host import Host
-from agenthost.host.settings import HttpSettings
+from agenthost.host.reception import Reception
+from agenthost.host.settings import HttpSettings, Settings
 from agenthost.telemetry.lag import watched
 
 
@@ -41,6 +43,7 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
     port = wanted.port if wanted.port is not None else given.port
     _check_files(given)
     trusted = _proxies(given)
+    _check_grpc(host.settings)
     reception = await host.reception()
     listener = await asyncio.to_thread(listen, address, port)
     try:
@@ -52,15 +55,31 @@ async def served(host: Host, local: Path, wanted: Listening) -> AsyncGenerator[s
             guard = msgspec.structs.replace(guard, public_here=frozenset({metrics.PATH}))
         settings = ServeSettings(guard=guard, certificate=given.certificate, key=given.key)
         closing = Closing()
-        watch = watching(host, closing)
-        with watched(host.watch.figures.lag):
+        offer = _offer(host, reception, listener, closing)
+        with watched(host.telling.figures.lag):
             async with (
                 faces(host, reception, settings.streams, closing) as spoken,
-                serve(host, local, settings, Offer(reception, (listener,), spoken, host.readiness, closing, watch)),
+                serve(host, local, settings, msgspec.structs.replace(offer, faces=spoken)),
             ):
                 yield url
     finally:
         listener.close()
+
+
+def _offer(host: Host, reception: Reception, listener: socket.socket, closing: Closing) -> Offer:
+    def limits() -> Limits:
+        now = host.settings.http
+        return Limits(now.rate, now.requests, now.streams, now.upload)
+
+    return Offer(
+        reception,
+        (listener,),
+        ready=host.readiness,
+        closing=closing,
+        limits=limits,
+        keeping=host.keeping,
+        watch=watching(host, closing),
+    )
 
 
 def _check_files(given: HttpSettings) -> None:
@@ -99,6 +118,22 @@ def _check_reach(listener: socket.socket, address: str, given: HttpSettings) -> 
             "tokens and passwords cross the network in the clear: set `certificate` and `key` under [http], or name "
             "the proxy that speaks TLS as `proxies`",
             address=where,
+        )
+
+
+def _check_grpc(settings: Settings) -> None:
+    a2a = settings.a2a
+    if not a2a.enabled or not a2a.grpc_port or settings.http.public:
+        return
+    near = a2a.grpc_host == "localhost"
+    try:
+        near = near or _ip(a2a.grpc_host.strip("[]")).is_loopback
+    except ValueError:
+        pass  # a name, which may mean any address
+    if not near:
+        raise BadInput(
+            f"[a2a] grpc-host '{a2a.grpc_host}' may be reached from elsewhere; where that is meant, set `public = true` under "
+            "[http] in agenthost.toml, and put a proxy that speaks TLS before it"
         )
 
 

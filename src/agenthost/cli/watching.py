@@ -16,7 +16,7 @@ _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 def watching(host: Host, closing: Closing) -> list[Watch]:
     """Who is told of each request; streams are counted from now on."""
-    figures = host.watch.figures
+    figures = host.telling.figures
     figures.gauge("agenthost_http_streams", "Event streams that are open.", read=lambda: {(): float(closing.open)})
     figures.gauge(
         "agenthost_http_followers_dropped",

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-import msgspec
-
 from agenthost.client.transport import Transport, path_of
-from agenthost.core.access import Deed, DeedFilter
+from agenthost.core.access import Right
 from agenthost.core.administration import (
     Fate,
     KeyInfo,
-    KeyWish,
     Me,
     NewKey,
     NewPerson,
@@ -19,7 +16,7 @@ from agenthost.core.administration import (
     PersonInfo,
     SignInLink,
 )
-from agenthost.wire.bodies import LinkBody, PasswordBody, encode
+from agenthost.wire.bodies import KeyBody, PasswordBody, SignInBody, encode
 
 T = TypeVar("T")
 
@@ -52,20 +49,18 @@ class RemoteAdministration:
         await self._send("DELETE", ["people", id], query={"tasks": tasks})
 
     async def sign_in_link(self, person: str = "") -> SignInLink:
-        return await self._ask(SignInLink, "POST", ["sign-in-links"], LinkBody(person))
+        return await self._ask(SignInLink, "POST", ["sign-in-links"], SignInBody(person))
 
     async def keys(self, person: str = "") -> list[KeyInfo]:
         return await self._ask(list[KeyInfo], "GET", ["keys"], query={"person": person} if person else None)
 
-    async def make_key(self, wish: KeyWish) -> NewKey:
-        return await self._ask(NewKey, "POST", ["keys"], wish)
+    async def make_key(
+        self, name: str = "", person: str = "", rights: tuple[Right, ...] = (), expires: float = 0.0
+    ) -> NewKey:
+        return await self._ask(NewKey, "POST", ["keys"], KeyBody(name, person, rights, expires))
 
     async def revoke_key(self, id: str, person: str = "") -> None:
         await self._send("DELETE", ["keys", id], query={"person": person} if person else None)
-
-    async def deeds(self, wanted: DeedFilter) -> list[Deed]:
-        query = {name: value for name, value in msgspec.to_builtins(wanted).items() if name != "namespace"}
-        return await self._ask(list[Deed], "GET", ["audit"], query=query)
 
     async def _ask(
         self, type: type[T], method: str, names: Sequence[str], body: Any = None, query: dict[str, Any] | None = None

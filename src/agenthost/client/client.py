@@ -1,8 +1,9 @@
 """`Client`: the use-cases of a host over HTTP."""
 
 import io
+import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -10,27 +11,35 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.administering import RemoteAdministration
-from agenthost.client.following import Follower
+from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
 from agenthost.client.transport import Address, Broken, Timing, Transport, path_of
+from agenthost.core.access import Deed, DeedFilter
 from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
     HostApi,
     HostInfo,
+    Incoming,
+    Linked,
     LiveDelta,
     ManifestProblem,
+    ManifestVersion,
     ModelDetail,
     ModelLine,
+    News,
     OpenQuestion,
     Order,
+    Placed,
     ReplayReport,
+    SettingLine,
     TaskDetail,
 )
-from agenthost.core.errors import BadInput
+from agenthost.core.errors import BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded
+from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
@@ -39,19 +48,33 @@ from agenthost.wire.bodies import (
     AppliedBody,
     ApplyBody,
     CancelBody,
+    DeedPage,
+    EventPage,
     Found,
+    Link,
+    LinkBody,
     ManifestsBody,
     Names,
     ProbeBody,
     ReplyBody,
     SecretBody,
     TaskPage,
+    VersionPage,
     encode,
 )
+from agenthost.wire.cursors import decode_cursor, decode_number, encode_cursor
 
 T = TypeVar("T")
 
 SOCKET_NAME = "host.sock"
+_FILTERS = ("root", "name", "person", "conversation", "text", "since", "until")
+
+
+def _expecting(version: str | None) -> dict[str, str]:
+    """The header by which a change is made to that version alone."""
+    if version is None:
+        return {}
+    return {"If-Match": f'"{version}"' if version != "*" else "*"} if version else {"If-None-Match": "*"}
 
 
 def connect(home: Path, environ: Mapping[str, str], timing: Timing | None = None) -> "Client":
@@ -103,7 +126,7 @@ class Client(HostApi):
         return RemoteAbilities(self._transport, name, (await self.model(name)).claimed)
 
     async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
-        async for item in probing(self._transport, name, ProbeBody(quick, context)):
+        async for item in probing(self._transport, name, ProbeBody(quick, context or None)):
             yield item
 
     async def set_secret(self, name: str, value: str) -> None:
@@ -120,6 +143,26 @@ class Client(HostApi):
         body = await self._transport.call("POST", path, data=io.BytesIO(content), expect100=bool(content))
         return self._read(body, FilePart)
 
+    async def take_file(self, name: str, pieces: AsyncIterable[bytes], media_type: str = "") -> FilePart:
+        path = path_of("files") + "?" + urlencode({"name": name, "media_type": media_type})
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._read(await self._transport.call("POST", path, data=aiter(pieces), headers=headers), FilePart)
+
+    async def file_size(self, digest: str) -> int:
+        return await self._transport.length(path_of("files", digest))
+
+    async def read_file(self, digest: str, start: int, length: int) -> bytes:
+        size = await self.file_size(digest)
+        if length <= 0 or start >= size:
+            return b""
+        headers = {"Range": f"bytes={start}-{start + length - 1}"}
+        return await self._transport.call("GET", path_of("files", digest), headers=headers)
+
+    async def link(self, file: Linked) -> str:
+        body = LinkBody(max(1, round(file.until - time.time())), file.name)
+        made = self._read(await self._send("POST", path_of("files", file.digest, "links"), body), Link)
+        return made.path.rpartition("/")[2]
+
     async def get_file(self, digest: str) -> bytes:
         return await self._transport.call("GET", path_of("files", digest))
 
@@ -130,8 +173,58 @@ class Client(HostApi):
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
         return (await self._get(ManifestsBody, "manifests", kind)).items
 
-    async def delete(self, kind: str, name: str) -> None:
-        await self._transport.call("DELETE", path_of("manifests", kind, name))
+    async def delete(self, kind: str, name: str, expected: str | None = None) -> None:
+        await self._transport.call("DELETE", path_of("manifests", kind, name), headers=_expecting(expected))
+
+    async def manifest(self, kind: str, name: str) -> ManifestVersion:
+        return (await self.versions(kind, name, limit=1))[0]
+
+    async def put_manifest(
+        self, kind: str, name: str, text: str, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        headers = {"Content-Type": "application/yaml"} | _expecting(expected)
+        return await self._applied("PUT", path_of(f"{kind}s", name), data=text.encode(), headers=headers)
+
+    async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
+        query = {"cursor": encode_cursor(before), "limit": min(limit, 1000)}
+        return list((await self._get(VersionPage, f"{kind}s", name, "versions", query=query)).items)
+
+    async def roll_back(
+        self, kind: str, name: str, number: int, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        path = path_of(f"{kind}s", name, "versions", str(number), "restore")
+        return await self._applied("POST", path, headers=_expecting(expected))
+
+    async def _applied(self, method: str, path: str, **options: Any) -> tuple[list[Applied], list[ManifestProblem]]:
+        try:
+            return [self._read(await self._transport.call(method, path, **options), Applied)], []
+        except Conflict as error:
+            if "problems" not in error.details:
+                raise
+            return [], msgspec.convert(error.details["problems"], list[ManifestProblem])
+
+    # --- what was used and done, settings ---
+
+    async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
+        query: list[tuple[str, Any]] = [("by", name) for name in wanted.by]
+        named = ("task", "agent", "person", "model", "since", "until", "limit")
+        query += [(name, getattr(wanted, name)) for name in named if getattr(wanted, name)]
+        return await self._get(list[UsageLine], "usage", query=query)
+
+    async def audit(self, wanted: DeedFilter) -> list[Deed]:
+        named = {name: getattr(wanted, name) for name in ("person", "what", "thing") if getattr(wanted, name)}
+        query = named | {"cursor": encode_cursor(wanted.before), "limit": min(wanted.limit, 1000)}
+        return list((await self._get(DeedPage, "audit", query=query)).items)
+
+    async def changeable(self) -> list[SettingLine]:
+        return await self._get(list[SettingLine], "settings")
+
+    async def change(self, values: dict[str, float | None]) -> list[SettingLine]:
+        told = {
+            name: int(value) if value is not None and float(value).is_integer() else value
+            for name, value in values.items()
+        }
+        return self._read(await self._send("PATCH", path_of("settings"), told), list[SettingLine])
 
     # --- tasks ---
 
@@ -143,6 +236,20 @@ class Client(HostApi):
         except Broken:
             body = await self._send("POST", path_of("tasks"), keyed)
         return self._read(body, TaskRow)
+
+    async def place(self, came: Incoming) -> Placed:
+        keyed = came if came.key else msgspec.structs.replace(came, key=uuid.uuid4().hex)
+        return self._read(await self._send("POST", path_of("messages"), keyed), Placed)
+
+    async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
+        query = {"cursor": encode_cursor(after), "limit": limit, "person": person}
+        page = await self._get(EventPage, "events", query=query)
+        return News(tuple((item.place, item.event) for item in page.items), decode_number(page.next))
+
+    def watch(
+        self, after: int | None = None, person: str = "", namespace: str = "default"
+    ) -> AsyncIterator[tuple[int, Recorded]]:
+        return Watcher(self._transport, after, person).items()
 
     def follow(
         self, task: str, after: dict[str, int] | None = None, tree: bool = True
@@ -157,11 +264,17 @@ class Client(HostApi):
         before = wanted.before
         while len(rows) < wanted.limit:
             query: list[tuple[str, str]] = [("state", state) for state in wanted.states]
-            query += [("namespace", wanted.namespace), ("root", wanted.root), ("name", wanted.name)]
-            query += [("roots_only", str(wanted.roots_only).lower()), ("before", before)]
-            page = await self._get(TaskPage, "tasks", query=[*query, ("limit", str(wanted.limit - len(rows)))])
+            query += [(name, str(getattr(wanted, name))) for name in _FILTERS if getattr(wanted, name)]
+            query += [("roots_only", str(wanted.roots_only).lower()), ("cursor", encode_cursor(before))]
+            most = str(min(1000, wanted.limit - len(rows)))
+            # The children of one task have a path of their own.
+            if wanted.parent:
+                asked = [("cursor", encode_cursor(before)), ("limit", most)]
+                page = await self._get(TaskPage, "tasks", wanted.parent, "children", query=asked)
+            else:
+                page = await self._get(TaskPage, "tasks", query=[*query, ("limit", most)])
             rows += page.items
-            before = page.next
+            before = decode_cursor(page.next)
             if not before:
                 break
         return rows
@@ -172,7 +285,7 @@ class Client(HostApi):
     async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
         found: list[Recorded] = []
         while len(found) < limit:
-            query = {"after": found[-1].seq if found else after, "limit": limit - len(found)}
+            query = {"after": found[-1].seq if found else after, "limit": min(1000, limit - len(found))}
             page = await self._get(list[Recorded], "tasks", task, "journal", query=query)
             if not page:
                 break
@@ -191,6 +304,12 @@ class Client(HostApi):
 
     async def artifacts(self, task: str) -> list[Artifact]:
         return await self._get(list[Artifact], "tasks", task, "artifacts")
+
+    async def artifact(self, task: str, path: str) -> Artifact:
+        for found in await self.artifacts(task):
+            if found.path == path:
+                return found
+        raise NotFound(f"the task '{task}' has no file '{path}'; list its artifacts")
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         return await self._get(list[LedgerEntry], "tasks", task, "ledger")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -12,7 +13,8 @@ from agenthost.core.errors import AgentHostError, HostUnreachable, NewerVersion
 from agenthost.core.events import Answered, Recorded, Retried
 from agenthost.core.models import Delta
 from agenthost.wire import sse
-from agenthost.wire.bodies import End
+from agenthost.wire.bodies import End, PlacedBody
+from agenthost.wire.cursors import encode_cursor
 from agenthost.wire.problems import decode_problem
 
 FIRST_WAIT = 0.05
@@ -21,6 +23,7 @@ LONGEST_WAIT = 1.0
 _recorded = msgspec.json.Decoder(Recorded)
 _delta = msgspec.json.Decoder(LiveDelta)
 _end = msgspec.json.Decoder(End)
+_placed = msgspec.json.Decoder(PlacedBody)
 
 Call = tuple[str, str, int]
 
@@ -128,3 +131,47 @@ class Follower:
             f"the host at {self._transport.address} has gone while the task {self._task} was followed; the task is kept "
             f"and goes on when the host is started again. Then: agenthost tasks follow {self._task}"
         )
+
+
+class Watcher:
+    """Everybody's events, for ever, over connections that may break. Without a place to begin at, what happens before the
+    first event has come over a broken connection is not told again."""
+
+    def __init__(self, transport: Transport, after: int | None, person: str) -> None:
+        self._transport = transport
+        self._after = after
+        self._person = person
+
+    async def items(self) -> AsyncGenerator[tuple[int, Recorded]]:
+        """Events with their places. Raises HostUnreachable where the host has gone for long."""
+        loop = asyncio.get_running_loop()
+        waits, gone_since = Waits(), loop.time()
+        while True:
+            try:
+                async with aclosing(self._connection()) as items:
+                    async for item in items:
+                        waits.progress()
+                        self._after, gone_since = item[0], loop.time()
+                        yield item
+            except Broken:
+                gone_since = loop.time()
+            except HostUnreachable:
+                if loop.time() - gone_since > self._transport.timing.absent:
+                    raise
+            await asyncio.sleep(waits.next())
+
+    async def _connection(self) -> AsyncGenerator[tuple[int, Recorded]]:
+        reader = sse.Reader()
+        query = {"person": self._person}
+        if self._after is not None:
+            query["cursor"] = encode_cursor(self._after) or encode_cursor("0")
+        path = path_of("events") + "?" + urlencode(query)
+        async with self._transport.stream(path, headers={"Accept": "text/event-stream"}) as pieces:
+            async for piece in pieces:
+                for frame in reader.feed(piece):
+                    if frame.event == sse.PLACED:
+                        placed = _placed.decode(frame.data)
+                        yield placed.place, placed.event
+                    elif frame.event == sse.PROBLEM:
+                        raise decode_problem(frame.data) or AgentHostError("the host ended the stream with an error")
+        raise Broken("the stream was cut")

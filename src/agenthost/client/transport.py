@@ -72,6 +72,17 @@ class Transport:
         async with self._request(method, path, self.timing.answer, options) as response:
             return await response.read()
 
+    async def length(self, path: str) -> int:
+        """How many bytes a GET would give."""
+        try:
+            async with self._request("HEAD", path, self.timing.answer, {}) as response:
+                return int(response.headers.get("Content-Length", 0))
+        except Broken:
+            raise
+        except HostUnreachable:
+            # The answer to a HEAD has no body that could say what is wrong.
+            return len(await self.call("GET", path))
+
     @contextlib.asynccontextmanager
     async def stream(self, path: str, method: str = "GET", **options: Any) -> AsyncGenerator[AsyncIterator[bytes]]:
         """An event stream's pieces, as they come. Raises Broken where it is cut."""

@@ -4,7 +4,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from agenthost.core.access import ALL_RIGHTS, Deed, DeedFilter, Right, Role
+from agenthost.core.access import ALL_RIGHTS, Right, Role
 
 Fate = Literal["cancel", "keep"]
 """What becomes of the unfinished tasks of somebody who may not use the host any more."""
@@ -18,13 +18,12 @@ class PersonInfo(Struct, frozen=True, omit_defaults=True):
     role: Role
     created: float
     name: str = ""
-    namespace: str = "default"
     password: bool = False
     subject: str = ""
     disabled: bool = False
 
 
-class NewPerson(Struct, frozen=True, omit_defaults=True):
+class NewPerson(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Somebody to be added."""
 
     id: str
@@ -34,7 +33,7 @@ class NewPerson(Struct, frozen=True, omit_defaults=True):
     subject: str = ""
 
 
-class PersonChange(Struct, frozen=True, omit_defaults=True):
+class PersonChange(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What is to be changed of somebody; None leaves it as it is. `tasks`: what becomes of their unfinished tasks where
     this disables them."""
 
@@ -58,16 +57,6 @@ class KeyInfo(Struct, frozen=True, omit_defaults=True):
     hint: str = ""
     session: bool = False
     current: bool = False
-
-
-class KeyWish(Struct, frozen=True, omit_defaults=True):
-    """A key to be made. No `person`: the caller. No `rights`: all that its person has and its maker may give. `expires`
-    in seconds since the epoch, 0 for never."""
-
-    name: str = ""
-    person: str = ""
-    rights: tuple[Right, ...] = ()
-    expires: float = 0.0
 
 
 class NewKey(Struct, frozen=True):
@@ -127,12 +116,11 @@ class Administration(Protocol):
         """Keys and sessions of the caller, or of somebody."""
         ...
 
-    async def make_key(self, wish: KeyWish) -> NewKey: ...
+    async def make_key(self, name: str, person: str, rights: tuple[Right, ...], expires: float) -> NewKey:
+        """A key for the caller, or for somebody; `rights` none: all that its person has and its maker may give;
+        `expires` in seconds since the epoch, 0 for never."""
+        ...
 
     async def revoke_key(self, id: str, person: str = "") -> None:
         """Take a key back, or end a session; it counts at once."""
-        ...
-
-    async def deeds(self, wanted: DeedFilter) -> list[Deed]:
-        """Lines of the audit log."""
         ...

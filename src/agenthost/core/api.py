@@ -3,17 +3,18 @@
 A face (the command line, a web page) is written against `HostApi` and never knows which it has.
 """
 
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.access import Caller
+from agenthost.core.access import Caller, Deed, DeedFilter
 from agenthost.core.administration import Administration
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.events import Recorded
+from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
@@ -166,6 +167,61 @@ class HostInfo(Struct, frozen=True, omit_defaults=True):
     waiting: tuple[Waiting, ...] = ()
 
 
+class Incoming(Struct, frozen=True, omit_defaults=True):
+    """A message whose task the host finds: `task` where it is named, else the one of its conversation that goes on, else a
+    new one of the agent (or workflow) `name`. Where the task asks something it is the answer (`question`: to which)."""
+
+    text: str = ""
+    files: tuple[FilePart, ...] = ()
+    name: str = ""
+    task: str = ""
+    question: str = ""
+    conversation: str = ""
+    key: str = ""
+
+
+class Placed(Struct, frozen=True):
+    """What became of a message: it started the task, was said to it, or answered its question."""
+
+    task: TaskRow
+    became: Literal["order", "message", "answer"]
+
+
+class News(Struct, frozen=True):
+    """Events of many tasks in the order in which they happened; `place` is after which to ask for more."""
+
+    items: tuple[tuple[int, Recorded], ...]
+    place: int
+
+
+class ManifestVersion(Struct, frozen=True, omit_defaults=True):
+    """A manifest as it was from `at` on, None where it was deleted then. `version` names its content."""
+
+    number: int
+    at: float
+    version: str
+    manifest: dict[str, Any] | None = None
+
+
+class Linked(Struct, frozen=True, omit_defaults=True):
+    """A file that a link opens, until when (seconds since the epoch), in whose name."""
+
+    digest: str
+    until: float
+    name: str = ""
+    media_type: str = ""
+    person: str = "owner"
+    namespace: str = "default"
+
+
+class SettingLine(Struct, frozen=True):
+    """A setting that may change while the host runs: as it is, and as the file says."""
+
+    name: str
+    value: float
+    given: float
+
+
 class HostApi(Protocol):
     """What a host does for those who reach it. Unknown names raise NotFound with the nearest known."""
 
@@ -178,10 +234,34 @@ class HostApi(Protocol):
         """
         ...
 
+    async def take_file(self, name: str, pieces: AsyncIterable[bytes], media_type: str = "") -> FilePart:
+        """Keep a file of any size as it comes; the rest as `put_file`."""
+        ...
+
     async def get_file(self, digest: str) -> bytes: ...
+
+    async def file_size(self, digest: str) -> int: ...
+
+    async def read_file(self, digest: str, start: int, length: int) -> bytes: ...
+
+    async def link(self, file: Linked) -> str:
+        """A secret by which anybody may read the file until then."""
+        ...
 
     async def start(self, order: Order) -> TaskRow:
         """Start work. BadInput and NotFound are raised before anything is kept."""
+        ...
+
+    async def place(self, came: Incoming) -> Placed: ...
+
+    async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
+        """Events of every task (of a person's) after a place."""
+        ...
+
+    def watch(
+        self, after: int | None = None, person: str = "", namespace: str = "default"
+    ) -> AsyncIterator[tuple[int, Recorded]]:
+        """Events of every task after a place (None: from now on), for ever, each with its place."""
         ...
 
     def follow(
@@ -216,6 +296,8 @@ class HostApi(Protocol):
 
     async def artifacts(self, task: str) -> list[Artifact]: ...
 
+    async def artifact(self, task: str, path: str) -> Artifact: ...
+
     async def ledger(self, task: str) -> list[LedgerEntry]: ...
 
     async def export(self, task: str) -> bytes:
@@ -234,7 +316,26 @@ class HostApi(Protocol):
         """The manifests of a kind (`agent`, `workflow`) by name."""
         ...
 
-    async def delete(self, kind: str, name: str) -> None: ...
+    async def manifest(self, kind: str, name: str) -> ManifestVersion: ...
+
+    async def put_manifest(
+        self, kind: str, name: str, text: str, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take the manifest of that name. `expected`: the version that it must have now (empty: there must be none; `*`:
+        any). Raises Stale."""
+        ...
+
+    async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
+        """How a manifest was, newest first. Raises NotFound where there never was one."""
+        ...
+
+    async def roll_back(
+        self, kind: str, name: str, number: int, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Apply an earlier version again, as the newest."""
+        ...
+
+    async def delete(self, kind: str, name: str, expected: str | None = None) -> None: ...
 
     async def models(self, provider: str = "") -> list[ModelLine]:
         """What can be named here, or all that one provider (or server) says it has. Raises NotFound, and Unavailable
@@ -262,6 +363,17 @@ class HostApi(Protocol):
 
     async def secrets(self) -> list[str]: ...
 
+    async def usage(self, wanted: UsageFilter) -> list[UsageLine]: ...
+
+    async def audit(self, wanted: DeedFilter) -> list[Deed]: ...
+
+    async def changeable(self) -> list[SettingLine]: ...
+
+    async def change(self, values: dict[str, float | None]) -> list[SettingLine]:
+        """Change settings from now on, restarts included; None goes back to the file's. Raises BadInput, and nothing is
+        changed."""
+        ...
+
     async def doctor(self) -> list[Finding]: ...
 
     async def close(self) -> None: ...
@@ -280,4 +392,8 @@ class Reception(Protocol):
 
     def admin(self, caller: Caller) -> Administration:
         """People and keys as that caller may look after them."""
+        ...
+
+    async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
+        """What a link opens, and in whose name. Raises NotFound, also where it has expired."""
         ...

@@ -81,6 +81,12 @@ class BadInput(AgentHostError):
     exit_code = 2
 
 
+class Unusable(BadInput):
+    """What was given is well formed, and still can't be used for this; the message says why."""
+
+    code = "unusable"
+
+
 class NotFound(BadInput):
     """No such thing; the message names the nearest that exists."""
 
@@ -109,6 +115,12 @@ class Conflict(BadInput):
     """What was to be changed has changed meanwhile, or is there already."""
 
     code = "conflict"
+
+
+class Stale(Conflict):
+    """What was to be changed has another version by now than the one that was named."""
+
+    code = "stale"
 
 
 class HostUnreachable(AgentHostError):

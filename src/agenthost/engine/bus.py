@@ -53,6 +53,8 @@ class Bus:
         self._followers: dict[str, list[Follower]] = {}
         self._young: dict[str, list[Recorded]] = {}
         self._early: dict[str, list[LiveDelta]] = {}
+        self.watchers: set[asyncio.Event] = set()
+        """Of those who read every task's events: set when there are more."""
 
     def begin(self, task: str) -> None:
         """A root task is about to be told of from its first event on."""
@@ -91,6 +93,8 @@ class Bus:
         """Events that are in the journal now."""
         if not events:
             return
+        for watcher in self.watchers:
+            watcher.set()
         root = root_id(events[0].task)
         young = self._young.get(root)
         if young is not None:

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from agenthost.core.access import RIGHTS, Caller, Deed, DeedFilter, Key, Person, Right
+from agenthost.core.access import RIGHTS, Caller, DeedFilter, Key, Person, Right
 from agenthost.core.administration import (
     Fate,
     KeyInfo,
-    KeyWish,
     Me,
     NewKey,
     NewPerson,
@@ -172,18 +171,18 @@ class Administrator:
         keys = await self._register.accounts.keys(found.id)
         return [self._shown(key) for key in keys if not key.expires or key.expires > now]
 
-    async def make_key(self, wish: KeyWish) -> NewKey:
-        person = await self._somebody(wish.person, "make keys for other people")
-        name = _text("name", wish.name)
+    async def make_key(
+        self, name: str = "", person: str = "", rights: tuple[Right, ...] = (), expires: float = 0.0
+    ) -> NewKey:
+        whose = await self._somebody(person, "make keys for other people")
+        name = _text("name", name)
         secret, now = new_secret(), time.time()
-        async with self._noted("key.new", f"{person.id} {name}".strip()):
-            if wish.expires and wish.expires <= now:
+        async with self._noted("key.new", f"{whose.id} {name}".strip()):
+            if expires and expires <= now:
                 raise BadInput("`expires` has passed already; give a time to come, in seconds since the epoch, or 0")
-            rights = self._given(person, wish.rights)
+            given = self._given(whose, rights)
             hashed = digest_of(secret)
-            key = Key(
-                f"k{hashed[:11]}", person.id, hashed, now, name, rights, await self._until(wish.expires), secret[-4:]
-            )
+            key = Key(f"k{hashed[:11]}", whose.id, hashed, now, name, given, await self._until(expires), secret[-4:])
             await self._register.put_key(key, MOST_KEYS)
         return NewKey(secret, self._shown(key))
 
@@ -213,10 +212,6 @@ class Administrator:
             if not await self._register.drop_key(found.id, id):
                 raise NotFound(f"'{found.id}' has no key or session '{id[:40]}'; `agenthost keys list` shows them")
 
-    async def deeds(self, wanted: DeedFilter) -> list[Deed]:
-        self._need_own("read the audit log")
-        return await self._register.accounts.deeds(replace(wanted, namespace=self._caller.namespace))
-
     def _by(self, kind: str) -> str:
         """The id of the key (or session) that was asked with, empty where it was something else."""
         what, _, id = self._caller.via.partition(":")
@@ -235,7 +230,6 @@ def _told(person: Person) -> PersonInfo:
         person.role,
         person.created,
         person.name,
-        person.namespace,
         bool(person.password),
         person.subject,
         person.disabled,

@@ -6,34 +6,42 @@ its journal, with their name; what changes the host itself, or takes work out of
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
-from agenthost.core.access import Accounts, Caller, Deed, Right
+from agenthost.core.access import Accounts, Caller, Deed, DeedFilter, Right
 from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
     HostApi,
     HostInfo,
+    Incoming,
+    Linked,
     LiveDelta,
     ManifestProblem,
+    ManifestVersion,
     ModelDetail,
     ModelLine,
+    News,
     OpenQuestion,
     Order,
+    Placed,
     ReplayReport,
+    SettingLine,
     TaskDetail,
 )
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound
 from agenthost.core.events import Recorded
 from agenthost.core.ids import root_id
+from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
 from agenthost.core.tasks import TaskRow
+from agenthost.host.desk import place
 
 T = TypeVar("T")
 
@@ -77,6 +85,7 @@ class GuardedHost(HostApi):
         self._caller = caller
         self._accounts = accounts
         self._owners = owners
+        self._opened: set[str] = set()
 
     # --- what is asked first ---
 
@@ -123,10 +132,35 @@ class GuardedHost(HostApi):
         await self._accounts.own_file(self._caller.namespace, self._caller.person, kept.digest)
         return kept
 
+    async def take_file(self, name: str, pieces: AsyncIterable[bytes], media_type: str = "") -> FilePart:
+        self._need("work", "give files")
+        kept = await self._host.take_file(name, pieces, media_type)
+        await self._accounts.own_file(self._caller.namespace, self._caller.person, kept.digest)
+        return kept
+
     async def get_file(self, digest: str) -> bytes:
-        self._need("read", "read files")
-        await self._need_file(digest)
+        await self._readable(digest)
         return await self._host.get_file(digest)
+
+    async def file_size(self, digest: str) -> int:
+        await self._readable(digest)
+        return await self._host.file_size(digest)
+
+    async def read_file(self, digest: str, start: int, length: int) -> bytes:
+        await self._readable(digest)
+        return await self._host.read_file(digest, start, length)
+
+    async def link(self, file: Linked) -> str:
+        await self._readable(file.digest)
+        file = msgspec.structs.replace(file, person=self._caller.person, namespace=self._caller.namespace)
+        return await self._noted("file.link", file.digest, self._host.link(file))
+
+    async def _readable(self, digest: str) -> None:
+        self._need("read", "read files")
+        # A large file is read in many parts, by one request.
+        if digest not in self._opened:
+            await self._need_file(digest)
+            self._opened.add(digest)
 
     async def _need_file(self, digest: str) -> None:
         whose = self._caller.person if self._caller.role == "user" else ""
@@ -150,6 +184,33 @@ class GuardedHost(HostApi):
         row = await self._host.start(order)
         self._owners.learn(row)
         return row
+
+    async def place(self, came: Incoming) -> Placed:
+        self._need("work", "give work")
+        return await place(self, came)
+
+    async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
+        self._need("read", "follow tasks")
+        whose = self._whose(person)
+        if whose is None:
+            return News((), after)
+        return await self._host.news(after, limit, whose, self._caller.namespace)
+
+    async def watch(
+        self, after: int | None = None, person: str = "", namespace: str = "default"
+    ) -> AsyncIterator[tuple[int, Recorded]]:
+        self._need("read", "follow tasks")
+        whose = self._whose(person)
+        if whose is None:
+            raise NotFound(f"there is nobody '{person}'")
+        async for item in self._host.watch(after, whose, self._caller.namespace):
+            yield item
+
+    def _whose(self, person: str) -> str | None:
+        """Whose tasks are meant where a person is asked for (empty: everybody's), None where they aren't theirs to see."""
+        if self._caller.role != "user":
+            return person
+        return self._caller.person if person in ("", self._caller.person) else None
 
     async def follow(
         self, task: str, after: dict[str, int] | None = None, tree: bool = True
@@ -181,8 +242,8 @@ class GuardedHost(HostApi):
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
         self._need("read", "list tasks")
-        person = self._caller.person if self._caller.role == "user" else wanted.person
-        if wanted.person not in ("", person):
+        person = self._whose(wanted.person)
+        if person is None:
             return []
         wanted = msgspec.structs.replace(wanted, namespace=self._caller.namespace, person=person)
         return await self._host.tasks(wanted)
@@ -214,6 +275,10 @@ class GuardedHost(HostApi):
         await self._task(task, "read", "look at files")
         return await self._host.artifacts(task)
 
+    async def artifact(self, task: str, path: str) -> Artifact:
+        await self._task(task, "read", "look at files")
+        return await self._host.artifact(task, path)
+
     async def ledger(self, task: str) -> list[LedgerEntry]:
         await self._task(task, "read", "look at what tasks cost")
         return await self._host.ledger(task)
@@ -239,9 +304,53 @@ class GuardedHost(HostApi):
         self._need("read", "read manifests")
         return await self._host.manifests(kind)
 
-    async def delete(self, kind: str, name: str) -> None:
+    async def manifest(self, kind: str, name: str) -> ManifestVersion:
+        self._need("read", "read manifests")
+        return await self._host.manifest(kind, name)
+
+    async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
+        self._need("read", "read manifests")
+        return await self._host.versions(kind, name, before, limit)
+
+    async def put_manifest(
+        self, kind: str, name: str, text: str, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        self._need("manage", "apply manifests")
+        return await self._noted(
+            "manifest.apply", f"{kind}/{name}", self._host.put_manifest(kind, name, text, expected)
+        )
+
+    async def roll_back(
+        self, kind: str, name: str, number: int, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        self._need("manage", "apply manifests")
+        doing = self._host.roll_back(kind, name, number, expected)
+        return await self._noted("manifest.roll-back", f"{kind}/{name}@{number}", doing)
+
+    async def delete(self, kind: str, name: str, expected: str | None = None) -> None:
         self._need("manage", "delete manifests")
-        await self._noted("manifest.delete", f"{kind}/{name}", self._host.delete(kind, name))
+        await self._noted("manifest.delete", f"{kind}/{name}", self._host.delete(kind, name, expected))
+
+    # --- what was used and done, settings ---
+
+    async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
+        self._need("read", "look at what was used")
+        whose = self._whose(wanted.person)
+        if whose is None:
+            return []
+        return await self._host.usage(msgspec.structs.replace(wanted, namespace=self._caller.namespace, person=whose))
+
+    async def audit(self, wanted: DeedFilter) -> list[Deed]:
+        self._need("own", "read the audit log")
+        return await self._host.audit(msgspec.structs.replace(wanted, namespace=self._caller.namespace))
+
+    async def changeable(self) -> list[SettingLine]:
+        self._need("manage", "look at settings")
+        return await self._host.changeable()
+
+    async def change(self, values: dict[str, float | None]) -> list[SettingLine]:
+        self._need("own", "change settings")
+        return await self._noted("settings.change", ", ".join(sorted(values)), self._host.change(values))
 
     async def models(self, provider: str = "") -> list[ModelLine]:
         self._need("manage" if provider else "read", "ask a provider for its models" if provider else "list models")

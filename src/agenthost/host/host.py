@@ -24,21 +24,24 @@ from agenthost.core.api import (
     Artifact,
     Finding,
     HostInfo,
+    Incoming,
     LiveDelta,
     ManifestProblem,
     ModelDetail,
     ModelLine,
+    News,
     OpenQuestion,
     Order,
+    Placed,
     ReplayReport,
     TaskDetail,
 )
 from agenthost.core.commands import Ask
-from agenthost.core.errors import AgentHostError, BadInput, NotFound, Temporary, Unavailable
+from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Temporary, Unavailable
 from agenthost.core.events import Answered, Finished, Recorded
 from agenthost.core.ids import digest, root_id, task_id
+from agenthost.core.keeping import Keeping, PlacedEvent
 from agenthost.core.lifecycle import FINAL, State
-from agenthost.core.media import check_file
 from agenthost.core.models import Fitness, ModelAnswer
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import (
@@ -54,9 +57,10 @@ from agenthost.core.traces import trace_id
 from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
-from agenthost.host import following, health, orders, records
+from agenthost.host import desk, following, health, orders, records
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
+from agenthost.host.desk import Desk
 from agenthost.host.entry.entrance import Entrance
 from agenthost.host.entry.oidc import Providers
 from agenthost.host.entry.register import Register
@@ -64,7 +68,7 @@ from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.library import Library
 from agenthost.host.logs import logger
-from agenthost.host.reception import Reception, ensure_owner, owners_token
+from agenthost.host.reception import Doors, Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
 from agenthost.host.telling import Watch
 from agenthost.host.webhooks.joined import joined
@@ -77,19 +81,17 @@ live as long as it does; with the interpreter's own 700 the collector took 12 % 
 UNFINISHED: tuple[State, ...] = ("submitted", "working", "input-required", "auth-required")
 
 
-class Host:
+class Host(Desk):
     """One host in this process. Made by `open_host`; fulfils core.api.HostApi."""
 
     def __init__(self, settings: Settings, adapters: Adapters, log: Log) -> None:
-        self.settings = settings
-        self._adapters = adapters
+        super().__init__(adapters, Library(adapters.store, adapters.models, adapters.tools), settings)
         self._log = log
         self._redactor = Redactor({})
         self._tokens: dict[str, str] = {}
         self.pushes = adapters.pushes
         self.outgoing = adapters.outgoing
-        self.library = Library(adapters.store, adapters.models, adapters.tools)
-        self.watch = Watch(adapters.figures, adapters.keeping, log)
+        self.telling = Watch(adapters.figures, adapters.keeping, log)
         parts = Parts(
             store=adapters.store,
             blobs=adapters.blobs,
@@ -111,7 +113,7 @@ class Host:
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
         self._health = health.Watch(settings.folder, adapters.stock, self.engine)
-        self.watch.of(self.engine, adapters.machine)
+        self.telling.of(self.engine, adapters.machine)
         self.entrance = Entrance(Register(adapters.accounts), settings.access)
         self.providers = Providers(settings.oidc, self.entrance, adapters.secrets.get)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
@@ -128,12 +130,18 @@ class Host:
         """People, keys and the audit log."""
         return self._adapters.accounts
 
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept beside journals."""
+        return self._adapters.keeping
+
     # --- start and end ----------------------------------------------------------------------------
 
     async def open(self, work: bool) -> None:
         """Get ready; with `work`, unfinished tasks go on and manifests in the home's folder are live."""
         await self._adapters.store.open()
         await ensure_owner(self._adapters.accounts)
+        await self.take_changes()
         await self._load_secrets()
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
@@ -149,7 +157,7 @@ class Host:
         token = await asyncio.to_thread(owners_token, self.settings.folder)
         self._tokens = {"owner's token": token}
         await self._load_secrets()
-        return Reception(self, adapters.store, token, self.entrance, self.admin)
+        return Reception(self, adapters.store, token, Doors(self.entrance, self.admin, self.linked))
 
     def admin(self, caller: Caller | None = None) -> Administration:
         """People and keys as a caller may look after them; without one, as the owner."""
@@ -172,14 +180,16 @@ class Host:
         if not self._working:
             self._working = True
             try:
-                tracer = await self.watch.trace(self.settings.telemetry, self._events_until, self._adapters.stands_for)
+                tracer = await self.telling.trace(
+                    self.settings.telemetry, self._events_until, self._adapters.stands_for
+                )
             except AgentHostError:
                 self._working = False
                 raise
             if tracer is not None:
                 self.engine.services.supervisor.start("traces", tracer.run())
             gc.set_threshold(*COLLECT)
-            await self.watch.begin()
+            await self.telling.begin()
             await self.engine.begin(alone=True)
             supervisor = self.engine.services.supervisor
             self._recovery = supervisor.start("recovery", self._recover())
@@ -239,7 +249,7 @@ class Host:
         try:
             if self._working:
                 await self.engine.close()
-                await self.watch.close()
+                await self.telling.close()
         finally:
             await self._adapters.close()
 
@@ -247,7 +257,7 @@ class Host:
         return self._redactor.raw(body)
 
     def _committed(self, done: Committed) -> None:
-        self.watch.hear(done)
+        self.telling.hear(done)
         for recorded in done.events:
             self._health.lately.hear(recorded)
             if is_told(recorded.event):
@@ -289,16 +299,6 @@ class Host:
             __version__, self.settings.home, os.getpid(), self.serving, machine.facts(), tuple(machine.waiting())
         )
 
-    async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
-        """Keep a file that somebody gave."""
-        # A workspace's file comes with its type, and may be empty or not what its name says.
-        found = media_type or check_file(name, content, (), self.settings.files).media_type
-        return FilePart(await self._adapters.blobs.put(content), found, len(content), name)
-
-    async def get_file(self, digest: str) -> bytes:
-        """A file by content hash."""
-        return await self._adapters.blobs.get(digest)
-
     # --- tasks ------------------------------------------------------------------------------------
 
     async def start(self, order: Order) -> TaskRow:
@@ -339,7 +339,7 @@ class Host:
         """A key stands for one work: refuse another one."""
         spec = records.spec_of(await self.events(row.id, 0, 1))
         if not orders.same(order, spec, self.library):
-            raise BadInput(
+            raise Conflict(
                 f"the key '{order.key}' stands for other work already (task {row.id}: {row.name}, {row.title}); "
                 "choose another key"
             )
@@ -349,6 +349,24 @@ class Host:
     ) -> AsyncIterator[Recorded | LiveDelta]:
         """What has happened and happens, until the task has ended."""
         return following.follow(self.engine, self._adapters.store, task, after, tree, self._redact)
+
+    async def place(self, came: Incoming) -> Placed:
+        """Give a message to the task that it is for."""
+        return await desk.place(self, came)
+
+    async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
+        """A page of every task's events."""
+        return await desk.news(self._adapters.keeping, self._decoded, after, limit, person, namespace)
+
+    def watch(
+        self, after: int | None = None, person: str = "", namespace: str = "default"
+    ) -> AsyncIterator[tuple[int, Recorded]]:
+        """Every task's events, for ever."""
+        bus = self.engine.services.bus
+        return desk.watch(self._adapters.keeping, bus, self._decoded, after, person, namespace)
+
+    async def _decoded(self, placed: PlacedEvent) -> Recorded:
+        return await self.engine.services.codec.decode(placed.task, placed.event)
 
     async def find(self, prefix: str) -> str:
         """The one task whose id begins so; `last` is the newest root task."""
@@ -443,24 +461,24 @@ class Host:
         ]
         if not asked:
             named = f" '{question}'" if question else ""
-            raise BadInput(
+            raise Conflict(
                 f"the task '{task}' has no open question{named}, or it was answered already; look: agenthost tasks show {task}"
             )
         if len(asked) > 1:
             names = ", ".join(f"{open.task}/{open.ask.id}" for open in asked)
-            raise BadInput(f"the task '{task}' has several open questions ({names}); say which with --question")
+            raise Conflict(f"the task '{task}' has several open questions ({names}); say which with --question")
         chosen = asked[0]
         text = _option(chosen.ask, text)
         body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
         if not await self._put(chosen.task, _reply_id(chosen.ask), "reply", body):
-            raise BadInput(f"the question was answered already: {chosen.ask.question}")
+            raise Conflict(f"the question was answered already: {chosen.ask.question}")
         return chosen
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         """Have a task, and everything below it, end. One that is held ends too, also where it can't be read."""
         row, *below = await following.tree_of(self._adapters.store, task)
         if row.state in FINAL:
-            raise BadInput(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
+            raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
         body = msgspec.json.encode({"by": by, "reason": reason})
         await self._put(task, f"cancel:{secrets.token_hex(8)}", "cancel", body)
         for held in (row, *below):
@@ -473,7 +491,7 @@ class Host:
         """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""
         row = await self._row(task)
         if row.state in FINAL:
-            raise BadInput(f"the task '{task}' has ended ({row.state}); start a new one")
+            raise Conflict(f"the task '{task}' has ended ({row.state}); start a new one")
         item = InboxItem(task, id, kind, self._redact(body), time.time())
         return await (self.engine.put(item) if self._working else self._adapters.store.put(item))
 
@@ -484,6 +502,15 @@ class Host:
         files = await self._adapters.store.files(created.workspace)
         size = self._adapters.blobs.size
         return [Artifact(path, digest, await size(digest)) for path, digest in sorted(files.items())]
+
+    async def artifact(self, task: str, path: str) -> Artifact:
+        """One file of a task's workspace."""
+        await self._row(task)
+        created = records.spec_of(await self.events(task, 0, 1))
+        found = (await self._adapters.store.files(created.workspace)).get(path)
+        if found is None:
+            raise NotFound(f"the task '{task}' has no file '{path}'; list its artifacts")
+        return Artifact(path, found, await self._adapters.blobs.size(found))
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         """Every attempt at a model call of a task and what is below it."""
@@ -529,9 +556,9 @@ class Host:
         """The manifests of a kind by name."""
         return self.library.manifests(kind)
 
-    async def delete(self, kind: str, name: str) -> None:
+    async def delete(self, kind: str, name: str, expected: str | None = None) -> None:
         """Remove a manifest."""
-        await self.library.delete(kind, name)
+        await self.library.delete(kind, name, expected=expected)
 
     async def models(self, provider: str = "") -> list[ModelLine]:
         """The models that can be named here, or those that a provider says it has."""

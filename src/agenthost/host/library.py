@@ -1,6 +1,7 @@
 """The manifests of a host: applied, listed, looked up live by the engine, and pinned for a task."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
-from agenthost.core.errors import BadInput, NewerVersion, NotFound, nearest
+from agenthost.core.errors import BadInput, Conflict, NewerVersion, NotFound, Stale, nearest
+from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.core.models import ModelCard
@@ -79,6 +81,39 @@ class Library:
         async with self._changing:
             return await self._apply(texts, now, dry_run)
 
+    async def put(
+        self, kind: str, name: str, text: str, now: float, expected: str | None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take the one manifest of that kind and name. `expected` as in `core.api.HostApi.put_manifest`; raises Stale."""
+        self._check_kind(kind)
+        async with self._changing:
+            found, problems = validate({name: text}, list(self._live.values()), self.tool_names())
+            if not problems:
+                named = [(kind_of(each), each.metadata.name) for each in found]
+                if named != [(kind, name)]:
+                    raise Conflict(
+                        f"this path is of the {kind} '{name}', and the manifest is another's; give that one alone"
+                    )
+                self._need_version(kind, name, expected)
+            return await self._apply({name: text}, now, False)
+
+    def _need_version(self, kind: str, name: str, expected: str | None) -> None:
+        if expected is None:
+            return
+        found = self._live.get((kind, NAMESPACE, name))
+        now = version_of(_written(found)) if found is not None else ""
+        if expected != now and not (expected == "*" and now):
+            raise Stale(
+                f"the {kind} '{name}' {'has another version by now' if now else 'is gone'}; read it again, and change that"
+                if expected
+                else f"there is a {kind} '{name}' already; change that with If-Match, or choose another name"
+            )
+
+    def manifest(self, kind: str, name: str) -> dict[str, Any]:
+        """One manifest. Raises NotFound with the nearest known."""
+        self._check_kind(kind)
+        return _written(self._find(kind, name, NAMESPACE))
+
     async def _apply(
         self, texts: Mapping[str, str], now: float, dry_run: bool
     ) -> tuple[list[Applied], list[ManifestProblem]]:
@@ -116,16 +151,17 @@ class Library:
         """The manifests of a kind by name, as they would be written."""
         self._check_kind(kind)
         return {
-            name: {"apiVersion": manifest.apiVersion, "kind": manifest.kind}
-            | manifest.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            name: _written(manifest)
             for (of, space, name), manifest in sorted(self._live.items())
             if (of, space) == (kind, namespace)
         }
 
-    async def delete(self, kind: str, name: str, namespace: str = "default") -> None:
+    async def delete(self, kind: str, name: str, namespace: str = "default", expected: str | None = None) -> None:
         """Remove a manifest; what runs goes on with what it began with. Refused where another one needs it."""
         self._check_kind(kind)
         async with self._changing:
+            self._find(kind, name, namespace)
+            self._need_version(kind, name, expected)
             await self._delete(kind, name, namespace)
 
     async def _delete(self, kind: str, name: str, namespace: str) -> None:
@@ -137,7 +173,7 @@ class Library:
             if (kind, name) in _references(manifest) and manifest.metadata.namespace == namespace
         ]
         if users:
-            raise BadInput(f"the {kind} '{name}' is used by {', '.join(users)}; change or delete that first")
+            raise Conflict(f"the {kind} '{name}' is used by {', '.join(users)}; change or delete that first")
         await self._store.delete_manifest(kind, name, namespace)
         del self._live[kind, namespace, name]
         self._changed()
@@ -223,15 +259,15 @@ class Library:
             return known
         changes = self._changes
         bundle = (await self._reach(kind, name, model, namespace)).bundle()
-        digest, body = bundle.encode()
-        if digest not in self._bundles:
-            await self._store.put_definition(digest, body)
-            self._remember(digest, bundle)
+        name_of, body = bundle.encode()
+        if name_of not in self._bundles:
+            await self._store.put_definition(name_of, body)
+            self._remember(name_of, bundle)
         if len(self._pinned) >= REMEMBERED:
             self._pinned.clear()
         if self._changes == changes:
-            self._pinned[key] = digest
-        return digest
+            self._pinned[key] = name_of
+        return name_of
 
     async def _reach(self, kind: str, name: str, model: str, namespace: str) -> "_Reached":
         """All that a manifest can reach, as it is now. Raises NotFound and Unavailable."""
@@ -337,6 +373,18 @@ class _Reached(Struct):
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
         return Bundle(agents=agents, workflows=workflows, tools=steps)
+
+
+def version_of(manifest: dict[str, Any]) -> str:
+    """What names a manifest's content: the same for the same content."""
+    return digest(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())[7:39]
+
+
+def _written(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as it would be written."""
+    return {"apiVersion": manifest.apiVersion, "kind": manifest.kind} | manifest.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True
+    )
 
 
 def _entries(agent: Agent) -> set[str]:

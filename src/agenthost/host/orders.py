@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
-from agenthost.core.errors import BadInput, NotFound, nearest
+from agenthost.core.errors import NotFound, Unusable, nearest
 from agenthost.core.manifests.workflow import InputSpec, Workflow
 from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
@@ -35,25 +35,25 @@ class Given(Struct, frozen=True):
 
 
 def read(order: Order, library: Library) -> Given:
-    """What an order asks for. Raises BadInput and NotFound; nothing is kept."""
+    """What an order asks for. Raises Unusable and NotFound; nothing is kept."""
     for path in order.workspace:
         if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
-            raise BadInput(f"the workspace can't have a file '{path}': give paths below it, such as src/main.py")
+            raise Unusable(f"the workspace can't have a file '{path}': give paths below it, such as src/main.py")
     if library.kind(order.name, order.namespace) == "workflow":
         workflow = library.workflow(order.name, order.namespace)
         if order.terms is not None:
-            raise BadInput(f"'{order.name}' is a workflow and takes no terms; give them to an agent")
+            raise Unusable(f"'{order.name}' is a workflow and takes no terms; give them to an agent")
         inputs = workflow_inputs(workflow, order)
         wanted = workflow.spec.input
         files = [msgspec.convert(inputs[key], FilePart) for key in inputs if wanted[key].type == "file" and inputs[key]]
         return Given("workflow", inputs, workflow.spec.budget.limits(), (*order.files, *files))
     if order.inputs:
-        raise BadInput(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
+        raise Unusable(f"'{order.name}' is an agent and takes no inputs; say it in the text, or run a workflow")
     if order.terms is not None:
         terms.check(order.terms)
     said = order.text.strip() or order.files or order.data or terms.says_something(order.terms)
     if not said:
-        raise BadInput(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
+        raise Unusable(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
     limits = library.limits(Scope("", Limits(), f"{order.namespace}/agent/{order.name}"))
     return Given("agent", {}, limits, (*order.files, *terms.files_of(order.terms)))
 
@@ -108,7 +108,7 @@ def workflow_inputs(workflow: Workflow, order: Order) -> dict[str, Any]:
     for given in order.inputs:
         if given not in wanted:
             known = nearest(given, list(wanted)) if wanted else "It takes none."
-            raise BadInput(f"the workflow '{name}' has no input '{given}'. {known}")
+            raise Unusable(f"the workflow '{name}' has no input '{given}'. {known}")
     files = list(order.files)
     values: dict[str, Any] = {}
     for key, spec in wanted.items():
@@ -123,11 +123,11 @@ def workflow_inputs(workflow: Workflow, order: Order) -> dict[str, Any]:
         elif spec.required:
             how = f"--file PATH (or --input {key}=PATH)" if spec.type == "file" else f"--input {key}=..."
             about = f" ({spec.description})" if spec.description else ""
-            raise BadInput(f"the workflow '{name}' needs the input '{key}'{about}: give it with {how}")
+            raise Unusable(f"the workflow '{name}' needs the input '{key}'{about}: give it with {how}")
     if files:
         takes = [key for key, spec in wanted.items() if spec.type == "file"]
         most = f"it takes {len(takes)} ({', '.join(takes)})" if takes else "it takes none"
-        raise BadInput(f"the workflow '{name}' has no input for the file '{files[0].name}': {most}")
+        raise Unusable(f"the workflow '{name}' has no input for the file '{files[0].name}': {most}")
     return values
 
 
@@ -137,7 +137,7 @@ def read_input(workflow: str, key: str, spec: InputSpec, value: Any) -> Any:
         try:
             part = msgspec.convert(msgspec.to_builtins(value), FilePart)
         except (msgspec.ValidationError, TypeError):
-            raise BadInput(f"the input '{key}' of '{workflow}' is a file; give its path") from None
+            raise Unusable(f"the input '{key}' of '{workflow}' is a file; give its path") from None
         return _accepted(workflow, key, spec, part)
     wanted: tuple[type, ...] = {
         "string": (str,),
@@ -153,13 +153,13 @@ def read_input(workflow: str, key: str, spec: InputSpec, value: Any) -> Any:
         except msgspec.DecodeError:
             pass
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise BadInput(f"the input '{key}' of '{workflow}' must be {_WORDS[spec.type]}, not {value!r}")
+        raise Unusable(f"the input '{key}' of '{workflow}' must be {_WORDS[spec.type]}, not {value!r}")
     return cast("Any", value)
 
 
 def _accepted(workflow: str, key: str, spec: InputSpec, part: FilePart) -> dict[str, Any]:
     if spec.accept and part.media_type not in spec.accept and not _wild(spec.accept, part.media_type):
-        raise BadInput(
+        raise Unusable(
             f"the input '{key}' of '{workflow}' takes {', '.join(spec.accept)}, and '{part.name}' is {part.media_type}"
         )
     fields = {"digest": part.digest, "media_type": part.media_type, "size": part.size, "name": part.name}

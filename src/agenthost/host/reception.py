@@ -4,15 +4,16 @@ import hmac
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Key, Person, Right
 from agenthost.core.administration import Administration
-from agenthost.core.api import HostApi
-from agenthost.core.errors import BadInput, Unauthenticated
+from agenthost.core.api import HostApi, Linked
+from agenthost.core.errors import BadInput, NotFound, Unauthenticated
 from agenthost.core.ports import Store
 from agenthost.host.entry.entrance import Entrance
 from agenthost.host.entry.secrets import digest_of, new_secret
@@ -45,23 +46,28 @@ def owners_token(home: Path) -> str:
     return token
 
 
-class Reception:
-    """The port `core.api.Reception` over a host and its accounts. `token` is the owner's. `admin` makes what looks after
-    people for a caller."""
+class Doors(Struct, frozen=True):
+    """What stands behind a reception: how people come in, what looks after them for a caller, what a link opens."""
 
-    def __init__(
-        self, host: HostApi, store: Store, token: str, entrance: Entrance, admin: Callable[[Caller], Administration]
-    ) -> None:
+    entrance: Entrance
+    admin: Callable[[Caller], Administration]
+    linked: Callable[[str], Awaitable[Linked]]
+
+
+class Reception:
+    """The port `core.api.Reception` over a host and its accounts. `token` is the owner's. `doors` is what stands
+    behind it."""
+
+    def __init__(self, host: HostApi, store: Store, token: str, doors: Doors) -> None:
         self._host = host
-        self.entrance = entrance
-        self._admin = admin
-        self._accounts = entrance.register.accounts
-        self._settings = entrance.settings
+        self._doors = doors
+        self._accounts = doors.entrance.register.accounts
+        self._settings = doors.entrance.settings
         self._owners = Owners(store)
         self._owner = bytes.fromhex(digest_of(token))
         self._known: OrderedDict[str, tuple[float, Key, Person]] = OrderedDict()
         self._changes = 0
-        entrance.register.changed = self.forget
+        doors.entrance.register.changed = self.forget
 
     async def known(self, token: str, address: str) -> Caller:
         digest = digest_of(token)
@@ -85,7 +91,14 @@ class Reception:
         return GuardedHost(self._host, caller, self._accounts, self._owners)
 
     def admin(self, caller: Caller) -> Administration:
-        return self._admin(caller)
+        return self._doors.admin(caller)
+
+    async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
+        file = await self._doors.linked(secret)
+        person = await self._accounts.person(file.person)
+        if person is None or person.disabled:
+            raise NotFound("whoever made this link may not use the host any more")
+        return Caller(person.id, person.role, ("read",), person.namespace, "link", address), file
 
     def forget(self) -> None:
         """Look every key up again: one was changed or taken back."""

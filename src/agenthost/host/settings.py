@@ -78,6 +78,10 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     besides those of loopback. `origins`: pages elsewhere that may use it from a browser. `certificate` and `key`: PEM
     files, for TLS. `public`: it may listen beyond loopback, where everybody who has a token is served. `proxies`:
     addresses and networks of proxies that are believed who is behind them (`X-Forwarded-For`, `X-Forwarded-Proto`).
+
+    `upload`: bytes that a file may have that is given with its type. Of one person that isn't the owner, 0 for no bound:
+    `rate`: requests a second, of which ten seconds' worth may come at once; `requests` that are answered at once;
+    `streams` that are open at once. These four may be changed while the host runs.
     """
 
     host: str = "127.0.0.1"
@@ -88,6 +92,10 @@ class HttpSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     key: str = ""
     public: bool = False
     proxies: tuple[str, ...] = ()
+    upload: Annotated[int, msgspec.Meta(ge=1)] = 1024 * 1024 * 1024
+    rate: Annotated[float, msgspec.Meta(ge=0)] = 100.0
+    requests: Annotated[int, msgspec.Meta(ge=0)] = 100
+    streams: Annotated[int, msgspec.Meta(ge=0)] = 1000
 
 
 class WebhookSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):

@@ -11,15 +11,15 @@ from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
 
 KEY = "k0123456789a"
-"""The id of a key of Ann's."""
+"""The id of a key of the owner's."""
 
 
 async def administration(caller: Caller | None = None) -> Administration:
-    """For somebody (the owner), with a user `ann` who has a key."""
+    """For somebody (the owner), with a user `ann` and a key of the owner's."""
     accounts = MemoryAccounts(MemoryStore())
     for person in (Person(OWNER, "owner", 1.0, "Owner"), Person("ann", "user", 2.0, "Ann")):
         await accounts.put_person(person)
-    await accounts.put_key(Key(KEY, "ann", digest_of("a secret of Ann's"), 3.0, "laptop", ("read", "work")))
+    await accounts.put_key(Key(KEY, OWNER, digest_of("a secret of the owner's"), 3.0, "laptop", ("read", "work")))
     return Administrator(caller or Caller(), Entrance(Register(accounts), AccessSettings()), _nothing_to_cancel)
 
 

@@ -8,30 +8,37 @@ until it is cancelled, `family` has a child that does its work.
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import msgspec
 import yaml
 
+from agenthost.core.access import Deed, DeedFilter
 from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
     HostApi,
     HostInfo,
+    Incoming,
+    Linked,
     LiveDelta,
     ManifestProblem,
+    ManifestVersion,
     ModelDetail,
     ModelLine,
+    News,
     OpenQuestion,
     Order,
+    Placed,
     ReplayReport,
+    SettingLine,
     TaskDetail,
 )
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask, CallModel, StartChild, Verdict, View
-from agenthost.core.errors import BadInput, NotFound, nearest
+from agenthost.core.errors import BadInput, NotFound, Stale, nearest
 from agenthost.core.events import (
     Answered,
     Asked,
@@ -46,12 +53,16 @@ from agenthost.core.events import (
     Reply,
 )
 from agenthost.core.ids import child_id, root_id, task_id
+from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow, TaskSpec
+from agenthost.host.desk import CHANGEABLE, place, read_changes
+from agenthost.host.library import version_of
+from agenthost.host.settings import Settings
 from agenthost.models.abilities import NoAbilities
 from agenthost.models.fitness.found import as_found
 
@@ -68,6 +79,13 @@ class MemoryHost(HostApi):
         self.rows: dict[str, TaskRow] = {}
         self.journals: dict[str, list[Recorded]] = {}
         self.blobs: dict[str, bytes] = {}
+        self.placed: list[Recorded] = []
+        self.versions_of: dict[tuple[str, str], list[ManifestVersion]] = {}
+        self.artifacts_of: dict[str, dict[str, str]] = {}
+        self.links: dict[str, Linked] = {}
+        self.deeds: list[Deed] = []
+        self.settings: dict[str, float] = {}
+        self._more = asyncio.Event()
         self.followers = 0
         self._serving = serving
         self._kinds: dict[str, dict[str, dict[str, Any]]] = {
@@ -88,6 +106,8 @@ class MemoryHost(HostApi):
         journal = self.journals[task]
         recorded = Recorded(task, len(journal) + 1, float(len(journal) + 1), event)
         journal.append(recorded)
+        self.placed.append(recorded)
+        self._more.set()
         row = self.rows[task]
         self.rows[task] = msgspec.structs.replace(row, seq=recorded.seq, state=state or row.state, updated=recorded.at)
         self._tell(task, None)
@@ -112,7 +132,16 @@ class MemoryHost(HostApi):
         message = text_message("person", order.text)
         spec = TaskSpec(id, "agent", order.name, "sha256:0", message, order.inputs, order.title, parent=parent)
         self.rows[id] = TaskRow(
-            id, "agent", order.name, "submitted", 1.0, 1.0, parent=parent, root=root_id(id), title=order.title
+            id,
+            "agent",
+            order.name,
+            "submitted",
+            1.0,
+            1.0,
+            parent=parent,
+            root=root_id(id),
+            title=order.title,
+            conversation=order.conversation,
         )
         self.journals[id] = []
         self.append(id, Created(spec))
@@ -159,6 +188,21 @@ class MemoryHost(HostApi):
         self.blobs[digest] = content
         return FilePart(digest, media_type or "application/octet-stream", len(content), name)
 
+    async def take_file(self, name: str, pieces: AsyncIterable[bytes], media_type: str = "") -> FilePart:
+        return await self.put_file(name, b"".join([piece async for piece in pieces]), media_type)
+
+    async def file_size(self, digest: str) -> int:
+        return len(await self.get_file(digest))
+
+    async def read_file(self, digest: str, start: int, length: int) -> bytes:
+        return (await self.get_file(digest))[start : start + length]
+
+    async def link(self, file: Linked) -> str:
+        await self.get_file(file.digest)
+        secret = f"link{len(self.links)}"
+        self.links[secret] = file
+        return secret
+
     async def get_file(self, digest: str) -> bytes:
         if digest not in self.blobs:
             raise NotFound(f"there is no file {digest}")
@@ -176,6 +220,25 @@ class MemoryHost(HostApi):
         self._create(id, order)
         self._work(id, order)
         return self.rows[id]
+
+    async def place(self, came: Incoming) -> Placed:
+        return await place(self, came)
+
+    async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
+        found = tuple(enumerate(self.placed[after : after + limit], after + 1))
+        return News(found, max(after, min(after + limit, len(self.placed))))
+
+    async def watch(
+        self, after: int | None = None, person: str = "", namespace: str = "default"
+    ) -> AsyncIterator[tuple[int, Recorded]]:
+        at = len(self.placed) if after is None else after
+        while True:
+            self._more.clear()
+            for item in (await self.news(at)).items:
+                yield item
+                at = item[0]
+            if at >= len(self.placed):
+                await self._more.wait()
 
     async def follow(
         self, task: str, after: dict[str, int] | None = None, tree: bool = True
@@ -224,6 +287,9 @@ class MemoryHost(HostApi):
             and (not wanted.roots_only or not row.parent)
             and (not wanted.root or row.root == wanted.root)
             and (not wanted.name or row.name == wanted.name)
+            and (not wanted.parent or row.parent == wanted.parent)
+            and (not wanted.conversation or row.conversation == wanted.conversation)
+            and wanted.text.lower() in row.title.lower()
         ]
         return rows[: wanted.limit]
 
@@ -259,7 +325,14 @@ class MemoryHost(HostApi):
 
     async def artifacts(self, task: str) -> list[Artifact]:
         self._known(task)
-        return []
+        files = self.artifacts_of.get(task, {})
+        return [Artifact(path, digest, len(self.blobs[digest])) for path, digest in sorted(files.items())]
+
+    async def artifact(self, task: str, path: str) -> Artifact:
+        found = [each for each in await self.artifacts(task) if each.path == path]
+        if not found:
+            raise NotFound(f"the task '{task}' has no file '{path}'")
+        return found[0]
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         self._known(task)
@@ -291,6 +364,8 @@ class MemoryHost(HostApi):
         before = self._kinds[kind].get(name)
         if not dry_run:
             self._kinds[kind][name] = value
+            if before != value:
+                self._keep(kind, name, value)
         return Applied(kind, name, "created" if before is None else "unchanged" if before == value else "changed")
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -298,10 +373,68 @@ class MemoryHost(HostApi):
             raise NotFound(f"there is no kind '{kind}'. {nearest(kind, list(self._kinds))}")
         return dict(self._kinds[kind])
 
-    async def delete(self, kind: str, name: str) -> None:
+    def _keep(self, kind: str, name: str, value: dict[str, Any] | None) -> None:
+        kept = self.versions_of.setdefault((kind, name), [])
+        version = "" if value is None else version_of(value)
+        kept.append(ManifestVersion(len(kept) + 1, float(len(kept) + 1), version, value))
+
+    async def manifest(self, kind: str, name: str) -> ManifestVersion:
         if name not in await self.manifests(kind):
             raise NotFound(f"there is no {kind} '{name}'. {nearest(name, list(self._kinds[kind]))}")
+        return (await self.versions(kind, name, limit=1))[0]
+
+    async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
+        if (kind, name) not in self.versions_of:
+            if name not in await self.manifests(kind):
+                raise NotFound(f"there is no {kind} '{name}'. {nearest(name, list(self._kinds[kind]))}")
+            self._keep(kind, name, self._kinds[kind][name])
+        found = [each for each in self.versions_of[kind, name] if not before or each.number < before]
+        return found[::-1][:limit]
+
+    async def put_manifest(
+        self, kind: str, name: str, text: str, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        await self._need_version(kind, name, expected)
+        return await self.apply({name: text})
+
+    async def _need_version(self, kind: str, name: str, expected: str | None) -> None:
+        there = name in await self.manifests(kind)
+        now = (await self.manifest(kind, name)).version if there else ""
+        if expected is not None and expected != now and not (expected == "*" and now):
+            raise Stale(f"the {kind} '{name}' has another version by now; read it again, and change that")
+
+    async def roll_back(
+        self, kind: str, name: str, number: int, expected: str | None = None
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        found = [each for each in await self.versions(kind, name) if each.number == number]
+        if not found:
+            raise NotFound(f"the {kind} '{name}' has no version {number}")
+        return await self.put_manifest(kind, name, yaml.safe_dump(found[0].manifest), expected)
+
+    async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
+        return [UsageLine(len(self.rows), 0, 0.0)]
+
+    async def audit(self, wanted: DeedFilter) -> list[Deed]:
+        found = [deed for deed in self.deeds if not wanted.before or deed.place < wanted.before]
+        return found[::-1][: wanted.limit]
+
+    async def changeable(self) -> list[SettingLine]:
+        return [SettingLine(name, self.settings.get(name, 1.0), 1.0) for name in CHANGEABLE]
+
+    async def change(self, values: dict[str, float | None]) -> list[SettingLine]:
+        read_changes(Settings(), values)
+        self.settings |= {name: value for name, value in values.items() if value is not None}
+        for name in [name for name, value in values.items() if value is None]:
+            self.settings.pop(name, None)
+        return await self.changeable()
+
+    async def delete(self, kind: str, name: str, expected: str | None = None) -> None:
+        await self._need_version(kind, name, expected)
+        if name not in await self.manifests(kind):
+            raise NotFound(f"there is no {kind} '{name}'. {nearest(name, list(self._kinds[kind]))}")
+        await self.versions(kind, name)
         del self._kinds[kind][name]
+        self._keep(kind, name, None)
 
     async def models(self, provider: str = "") -> list[ModelLine]:
         if provider not in ("", "memory"):

@@ -1,11 +1,13 @@
 """The bodies of requests and answers that are not records of `core` already."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from agenthost.core.api import Applied, Finding, ManifestProblem
+from agenthost.core.access import Deed, Right
+from agenthost.core.api import Applied, Finding, ManifestProblem, ManifestVersion
+from agenthost.core.events import Recorded
 from agenthost.core.tasks import TaskRow
 
 ROOT = "/api/v1"
@@ -13,10 +15,74 @@ ROOT = "/api/v1"
 
 
 class TaskPage(Struct, frozen=True, omit_defaults=True):
-    """A page of tasks, newest first. `next` is what `before` takes for the page after; empty at the end."""
+    """A page of tasks, newest first. `next` is the cursor of the page after; empty at the end."""
 
     items: tuple[TaskRow, ...]
     next: str = ""
+
+
+class PlacedBody(Struct, frozen=True):
+    """An event of any task, and its place among all of them."""
+
+    place: int
+    event: Recorded
+
+
+class EventPage(Struct, frozen=True):
+    """A page of many tasks' events in the order in which they happened. `next` is the cursor after them, at the end too:
+    there will be more."""
+
+    items: tuple[PlacedBody, ...]
+    next: str
+
+
+class DeedPage(Struct, frozen=True, omit_defaults=True):
+    """A page of the audit log, newest first."""
+
+    items: tuple[Deed, ...]
+    next: str = ""
+
+
+class VersionPage(Struct, frozen=True, omit_defaults=True):
+    """A page of a manifest's versions, newest first."""
+
+    items: tuple[ManifestVersion, ...]
+    next: str = ""
+
+
+class LinkBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How long a link is good for, and as what the file is handed out."""
+
+    seconds: Annotated[int, Meta(ge=1, le=30 * 86_400)] = 3600
+    name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Link(Struct, frozen=True):
+    """A link that opens one file without a token: its path on this host, and until when it is good."""
+
+    path: str
+    until: float
+
+
+def _dotted(name: str) -> str:
+    return name.replace("_", ".", 1)
+
+
+_Bytes = Annotated[int, Meta(ge=1024 * 1024, le=2**50)]
+_Pixels = Annotated[int, Meta(ge=1, le=2**50)]
+_Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class ChangesBody(Struct, frozen=True, forbid_unknown_fields=True, rename=_dotted, omit_defaults=True):
+    """Settings to be changed while the host runs; null goes back to what the file says."""
+
+    files_size: _Bytes | None | UnsetType = UNSET
+    files_pixels: _Pixels | None | UnsetType = UNSET
+    files_side: _Pixels | None | UnsetType = UNSET
+    http_rate: Annotated[float, Meta(ge=0, le=1e6)] | None | UnsetType = UNSET
+    http_requests: _Count | None | UnsetType = UNSET
+    http_streams: _Count | None | UnsetType = UNSET
+    http_upload: _Bytes | None | UnsetType = UNSET
 
 
 class Found(Struct, frozen=True):
@@ -25,7 +91,7 @@ class Found(Struct, frozen=True):
     id: str
 
 
-class ReplyBody(Struct, frozen=True, omit_defaults=True):
+class ReplyBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A person's answer to a question (`question` may be empty where there is only one)."""
 
     text: str
@@ -33,18 +99,24 @@ class ReplyBody(Struct, frozen=True, omit_defaults=True):
     by: str = "owner"
 
 
-class CancelBody(Struct, frozen=True, omit_defaults=True):
+class CancelBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Who wants a task cancelled, and why."""
 
     by: str = "owner"
     reason: str = ""
 
 
-class ApplyBody(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class ApplyBody(Struct, frozen=True, omit_defaults=True, rename="camel", forbid_unknown_fields=True):
     """Manifests: file name to YAML."""
 
     texts: dict[str, str]
     dry_run: bool = False
+
+
+class TextsBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Manifests that are only checked: file name to YAML."""
+
+    texts: dict[str, str]
 
 
 class AppliedBody(Struct, frozen=True):
@@ -54,30 +126,40 @@ class AppliedBody(Struct, frozen=True):
     problems: tuple[ManifestProblem, ...]
 
 
-class SecretBody(Struct, frozen=True):
+class SecretBody(Struct, frozen=True, forbid_unknown_fields=True):
     """A secret's value, on its way in. There is no way out."""
 
     value: str
 
 
-class PasswordBody(Struct, frozen=True, omit_defaults=True):
+class PasswordBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A new password, empty for none; `old`: the one before, asked of whoever changes their own."""
 
     password: str
     old: str = ""
 
 
-class LinkBody(Struct, frozen=True, omit_defaults=True):
+class KeyBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A key to be made. No `person`: the caller. No `rights`: all that its person has and its maker may give. `expires`
+    in seconds since the epoch, 0 for never."""
+
+    name: str = ""
+    person: str = ""
+    rights: tuple[Right, ...] = ()
+    expires: float = 0.0
+
+
+class SignInBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Whom a sign-in link is for; empty for whoever asks."""
 
     person: str = ""
 
 
-class ProbeBody(Struct, frozen=True, omit_defaults=True):
+class ProbeBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How a model is to be probed."""
 
     quick: bool = False
-    context: int = 0
+    context: Annotated[int, Meta(ge=1000)] | None = None
 
 
 class Names(Struct, frozen=True):

@@ -16,11 +16,13 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[AgentHostError], int] = {
     errors.BadInput: 400,
+    errors.Unusable: 422,
     errors.NotFound: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.Conflict: 409,
-    errors.Unavailable: 503,
+    errors.Stale: 412,
+    errors.Unavailable: 409,
     errors.HomeBusy: 409,
     errors.LostLease: 409,
     errors.BudgetRefused: 409,

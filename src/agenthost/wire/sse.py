@@ -8,6 +8,7 @@ from msgspec import Struct
 from agenthost.core.errors import BadInput, Permanent
 
 RECORDED = "recorded"
+PLACED = "placed"
 DELTA = "delta"
 LINE = "line"
 FITNESS = "fitness"

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from agenthost.core.access import DeedFilter
-from agenthost.core.administration import KeyWish, NewPerson, PersonChange
+from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.core.api import Order
 from agenthost.host.host import Host
 from tests.faces.signin.browser import Browser, browsers, made_certificate
@@ -78,7 +78,7 @@ async def test_wrong_passwords_have_to_wait_also_the_right_one_then(browser: Bro
     assert late.status == 429 and int(late.headers["Retry-After"]) > 200
     other = await ann.sign_in("owner", "whatever it is")
     assert other.status == 401  # somebody else isn't kept out by it
-    failed = await host.admin().deeds(DeedFilter(what="session.begin", person="ann"))
+    failed = await host.audit(DeedFilter(what="session.begin", person="ann"))
     assert [deed.outcome for deed in failed] == ["unauthenticated"] * 5  # a flood doesn't fill the log
 
 
@@ -115,7 +115,7 @@ async def test_a_session_comes_in_its_cookie_and_a_token_doesnt(browser: Browser
     ann = browser()
     await ann.sign_in("ann", PASSWORD)
     ((name, secret),) = ann.cookies().items()
-    key = (await host.admin().make_key(KeyWish(person="ann"))).secret
+    key = (await host.admin().make_key(person="ann")).secret
     stranger = browser()
     assert (await stranger.get("/api/v1/me", headers={"Authorization": f"Bearer {secret}"})).status == 401
     assert (await stranger.get("/api/v1/me", headers={"Authorization": f"Bearer {key}"})).status == 200
@@ -274,8 +274,8 @@ async def test_who_is_disabled_loses_open_streams_and_tasks_within_seconds(brows
 async def test_a_stream_ends_when_what_it_was_let_in_by_is_changed(browser: Browsers, host: Host, change: str) -> None:
     admin = host.admin()
     await admin.add_person(NewPerson("otto", "operator"))
-    made = await admin.make_key(KeyWish(person="otto"))
-    kept = await admin.make_key(KeyWish(person="ann"))
+    made = await admin.make_key(person="otto")
+    kept = await admin.make_key(person="ann")
     task = (await host.start(Order("asker", "ask me"))).id
     mine = (await host.start(Order("asker", "ask me", person="ann"))).id
     url = browser().url
@@ -324,7 +324,7 @@ async def test_no_secret_of_signing_in_is_in_the_log(
     await ann.sign_in("ann", "a wrong password of mine")
     await ann.sign_in("ann", PASSWORD)
     out, err = capfd.readouterr()
-    told = out + err + caplog.text + repr(await host.admin().deeds(DeedFilter()))
+    told = out + err + caplog.text + repr(await host.audit(DeedFilter()))
     for secret in (*ann.cookies().values(), link.partition("code=")[2], PASSWORD, "a wrong password of mine"):
         assert secret not in told
     assert not re.search(r"ah_[\w-]{30}", told)

@@ -15,6 +15,8 @@ from agenthost.core.errors import BadInput, NotFound
 from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.description import described
 from agenthost.faces.http.guard import Guard, GuardSettings, Refusal
+from agenthost.faces.http.keyed import Keyed
+from agenthost.faces.http.limits import Limited
 from agenthost.faces.http.operations import Operation, routes_of
 from agenthost.faces.http.rest.table import operations
 from agenthost.faces.http.site import Site
@@ -43,7 +45,10 @@ def application(site: Site, guard: GuardSettings | None = None, faces: Sequence[
     """The API of a site."""
     known = table(site, faces)
     inner = Starlette(
-        routes=[*routes_of(known), *(route for face in faces for route in face.routes)],
+        routes=[
+            *routes_of(known, [Keyed(site.keeping, site.limits)]),
+            *(route for face in faces for route in face.routes),
+        ],
         exception_handlers={HTTPException: _refused(faces)},
     )
     settings = guard or GuardSettings()
@@ -54,7 +59,7 @@ def application(site: Site, guard: GuardSettings | None = None, faces: Sequence[
         public_ends=(*settings.public_ends, *(ends for face in faces for ends in face.public_ends)),
     )
     shapes = [(begin, face.refusal) for face in faces for begin in face.below]
-    return Guard(inner, site.reception, open_to_all, shapes)
+    return Guard(Limited(inner, site.limits, shapes), site.reception, open_to_all, shapes)
 
 
 def _refused(faces: Sequence[Face]) -> Any:

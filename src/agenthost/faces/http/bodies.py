@@ -1,8 +1,9 @@
 """Requests read and answers written: JSON by msgspec, bodies bounded, errors as problem details."""
 
+import contextlib
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
@@ -22,6 +23,8 @@ MOST_JSON = 16 * 1024 * 1024
 class WrongType(BadInput):
     """The body of a request is of a media type that its path doesn't take."""
 
+
+_DRAINED = 1024 * 1024
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -67,35 +70,60 @@ def problem(error: AgentHostError, status: int | None = None, headers: dict[str,
     return Response(encode_problem(told), told.status, headers, MEDIA_TYPE)
 
 
-def answer(value: Any, status: int = 200) -> Response:
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A record as a JSON response."""
-    return Response(encode(value), status, media_type="application/json")
+    return Response(encode(value), status, headers, "application/json")
 
 
 async def read(request: Request, most: int) -> bytes:
     """The whole body. Raises TooLarge before more than `most` bytes are held, ClientDisconnect where it is cut."""
-    _check_size(_told(request), most)
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        _check_size(size, most)
-        pieces.append(piece)
-    return b"".join(pieces)
+    return b"".join([piece async for piece in pieces(request, most)])
 
 
 async def read_json(request: Request, type: type[T], most: int = MOST_JSON) -> T:
     """The body as a record. Raises BadInput that names the part that is wrong, WrongType where it says to be no JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media and media != "application/json" and not media.endswith("+json"):
+        await _drain(request)
         raise WrongType(
             f"the body is {media[:80]}, and this path takes JSON; send it with Content-Type: application/json"
         )
     body = await read(request, most)
     try:
         return msgspec.json.decode(body, type=type)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError) and b".0" in body:
+            # To JSON Schema 31.0 is an integer as 31 is, and some clients have no other numbers.
+            with contextlib.suppress(msgspec.DecodeError, RecursionError):
+                return msgspec.convert(_whole(msgspec.json.decode(body)), type)
         raise BadInput(f"the body is not what this path takes: {error}") from error
+
+
+async def _drain(request: Request) -> None:
+    """Read a body that nobody wants, where it is short: a connection that is closed with something unread is reset, and
+    the answer lost with it."""
+    if 0 < _told(request) <= _DRAINED and "expect" not in request.headers:
+        await read(request, _DRAINED)
+
+
+def _whole(value: Any) -> Any:
+    """A JSON value whose whole numbers are integers."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in cast("list[Any]", value)]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+async def pieces(request: Request, most: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises TooLarge at the first byte too many, ClientDisconnect where it is cut."""
+    _check_size(_told(request), most)
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        _check_size(size, most)
+        if piece:
+            yield piece
 
 
 _PLACE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)

@@ -57,3 +57,8 @@ def admin_of(request: Request) -> Administration:
 def session_of(request: Request) -> str:
     """The secret of the browser's session that a request came with, empty where it came with something else."""
     return request.scope.get(_SECRET, "")
+
+
+def caller_in(scope: Scope) -> Caller | None:
+    """Who asks, None on a path that needs no token."""
+    return scope.get(CALLER)

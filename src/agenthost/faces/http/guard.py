@@ -19,14 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
-from agenthost.core.api import HostApi, Reception
-from agenthost.core.errors import AgentHostError, Forbidden, Temporary, Unauthenticated, Unavailable
+from agenthost.core.api import HostApi, Linked, Reception
+from agenthost.core.errors import AgentHostError, Forbidden, NotFound, Temporary, Unauthenticated, Unavailable
 from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.callers import CAUSE, admit
 from agenthost.faces.http.origins import Network, believe, foreign_origin, host_of, need_own_page
 from agenthost.faces.http.presence import Guest, Presence
 from agenthost.faces.http.protocol import LOCAL
 from agenthost.faces.http.streams import ABORT
+from agenthost.wire.bodies import ROOT
 from agenthost.wire.cookies import CSRF_HEADER, cookie_name, csrf_of
 from agenthost.wire.tries import Tries, network_of, too_many
 
@@ -39,16 +40,16 @@ Refusal = Callable[[AgentHostError, int | None], Response]
 class GuardSettings(msgspec.Struct, frozen=True):
     """`names`: host names (without port) that this host has besides those of loopback. `origins`: of pages elsewhere
     that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such. `wrong_tokens`: how many
-    wrong tokens an address may send within a minute before it has to wait. `proxies`: which are believed who is behind
-    them. `public_here`: paths that need no token from this machine, and not through a proxy."""
+    wrong tokens an address may send within a minute before it has to wait: a token of 32 random bytes isn't guessed, but
+    trying costs the host work. `proxies`: which are believed who is behind them. `public_here`: paths that need no token
+    from this machine, and not through a proxy."""
 
     names: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     public: frozenset[str] = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
-    public_below: tuple[str, ...] = ()
+    public_below: tuple[str, ...] = (f"{ROOT}/links/",)
     public_ends: tuple[tuple[str, str], ...] = ()
-    public_here: frozenset[str] = frozenset()
-    wrong_tokens: int = 20
+    wrong_tokens: int = 1000
     proxies: tuple[Network, ...] = ()
     public_here: frozenset[str] = frozenset()
 
@@ -70,6 +71,9 @@ class Everybody:
         if self._admin is None:
             raise Unavailable("this host looks after no people; ask the one that `agenthost up` started")
         return self._admin
+
+    async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
+        raise NotFound("links are served by a host that has a port")
 
 
 class Guard:
@@ -94,6 +98,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        scope.setdefault("scheme", "http")  # optional in ASGI
         guest: Guest | None = None
         try:
             believe(scope, headers, self._settings.proxies)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -29,6 +29,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.whole, {})[operation.method.lower()] = _operation(operation, known)
+    _say_base64([components, schemas])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -54,6 +55,19 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         },
         "security": [{"token": []}],
     }
+
+
+def _say_base64(value: Any) -> None:
+    """Say of texts that are bytes which texts can be: JSON Schema's `contentEncoding` is a note, and no rule."""
+    if isinstance(value, dict):
+        found = cast("dict[str, Any]", value)
+        if found.get("contentEncoding") == "base64":
+            found["pattern"] = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+        for each in found.values():
+            _say_base64(each)
+    elif isinstance(value, list | tuple):
+        for each in cast("list[Any]", value):
+            _say_base64(each)
 
 
 def _types(operations: Iterable[Operation]) -> list[Any]:
@@ -140,7 +154,7 @@ def _of_headers(operation: Operation) -> Iterable[dict[str, Any]]:
     for header in operation.headers:
         example = operation.example.headers.get(header.name) or header.example
         told = {"example": example} if example else {}
-        schema: dict[str, Any] = {"type": "string"}
+        schema: dict[str, Any] = {"type": "string"} | ({"pattern": header.pattern} if header.pattern else {})
         if header is IDEMPOTENCY_KEY:
             schema |= {"minLength": 1, "maxLength": 200}
         yield {"name": header.name, "in": "header", "schema": schema, "description": header.description, **told}
@@ -167,6 +181,8 @@ def _responses(operation: Operation, known: dict[str, Any]) -> dict[str, Any]:
             response["headers"] = {
                 name: {"description": about, "schema": {"type": "string"}} for name, about in answer.headers.items()
             }
+        for id, parameters in answer.links.items():
+            response.setdefault("links", {})[id] = {"operationId": id, "parameters": parameters}
     for status in errors_of(operation):
         made[str(status)] = {"$ref": f"#/components/responses/{_named(status)}"}
     return made

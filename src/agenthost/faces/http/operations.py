@@ -33,11 +33,12 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Header(Struct, frozen=True):
-    """A header that an operation reads."""
+    """A header that an operation reads. `pattern`: what it may be, where not any text."""
 
     name: str
     description: str
     example: str = ""
+    pattern: str = ""
 
 
 IDEMPOTENCY_KEY = Header(
@@ -69,10 +70,12 @@ class Answer(Struct, frozen=True):
     description: str = "as asked"
     media: str = ""
     headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    links: dict[str, dict[str, str]] = msgspec.field(default_factory=dict[str, dict[str, str]])
+    """What can be asked next: an operation's id to its parameters, as OpenAPI's runtime expressions."""
 
 
 class Example(Struct, frozen=True):
-    """A request that is really tried (tests/faces/test_examples.py) and shown in the description. `places` are path
+    """A request that is really tried (tests/faces/rest/test_examples.py) and shown in the description. `places` are path
     parameters where they aren't the usual ones. `of` names what must be there for it: a task that `asks`, that `ended`..."""
 
     query: dict[str, str] = msgspec.field(default_factory=dict[str, str])

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket as sockets
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,11 +18,12 @@ from starlette.types import ASGIApp
 
 from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import BadInput
+from agenthost.core.keeping import Keeping
 from agenthost.faces.http.app import Face, application
 from agenthost.faces.http.guard import Everybody, GuardSettings
 from agenthost.faces.http.observed import Observed, Watch
 from agenthost.faces.http.protocol import Bounds, protocol
-from agenthost.faces.http.site import Ready, Site
+from agenthost.faces.http.site import Limits, Ready, Site
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sockets as local
 
@@ -45,7 +46,8 @@ class ServeSettings(msgspec.Struct, frozen=True):
 
 class Offer(msgspec.Struct, frozen=True):
     """What is served besides the local socket's own: listening sockets of TCP, whom the reception knows there, other
-    protocols, whether the host takes work, and who is told of each request."""
+    protocols, whether the host takes work, what one person may ask for, who keeps answers to requests with a key, and who
+    is told of each request."""
 
     reception: Reception
     listeners: Sequence[sockets.socket] = ()
@@ -53,6 +55,8 @@ class Offer(msgspec.Struct, frozen=True):
     ready: Ready = lambda: ""
     closing: Closing = msgspec.field(default_factory=Closing)
     watch: Sequence[Watch] = ()
+    limits: Callable[[], Limits] = Limits
+    keeping: Keeping | None = None
 
 
 @contextlib.asynccontextmanager
@@ -68,7 +72,7 @@ async def serve(
     offer = offer or Offer(Everybody(api))
     listener = await asyncio.to_thread(local.listen, socket)
     which = local.identity(socket)
-    site = Site(offer.reception, offer.closing, settings.streams, offer.ready)
+    site = Site(offer.reception, offer.closing, settings.streams, offer.ready, offer.limits, offer.keeping)
     guard = application(site, settings.guard, offer.faces)
     app = Observed(guard, offer.watch)
     users = settings.users if settings.users is not None else frozenset({os.getuid()})

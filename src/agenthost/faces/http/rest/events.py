@@ -12,14 +12,22 @@ from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import EventStream, bare_frames, task_frames, tree_frames
 from agenthost.wire.sse import decode_after
 
-LAST_EVENT_ID = Header("Last-Event-ID", "The id of the last event that was seen: the stream goes on after it")
+_SEEN = "Last-Event-ID", "The id of the last event that was seen: the stream goes on after it"
+_NUMBER = "(?:0|[1-9][0-9]{0,14})"
+_PLACE = rf'"[\w.:\-]{{1,500}}":{_NUMBER}'
+PLACES = rf"^(?:{_NUMBER}|\{{{_PLACE}(?:,{_PLACE}){{0,999}}\}})?$"
+"""The ids of a task's stream: a number, or a place in each journal of the tree."""
+LAST_EVENT_ID = Header(*_SEEN, pattern=PLACES)
+LAST_CURSOR = Header(*_SEEN)
 STREAM = "text/event-stream"
 
 
 class Following(Struct, frozen=True, forbid_unknown_fields=True):
     """How a task is followed."""
 
-    after: Annotated[str, Meta(description="the same as `Last-Event-ID`, for whom can't set headers")] = ""
+    after: Annotated[
+        str, Meta(description="the same as `Last-Event-ID`, for whom can't set headers", pattern=PLACES)
+    ] = ""
     tree: Annotated[bool, Meta(description="with the tasks below it")] = True
     ids: Annotated[bool, Meta(description="with ids; without, for a follower that counts by itself")] = True
 

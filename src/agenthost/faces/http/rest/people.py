@@ -10,7 +10,6 @@ from starlette.responses import Response
 from agenthost.core.administration import (
     Fate,
     KeyInfo,
-    KeyWish,
     Me,
     NewKey,
     NewPerson,
@@ -21,7 +20,7 @@ from agenthost.core.administration import (
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import admin_of, session_of
 from agenthost.faces.http.operations import Answer, Body, Example, Operation, query_of
-from agenthost.wire.bodies import LinkBody, PasswordBody
+from agenthost.wire.bodies import KeyBody, PasswordBody, SignInBody
 from agenthost.wire.cookies import csrf_of
 
 _MOST = 64 * 1024
@@ -82,7 +81,7 @@ async def set_password(request: Request) -> Response:
 
 
 async def link(request: Request) -> Response:
-    body = await read_json(request, LinkBody, _MOST)
+    body = await read_json(request, SignInBody, _MOST)
     return _private(await admin_of(request).sign_in_link(body.person), 201)
 
 
@@ -91,7 +90,8 @@ async def keys(request: Request) -> Response:
 
 
 async def make_key(request: Request) -> Response:
-    return _private(await admin_of(request).make_key(await read_json(request, KeyWish, _MOST)), 201)
+    wish = await read_json(request, KeyBody, _MOST)
+    return _private(await admin_of(request).make_key(wish.name, wish.person, wish.rights, wish.expires), 201)
 
 
 async def revoke_key(request: Request) -> Response:
@@ -164,7 +164,7 @@ def _people() -> tuple[Operation, ...]:
             "own",
             answers=(told,),
             places=PLACES,
-            example=Example(places={"person": "ann"}),
+            example=Example(places={"person": "owner"}),
         ),
         Operation(
             "PATCH",
@@ -202,8 +202,8 @@ def _people() -> tuple[Operation, ...]:
             "setPassword",
             "Set a password, or take it away; other sessions of theirs end",
             PEOPLE,
-            "read",
-            description="Your own, or anybody's with the right `own`. For your own, `old` is the one before.",
+            "own",
+            description="Your own needs no right, but no key either; `old` is the one before then.",
             body=Body(PasswordBody, "the new password, empty for none"),
             answers=(Answer(204, description="it counts from now on"),),
             errors=(429,),
@@ -217,9 +217,9 @@ def _people() -> tuple[Operation, ...]:
             "makeSignInLink",
             "A link that signs a browser in, once and soon",
             PEOPLE,
-            "read",
-            description="As you, or as anybody with the right `own`. A key can't make one for its own person.",
-            body=Body(LinkBody, "whom it is for"),
+            "own",
+            description="For yourself it needs no right, but no key either.",
+            body=Body(SignInBody, "whom it is for"),
             answers=(Answer(201, SignInLink, "the link"),),
             example=Example(body={"person": "ann"}),
         ),
@@ -238,7 +238,6 @@ def _keys() -> tuple[Operation, ...]:
             "read",
             query=Whose,
             answers=(Answer(200, list[KeyInfo], "without their secrets"),),
-            example=Example(query={"person": "ann"}),
         ),
         Operation(
             "POST",
@@ -249,9 +248,9 @@ def _keys() -> tuple[Operation, ...]:
             KEYS,
             "read",
             description="A key may at most what its maker may, and one that a key makes ends with it at the latest.",
-            body=Body(KeyWish, "what it is for, what it may, until when"),
+            body=Body(KeyBody, "what it is for, what it may, until when"),
             answers=(Answer(201, NewKey, "the key, with its secret"),),
-            example=Example(body={"name": "laptop", "rights": ["read", "work"], "expires": 0}),
+            example=Example(body={"name": "laptop", "rights": ["read"], "expires": 0}),
         ),
         Operation(
             "DELETE",
@@ -264,6 +263,6 @@ def _keys() -> tuple[Operation, ...]:
             query=Whose,
             answers=(Answer(204, description="it is gone"),),
             places=PLACES,
-            example=Example(places={"key": "k0123456789a"}, query={"person": "ann"}),
+            example=Example(places={"key": "k0123456789a"}),
         ),
     )

@@ -7,16 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agenthost.core.api import Finding, HostInfo, ModelDetail, ModelLine
-from agenthost.core.errors import NotFound, nearest
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of
-from agenthost.faces.http.operations import Answer, Body, Example, Operation, query_of
+from agenthost.faces.http.operations import Answer, Body, Example, Handler, Operation, query_of
 from agenthost.faces.http.rest.events import STREAM
-from agenthost.faces.http.rest.files import BYTES, HARMLESS
+from agenthost.faces.http.rest.sending import BYTES
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import EventStream, probe_frames
 from agenthost.wire.bodies import Names, ProbeBody, SecretBody
-from agenthost.wire.offering import ABILITIES, MOST
+from agenthost.wire.offering import ABILITIES, MOST, Ability
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,16 +40,20 @@ async def model(request: Request) -> Response:
     return answer(await api_of(request).model(str(request.path_params["name"])))
 
 
-async def ability(request: Request) -> Response:
-    what = str(request.path_params["what"])
-    if (known := ABILITIES.get(what)) is None:
-        raise NotFound(f"there is no ability '{what}' of models. {nearest(what, list(ABILITIES))}")
-    arguments = await read_json(request, known.arguments, MOST)
-    abilities = await api_of(request).abilities(str(request.path_params["name"]))
-    found = await getattr(abilities, what)(*arguments)
-    if known.result is bytes:
-        return Response(found, headers=HARMLESS, media_type=BYTES)
-    return answer(found)
+def ability(what: str, known: Ability) -> Handler:
+    """Uses one ability of a model's provider."""
+
+    async def handler(request: Request) -> Response:
+        arguments = await read_json(request, known.arguments, MOST)
+        abilities = await api_of(request).abilities(str(request.path_params["name"]))
+        found = await getattr(abilities, what)(*arguments)
+        if known.result is bytes:
+            # Never shown by a browser as anything that could run in the page's origin.
+            headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+            return Response(found, headers=headers, media_type=BYTES)
+        return answer(found)
+
+    return handler
 
 
 async def secrets(request: Request) -> Response:
@@ -114,10 +117,9 @@ def operations(site: Site) -> tuple[Operation, ...]:
 def _of_models(site: Site) -> tuple[Operation, ...]:
     async def probe(request: Request) -> EventStream:
         body = await read_json(request, ProbeBody)
-        items = api_of(request).probe(str(request.path_params["name"]), body.quick, body.context)
+        items = api_of(request).probe(str(request.path_params["name"]), body.quick, body.context or 0)
         return EventStream(items, probe_frames, site.streams, site.closing)
 
-    what = {"what": Annotated[str, Meta(description="an ability", examples=["embed"])]}
     return (
         Operation(
             "GET",
@@ -129,7 +131,7 @@ def _of_models(site: Site) -> tuple[Operation, ...]:
             description="With `provider`, all that one provider says it has, which needs the right `manage`.",
             query=Models,
             answers=(Answer(200, list[ModelLine], "the models"),),
-            errors=(404,),
+            errors=(404, 409),
         ),
         Operation(
             "POST",
@@ -142,27 +144,11 @@ def _of_models(site: Site) -> tuple[Operation, ...]:
             description="Server-sent events: `line` for people, then `fitness`, then `end`. It stops where nobody listens.",
             body=Body(ProbeBody),
             answers=(Answer(200, description="the stream", media=STREAM),),
+            errors=(409, 422),
             example=Example(body={"quick": True}, places={"name": "default"}),
             streams=True,
         ),
-        Operation(
-            "POST",
-            "/models/{name:path}/abilities/{what}",
-            ability,
-            "useAbility",
-            "What else a model's provider does besides answering",
-            "models",
-            "work",
-            description="`embed` and `moderate` need the right `work`, the others `manage`.",
-            body=Body(list[Any], "the arguments, in the order of the port `Abilities`, bytes as base64"),
-            answers=(
-                Answer(200, Any, "the result"),
-                Answer(200, None, "a file's bytes", media=BYTES),
-            ),
-            errors=(422,),
-            example=Example(body=[["a text"]], places={"name": "offering", "what": "embed"}),
-            places=what,
-        ),
+        *(_ability(what, known) for what, known in ABILITIES.items()),
         Operation(
             "GET",
             "/models/{name:path}",
@@ -171,6 +157,58 @@ def _of_models(site: Site) -> tuple[Operation, ...]:
             "One model: its card as claimed and as the loop goes by it, what a probe found",
             "models",
             answers=(Answer(200, ModelDetail, "the model"),),
+            errors=(409,),
             example=Example(places={"name": "default"}),
         ),
     )
+
+
+def _ability(what: str, known: Ability) -> Operation:
+    title = "".join(word.capitalize() for word in what.split("_"))
+    of_bytes, nothing = known.result is bytes, known.result is None
+    return Operation(
+        "POST",
+        f"/models/{{name:path}}/abilities/{what}",
+        ability(what, known),
+        f"use{title}",
+        f"`{what}` of the model's provider",
+        "models",
+        "work" if what in ("embed", "moderate") else "manage",
+        body=Body(known.arguments, f"the arguments of the port `Abilities.{what}`, in order, bytes as base64"),
+        answers=(
+            Answer(
+                200,
+                None if of_bytes else type(None) if nothing else known.result,
+                "the result",
+                media=BYTES if of_bytes else "",
+            ),
+        ),
+        errors=(409, 422),
+        example=Example(body=EXAMPLES[what], places={"name": "offering"}),
+    )
+
+
+EXAMPLES: dict[str, list[Any]] = {
+    "embed": [["a text"]],
+    "moderate": [[{"type": "text", "text": "a text"}]],
+    "draw": [{"prompt": "a house"}],
+    "speak": [{"text": "good morning", "voice": "alloy"}],
+    "transcribe": ["UklGRg==", "audio/wav", "en"],
+    "put_file": ["notes.txt", "bm90ZXM=", "user_data"],
+    "files": [],
+    "get_file": ["file-1"],
+    "delete_file": ["file-1"],
+    "start_batch": [
+        {
+            "first": {
+                "model": "m",
+                "instructions": "Be short.",
+                "turns": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}],
+            }
+        }
+    ],
+    "batch": ["batch-1"],
+    "batches": [],
+    "cancel_batch": ["batch-1"],
+}
+"""The arguments of each ability, as an example."""

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from agenthost.faces.http.bodies import answer
 from agenthost.faces.http.operations import Answer, Operation
-from agenthost.faces.http.rest import events, files, manifests, people, system, tasks
+from agenthost.faces.http.rest import accounts, events, files, manifests, messages, people, system, tasks
 from agenthost.faces.http.site import Site
 from agenthost.wire.bodies import Health
 
@@ -16,9 +16,11 @@ def operations(site: Site) -> tuple[Operation, ...]:
         *_health(site),
         *tasks.operations(),
         *events.operations(site),
-        *files.operations(),
+        *messages.operations(site),
+        *files.operations(site),
         *manifests.operations(),
         *people.operations(),
+        *accounts.operations(),
         *system.operations(site),
     )
 

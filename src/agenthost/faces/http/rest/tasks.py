@@ -6,22 +6,37 @@ import msgspec
 from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from agenthost.core.api import Artifact, OpenQuestion, Order, ReplayReport, TaskDetail
 from agenthost.core.events import Recorded
+from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import State
 from agenthost.core.parts import Message
-from agenthost.core.ports import Filter, LedgerEntry
-from agenthost.core.tasks import TaskRow
+from agenthost.core.ports import LedgerEntry
+from agenthost.core.tasks import Filter, TaskRow
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import about, api_of
-from agenthost.faces.http.operations import IDEMPOTENCY_KEY, Answer, Body, Example, Operation, query_of
-from agenthost.wire.bodies import CancelBody, Found, ReplyBody, TaskPage
+from agenthost.faces.http.operations import (
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    RANGE,
+    Answer,
+    Body,
+    Example,
+    Operation,
+    query_of,
+)
+from agenthost.faces.http.rest.files import linked
+from agenthost.faces.http.rest.sending import ANSWERS, file_answer
+from agenthost.wire.bodies import CancelBody, Found, Link, LinkBody, ReplyBody, TaskPage
+from agenthost.wire.cursors import decode_cursor, encode_cursor
 
 MOST_LISTED = 1000
 """Tasks or events in one page."""
 
 _NUMBER = Annotated[int, Meta(ge=0, le=2**62)]
+_TIME = Annotated[float, Meta(ge=0, le=1e12)]
 _LIMIT = Annotated[int, Meta(ge=1, le=MOST_LISTED, description="how many at most")]
 
 
@@ -30,17 +45,28 @@ class Listing(Struct, frozen=True, forbid_unknown_fields=True):
 
     state: Annotated[tuple[State, ...], Meta(description="in one of these states (may stand more than once)")] = ()
     name: Annotated[str, Meta(description="of this agent or workflow")] = ""
+    person: Annotated[str, Meta(description="of this person")] = ""
+    conversation: Annotated[str, Meta(description="of this conversation")] = ""
+    text: Annotated[str, Meta(description="with this in the title", max_length=200)] = ""
+    since: Annotated[_TIME, Meta(description="created from then on, in seconds since the epoch")] = 0.0
+    until: Annotated[_TIME, Meta(description="created before then")] = 0.0
     root: Annotated[str, Meta(description="of this task's tree")] = ""
     roots_only: Annotated[bool, Meta(description="without children")] = False
-    namespace: Annotated[str, Meta(description="the caller's own, whatever is asked for")] = "default"
     limit: _LIMIT = 50
-    before: Annotated[str, Meta(description="the `next` of the page before")] = ""
+    cursor: Annotated[str, Meta(description="the `next` of the page before")] = ""
+
+
+class Paging(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which page is wanted."""
+
+    limit: _LIMIT = 50
+    cursor: Annotated[str, Meta(description="the `next` of the page before")] = ""
 
 
 class Finding(Struct, frozen=True, forbid_unknown_fields=True):
     """Which task is meant."""
 
-    prefix: Annotated[str, Meta(description="the beginning of its id; `last` is the newest")] = ""
+    prefix: Annotated[str, Meta(description="the beginning of its id; `last` is the newest", min_length=1)]
 
 
 class Page(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,16 +93,31 @@ async def start(request: Request) -> Response:
 async def listed(request: Request) -> Response:
     asked = query_of(request, Listing)
     wanted = Filter(
-        namespace=asked.namespace,
         states=asked.state,
+        name=asked.name,
+        person=asked.person,
+        conversation=asked.conversation,
+        text=asked.text,
+        since=asked.since,
+        until=asked.until,
         root=asked.root,
         roots_only=asked.roots_only,
-        name=asked.name,
-        before=asked.before,
+        before=decode_cursor(asked.cursor),
         limit=asked.limit,
     )
+    return await _page(request, wanted)
+
+
+async def children(request: Request) -> Response:
+    asked, task = query_of(request, Paging), task_of(request)
+    await api_of(request).events(task, 0, 1)
+    before = decode_cursor(asked.cursor)
+    return await _page(request, Filter(root=root_id(task), parent=task, before=before, limit=asked.limit))
+
+
+async def _page(request: Request, wanted: Filter) -> Response:
     rows = await api_of(request).tasks(wanted)
-    return answer(TaskPage(tuple(rows), rows[-1].id if len(rows) >= asked.limit else ""))
+    return answer(TaskPage(tuple(rows), encode_cursor(rows[-1].id) if len(rows) >= wanted.limit else ""))
 
 
 async def find(request: Request) -> Response:
@@ -112,6 +153,21 @@ async def artifacts(request: Request) -> Response:
     return answer(await api_of(request).artifacts(task_of(request)))
 
 
+async def artifact(request: Request) -> ASGIApp:
+    found = await api_of(request).artifact(task_of(request), str(request.path_params["path"]))
+    return await file_answer(request, api_of(request), found.digest, found.path)
+
+
+async def link(request: Request) -> Response:
+    body = await read_json(request, LinkBody)
+    found = await api_of(request).artifact(task_of(request), str(request.path_params["path"]))
+    return await linked(request, body, found.digest, found.path.rpartition("/")[2])
+
+
+async def approvals(request: Request) -> Response:
+    return answer((await api_of(request).task(task_of(request))).questions)
+
+
 async def ledger(request: Request) -> Response:
     return answer(await api_of(request).ledger(task_of(request)))
 
@@ -134,6 +190,13 @@ def operations() -> tuple[Operation, ...]:
     return (*_of_all(), *_of_one(), *_told(), *_looked_into())
 
 
+_PATH = {"path": Annotated[str, Meta(description="the file's path in the workspace", examples=["report.txt"])]}
+_LINKS = {
+    name: {"task": "$response.body#/id"}
+    for name in ("getTask", "getJournal", "listChildren", "listArtifacts", "getLedger", "cancelTask", "replayTask")
+}
+
+
 def _of_all() -> tuple[Operation, ...]:
     return (
         Operation(
@@ -147,7 +210,7 @@ def _of_all() -> tuple[Operation, ...]:
             description="An agent or a workflow by name. `person`, `namespace` and `via` are the host's to say.",
             headers=(IDEMPOTENCY_KEY,),
             body=Body(Order),
-            answers=(Answer(201, TaskRow, "the task that was started"),),
+            answers=(Answer(201, TaskRow, "the task that was started", links=_LINKS),),
             errors=(404, 409),
             example=Example(body={"name": "quick", "text": "hello"}),
             creates=True,
@@ -161,6 +224,7 @@ def _of_all() -> tuple[Operation, ...]:
             TAG,
             query=Listing,
             answers=(Answer(200, TaskPage, "a page of tasks; `next` where there are more"),),
+            errors=(404,),
             example=Example(query={"state": "completed", "limit": "20"}),
         ),
         Operation(
@@ -188,6 +252,16 @@ def _of_one() -> tuple[Operation, ...]:
             "A task with those below it, its open questions and what it has used",
             TAG,
             answers=(Answer(200, TaskDetail, "the task"),),
+        ),
+        Operation(
+            "GET",
+            f"{ONE}/children",
+            children,
+            "listChildren",
+            "The tasks right below a task, newest first",
+            TAG,
+            query=Paging,
+            answers=(Answer(200, TaskPage, "a page of tasks; `next` where there are more"),),
         ),
         Operation(
             "GET",
@@ -236,6 +310,30 @@ def _told() -> tuple[Operation, ...]:
             creates=True,
         ),
         Operation(
+            "GET",
+            f"{ONE}/approvals",
+            approvals,
+            "listApprovals",
+            "What a task, and what is below it, asks people",
+            TAG,
+            answers=(Answer(200, list[OpenQuestion], "the open questions"),),
+            example=Example(of="asking"),
+        ),
+        Operation(
+            "POST",
+            f"{ONE}/approvals",
+            reply,
+            "answerApproval",
+            "The same as `/replies`",
+            TAG,
+            "work",
+            headers=(IDEMPOTENCY_KEY,),
+            body=Body(ReplyBody),
+            answers=(Answer(200, OpenQuestion, "the question that was answered"),),
+            example=Example(body={"text": "blue"}, of="asking"),
+            creates=True,
+        ),
+        Operation(
             "POST",
             f"{ONE}/cancel",
             cancel,
@@ -245,6 +343,7 @@ def _told() -> tuple[Operation, ...]:
             "work",
             body=Body(CancelBody),
             answers=(Answer(202, description="it ends as soon as what it does has stopped"),),
+            errors=(409,),
             example=Example(body={"reason": "no longer wanted"}, of="slow"),
         ),
     )
@@ -260,6 +359,32 @@ def _looked_into() -> tuple[Operation, ...]:
             "The files of a task's workspace",
             TAG,
             answers=(Answer(200, list[Artifact], "path, content hash and size of each"),),
+        ),
+        Operation(
+            "GET",
+            f"{ONE}/artifacts/{{path:path}}",
+            artifact,
+            "getArtifact",
+            "One file of a task's workspace",
+            TAG,
+            headers=(RANGE, IF_NONE_MATCH),
+            answers=ANSWERS,
+            errors=(416,),
+            places=_PATH,
+        ),
+        Operation(
+            "POST",
+            f"{ONE}/links/{{path:path}}",
+            link,
+            "linkArtifact",
+            "A link that opens the file, as it is now, for whoever has it, for a while",
+            TAG,
+            headers=(IDEMPOTENCY_KEY,),
+            body=Body(LinkBody),
+            answers=(Answer(201, Link, "the link: a path on this host"),),
+            example=Example(body={"seconds": 600}),
+            places=_PATH,
+            creates=True,
         ),
         Operation(
             "GET",

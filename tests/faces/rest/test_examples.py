@@ -1,62 +1,44 @@
 """Every example of the API's description is sent to a host, and answered as the description says."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import jsonschema
 import pytest
 
+from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
-from agenthost.core.api import Order
+from agenthost.core.api import Linked, Order
+from agenthost.core.models import ModelRequest, Turn
+from agenthost.core.parts import TextPart
 from agenthost.faces.http.app import application, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.openapi import document
 from agenthost.faces.http.operations import PLACES, Operation
-from agenthost.faces.http.protocol import LOCAL
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
 from agenthost.testing.administration import administration
 from agenthost.testing.memory_host import MemoryHost
 from agenthost.testing.offering import offering
+from tests.faces.asgi import told
 
 SITE = Site(Everybody(MemoryHost()), Closing())
 OPERATIONS = table(SITE)
 DOCUMENT = json.loads(json.dumps(document(OPERATIONS)))
 
 
-async def told(
-    app: Any, method: str, path: str, query: str, headers: dict[str, str], body: bytes
-) -> tuple[int, dict[str, str], bytes]:
-    """What an application answers, as from its own user."""
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": quote(path).encode(),
-        "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-        LOCAL: True,
-    }
-    sent: list[dict[str, Any]] = []
-    pieces = [{"type": "http.request", "body": body, "more_body": False}]
+class Doorkeeper(Everybody):
+    """Knows links, too."""
 
-    async def receive() -> dict[str, Any]:
-        if pieces:
-            return pieces.pop()
-        await asyncio.Event().wait()
-        raise AssertionError
+    def __init__(self, host: MemoryHost, admin: Administration) -> None:
+        super().__init__(host, admin)
+        self.host = host
 
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    async with asyncio.timeout(30):
-        await app(scope, receive, send)
-    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
+    async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
+        return Caller(), self.host.links[secret]
 
 
 class World:
@@ -64,7 +46,17 @@ class World:
 
     def __init__(self, api: MemoryHost, admin: Administration) -> None:
         self.api = api
-        self.app = application(Site(Everybody(api, admin), Closing()))
+        self.app = application(Site(Doorkeeper(api, admin), Closing()))
+
+    async def named(self, body: str) -> str:
+        """A body whose names of a provider's things are those of things that are there."""
+        offered = self.api.offers["offering"]
+        if '"file-1"' in body:
+            body = body.replace("file-1", (await offered.put_file("a.txt", b"a", "user_data")).id)
+        if '"batch-1"' in body:
+            turn = Turn("user", (TextPart("hi"),))
+            body = body.replace("batch-1", (await offered.start_batch({"a": ModelRequest("m", "", (turn,))})).id)
+        return body
 
     async def places(self, operation: Operation) -> dict[str, str]:
         example = operation.example
@@ -78,7 +70,16 @@ class World:
         for kind in ("agent", "workflow"):
             for name in ("spare", f"spare-{kind}"):
                 await self.api.apply({"spare.yaml": f"kind: {kind.capitalize()}\nmetadata: {{name: {name}}}\n"})
-        return {"task": row.id, "digest": kept.digest, "name": "coder", **example.places}
+        self.api.artifacts_of[row.id] = {"report.txt": kept.digest}
+        return {
+            "task": row.id,
+            "secret": await self.api.link(Linked(kept.digest, 9e9)),
+            "path": "report.txt",
+            "number": "1",
+            "digest": kept.digest,
+            "name": "coder",
+            **example.places,
+        }
 
 
 @pytest.fixture
@@ -101,7 +102,10 @@ async def test_an_example_is_answered_as_described(world: World, operation: Oper
     body = example.content if example.content is not None else b""
     headers = dict(example.headers)
     if example.body is not None:
-        body, headers = json.dumps(example.body).encode(), headers | {"Content-Type": "application/json"}
+        body, headers = (
+            (await world.named(json.dumps(example.body))).encode(),
+            headers | {"Content-Type": "application/json"},
+        )
     status, found, content = await told(world.app, operation.method, path, urlencode(example.query), headers, body)
 
     assert status == (example.status or operation.answers[0].status), content

@@ -1,0 +1,113 @@
+"""Idempotency-Key: the same request of the same person does its work once, and has its answer again for a day.
+
+The body isn't held for it: it is told from another one by its hash, which is known when it has been read.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message
+
+from agenthost.core.errors import BadInput, Conflict, Permanent
+from agenthost.core.keeping import Keeping, KeptAnswer
+from agenthost.faces.http.bodies import MOST_JSON, pieces
+from agenthost.faces.http.callers import caller_of
+from agenthost.faces.http.operations import Handler, Operation
+from agenthost.faces.http.site import Limits
+
+KEPT_FOR = 86_400.0
+LONGEST_KEY = 200
+MOST_KEPT = 1024 * 1024
+"""Bytes of an answer that is kept; what is longer is made again."""
+
+_SWEEP = 3600.0
+
+
+class Keyed:
+    """Wraps the handlers of operations that create."""
+
+    def __init__(self, keeping: Keeping | None, limits: Callable[[], Limits]) -> None:
+        self._keeping = keeping
+        self._limits = limits
+        self._maker = secrets.token_hex(8)
+        self._swept = 0.0
+
+    def __call__(self, operation: Operation, handler: Handler) -> Handler:
+        if not operation.creates:
+            return handler
+
+        async def keyed(request: Request) -> ASGIApp:
+            key = request.headers.get("idempotency-key")
+            if key is None:
+                return await handler(request)
+            if not 0 < len(key) <= LONGEST_KEY:
+                raise BadInput(f"Idempotency-Key has {len(key)} characters; give 1 to {LONGEST_KEY}")
+            if self._keeping is None:
+                return await handler(request)
+            return await self._once(self._keeping, request, _name(request, key), handler)
+
+        return keyed
+
+    async def _once(self, keeping: Keeping, request: Request, name: str, handler: Handler) -> ASGIApp:
+        now = time.time()
+        await self._sweep(keeping, now)
+        found = await keeping.begin_answer(name, KeptAnswer("", self._maker, now), now - KEPT_FOR)
+        if found is not None:
+            return await self._again(request, found)
+        made: KeptAnswer | None = None
+        try:
+            hashed = _Hashed(request)
+            answer = await handler(Request(request.scope, hashed.receive))
+            if isinstance(answer, Response) and answer.status_code < 400 and len(answer.body) <= MOST_KEPT:
+                head = msgspec.json.encode(dict(answer.headers))
+                made = KeptAnswer(hashed.digest(), self._maker, now, answer.status_code, head, bytes(answer.body))
+            return answer
+        finally:
+            await keeping.end_answer(name, made)
+
+    async def _again(self, request: Request, found: KeptAnswer) -> Response:
+        if not found.status:
+            raise Conflict("a request with this Idempotency-Key is being answered; ask again when that has ended")
+        hashed = _Hashed(request)
+        async for _ in pieces(Request(request.scope, hashed.receive), max(MOST_JSON, self._limits().upload)):
+            pass
+        if hashed.digest() != found.fingerprint:
+            raise Permanent(
+                "this Idempotency-Key stands for another request, with another body; choose another key",
+                code="key-reused",
+            )
+        headers = msgspec.json.decode(found.head, type=dict[str, str]) | {"idempotency-replayed": "true"}
+        headers.pop("content-length", None)
+        return Response(found.body, found.status, headers)
+
+    async def _sweep(self, keeping: Keeping, now: float) -> None:
+        if now - self._swept > _SWEEP:
+            self._swept = now
+            await keeping.sweep_answers(now - KEPT_FOR)
+
+
+class _Hashed:
+    """A request's body, hashed as it is read."""
+
+    def __init__(self, request: Request) -> None:
+        self._receive: Callable[[], Awaitable[Message]] = request.receive
+        self._hash = hashlib.sha256(request.scope.get("query_string", b"") + b"\0")
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._hash.update(message.get("body", b""))
+        return message
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _name(request: Request, key: str) -> str:
+    caller = caller_of(request)
+    told = "\0".join((caller.namespace, caller.person, request.method, request.url.path, key))
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,143 @@
+"""Every operation of the API as everybody who isn't its task's person: the right that the table names is the one it takes."""
+
+import json
+
+import pytest
+
+from agenthost.core.access import RIGHTS, Right, Role
+from agenthost.core.api import Linked, Order
+from agenthost.core.ports import Filter
+from agenthost.faces.http.app import table
+from agenthost.faces.http.guard import Everybody
+from agenthost.faces.http.operations import Operation
+from agenthost.faces.http.site import Site
+from agenthost.faces.http.streams import Closing
+from agenthost.testing.memory_host import MemoryHost
+from tests.faces.rest.conftest import Served
+
+OPERATIONS = table(Site(Everybody(MemoryHost()), Closing()))
+WORDS = "words of ann's that nobody else reads"
+ROLES: dict[str, tuple[Role, tuple[Right, ...]]] = {
+    "ann": ("user", ()),
+    "ann with a key that only reads": ("user", ("read",)),
+    "bob": ("user", ()),
+    "vera": ("read-only", ()),
+    "otto": ("operator", ()),
+    "olga": ("owner", ()),
+}
+
+
+async def world(served: Served) -> dict[str, str]:
+    """A task of Ann's, ended, with a file of hers."""
+    kept = await served.host.put_file("mine.txt", WORDS.encode())
+    await served.host.accounts.own_file("default", "ann", kept.digest)
+    task = await served.ended(WORDS, person="ann", files=(kept,))
+    for kind in ("agent", "workflow"):
+        body = next(each.example.body for each in OPERATIONS if each.id == f"put{kind.capitalize()}")
+        await served.host.apply({"spare.yaml": json.dumps(body)})
+    await served.host.apply(
+        {
+            "spare.yaml": json.dumps(
+                body | {"kind": "Agent", "metadata": {"name": "spare"}, "spec": {"description": "x"}}
+            )
+        }
+    )
+    return {"task": task, "digest": kept.digest, "secret": "none", "path": "mine.txt", "number": "1", "name": "echo"}
+
+
+async def tried(served: Served, operation: Operation, places: dict[str, str], token: str | None) -> tuple[int, str]:
+    """The status and the text of the answer to an operation's example."""
+    example, path = operation.example, operation.whole
+    for name, value in (places | example.places).items():
+        path = path.replace("{" + name + "}", value)
+    body = example.body if example.body is not None else example.content
+    headers = {name.replace("-", "_"): value for name, value in example.headers.items()}
+    status, _, content = await served.ask(operation.method, path, body, token, example.query, **headers)
+    return status, repr(content)
+
+
+def tells_of_somebodys(operation: Operation) -> bool:
+    return "{task}" in operation.whole or "{digest}" in operation.whole
+
+
+@pytest.mark.parametrize("who", ROLES)
+async def test_everybody_may_what_the_table_says_and_nothing_else(served: Served, who: str) -> None:
+    places = await world(served)
+    role, rights = ROLES[who]
+    token = await served.person(who.partition(" ")[0], role, *rights)
+    may = set(rights or RIGHTS[role])
+    for operation in OPERATIONS:
+        status, content = await tried(served, operation, places, token)
+        where = f"{operation.id}: {status} {content[:300]}"
+        assert status < 500, where
+        if operation.right is not None and operation.right not in may:
+            assert status in (403, 404), where
+        elif who == "bob" and tells_of_somebodys(operation):
+            assert status == 404, where
+        else:
+            assert status not in (401, 403), where
+        if who == "bob" or operation.right not in may:
+            assert WORDS not in content and places["task"] not in content.replace(f"'{places['task']}'", ""), where
+    if "work" not in may or who == "bob":
+        rows = await served.host.tasks(Filter(person="ann"))
+        assert [row.id for row in rows] == [places["task"]]
+
+
+async def test_without_a_token_there_is_what_needs_none(served: Served) -> None:
+    places = await world(served)
+    for operation in OPERATIONS:
+        for token in ("", "ah_wrong"):
+            status, content = await tried(served, operation, places, token)
+            if operation.right is None:
+                assert status in (200, 404), operation.id
+            else:
+                assert status == 401, operation.id
+            assert WORDS not in content
+
+
+async def test_another_user_cant_answer_cancel_or_follow_what_goes_on(served: Served) -> None:
+    task = await served.asking(person="ann")
+    ann, bob = await served.person("ann", "user"), await served.person("bob", "user")
+    for method, path, body in (
+        ("POST", f"/api/v1/tasks/{task}/replies", {"text": "red"}),
+        ("POST", f"/api/v1/tasks/{task}/approvals", {"text": "red"}),
+        ("POST", f"/api/v1/tasks/{task}/cancel", {}),
+        ("POST", "/api/v1/messages", {"task": task, "text": "red"}),
+        ("GET", f"/api/v1/tasks/{task}/events", None),
+    ):
+        assert (await served.ask(method, path, body, bob))[0] == 404, path
+    assert (await served.ask("GET", "/api/v1/events", None, bob))[2]["items"] == []
+    assert (await served.ask("GET", "/api/v1/events", None, bob, {"person": "ann"}))[2]["items"] == []
+    assert (await served.ask("GET", "/api/v1/tasks", None, bob, {"person": "ann"}))[2]["items"] == []
+    assert (await served.host.task(task)).row.state == "input-required"
+    assert (await served.ask("POST", f"/api/v1/tasks/{task}/approvals", {"text": "red"}, ann))[0] == 200
+
+
+async def test_a_link_opens_one_file_without_a_token_while_its_maker_may(served: Served) -> None:
+    places = await world(served)
+    ann, bob = await served.person("ann", "user"), await served.person("bob", "user")
+    path = f"/api/v1/files/{places['digest']}/links"
+    assert (await served.ask("POST", path, {}, bob))[0] == 404
+    status, _, made = await served.ask("POST", path, {"seconds": 60, "name": "ü.txt"}, ann)
+    assert status == 201
+    status, headers, content = await served.ask("GET", made["path"], None, "")
+    assert (status, content.decode()) == (200, WORDS)
+    assert headers["content-disposition"] == "attachment; filename*=UTF-8''%C3%BC.txt"
+    assert (await served.ask("GET", made["path"], None, "", range="bytes=0-4"))[::2] == (206, WORDS[:5].encode())
+    for wrong in (made["path"][:-3] + "abc", "/api/v1/links/x", made["path"] + "A"):
+        assert (await served.ask("GET", wrong, None, ""))[0] == 404
+    row = await served.host.start(Order("echo", "hello", person="ann"))
+    assert (await served.ask("GET", f"/api/v1/tasks/{row.id}", None, ""))[0] == 401
+    await served.host.accounts.delete_person("ann")
+    assert (await served.ask("GET", made["path"], None, ""))[0] == 404
+
+
+async def test_a_link_that_has_expired_opens_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agenthost.host import links
+
+    kept = await served.host.put_file("a.txt", b"a text")
+    secret = await served.host.link(Linked(kept.digest, links.time.time() + 60))
+    later = links.time.time() + 61
+    monkeypatch.setattr(links.time, "time", lambda: later)
+    status, _, told = await served.ask("GET", f"/api/v1/links/{secret}", None, "")
+    assert (status, "has expired" in told["detail"]) == (404, True)

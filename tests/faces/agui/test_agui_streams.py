@@ -272,7 +272,7 @@ def input_of(messages: list[Any], **more: Any) -> dict[str, Any]:
         ("echo", {"threadId": "", "runId": "r1", "messages": []}, 400, "not empty"),
         ("echo", {"threadId": "t1", "runId": "r1", "messages": [{"id": 5, "role": "user", "content": "x"}]}, 400, "id"),
         ("echo", input_of([said("u1", "x")], protocolVersion="2.0"), 400, "AG-UI 1.0"),
-        ("echo", input_of([]), 400, "say what the agent is to do"),
+        ("echo", input_of([]), 422, "say what the agent is to do"),
         ("echo", input_of([said("u1", "x")], forwardedProps={"agenthost": {"modle": "x"}}), 400, "modle"),
         ("echo", input_of([said("u1", "x")], tools=[{"name": "a b", "description": ""}]), 400, "a b"),
         ("nobody", input_of([said("u1", "x")]), 404, "nobody"),

@@ -43,7 +43,7 @@ class Putting(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def get(request: Request) -> ASGIApp:
-    return await file_answer(request, api_of(request), str(request.path_params["digest"]))
+    return await file_answer(request, api_of(request), str(request.path_params["digest"]), fixed=True)
 
 
 async def link(request: Request) -> Response:

@@ -29,13 +29,15 @@ ANSWERS = (
 )
 
 
-async def file_answer(request: Request, api: HostApi, digest: str, name: str = "", media: str = "") -> ASGIApp:
-    """A file as an answer to a request. Raises NotFound."""
+async def file_answer(request: Request, api: HostApi, digest: str, name: str = "", fixed: bool = False) -> ASGIApp:
+    """A file as an answer to a request. `fixed`: its path names its content, so that it may be kept for ever. Raises
+    NotFound."""
     size = await api.file_size(digest)
     headers = {
         "ETag": f'"{digest}"',
         "Accept-Ranges": "bytes",
-        "Cache-Control": "private, max-age=31536000, immutable",
+        "Cache-Control": "private, max-age=31536000, immutable" if fixed else "private, no-cache",
+        "Content-Type": BYTES,
         # A browser never shows it as anything that could run in the page's origin.
         "Content-Disposition": _disposition(name),
         "X-Content-Type-Options": "nosniff",
@@ -49,8 +51,8 @@ async def file_answer(request: Request, api: HostApi, digest: str, name: str = "
         return problem(told, 416, {"Content-Range": f"bytes */{size}"})
     start, end = part
     if (start, end) == (0, size):
-        return _Sent(api, digest, (start, end), 200, headers | {"Content-Type": media or BYTES})
-    headers |= {"Content-Range": f"bytes {start}-{end - 1}/{size}", "Content-Type": media or BYTES}
+        return _Sent(api, digest, (start, end), 200, headers)
+    headers |= {"Content-Range": f"bytes {start}-{end - 1}/{size}"}
     return _Sent(api, digest, (start, end), 206, headers)
 
 

@@ -90,7 +90,7 @@ async def test_all_of_a_person_goes_once_their_name_is_said_twice(served: tuple[
     for person in ("ann", "eve", "rob"):
         assert (await ask(person, "POST", "/erasures", body))[0] == 403
     for wrong in ({}, body | {"confirm": "an"}, body | {"name": "", "confirm": ""}, body | {"kind": "world"}):
-        assert (await ask("own", "POST", "/erasures", wrong))[0] == 400
+        assert (await ask("own", "POST", "/erasures", wrong))[0] in (400, 422)
     status, told = await ask("own", "POST", "/erasures", body)
     assert (status, told["tasks"], told["people"]) == (200, 1, 1)
     assert (await ask("own", "GET", f"/tasks/{task}"))[0] == 404

@@ -116,7 +116,9 @@ async def test_nothing_of_a_deleted_task_is_in_any_file_of_the_home(opens: Opens
     after = await rows(host)
     changed = {name: (before[name], after[name]) for name in after if before[name] != after[name]}
     told = {"webhook_marks", "deliveries"}  # of the other task
-    assert set(changed) <= {"deeds", "spent_before", "usage", "definitions", "sqlite_sequence", *told}, changed
+    assert set(changed) <= {"deeds", "spent_before", "usage", "definitions", "sqlite_sequence", "events", *told}, (
+        changed
+    )
     hooks = await host.webhooks.all(OWNER)
     for hook in hooks:
         assert all(MARKER not in str(each) for each in await host.webhooks.deliveries(OWNER, hook.id, 0, 50))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,10 @@ async def host(tmp_path: Path, world: Outside) -> AsyncIterator[Host]:
     if not (await opened._adapters.sandbox.available()).available:
         await opened.close()
         pytest.skip("no sandbox here")
-    opened._adapters.sandbox._made["bubblewrap"].inner._way._resolve = world.resolve  # type: ignore[attr-defined]
+    made: Any = opened._adapters.sandbox._made["bubblewrap"]
+    while hasattr(made, "inner"):
+        made = made.inner
+    made._way._resolve = world.resolve
     done, problems = await opened.apply({"m.yaml": MANIFESTS})
     assert done and not problems
     yield opened

@@ -18,7 +18,7 @@ from agenthost.core.administration import (
     PersonInfo,
     SignInLink,
 )
-from agenthost.core.errors import AgentHostError, BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.errors import AgentHostError, Conflict, Forbidden, NotFound, Unusable
 from agenthost.host.entry.entrance import Entrance, may_grow
 from agenthost.host.entry.passwords import check_password
 from agenthost.host.entry.secrets import digest_of, new_secret
@@ -82,7 +82,7 @@ class Administrator:
         self._need_own("add people")
         async with self._noted("person.add", f"{person.id} {person.role}"):
             if not _ID.fullmatch(person.id):
-                raise BadInput(
+                raise Unusable(
                     f"'{person.id[:80]}' can't be an id; use a-z, 0-9 and . _ @ + -, at most 64 characters, such as 'ann' or 'ann@example.org'"
                 )
             await self._never_was(person.id)
@@ -157,7 +157,7 @@ class Administrator:
         found = await self._somebody(person, "make sign-in links for other people")
         async with self._noted("session.link", found.id):
             if found.disabled:
-                raise BadInput(f"'{found.id}' is disabled; `agenthost people change {found.id} --enable` first")
+                raise Unusable(f"'{found.id}' is disabled; `agenthost people change {found.id} --enable` first")
             own = found.id == self._caller.person
             if own:
                 self._need_growth("make sign-in links")
@@ -179,7 +179,7 @@ class Administrator:
         secret, now = new_secret(), time.time()
         async with self._noted("key.new", f"{whose.id} {name}".strip()):
             if expires and expires <= now:
-                raise BadInput("`expires` has passed already; give a time to come, in seconds since the epoch, or 0")
+                raise Unusable("`expires` has passed already; give a time to come, in seconds since the epoch, or 0")
             given = self._given(whose, rights)
             hashed = digest_of(secret)
             key = Key(f"k{hashed[:11]}", whose.id, hashed, now, name, given, await self._until(expires), secret[-4:])
@@ -254,7 +254,7 @@ def _said(change: PersonChange) -> str:
 
 def _text(what: str, text: str) -> str:
     if len(text) > MOST_TEXT or not text.isprintable():
-        raise BadInput(
+        raise Unusable(
             f"the {what} is longer than {MOST_TEXT} characters, or has some that can't be shown; give another"
         )
     return text
@@ -263,7 +263,7 @@ def _text(what: str, text: str) -> str:
 def _subject(text: str) -> str:
     issuer, _, subject = text.partition(" ")
     if text and (not issuer.startswith(("https://", "http://")) or not subject or " " in subject or len(text) > 1000):
-        raise BadInput(
+        raise Unusable(
             "a subject is an OpenID provider's issuer, a blank, and its subject, such as 'https://id.example 1234'"
         )
     return text

@@ -5,11 +5,12 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 import msgspec
 
-from agenthost.core.access import Deed, DeedFilter
+from agenthost.core.access import Deed, DeedFilter, Person
 from agenthost.core.api import (
     Applied,
     HostApi,
@@ -28,8 +29,10 @@ from agenthost.core.keeping import Keeping, PlacedEvent, UsageFilter, UsageLine,
 from agenthost.core.lifecycle import State
 from agenthost.core.media import FileLimits, check_file
 from agenthost.core.parts import FilePart, Message, Part, TextPart
+from agenthost.core.ports import Store
 from agenthost.core.tasks import Filter
 from agenthost.engine.bus import Bus
+from agenthost.engine.engine import Engine
 from agenthost.host import links
 from agenthost.host.adapters import Adapters
 from agenthost.host.library import NAMESPACE, Library, version_of
@@ -107,8 +110,24 @@ async def watch(
         bus.watchers.discard(more)
 
 
+async def cancel_all(api: HostApi, store: Store, person: Person, by: str, reason: str) -> None:
+    """Cancel every unfinished task of somebody."""
+    before = ""
+    while True:
+        wanted = Filter(person.namespace, GOING, roots_only=True, person=person.id, before=before, limit=500)
+        rows = await store.tasks(wanted)
+        for row in rows:
+            with suppress(BadInput):  # it has ended meanwhile
+                await api.cancel(row.id, by, reason)
+        if len(rows) < wanted.limit:
+            return
+        before = rows[-1].id
+
+
 class Desk:
     """The use-cases of a host that are no task's: files, manifests one by one, what was used and done, settings."""
+
+    engine: Engine
 
     def __init__(self, adapters: Adapters, library: Library, given: Settings) -> None:
         self._given = given
@@ -119,6 +138,29 @@ class Desk:
     async def take_changes(self) -> None:
         """Take the settings that were changed while the host ran last."""
         self.settings = changed(self._given, await self._adapters.keeping.changed())
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept beside journals."""
+        return self._adapters.keeping
+
+    async def place(self, came: Incoming) -> Placed:
+        """Give a message to the task that it is for."""
+        return await place(cast("HostApi", self), came)
+
+    async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
+        """A page of every task's events."""
+        return await news(self._adapters.keeping, self._decoded, after, limit, person, namespace)
+
+    def watch(
+        self, after: int | None = None, person: str = "", namespace: str = "default"
+    ) -> AsyncIterator[tuple[int, Recorded]]:
+        """Every task's events, for ever."""
+        bus = self.engine.services.bus
+        return watch(self._adapters.keeping, bus, self._decoded, after, person, namespace)
+
+    async def _decoded(self, placed: PlacedEvent) -> Recorded:
+        return await self.engine.services.codec.decode(placed.task, placed.event)
 
     # --- files ---
 

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import contextlib
 import gc
 import os
 import random
@@ -12,27 +11,25 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from agenthost import __version__
-from agenthost.core.access import OWNER, Accounts, Caller, Person
+from agenthost.core.access import OWNER, Accounts, Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
     HostInfo,
-    Incoming,
     LiveDelta,
     ManifestProblem,
     ModelDetail,
     ModelLine,
-    News,
     OpenQuestion,
     Order,
-    Placed,
     ReplayReport,
     TaskDetail,
 )
@@ -40,8 +37,7 @@ from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Temporary, Unavailable
 from agenthost.core.events import Answered, Finished, Recorded
 from agenthost.core.ids import digest, root_id, task_id
-from agenthost.core.keeping import Keeping, PlacedEvent
-from agenthost.core.lifecycle import FINAL, State
+from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import Fitness, ModelAnswer
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import (
@@ -57,10 +53,10 @@ from agenthost.core.traces import trace_id
 from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
-from agenthost.host import desk, following, health, orders, records
+from agenthost.host import following, health, orders, records
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
-from agenthost.host.desk import Desk
+from agenthost.host.desk import GOING, Desk, cancel_all
 from agenthost.host.entry.entrance import Entrance
 from agenthost.host.entry.oidc import Providers
 from agenthost.host.entry.register import Register
@@ -78,7 +74,6 @@ from agenthost.wire.bodies import Health
 COLLECT = (50_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
 live as long as it does; with the interpreter's own 700 the collector took 12 % of the CPU at 64 runs at once."""
-UNFINISHED: tuple[State, ...] = ("submitted", "working", "input-required", "auth-required")
 
 
 class Host(Desk):
@@ -130,11 +125,6 @@ class Host(Desk):
         """People, keys and the audit log."""
         return self._adapters.accounts
 
-    @property
-    def keeping(self) -> Keeping:
-        """What is kept beside journals."""
-        return self._adapters.keeping
-
     # --- start and end ----------------------------------------------------------------------------
 
     async def open(self, work: bool) -> None:
@@ -161,20 +151,7 @@ class Host(Desk):
 
     def admin(self, caller: Caller | None = None) -> Administration:
         """People and keys as a caller may look after them; without one, as the owner."""
-        return Administrator(caller or Caller(), self.entrance, self._cancel_all)
-
-    async def _cancel_all(self, person: Person, by: str, reason: str) -> None:
-        """Cancel every unfinished task of somebody."""
-        before = ""
-        while True:
-            wanted = Filter(person.namespace, UNFINISHED, roots_only=True, person=person.id, before=before, limit=500)
-            rows = await self._adapters.store.tasks(wanted)
-            for row in rows:
-                with contextlib.suppress(BadInput):  # it has ended meanwhile
-                    await self.cancel(row.id, by, reason)
-            if len(rows) < wanted.limit:
-                return
-            before = rows[-1].id
+        return Administrator(caller or Caller(), self.entrance, partial(cancel_all, self, self._adapters.store))
 
     async def _start_working(self) -> None:
         if not self._working:
@@ -231,7 +208,7 @@ class Host(Desk):
     async def _release_held(self) -> None:
         """Give every dead-lettered task that can be read (again) another try; the others stay as they are."""
         before = ""
-        while rows := await self._adapters.store.tasks(Filter(states=UNFINISHED, before=before, limit=500)):
+        while rows := await self._adapters.store.tasks(Filter(states=GOING, before=before, limit=500)):
             for row in rows:
                 if row.hold == "dead-letter" and await self._readable(row):
                     await self._adapters.store.hold(row.id, "", "")
@@ -349,24 +326,6 @@ class Host(Desk):
     ) -> AsyncIterator[Recorded | LiveDelta]:
         """What has happened and happens, until the task has ended."""
         return following.follow(self.engine, self._adapters.store, task, after, tree, self._redact)
-
-    async def place(self, came: Incoming) -> Placed:
-        """Give a message to the task that it is for."""
-        return await desk.place(self, came)
-
-    async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
-        """A page of every task's events."""
-        return await desk.news(self._adapters.keeping, self._decoded, after, limit, person, namespace)
-
-    def watch(
-        self, after: int | None = None, person: str = "", namespace: str = "default"
-    ) -> AsyncIterator[tuple[int, Recorded]]:
-        """Every task's events, for ever."""
-        bus = self.engine.services.bus
-        return desk.watch(self._adapters.keeping, bus, self._decoded, after, person, namespace)
-
-    async def _decoded(self, placed: PlacedEvent) -> Recorded:
-        return await self.engine.services.codec.decode(placed.task, placed.event)
 
     async def find(self, prefix: str) -> str:
         """The one task whose id begins so; `last` is the newest root task."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.errors import BadInput, NewerVersion, StoreDamaged
+from agenthost.core.errors import NewerVersion, StoreDamaged, Unusable
 from agenthost.stores.durable import disk_errors, fsync_folder, replace_file, write_temporary
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -32,15 +32,15 @@ class _File(Struct, omit_defaults=True):
 def check_name(name: str) -> None:
     """Raises BadInput where `name` can't be a secret's."""
     if not _NAME.fullmatch(name):
-        raise BadInput(f"'{name[:80]}' can't name a secret; use A-Z, a-z, 0-9, _ and -, at most 128 characters")
+        raise Unusable(f"'{name[:80]}' can't name a secret; use A-Z, a-z, 0-9, _ and -, at most 128 characters")
 
 
 def check_value(name: str, value: str) -> None:
     """Raises BadInput where `value` can't be kept. Its message never holds the value."""
     if not value:
-        raise BadInput(f"the value of the secret '{name}' is empty; give a value, or delete the secret")
+        raise Unusable(f"the value of the secret '{name}' is empty; give a value, or delete the secret")
     if len(value) > _LONGEST:
-        raise BadInput(f"the value of the secret '{name}' is longer than {_LONGEST // 1024} KB; give a shorter one")
+        raise Unusable(f"the value of the secret '{name}' is longer than {_LONGEST // 1024} KB; give a shorter one")
 
 
 class FileSecrets:

@@ -358,7 +358,7 @@ async def test_the_same_key_is_the_same_task_and_is_told_whole_however_late_it_c
     third = await said(await ask(bench, user("slowly"), extra_headers=headers))
     assert second.content == third.content == "one two three four five six"
     assert len(await bench.tasks()) == 1
-    with pytest.raises(openai.BadRequestError, match="stands for other work already"):
+    with pytest.raises(openai.ConflictError, match="stands for other work already"):
         await ask(bench, user("something else"), extra_headers=headers)
 
 

@@ -117,6 +117,8 @@ def _whole(value: Any) -> Any:
 
 async def pieces(request: Request, most: int) -> AsyncIterator[bytes]:
     """The body as it comes. Raises TooLarge at the first byte too many, ClientDisconnect where it is cut."""
+    if _told(request) > most:
+        await _drain(request)
     _check_size(_told(request), most)
     size = 0
     async for piece in request.stream():

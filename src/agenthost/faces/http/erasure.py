@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agenthost.core.errors import BadInput
+from agenthost.core.errors import Unusable
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of, caller_of
 from agenthost.faces.http.operations import Answer, Body, Example, Operation, query_of
@@ -42,7 +42,7 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             "work",
             query=Deleting,
             answers=told,
-            errors=(409,),
+            errors=(409, 422),
             example=Example(query={"force": "true"}),
         ),
         Operation(
@@ -55,7 +55,7 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             "own",
             body=Body(ErasureBody, "whose, written twice"),
             answers=told,
-            errors=(404, 409),
+            errors=(404, 409, 422),
             example=Example(body={"kind": "person", "name": "nobody", "confirm": "nobody"}),
         ),
     )
@@ -73,6 +73,6 @@ class _Face:
     async def all(self, request: Request) -> Response:
         body = await read_json(request, ErasureBody)
         if not body.name or body.name != body.confirm:
-            raise BadInput("what is erased is gone for good: write its name in `name` and once more in `confirm`")
+            raise Unusable("what is erased is gone for good: write its name in `name` and once more in `confirm`")
         erase = self._desk.person if body.kind == "person" else self._desk.namespace
         return answer(await erase(caller_of(request), body.name))

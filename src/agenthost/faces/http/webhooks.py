@@ -61,8 +61,9 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             headers=(IDEMPOTENCY_KEY,),
             body=Body(Wanted, "where to, and for what"),
             answers=(Answer(201, Shown, "the webhook and, this once, its secret"),),
-            errors=(404, 409),
+            errors=(404, 409, 422),
             example=wanted,
+            creates=True,
         ),
         Operation(
             "GET",

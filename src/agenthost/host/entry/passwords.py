@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from agenthost.core.errors import BadInput
+from agenthost.core.errors import Unusable
 from agenthost.wire.tries import too_many
 
 if TYPE_CHECKING:  # most hosts never see a password
@@ -80,11 +80,11 @@ class Passwords:
 def check_password(password: str, least: int, person: str) -> None:
     """Raises BadInput for a password that may not be set. Its message never holds the password."""
     if len(password) < least:
-        raise BadInput(f"a password has at least {least} characters; choose a longer one, such as several words")
+        raise Unusable(f"a password has at least {least} characters; choose a longer one, such as several words")
     if len(password) > LONGEST:
-        raise BadInput(f"a password has at most {LONGEST} characters; choose a shorter one")
+        raise Unusable(f"a password has at most {LONGEST} characters; choose a shorter one")
     if len(set(password)) < 4 or person.lower() in password.lower() and len(password) < len(person) + 6:
-        raise BadInput("that password is easily guessed; choose another, such as several words")
+        raise Unusable("that password is easily guessed; choose another, such as several words")
 
 
 def _one_form(password: str) -> bytes:

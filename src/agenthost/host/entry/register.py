@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from agenthost.core.access import OWNER, Accounts, Key, Person
-from agenthost.core.errors import BadInput, Conflict, NotFound
+from agenthost.core.errors import Conflict, NotFound, Unusable
 
 
 def _nothing() -> None:
@@ -64,7 +64,7 @@ class Register:
                 raise NotFound(f"there is nobody with the id '{key.person}' any more")
             there = [each for each in await self.accounts.keys(key.person) if each.session == key.session]
             if not key.session and len(there) >= most:
-                raise BadInput(f"'{key.person}' has {most} keys, the most that there may be; take one back first")
+                raise Unusable(f"'{key.person}' has {most} keys, the most that there may be; take one back first")
             for old in there[: max(0, len(there) - most + 1)] if key.session else ():
                 await self.accounts.delete_key(key.person, old.id)
             await self.accounts.put_key(key)
@@ -85,10 +85,10 @@ class Register:
 
     async def _need_another_owner(self, person: Person) -> None:
         if person.id == OWNER:
-            raise BadInput(f"'{OWNER}' is whose host this is, and stays so; the change was not made")
+            raise Unusable(f"'{OWNER}' is whose host this is, and stays so; the change was not made")
         people = await self.accounts.people(person.namespace)
         if _rules(person) and not any(_rules(other) for other in people if other.id != person.id):
-            raise BadInput(f"'{person.id}' is the last owner; make somebody else an owner first")
+            raise Unusable(f"'{person.id}' is the last owner; make somebody else an owner first")
 
 
 def _rules(person: Person) -> bool:

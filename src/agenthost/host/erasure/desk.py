@@ -10,7 +10,7 @@ from msgspec import Struct
 from agenthost.core.access import OWNER, Accounts, Caller
 from agenthost.core.api import LiveDelta
 from agenthost.core.erasure import Erasure
-from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, Temporary
+from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, Temporary, Unusable
 from agenthost.core.events import Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
@@ -67,7 +67,7 @@ class Desk:
         if not caller.may(right):
             raise forbidden(caller, right, "delete this task")
         if row.parent:
-            raise BadInput(f"'{task}' is a part of the task '{root_id(task)}'; delete that")
+            raise Unusable(f"'{task}' is a part of the task '{root_id(task)}'; delete that")
         if row.state not in FINAL and not force:
             raise Conflict(f"the task '{task}' goes on ({row.state}); cancel it first, or delete it with force=true")
         await self._note(caller, "task.delete", task)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.access import Accounts, Caller, Right
-from agenthost.core.errors import BadInput, Conflict, NotFound
+from agenthost.core.errors import Conflict, NotFound, Unusable
 from agenthost.core.ports import Secrets
 from agenthost.core.webhooks import TOLD, Delivery, Told, Webhook, Webhooks
 from agenthost.host.guarded import deed, forbidden
@@ -67,7 +67,7 @@ class Desk:
         _need(caller, "work", "make webhooks")
         self._sender.check(wanted.url)
         if not wanted.events:
-            raise BadInput(f"a webhook is told of something: give `events`, of {', '.join(TOLD)}")
+            raise Unusable(f"a webhook is told of something: give `events`, of {', '.join(TOLD)}")
         secret = signing.check_secret(wanted.secret) if wanted.secret else signing.new_secret()
         id = _id_for(caller, key) if key else f"wh_{randomness.token_hex(12)}"
         made = Webhook(
@@ -84,7 +84,7 @@ class Desk:
                 raise Conflict(f"the key '{key}' stands for another webhook already ({before.url}); choose another")
             return _shown(before, await self._secrets.get(before.secret_name) or "")
         if len(await self._webhooks.of(caller.namespace, caller.person)) >= MOST:
-            raise BadInput(f"you have {MOST} webhooks, which are the most; remove one")
+            raise Unusable(f"you have {MOST} webhooks, which are the most; remove one")
         # The secret first: a webhook is never without one.
         await self._secrets.set(made.secret_name, secret)
         await self._webhooks.put(made)

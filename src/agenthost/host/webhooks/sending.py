@@ -6,7 +6,7 @@ from time import time
 
 from msgspec import Struct
 
-from agenthost.core.errors import BadInput, Permanent, Temporary
+from agenthost.core.errors import BadInput, Permanent, Temporary, Unusable
 from agenthost.host.outgoing import Outgoing, parts_of
 from agenthost.sandboxes.egress.way import is_public
 
@@ -41,11 +41,11 @@ class Sender:
         try:
             _, host, port = parts_of(url)
         except Permanent as error:
-            raise BadInput(f"a webhook's url can't be used: {error.message}") from error
+            raise Unusable(f"a webhook's url can't be used: {error.message}") from error
         if len(url) > MOST_URL:
-            raise BadInput(f"a webhook's url has at most {MOST_URL:,} characters")
+            raise Unusable(f"a webhook's url has at most {MOST_URL:,} characters")
         if _is_address(host) and not is_public(host):
-            raise BadInput(
+            raise Unusable(
                 f"{host} is not a public address; webhooks go to public ones, or to hosts whose name and port "
                 f"([network] private = ['HOST:{port}']) the settings name"
             )

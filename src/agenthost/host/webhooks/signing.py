@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 
-from agenthost.core.errors import BadInput
+from agenthost.core.errors import Unusable
 
 PREFIX = "whsec_"
 LEAST, MOST = 24, 64
@@ -25,7 +25,7 @@ def check_secret(secret: str) -> str:
     except binascii.Error:
         size = 0
     if not secret.startswith(PREFIX) or not LEAST <= size <= MOST:
-        raise BadInput(
+        raise Unusable(
             f"a webhook's secret is {PREFIX} and {LEAST} to {MOST} random bytes in base64; leave it out to have one made"
         )
     return secret

@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from agenthost.core.commands import Verdict
-from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Temporary, Unauthenticated
+from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Temporary, Unauthenticated, Unusable
 from agenthost.faces.http.bodies import Endpoint, TooLarge, mistake
 from agenthost.wire.problems import problem_of
 
@@ -72,6 +72,8 @@ def fault_of(error: AgentHostError) -> tuple[int, Faults]:
         return status, Faults(error.message, kind, None, code)
     if isinstance(error, NotFound):
         return status, Faults(error.message, _INVALID, None, "not_found")
+    if isinstance(error, Unusable):
+        return 400, Faults(error.message, _INVALID, None, error.code)  # OpenAI has no 422
     return status, Faults(error.message, _INVALID if status < 500 else _SERVER, None, error.code)
 
 

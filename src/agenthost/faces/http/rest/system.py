@@ -110,6 +110,7 @@ def operations(site: Site) -> tuple[Operation, ...]:
             body=Body(SecretBody),
             answers=(Answer(204, description="it is kept, or forgotten"),),
             example=Example(body={"value": "s3cret"}, places={"name": "jira"}),
+            errors=(404, 422),
         ),
     )
 

@@ -14,7 +14,6 @@ from agenthost.core.errors import BadInput, HomeBusy, NewerVersion, NotFound, St
 from agenthost.core.events import Answered, Asked, Finished, Received, Recorded, Reply
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Filter
-from agenthost.host import host as module
 from agenthost.host.host import Host, open_host
 from tests.host.conftest import ASKER, ECHO, PAIR, PLAYS, Lines, Opens, followed
 
@@ -416,4 +415,3 @@ async def test_apply_keeps_all_or_none_also_when_the_disk_is_full(
     done, _ = await host.apply({"a": ECHO, "b": PAIR.replace("Two", "2")}, dry_run=True)
     assert [each.outcome for each in done] == ["unchanged", "changed"]
     assert (await host.manifests("workflow"))["pair"]["spec"]["description"] == "Two at once"
-    assert module.UNFINISHED == ("submitted", "working", "input-required", "auth-required")

@@ -1,6 +1,7 @@
 """A real llama.cpp in a child: answers, schemas, pictures, embeddings; its life, its death, and what it leaves behind."""
 
 import asyncio
+import contextlib
 import io
 import os
 import shutil
@@ -469,7 +470,7 @@ async def test_a_server_in_a_wrapper_ends_with_it(catalog: Open, wrapped: Path, 
     if ending == "killed":
         os.kill(child, signal.SIGKILL)
         await until_gone(pid)
-        with suppress(Temporary):  # its end may be seen by nobody before this call
+        with contextlib.suppress(Temporary):  # its end may be seen by nobody before this call
             await answered(model, asked("hello"))
         await answered(model, asked("hello"))
         pid = int(wrapped.with_name("pid").read_text())

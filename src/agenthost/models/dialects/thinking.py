@@ -16,6 +16,8 @@ OPEN = re.compile(
 )
 _CLOSE = r"(?:</(?:think|thinking|thought|seed:think)>|\[/THINK\]|◁/think▷)"
 _ORPHAN = re.compile(rf"^[ \t]*{_CLOSE}|{_CLOSE}(?=[ \t]*(?:\n|\Z))", re.IGNORECASE | re.MULTILINE)
+_MARKS = "<[◁"
+"""What every mark begins with. Most answers have none of them, and regular expressions take long to find that out."""
 _LEADING = "\ufeff \t\r\n"
 
 
@@ -52,6 +54,8 @@ def without_beginning(text: str, cut: bool) -> str:
 
 def orphan(text: str) -> re.Match[str] | None:
     """A closing mark without a beginning, outside of code: all before it was thinking."""
+    if not _marked(text):
+        return None
     for found in islice(reversed(list(_ORPHAN.finditer(text))), 3):
         before = text[: found.start()]
         if before.count("```") % 2 == 0 and before.rpartition("\n")[2].count("`") % 2 == 0:
@@ -61,6 +65,8 @@ def orphan(text: str) -> re.Match[str] | None:
 
 def without_blocks(text: str) -> str:
     """The text without closed blocks that stand on lines of their own, outside of code."""
+    if not _marked(text):
+        return text
     kept: list[str] = []
     at = 0
     for found in islice(OPEN.finditer(text), MOST):
@@ -69,6 +75,10 @@ def without_blocks(text: str) -> str:
             kept.append(text[at : found.start()])
             at = end.end()
     return "".join([*kept, text[at:]]).strip() if kept else text
+
+
+def _marked(text: str) -> bool:
+    return any(mark in text for mark in _MARKS)
 
 
 def begins_line(text: str, at: int) -> bool:

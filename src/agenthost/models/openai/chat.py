@@ -5,7 +5,7 @@ Source: OpenAI's API reference, "Chat Completions" (objects `chat.completion` an
 `reasoning` (Ollama, OpenRouter).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -17,7 +17,7 @@ from agenthost.models.openai.content import Picture, Piece, Said, Words
 from agenthost.models.openai.names import wire_name
 from agenthost.models.openai.reading import decoded
 from agenthost.models.openai.schema import answer_format
-from agenthost.models.openai.sse import Event
+from agenthost.models.openai.sse import Event, Frame
 from agenthost.models.openai.wire import (
     BadAnswer,
     Details,
@@ -140,13 +140,19 @@ class ChatReader:
         self._choices = False
         self._thought = False
         self.closed = False
+        self.frame: Frame | None = None
 
     @property
     def complete(self) -> bool:
         return bool(self._finish) or (self.closed and (bool(self._text) or bool(self._calls)))
 
-    def feed(self, events: Iterable[Event]) -> None:
+    def feed(self, events: Sequence[Event]) -> None:
+        body = None
         for event in events:
+            if event.words is not None:
+                self._text.append(event.words)
+                self._teller.words(event.words)
+                continue
             if event.data == b"[DONE]":
                 self._close()
                 continue
@@ -157,6 +163,8 @@ class ChatReader:
             else:
                 self._note(body)
         self._teller.flush()
+        if body is not None and len(events) > 1:  # tokens come faster than they are read
+            self.frame = _frame(events[-1].data, body)
 
     def _close(self) -> None:
         self.closed = True
@@ -230,6 +238,38 @@ def _decoded(content: bytes) -> _Body:
         if error is not None:
             raise Refused(error)
     return body
+
+
+_PROBE = "frame"
+
+
+def _frame(data: bytes, body: _Body) -> Frame | None:
+    """The frame of an event that brought words and nothing else."""
+    text = _only_words(body)
+    if not text:
+        return None
+    quoted = msgspec.json.encode(text)
+    at = data.rfind(quoted)
+    if at < 0 or b"\n" in data:
+        return None
+    before, after = data[: at + 1], data[at + len(quoted) - 1 :]
+    # What was found may stand elsewhere too: only the decoder tells what is the words' place.
+    try:
+        tried = _body.decode(before + _PROBE.encode() + after)
+    except msgspec.MsgspecError:
+        return None
+    return Frame(before, after) if _only_words(tried) == _PROBE else None
+
+
+def _only_words(body: _Body) -> str:
+    """The words of a chunk that has nothing else in it to be read."""
+    if not body.choices or body.usage is not None or body.error:
+        return ""
+    delta, finish = body.choices[0].delta, body.choices[0].finish_reason
+    if delta is None or not isinstance(delta.content, str):
+        return ""
+    other = delta.reasoning_content or delta.reasoning or delta.refusal or delta.tool_calls
+    return "" if other or finish else delta.content
 
 
 def _usage(usage: _Usage) -> Usage:

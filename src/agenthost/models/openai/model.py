@@ -27,6 +27,7 @@ from agenthost.models.openai.sse import Parser
 from agenthost.models.openai.wire import BadAnswer, Reader, Refused, Shape, Tell, Wire
 from agenthost.models.settings import OPENAI, Provider
 
+_TO_LEARN = 2048  # bytes of a stream that show its frame: some events
 _PATIENCE = 0.5  # seconds that a server has to end a stream which it called done
 
 
@@ -125,7 +126,10 @@ class OpenAIModel:
     async def _streamed(self, response: aiohttp.ClientResponse, reader: Reader) -> ModelAnswer:
         parser = Parser()
         async for chunk in response.content.iter_any():
-            reader.feed(events_of(parser, chunk))
+            if reader.frame is None and len(chunk) > 2 * _TO_LEARN:
+                reader.feed(events_of(parser, chunk[:_TO_LEARN]))
+                chunk = chunk[_TO_LEARN:]
+            reader.feed(events_of(parser, chunk, reader.frame))
             if reader.closed:
                 if not response.content.at_eof():
                     await _drain(response)

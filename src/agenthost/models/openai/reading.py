@@ -5,7 +5,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from agenthost.models.openai.sse import MOST_BYTES, Event, Parser
+from agenthost.models.openai.sse import MOST_BYTES, Event, Frame, Parser
 from agenthost.models.openai.wire import BadAnswer, Refused, error_of
 
 T = TypeVar("T")
@@ -23,10 +23,10 @@ async def content_of(response: aiohttp.ClientResponse, most: int | None = None) 
     return b"".join(chunks)
 
 
-def events_of(parser: Parser, chunk: bytes) -> list[Event]:
-    """The events that a chunk of a stream completes. Raises BadAnswer where one is far too large."""
+def events_of(parser: Parser, chunk: bytes, frame: Frame | None = None) -> list[Event]:
+    """The events that a chunk of a stream completes, as `Parser.feed`. Raises BadAnswer where one is far too large."""
     try:
-        return parser.feed(chunk)
+        return parser.feed(chunk, frame)
     except ValueError as error:
         raise BadAnswer(str(error)) from None
 

@@ -3,7 +3,7 @@
 Source: OpenAI's API reference, "Responses" (object `response`, "Streaming events").
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -138,8 +138,9 @@ class ResponsesReader:
         return self._last is not None
 
     closed = complete
+    frame = None  # every event has a number of its own
 
-    def feed(self, events: Iterable[Event]) -> None:
+    def feed(self, events: Sequence[Event]) -> None:
         for event in events:
             self._take(event)
         self._teller.flush()

@@ -1,6 +1,6 @@
 """What both wires share: their settings, the shape of a reader, and what a reader may find wrong."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from agenthost.core.parts import Part, TextPart
 from agenthost.core.tools import ToolCall, ToolSpec
 from agenthost.models.openai.content import Said
 from agenthost.models.openai.names import wire_name
-from agenthost.models.openai.sse import Event
+from agenthost.models.openai.sse import Event, Frame
 
 Tell = Callable[[Delta], None]
 
@@ -92,7 +92,12 @@ class Reader(Protocol):
         """Whether the server said that nothing more will come."""
         ...
 
-    def feed(self, events: Iterable[Event]) -> None:
+    @property
+    def frame(self) -> Frame | None:
+        """What its words stood in last, where that was one to look for."""
+        ...
+
+    def feed(self, events: Sequence[Event]) -> None:
         """Take what came at once. Raises BadAnswer or Refused."""
         ...
 

@@ -1,13 +1,13 @@
 """Hands committed events and provisional deltas to whoever follows, within this process."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 
 from agenthost.core.api import LiveDelta
 from agenthost.core.events import Answered, Finished, Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.models import Delta
+from agenthost.engine.signal import Signal
 
 MOST_WAITING = 4096
 """Items that wait for a slow follower before it has to read the journal again."""
@@ -24,9 +24,9 @@ class Follower:
     """One who follows a task's tree. What doesn't fit is dropped and `missed` says so."""
 
     def __init__(self) -> None:
-        self.items: deque[Recorded | LiveDelta] = deque()
+        self.items: list[Recorded | LiveDelta] = []
         self.missed = False
-        self._wake = asyncio.Event()
+        self._wake = Signal()
 
     def put(self, item: Recorded | LiveDelta) -> None:
         if len(self.items) >= MOST_WAITING:

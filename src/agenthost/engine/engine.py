@@ -20,6 +20,7 @@ from agenthost.engine.birth import Birth
 from agenthost.engine.owner import Owner
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.services import Services
+from agenthost.engine.signal import Signal
 from agenthost.engine.slots import Slots
 from agenthost.engine.supervisor import Supervisor
 
@@ -37,7 +38,7 @@ TAKEN = 100
 class Work(Struct):
     """A task that this engine works on: by whom, its owner once it has one, and whether something came."""
 
-    poked: asyncio.Event
+    poked: Signal
     worker: asyncio.Task[None] | None = None
     owner: Owner | None = None
 
@@ -167,7 +168,7 @@ class Engine:
     def _submit(self, task: str, birth: Birth | None) -> None:
         work = self._work.get(task)
         if work is None and not self._closing:
-            work = self._work[task] = Work(asyncio.Event())
+            work = self._work[task] = Work(Signal())
             work.worker = self._supervisor.start(task, self._guarded(task, work, birth))
             return
         if work is not None:

@@ -18,6 +18,7 @@ from agenthost.engine.outcome import Outcome
 from agenthost.engine.performer import key_of
 from agenthost.engine.recovery import recover
 from agenthost.engine.services import Services
+from agenthost.engine.signal import Signal
 from agenthost.engine.step import Step, state_after
 
 
@@ -37,8 +38,8 @@ class Owner:
         self._birth = birth
         self._hands = Hands(services, self, self._tell)
         self._outcomes: list[Outcome] = []
-        self._wake = asyncio.Event()
-        self._between = asyncio.Event()  # two steps: nothing is on its way into the journal
+        self._wake = Signal()
+        self._between = Signal()  # two steps: nothing is on its way into the journal
         self._poked = False
         self._ending = False
         self._draining = False

@@ -127,8 +127,11 @@ async def _live(follower: Follower, task: str, seen: dict[str, int], tree: bool,
 def _taken(follower: Follower, task: str, seen: dict[str, int], tree: bool, held: bool) -> list[Live]:
     """What is there, up to where something was missed or doesn't follow what was seen."""
     found: list[Live] = []
-    while follower.items and not follower.missed:
-        item = follower.items.popleft()
+    items, follower.items = follower.items, []
+    for place, item in enumerate(items):
+        if follower.missed:
+            follower.items = items[place:]
+            break
         if not within(task, item.task, tree):
             continue
         if isinstance(item, Recorded):
@@ -137,6 +140,7 @@ def _taken(follower: Follower, task: str, seen: dict[str, int], tree: bool, held
                 continue
             if item.seq > last + 1:
                 follower.missed = True
+                follower.items = items[place + 1 :]
                 break
             seen[item.task] = item.seq
             follower.missed = held and isinstance(item.event, Finished)

@@ -20,6 +20,7 @@ from agenthost.faces.http.limits import Limited
 from agenthost.faces.http.operations import Operation, routes_of
 from agenthost.faces.http.rest.table import operations
 from agenthost.faces.http.site import Site
+from agenthost.faces.http.switchboard import Switchboard
 
 
 class Face(Struct, frozen=True):
@@ -44,13 +45,12 @@ def table(site: Site, faces: Sequence[Face] = ()) -> tuple[Operation, ...]:
 def application(site: Site, guard: GuardSettings | None = None, faces: Sequence[Face] = ()) -> Guard:
     """The API of a site."""
     known = table(site, faces)
-    inner = Starlette(
-        routes=[
-            *routes_of(known, [Keyed(site.keeping, site.limits)]),
-            *(route for face in faces for route in face.routes),
-        ],
-        exception_handlers={HTTPException: _refused(faces)},
-    )
+    routes = [
+        *routes_of(known, [Keyed(site.keeping, site.limits)]),
+        *(route for face in faces for route in face.routes),
+    ]
+    inner = Starlette(exception_handlers={HTTPException: _refused(faces)})
+    inner.router = Switchboard(routes)
     settings = guard or GuardSettings()
     open_to_all = msgspec.structs.replace(
         settings,

@@ -4,11 +4,11 @@ The owner isn't bounded, and neither is the local socket: who has those can stop
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agenthost.core.access import OWNER
+from agenthost.core.access import OWNER, Caller
 from agenthost.core.errors import AgentHostError, Temporary
 from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.callers import caller_in
@@ -41,11 +41,13 @@ class Limited:
         self._shapes = tuple(shapes)
         self._uses: dict[str, _Use] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         caller = caller_in(scope)
         if caller is None or caller.person == OWNER:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._bounded(caller, scope, receive, send)
+
+    async def _bounded(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         limits = self._limits()
         use = self._use(f"{caller.namespace}/{caller.person}", limits)
         refused = _refused(use, limits)

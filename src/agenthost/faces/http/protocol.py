@@ -5,7 +5,7 @@ short answer where one can still be given, and the connection ends.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import msgspec
@@ -135,10 +135,10 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
 
 
 def _with(app: Any, abort: Callable[[], None], at_home: bool) -> ASGIApp:
-    async def known(scope: Scope, receive: Receive, send: Send) -> None:
+    def known(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         scope[ABORT] = abort
         scope[LOCAL] = at_home
-        await app(scope, receive, send)
+        return app(scope, receive, send)
 
     return known
 

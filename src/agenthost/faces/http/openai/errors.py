@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from agenthost.core.commands import Verdict
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Temporary, Unauthenticated, Unusable
@@ -94,20 +95,23 @@ def refusal(error: AgentHostError, status: int | None = None) -> Response:
     return Response(body_of(fault), status or own, headers, "application/json")
 
 
-def fenced(handler: Endpoint) -> Endpoint:
-    """`handler` behind the fence: whatever it raises becomes an answer in OpenAI's shape."""
+class Fenced:
+    """`handler` as an application behind the fence: whatever it raises becomes an answer in OpenAI's shape."""
 
-    async def inside(request: Request) -> Response:
+    def __init__(self, handler: Endpoint) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         try:
-            return await handler(request)
+            response = await self._handler(request)
         except AgentHostError as error:
-            return refusal(error)
+            response = refusal(error)
         except ClientDisconnect:
-            return Response(status_code=400)
+            response = Response(status_code=400)
         except Exception as error:  # noqa: BLE001 - the HTTP edge
-            return refusal(mistake(error, request.url.path))
-
-    return inside
+            response = refusal(mistake(error, request.url.path))
+        await response(scope, receive, send)
 
 
 def no_model(name: str, error: NotFound) -> Refused:

@@ -1,6 +1,7 @@
 """The routes under `/v1`."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,7 +9,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.openai import chat, models, responses
-from agenthost.faces.http.openai.errors import Refused, fenced, refusal
+from agenthost.faces.http.openai.errors import Fenced, Refused, refusal
 from agenthost.faces.http.openai.serving import Serving
 from agenthost.faces.http.streams import Closing, StreamSettings
 
@@ -25,15 +26,12 @@ def routes(streams: StreamSettings, closing: Closing) -> list[BaseRoute]:
     """OpenAI's API, with full paths: below `/v1`, and an answer in its shape for what it has not."""
     serving = Serving(streams, closing)
 
-    def served(handler: Callable[[Serving, Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        async def handled(request: Request) -> Response:
-            return await handler(serving, request)
-
-        return fenced(handled)
+    def served(handler: Callable[[Serving, Request], Awaitable[Response]]) -> Fenced:
+        return Fenced(partial(handler, serving))
 
     known: list[BaseRoute] = [
-        Route(f"{ROOT}/models", fenced(models.list_models), methods=["GET"]),
-        Route(f"{ROOT}/models/{{id:path}}", fenced(models.get_model), methods=["GET"]),
+        Route(f"{ROOT}/models", Fenced(models.list_models), methods=["GET"]),
+        Route(f"{ROOT}/models/{{id:path}}", Fenced(models.get_model), methods=["GET"]),
         Route(f"{ROOT}/chat/completions", served(chat.create), methods=["POST"]),
         Route(f"{ROOT}/responses", served(responses.create), methods=["POST"]),
         Route(f"{ROOT}/responses/{{id}}", served(responses.get), methods=["GET"]),

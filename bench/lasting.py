@@ -12,6 +12,7 @@ from bench.setting import Setting
 SUITE = "day"
 HOURS = 24
 STREAMS = 1000
+GROWTH = f"growth from hour 6 to hour {HOURS}"
 
 
 def measure(setting: Setting) -> None:
@@ -69,7 +70,7 @@ def _day(setting: Setting, host: Served, caller: Worker) -> None:
     add = setting.results.add
     add(SUITE, OURS, f"{HOURS * (runs + 20)} runs in {HOURS} compressed hours, memory after hour 6", seen[5], "MB")
     add(SUITE, OURS, "memory after hour 24", seen[-1], "MB")
-    add(SUITE, OURS, "growth from hour 6 to hour 24", seen[-1] - seen[5], "MB")
+    add(SUITE, OURS, GROWTH, seen[-1] - seen[5], "MB")
 
 
 def _settled(host: Served) -> None:

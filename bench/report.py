@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, growth, local, sandbox, soak, throughput
+from bench import footprint, growth, lasting, local, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.records import Results
 from bench.setting import LIMIT, OURS, SUBJECTS
@@ -47,6 +47,14 @@ WANTED = (
     *(Wanted(f"ended otherwise than they should, {one.name}", "soak", one.subject, soak.WRONG, 0, False) for one in BOXES),
     Wanted("CPU of a step at event 5,000, times one at event 10", "growth", OURS, "CPU a round, late by early", 1.15, False),
     Wanted("runs/s beside many tasks, of those in an empty home", "growth", OURS, "runs, many tasks by none", 0.85, True),
+    Wanted("durable runs over HTTP, times AgentOS", serving.SUITE, OURS, "runs, times AgentOS", 10, True),
+    Wanted("durable runs over HTTP, of the bare loop", serving.SUITE, OURS, "runs, of the bare loop", 0.2, True),
+    Wanted("added time to the first token, ms", serving.SUITE, OURS, "added time to first token", 3, False),
+    Wanted("tokens relayed a core, of the bare relay", serving.SUITE, OURS, "tokens relayed, of the bare relay", 0.5, True),
+    Wanted(f"{serving.WAITING:,} waiting runs, MB", serving.SUITE, OURS, f"{serving.WAITING} waiting runs", 50, False),
+    Wanted("idle, times an empty FastAPI app", serving.SUITE, OURS, "idle, times empty FastAPI", 1.3, False),
+    Wanted("start to the first 200, times AgentOS", serving.SUITE, OURS, "start, times AgentOS", 0.25, False),
+    Wanted("growth from hour 6 to hour 24, MB", lasting.SUITE, OURS, lasting.GROWTH, 3, False),
 )  # fmt: skip
 
 
@@ -65,6 +73,10 @@ def show(console: Console, results: Results) -> None:
         console.print(_rest(results, local.SUITE, "Local models, random weights"))
     if growth.SUITE in suites:
         console.print(_rest(results, growth.SUITE, "Growing"))
+    if serving.SUITE in suites:
+        console.print(_rest(results, serving.SUITE, "Over HTTP"))
+    if lasting.SUITE in suites:
+        console.print(_rest(results, lasting.SUITE, "Left running"))
     if (wanted := _wanted(results)).row_count:
         console.print(wanted)
     reasons = {(record.subject, record.why) for record in results.records if record.value is None}

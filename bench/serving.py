@@ -91,7 +91,9 @@ def measure(setting: Setting) -> None:
 
 def _all(setting: Setting, urls: dict[str, str], place: Path, stack: contextlib.ExitStack) -> dict[str, Served]:
     """Every subject that can be had, started in turns: how long that took, and what it has in memory when idle."""
-    makers = {BARE: _bare, OURS: ours, PEER: _peer, EMPTY: _empty}
+    makers = {BARE: _bare, OURS: ours}
+    if any(subject.peer for subject in setting.subjects):
+        makers |= {PEER: _peer, EMPTY: _empty}
     started: dict[str, list[float]] = defaultdict(list)
     idle: dict[str, list[float]] = defaultdict(list)
     rounds = max(1, setting.scale.repetitions)

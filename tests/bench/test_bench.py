@@ -25,7 +25,7 @@ def test_ours_and_the_floors_are_measured_and_written(tmp_path: Path) -> None:
     assert runs.keys() == {"bare loop", "bare loop + journal", "agenthost"}
     assert all(value > 0 for value in runs.values())
     metrics = {(record["suite"], record["subject"], record["metric"]) for record in records}
-    unasked = {"start", "sandbox", "soak"}
+    unasked = {"start", "sandbox", "soak", "http", "day"}
     missing = [
         wanted.text
         for wanted in WANTED
@@ -51,6 +51,15 @@ def test_a_sandbox_is_measured_beside_the_bare_ones(tmp_path: Path) -> None:
     if found["agenthost, bubblewrap", "print(1), warm"] is not None:  # else its absence stands there with the reason
         asked = [one for one in WANTED if (one.suite, one.subject) == ("sandbox", "agenthost, bubblewrap")]
         assert [one.text for one in asked if not found.get((one.subject, one.metric))] == []
+
+
+def test_a_host_that_serves_is_measured_beside_the_bare_loop(tmp_path: Path) -> None:
+    found = measured(tmp_path / "figures.json", "--no-peers", "--suite", "http", "--suite", "day")
+    assert all(value is not None for value in found.values())
+    of_peers = ("AgentOS", "FastAPI", "1,000 waiting")  # fewer wait here
+    asked = [one for one in WANTED if one.suite in ("http", "day") and not any(word in one.text for word in of_peers)]
+    assert len(asked) == 4
+    assert [one.text for one in asked if (one.subject, one.metric) not in found] == []
 
 
 def test_a_local_model_is_measured_beside_plain_http(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from agenthost.core.manifests.workflow import Workflow
 class PinnedTool(BaseModel):
     """A tool's specification as it was when the task began (the fields of core.tools.ToolSpec)."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     name: str
     description: str
     parameters: dict[str, Any] = {}
@@ -30,7 +30,7 @@ class PinnedTool(BaseModel):
 class PinnedModel(BaseModel):
     """The fields of core.models.ModelCard that a program needs to fit a request to the model."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     name: str
     window: int
     max_output: int
@@ -43,7 +43,7 @@ class PinnedModel(BaseModel):
 class PinnedAgent(BaseModel):
     """An agent, the tools that each entry of its manifest's tool lists stands for, and its model."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     manifest: Agent
     tools: dict[str, tuple[PinnedTool, ...]] = {}
     model: PinnedModel
@@ -52,7 +52,7 @@ class PinnedAgent(BaseModel):
 class Bundle(BaseModel):
     """Everything that a task and its children may run, by name."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     agents: dict[str, PinnedAgent] = {}
     workflows: dict[str, Workflow] = {}
     tools: dict[str, PinnedTool] = {}

@@ -87,7 +87,8 @@ Money = Annotated[float, BeforeValidator(read_money), Field(gt=0), _quantity("mo
 class Part(BaseModel):
     """A part of a manifest: unknown keys are mistakes, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # Built when first used: a host that waits for work needs none of them.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 class Metadata(Part):

@@ -1,9 +1,12 @@
 """Who comes in at the door, what the owner publishes there, and that nothing is loaded for nobody."""
 
+import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
+import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -173,3 +176,17 @@ def test_the_official_package_is_loaded_for_the_first_request_only() -> None:
     )
     found = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+async def test_no_session_takes_up_what_was_told_to_another(door: Door) -> None:
+    ada, bob = await enter(door, "ada", "user"), await enter(door, "bob", "user")
+    async with plain(door.url, ada, OLD) as mcp, plain(door.url, bob, OLD) as other:
+        last = await mcp.broken("tools/call", {"name": "echo", "arguments": {"text": "ada's own words"}})
+        assert "ada's own words" in str(await mcp.taken_up(last, 1))
+        await other.ask("tools/list")
+        for place in range(int(last) + 20):
+            heard: list[object] = []
+            with suppress(TimeoutError, httpx2.ReadError):
+                async with asyncio.timeout(0.2):
+                    heard += await other.taken_up(str(place), 1)
+            assert "ada's own words" not in str(heard), place

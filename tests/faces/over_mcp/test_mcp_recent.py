@@ -3,14 +3,14 @@
 from mcp.server.streamable_http import EventMessage
 from mcp.types import JSONRPCNotification
 
-from agenthost.faces.http.mcp.recent import RecentEvents
+from agenthost.faces.http.mcp.recent import RecentEvents, SessionEvents
 
 
 def said(words: str) -> JSONRPCNotification:
     return JSONRPCNotification(jsonrpc="2.0", method="notifications/message", params={"data": words})
 
 
-async def after(events: RecentEvents, last: str) -> tuple[str | None, list[str]]:
+async def after(events: SessionEvents, last: str) -> tuple[str | None, list[str]]:
     found: list[str] = []
 
     async def take(event: EventMessage) -> None:
@@ -21,7 +21,7 @@ async def after(events: RecentEvents, last: str) -> tuple[str | None, list[str]]
 
 
 async def test_a_stream_goes_on_after_its_last_event_and_shows_nothing_of_another() -> None:
-    events = RecentEvents()
+    events = RecentEvents().session()
     begun = await events.store_event("one", None)
     first = await events.store_event("one", said("a"))
     await events.store_event("two", said("other"))
@@ -32,7 +32,7 @@ async def test_a_stream_goes_on_after_its_last_event_and_shows_nothing_of_anothe
 
 
 async def test_the_oldest_go_and_what_is_gone_or_nonsense_is_said_to_be_unknown() -> None:
-    events = RecentEvents(most=1000)
+    events = RecentEvents(most=1000).session()
     ids = [await events.store_event("one", said("x" * 200)) for _ in range(50)]
     assert await after(events, ids[0]) == (None, [])
     assert await after(events, "nonsense") == (None, [])

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import mcp.types as types
 from mcp.server import Server
+from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
@@ -64,6 +66,19 @@ class HostServer(Server[Any]):
                 can.resources.list_changed = False  # a list of files that tasks write: read it when it is wanted
             can.extensions = {**(can.extensions or {}), TASKS_EXTENSION: {}}
         return can
+
+
+class Sessions(StreamableHTTPSessionManager):
+    """Gives each session events of its own to take up again: the package has one store for all, by streams whose names
+    are not one session's alone."""
+
+    def __init__(self, app: Server[Any], **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self._recent = RecentEvents()
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        self.event_store = self._recent.session()
+        return super()._admit_session(requestor)
 
 
 class Desk:
@@ -227,9 +242,8 @@ async def serving(
     levels, subscriptions, standing = Levels(), Subscriptions(beside), Standing(leaving, beside)
     calls = Calls(Surface(settings.tools), levels, leaving, beside, settings.patience)
     async with publishing(settings.servers) as publishers:
-        manager = StreamableHTTPSessionManager(
+        manager = Sessions(
             _server(publishers, calls.surface, Desk(publishers, calls, levels, subscriptions), Tasks(calls, standing)),
-            event_store=RecentEvents(),
             retry_interval=RETRY,
             session_idle_timeout=IDLE,
             max_request_body_size=MOST_BODY,

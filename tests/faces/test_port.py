@@ -163,6 +163,19 @@ async def test_a_head_that_is_too_long_is_refused_and_a_thousand_headers_are_not
         assert status(await sent(number, get("/api/v1/info"))) == 200
 
 
+async def test_what_stands_after_a_body_in_chunks_is_no_header_of_the_request(tmp_path: Path) -> None:
+    head = b"POST /api/v1/manifests/validate HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+    body = b"\r\n2\r\n{}\r\n0\r\n"
+    async with port(tmp_path) as number:
+        smuggled = await sent(number, head + body + f"Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+        named = await sent(
+            number, head + f"Authorization: Bearer {TOKEN}".encode() + body + b"Host: evil.example\r\n\r\n"
+        )
+        slow = await sent(number, head + body, f"Authorization: Bearer {TOKEN}\r\n\r\n".encode(), pause=0.1)
+    assert (status(smuggled), status(slow)) == (401, 401)
+    assert status(named) == 400
+
+
 async def test_a_head_or_a_body_that_doesnt_come_ends_the_connection(tmp_path: Path) -> None:
     settings = ServeSettings(bounds=Bounds(head_within=0.3, body_silence=0.3))
     head = b"POST /api/v1/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ah_right\r\nContent-Length: 100\r\n\r\n"

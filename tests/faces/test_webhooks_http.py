@@ -118,6 +118,19 @@ async def test_nobody_else_comes_near_it(served: tuple[Host, Ask]) -> None:
     assert (await ask("ann", "POST", "", {"url": "https://a.example", "task": row.id}))[1]["task"] == row.id
 
 
+async def test_a_lesser_key_is_not_given_the_answer_to_another_one(
+    served: tuple[Host, Ask], called: tuple[str, list[Any]], tmp_path: Path
+) -> None:
+    host, ask = served
+    await host.accounts.put_key(Key("less", "ann", digest_of("ah_less"), 1.0, rights=("read",)))
+    _, made = await ask("ann", "POST", "", {"url": called[0]}, **{"Idempotency-Key": "one"})
+    status, told = await ask("less", "POST", "", {"url": called[0]}, **{"Idempotency-Key": "one"})
+    assert status == 403 and made["secret"] not in str(told)
+    # Nor is the secret kept in the clear with the answer.
+    for file in tmp_path.glob("agenthost.db*"):
+        assert made["secret"].encode() not in file.read_bytes(), file
+
+
 @pytest.mark.parametrize(
     "body",
     [

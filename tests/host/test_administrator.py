@@ -8,7 +8,7 @@ import pytest
 
 from agenthost.core.access import OWNER, RIGHTS, Caller, DeedFilter, Key, Person, Right, Role
 from agenthost.core.administration import Administration, NewPerson, PersonChange
-from agenthost.core.api import Order
+from agenthost.core.api import Linked, Order
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, Forbidden, NotFound, Unauthenticated
 from agenthost.host.administrator import MOST_KEYS
 from agenthost.host.entry.secrets import digest_of
@@ -272,6 +272,7 @@ async def test_tasks_of_somebody_who_goes_are_cancelled_unless_they_are_kept(ope
 
 
 async def test_every_change_is_in_the_audit_log_also_where_it_failed_and_no_secret(host: Host) -> None:
+    await host.accounts.put_key(Key("k7", "boss", digest_of("boss's secret"), 2.0))
     boss = host.admin(caller("boss", "owner", via="key:k7"))
     made = await boss.make_key("ci", person="ann")
     await boss.set_password("ann", PASSWORD)
@@ -319,3 +320,27 @@ async def test_the_last_two_owners_cant_both_go_at_once(host: Host) -> None:
         return True
 
     assert sorted(await asyncio.gather(go("one"), go("two"))) == [False, True]
+
+
+async def test_a_key_that_is_taken_back_takes_what_it_made_with_it(host: Host, reception: Reception) -> None:
+    """Whoever found somebody's key has no way in left once it is taken back."""
+    found = await reception.known("ann's secret", "::1")
+    own = await reception.admin(found).make_key("first", "", (), 0.0)
+    again = await reception.admin(await reception.known(own.secret, "::1")).make_key("second", "", (), 0.0)
+    kept = await host.put_file("a.txt", b"a text of ann's")
+    await host.accounts.own_file("default", "ann", kept.digest)
+    link = await reception.api(await reception.known(again.secret, "::1")).link(Linked(kept.digest, time.time() + 3600))
+    assert (await reception.linked(link, "::1"))[1].digest == kept.digest
+    await reception.admin(caller("ann", "user")).revoke_key("k1")
+    for secret in ("ann's secret", own.secret, again.secret):
+        with pytest.raises(Unauthenticated):
+            await reception.known(secret, "::1")
+    with pytest.raises(NotFound, match="ended"):
+        await reception.linked(link, "::1")
+
+
+async def test_a_link_that_a_session_made_outlives_it(host: Host, reception: Reception) -> None:
+    kept = await host.put_file("a.txt", b"a text of ann's")
+    await host.accounts.own_file("default", "ann", kept.digest)
+    link = await reception.api(caller("ann", "user")).link(Linked(kept.digest, time.time() + 3600))
+    assert (await reception.linked(link, "::1"))[1].digest == kept.digest

@@ -40,6 +40,7 @@ class Receiver:
         self.takes: int | None = None
         self.calls: list[tuple[dict[str, str], bytes]] = []
         self.taken: list[tuple[dict[str, str], bytes]] = []
+        self.headers: dict[str, str] = {}
         self.came = asyncio.Event()
         self.url = ""
         self.port = 0
@@ -53,7 +54,8 @@ class Receiver:
             status, self.takes = (200, self.takes - 1) if self.takes else (500, 0)
         if status == 200:
             self.taken.append(call)
-        return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else {})
+        location = {"Location": "/elsewhere"} if status == 302 else {}
+        return web.Response(status=status, headers=self.headers | location)
 
     def bodies(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.calls]
@@ -161,6 +163,19 @@ async def test_what_is_never_taken_is_given_up_with_the_reason_and_others_go_on(
     assert (dead.attempts, dead.status) == (3, 404)
     assert "404" in dead.reason
     assert len(receiver.calls) == 4
+
+
+@pytest.mark.parametrize("wait", ["\N{SUPERSCRIPT TWO}", "-1", "1e400", "Mon, 01 Jan 0001 00:00:00 -0000", "\udcff"])
+async def test_no_answer_keeps_others_from_being_called(opens: Opens, wait: str) -> None:
+    async with receiving(503, 503, 503) as receiver:
+        receiver.headers = {"Retry-After": wait}
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        await host.webhooks.test(OWNER, made.id)
+        await settled(host, made.id, "dead")
+        receiver.headers = {}
+        await host.webhooks.test(OWNER, made.id)
+        await settled(host, made.id, "delivered")
 
 
 async def test_a_redirect_is_not_followed(opens: Opens) -> None:

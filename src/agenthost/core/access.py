@@ -65,7 +65,8 @@ class Key(Struct, frozen=True, omit_defaults=True):
     """An API key: `digest` is the SHA-256 of its secret (32 random bytes, so that no slow hash is needed), in hex.
 
     `rights` bound what its person may do with it. `expires` in seconds since the epoch, 0 for never. `hint`: the last
-    characters of the secret, for people to know it again. `session` is true for a browser's, which ends with it."""
+    characters of the secret, for people to know it again. `session` is true for a browser's, which ends with it. `maker`:
+    the id of the key that it was made with, empty where it was made with none: it goes with that one."""
 
     id: str
     person: str
@@ -76,6 +77,7 @@ class Key(Struct, frozen=True, omit_defaults=True):
     expires: float = 0.0
     hint: str = ""
     session: bool = False
+    maker: str = ""
 
 
 class Deed(Struct, frozen=True, omit_defaults=True):
@@ -138,7 +140,7 @@ class Accounts(Protocol):
         ...
 
     async def delete_key(self, person: str, id: str) -> bool:
-        """Take a key back; False where that person has none of that id."""
+        """Take a key back, with all that were made with it; False where that person has none of that id."""
         ...
 
     async def sweep(self, now: float) -> int:

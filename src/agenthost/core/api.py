@@ -204,7 +204,8 @@ class ManifestVersion(Struct, frozen=True, omit_defaults=True):
 
 
 class Linked(Struct, frozen=True, omit_defaults=True):
-    """A file that a link opens, until when (seconds since the epoch), in whose name."""
+    """A file that a link opens, until when (seconds since the epoch), in whose name. `key`: the one that it was made with;
+    it ends with that."""
 
     digest: str
     until: float
@@ -212,6 +213,7 @@ class Linked(Struct, frozen=True, omit_defaults=True):
     media_type: str = ""
     person: str = "owner"
     namespace: str = "default"
+    key: str = ""
 
 
 class SettingLine(Struct, frozen=True):

@@ -18,7 +18,7 @@ from agenthost.core.administration import (
     PersonInfo,
     SignInLink,
 )
-from agenthost.core.errors import AgentHostError, Conflict, Forbidden, NotFound, Unusable
+from agenthost.core.errors import AgentHostError, Conflict, Forbidden, NotFound, Unauthenticated, Unusable
 from agenthost.host.entry.entrance import Entrance, may_grow
 from agenthost.host.entry.passwords import check_password
 from agenthost.host.entry.secrets import digest_of, new_secret
@@ -182,7 +182,8 @@ class Administrator:
                 raise Unusable("`expires` has passed already; give a time to come, in seconds since the epoch, or 0")
             given = self._given(whose, rights)
             hashed = digest_of(secret)
-            key = Key(f"k{hashed[:11]}", whose.id, hashed, now, name, given, await self._until(expires), secret[-4:])
+            until, own = await self._until(expires), self._by("key")
+            key = Key(f"k{hashed[:11]}", whose.id, hashed, now, name, given, until, secret[-4:], maker=own)
             await self._register.put_key(key, MOST_KEYS)
         return NewKey(secret, self._shown(key))
 
@@ -201,10 +202,12 @@ class Administrator:
     async def _until(self, expires: float) -> float:
         """A key that a key makes ends with it: to take one back takes back all that it could make."""
         own = self._by("key")
-        for key in await self._register.accounts.keys(self._caller.person) if own else ():
-            if key.id == own and key.expires:
-                return min(expires or key.expires, key.expires)
-        return expires
+        if not own:
+            return expires
+        for key in await self._register.accounts.keys(self._caller.person):
+            if key.id == own:
+                return min(expires or key.expires, key.expires) if key.expires else expires
+        raise Unauthenticated("the key that you came with was taken back this moment")
 
     async def revoke_key(self, id: str, person: str = "") -> None:
         found = await self._somebody(person, "take other people's keys back")

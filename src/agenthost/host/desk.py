@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from agenthost.core.access import Deed, DeedFilter, Person
+from agenthost.core.access import OWNER, Deed, DeedFilter, Person
 from agenthost.core.api import (
     Applied,
     HostApi,
@@ -52,9 +52,9 @@ CHANGEABLE: dict[str, tuple[str, str]] = {
 """The settings that may change while the host runs: name to table and key."""
 
 
-async def place(api: HostApi, came: Incoming) -> Placed:
-    """Give a message to its task by what `api` lets its caller do. Raises NotFound where there is nobody for it."""
-    task = came.task or await _of_conversation(api, came)
+async def place(api: HostApi, came: Incoming, person: str) -> Placed:
+    """Give a person's message to its task by what `api` lets them do. Raises NotFound where there is nobody for it."""
+    task = came.task or await _of_conversation(api, came, person)
     if not task:
         if not came.name:
             raise NotFound(
@@ -71,10 +71,13 @@ async def place(api: HostApi, came: Incoming) -> Placed:
     return Placed((await api.task(task)).row, "message")
 
 
-async def _of_conversation(api: HostApi, came: Incoming) -> str:
+async def _of_conversation(api: HostApi, came: Incoming, person: str) -> str:
     if not came.conversation:
         return ""
-    wanted = Filter(states=GOING, roots_only=True, conversation=came.conversation, name=came.name, limit=1)
+    # Everybody names their conversations: another's may have the same name, and who manages the host sees those too.
+    wanted = Filter(
+        states=GOING, roots_only=True, conversation=came.conversation, name=came.name, person=person, limit=1
+    )
     rows = await api.tasks(wanted)
     return rows[0].id if rows else ""
 
@@ -146,7 +149,7 @@ class Desk:
 
     async def place(self, came: Incoming) -> Placed:
         """Give a message to the task that it is for."""
-        return await place(cast("HostApi", self), came)
+        return await place(cast("HostApi", self), came, OWNER)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         """A page of every task's events."""

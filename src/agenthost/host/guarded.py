@@ -98,9 +98,7 @@ class GuardedHost(HostApi):
         whose = await self._owners.of(task)
         if whose is None or not self._caller.sees(*whose):
             raise NotFound(f"there is no task '{task}'")
-        self._need(right, what)
-        if right == "work" and whose[1] != self._caller.person and not self._caller.may("manage"):
-            raise forbidden(self._caller, "manage", what)
+        need_task(self._caller, whose[1], right, what)
 
     async def _noted(self, what: str, thing: str, doing: Awaitable[T]) -> T:
         """Do it, and say so in the audit log."""
@@ -152,7 +150,9 @@ class GuardedHost(HostApi):
 
     async def link(self, file: Linked) -> str:
         await self._readable(file.digest)
-        file = msgspec.structs.replace(file, person=self._caller.person, namespace=self._caller.namespace)
+        caller = self._caller
+        key = caller.via.removeprefix("key:") if caller.via.startswith("key:") else ""
+        file = msgspec.structs.replace(file, person=caller.person, namespace=caller.namespace, key=key)
         return await self._noted("file.link", file.digest, self._host.link(file))
 
     async def _readable(self, digest: str) -> None:
@@ -187,7 +187,7 @@ class GuardedHost(HostApi):
 
     async def place(self, came: Incoming) -> Placed:
         self._need("work", "give work")
-        return await place(self, came)
+        return await place(self, came, self._caller.person)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         self._need("read", "follow tasks")
@@ -261,7 +261,7 @@ class GuardedHost(HostApi):
         for part in message.parts:
             if isinstance(part, FilePart):
                 await self._need_file(part.digest)
-        await self._host.say(task, message)
+        await self._host.say(task, msgspec.structs.replace(message, sender=self._caller.person))
 
     async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
         await self._task(task, "work", "answer questions")
@@ -413,6 +413,14 @@ def files_of(order: Order) -> set[str]:
     for turn in order.terms.history if order.terms else ():
         found |= {part.digest for part in turn.parts if isinstance(part, FilePart)}
     return found
+
+
+def need_task(caller: Caller, person: str, right: Right, what: str) -> None:
+    """Raises Forbidden where a caller may not do that with a person's task that they see."""
+    if not caller.may(right):
+        raise forbidden(caller, right, what)
+    if right == "work" and person != caller.person and not caller.may("manage"):
+        raise forbidden(caller, "manage", what)
 
 
 def forbidden(caller: Caller, right: Right, what: str) -> Forbidden:

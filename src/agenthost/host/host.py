@@ -409,7 +409,9 @@ class Host(Desk):
 
     async def say(self, task: str, message: Message) -> None:
         """A message for a running task."""
-        await self._put(task, message.id or f"message:{secrets.token_hex(8)}", "message", msgspec.json.encode(message))
+        # Whoever writes chooses the message's id: it must not stand for an answer, a cancel or a child's end.
+        id = f"message:{message.id or secrets.token_hex(8)}"
+        await self._put(task, id, "message", msgspec.json.encode(message))
 
     async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
         """Answer an open question of a task or of one below it."""

@@ -98,6 +98,8 @@ class Reception:
         person = await self._accounts.person(file.person)
         if person is None or person.disabled:
             raise NotFound("whoever made this link may not use the host any more")
+        if file.key and not any(key.id == file.key for key in await self._accounts.keys(file.person)):
+            raise NotFound("the key that this link was made with has ended, and the link with it")
         return Caller(person.id, person.role, ("read",), person.namespace, "link", address), file
 
     def forget(self) -> None:

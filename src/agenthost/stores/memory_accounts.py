@@ -58,7 +58,11 @@ class MemoryAccounts:
     async def delete_key(self, person: str, id: str) -> bool:
         if id not in self._keys or self._keys[id].person != person:
             return False
-        del self._keys[id]
+        gone = {id}
+        while more := {key.id for key in self._keys.values() if key.maker in gone} - gone:
+            gone |= more
+        for each in gone:
+            del self._keys[each]
         return True
 
     async def sweep(self, now: float) -> int:

@@ -2,6 +2,7 @@
 (of one and the same thing, open)."""
 
 import pytest
+from msgspec.structs import replace
 
 from agenthost.core.access import Accounts, Deed, DeedFilter, Key, Person
 from agenthost.core.errors import Conflict
@@ -66,6 +67,15 @@ class AccountsSuite:
         assert await accounts.delete_key("ann", "k1")
         assert not await accounts.extend_key("k1", 100.0)
         assert await accounts.keys("ann") == []
+
+    async def test_a_key_goes_with_the_one_that_it_was_made_with(self, accounts: Accounts) -> None:
+        await accounts.put_person(ANN)
+        await accounts.put_person(replace(ANN, id="bob"))
+        for id, person, maker in (("k1", "ann", ""), ("k2", "ann", "k1"), ("k3", "bob", "k2"), ("k4", "ann", "")):
+            await accounts.put_key(replace(_key(id, person), maker=maker))
+        assert not await accounts.delete_key("bob", "k1")
+        assert await accounts.delete_key("ann", "k1")
+        assert [key.id for key in (*await accounts.keys("ann"), *await accounts.keys("bob"))] == ["k4"]
 
     async def test_what_has_expired_is_swept(self, accounts: Accounts) -> None:
         await accounts.put_person(ANN)

@@ -39,7 +39,7 @@ Refusal = Callable[[AgentHostError, int | None], Response]
 
 class GuardSettings(msgspec.Struct, frozen=True):
     """`names`: host names (without port) that this host has besides those of loopback. `origins`: of pages elsewhere
-    that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such. `wrong_tokens`: how many
+    that may use it. `public`: paths that need no token; `public_ends`: beginning and end of such, with one name between them. `wrong_tokens`: how many
     wrong tokens an address may send within a minute before it has to wait: a token of 32 random bytes isn't guessed, but
     trying costs the host work. `proxies`: which are believed who is behind them. `public_here`: paths that need no token
     from this machine, and not through a proxy."""
@@ -130,7 +130,7 @@ class Guard:
             return _is_here(address) and not any(name in headers for name in _FORWARDED)
         if path in settings.public or path.startswith(settings.public_below):
             return True
-        return any(path.startswith(begin) and path.endswith(end) for begin, end in settings.public_ends)
+        return any(_is_between(path, begin, end) for begin, end in settings.public_ends)
 
     def _refuse(self, scope: Scope, error: AgentHostError) -> Response:
         shape = next((shape for begin, shape in self._shapes if scope["path"].startswith(begin)), problem)
@@ -184,6 +184,13 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 def _is_here(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
+
+
+def _is_between(path: str, begin: str, end: str) -> bool:
+    """Whether a path is a beginning and an end with one name between them."""
+    if len(path) <= len(begin) + len(end) or not path.startswith(begin) or not path.endswith(end):
+        return False
+    return "/" not in path[len(begin) : -len(end)]
 
 
 def _nothing() -> None:

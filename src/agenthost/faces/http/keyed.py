@@ -47,7 +47,8 @@ class Keyed:
                 return await handler(request)
             if not 0 < len(key) <= LONGEST_KEY:
                 raise BadInput(f"Idempotency-Key has {len(key)} characters; give 1 to {LONGEST_KEY}")
-            if self._keeping is None:
+            may = operation.right is None or caller_of(request).may(operation.right)
+            if self._keeping is None or not may:  # the answer to a person's one key is not for their lesser ones
                 return await handler(request)
             return await self._once(self._keeping, request, _name(request, key), handler)
 

@@ -43,6 +43,7 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
         _size = 0
         _heard = 0.0
         _over = False
+        _in_body = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             super().connection_made(transport)
@@ -67,6 +68,7 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self._size = 0
+            self._in_body = False
             self._expect(bounds.head_within, self._too_late)
 
         def on_url(self, url: bytes) -> None:
@@ -75,9 +77,13 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
 
         def on_header(self, name: bytes, value: bytes) -> None:
             self._count(len(name) + len(value) + 4)
-            super().on_header(name, value)
+            # What stands after a body in chunks is no header of the request (RFC 9110, section 6.5.1): what a proxy or we
+            # look for in the head would be said by it.
+            if not self._in_body:
+                super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
+            self._in_body = True
             super().on_headers_complete()
             self._expect(bounds.body_silence, self._silent)
 

@@ -73,8 +73,9 @@ def _read_person(row: Row) -> Person:
 
 
 def _read_key(row: Row) -> Key:
-    id, person, digest, created, name, rights, expires, hint, session = row
-    return Key(id, person, digest, created, name, tuple(msgspec.json.decode(rights)), expires, hint, bool(session))
+    id, person, digest, created, name, rights, expires, hint, session, maker = row
+    given = tuple(msgspec.json.decode(rights))
+    return Key(id, person, digest, created, name, given, expires, hint, bool(session), maker)
 
 
 def _person(connection: sqlite3.Connection, statements: Statements, by: str, value: str) -> Person | None:
@@ -122,7 +123,7 @@ def _extend_key(connection: sqlite3.Connection, statements: Statements, id: str,
 
 
 def _delete_key(connection: sqlite3.Connection, statements: Statements, person: str, id: str) -> bool:
-    return connection.execute(statements["delete_key"], (person, id)).rowcount == 1
+    return connection.execute(statements["delete_key"], (person, id)).rowcount > 0
 
 
 def _sweep(connection: sqlite3.Connection, statements: Statements, now: float) -> int:

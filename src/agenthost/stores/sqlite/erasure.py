@@ -175,7 +175,8 @@ def _trim_audit(connection: sqlite3.Connection, statements: Statements, before: 
     # The log refuses every DELETE; its age is the one reason why lines go, and here is the one place where they do.
     made = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'deeds_stay'").fetchone()[0]
     connection.execute("DROP TRIGGER deeds_stay")
-    gone = connection.execute("DELETE FROM deeds WHERE at < ?", (before,)).rowcount
+    # Who was removed is never forgotten: what they left behind would be the next one's who has their id.
+    gone = connection.execute("DELETE FROM deeds WHERE at < ? AND what <> 'person.delete'", (before,)).rowcount
     connection.execute(made)
     return gone
 

@@ -159,19 +159,26 @@ DELETE FROM people WHERE id = ?
 DELETE FROM keys WHERE person = ?
 
 -- name: key
-SELECT id, person, digest, created, name, rights, expires, hint, session FROM keys WHERE digest = ?
+SELECT id, person, digest, created, name, rights, expires, hint, session, maker FROM keys WHERE digest = ?
 
 -- name: keys
-SELECT id, person, digest, created, name, rights, expires, hint, session FROM keys WHERE person = ?
+SELECT id, person, digest, created, name, rights, expires, hint, session, maker FROM keys WHERE person = ?
 
 -- name: put_key
-INSERT OR REPLACE INTO keys (id, person, digest, created, name, rights, expires, hint, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR REPLACE INTO keys (id, person, digest, created, name, rights, expires, hint, session, maker) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: extend_key
 UPDATE keys SET expires = ? WHERE id = ?
 
 -- name: delete_key
-DELETE FROM keys WHERE person = ? AND id = ?
+DELETE FROM keys WHERE id IN (
+    WITH RECURSIVE gone (id) AS (
+        SELECT id FROM keys WHERE person = ? AND id = ?
+        UNION
+        SELECT keys.id FROM keys JOIN gone ON keys.maker = gone.id WHERE keys.maker <> ''
+    )
+    SELECT id FROM gone
+)
 
 -- name: sweep_keys
 DELETE FROM keys WHERE expires > 0 AND expires <= ?

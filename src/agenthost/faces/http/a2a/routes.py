@@ -38,6 +38,8 @@ OWN = {
 }
 """What HTTP+JSON has below `/a2a` itself, for the default agent: no agent can be reached by such a name there."""
 
+PUBLIC = ("/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json")
+
 STATUSES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -79,7 +81,7 @@ class A2AFace:
             tuple(self._routes()),
             ("/a2a", "/.well-known/agent"),
             refusal,
-            frozenset({"/.well-known/agent-card.json", "/.well-known/agent.json", "/.well-known/jwks.json"}),
+            frozenset({*PUBLIC, "/a2a/.well-known/agent-card.json"}),
             public_ends=(("/a2a/", "/.well-known/agent-card.json"),),
         )
 

@@ -45,6 +45,8 @@ class _Admitting(grpc.aio.ServerInterceptor):
             caller = await self._reception.known(token if scheme.lower() == "bearer" else "", "")
         except AgentHostError as error:
             return handler and _refusing(handler, error.message)
+        if caller.via.startswith("session:"):
+            return handler and _refusing(handler, "a browser's session is no token; make a key")
         version = given.get("a2a-version", "")
         seat = Seat(
             self._reception.api(caller),

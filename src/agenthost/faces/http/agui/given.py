@@ -58,7 +58,7 @@ def read(body: bytes, warn: Warn) -> RunAgentInput:
     """The input of a run. What nobody knows is left out with a warning; what is malformed raises BadInput."""
     try:
         value: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadInput(f"the body is not the input of a run (RunAgentInput): {error}") from error
     if isinstance(value, dict):
         _strip(cast("dict[str, Any]", value), warn)

@@ -26,9 +26,11 @@ CREATE TABLE keys (
     rights TEXT NOT NULL,
     expires REAL NOT NULL,
     hint TEXT NOT NULL,
-    session INTEGER NOT NULL
+    session INTEGER NOT NULL,
+    maker TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX keys_by_person ON keys (person);
+CREATE INDEX keys_by_maker ON keys (maker) WHERE maker <> '';
 CREATE INDEX keys_by_expiry ON keys (expires) WHERE expires > 0;
 
 CREATE TABLE deeds (

@@ -18,14 +18,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from agenthost.core.access import Caller
+from agenthost.core.access import Caller, Person
+from agenthost.core.administration import PersonChange
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
 from agenthost.host.host import Host
 from agenthost.host.webhooks.desk import Wanted
 from agenthost.sandboxes.egress.way import Way
 from agenthost.testing.openai_server.service import serving
-from host.conftest import ASKER, ECHO, PAIR, Opens, followed
+from host.conftest import ASKER, ECHO, PAIR, PLAYS, Opens, followed
 
 OWNER = Caller()
 QUICK = '[webhooks]\nbackoff = 0.01\nbackoff-most = 0.05\nattempts = 3\ntimeout = 5\n[network]\nprivate = ["hook.lan:PORT"]\n'
@@ -178,6 +179,27 @@ async def test_no_answer_keeps_others_from_being_called(opens: Opens, wait: str)
         await settled(host, made.id, "delivered")
 
 
+async def test_who_may_not_use_the_host_any_more_is_told_nothing(opens: Opens) -> None:
+    async with receiving() as receiver:
+        host = await opens(PLAYS, ECHO, ASKER, work=True, toml=quick(receiver))
+        await host.accounts.put_person(Person("ann", "user", 1.0))
+        ann = Caller("ann", "user", ("read", "work"))
+        made = await host.webhooks.make(ann, Wanted(receiver.url))
+        row = await host.start(Order("asker", "ask me", person="ann"))
+        await receiver.until(1)
+        await host.admin().change_person("ann", PersonChange(disabled=True, tasks="keep"))
+        await host.webhooks.test(ann, made.id)  # what was to be sent by then isn't either
+        await host.reply(row.id, "red")
+        await followed(host, row.id)
+        async with asyncio.timeout(30):
+            while not (await host.webhooks.show(ann, made.id)).disabled:
+                await asyncio.sleep(0.01)
+        await host.webhooks.make(OWNER, Wanted(receiver.url))
+        await followed(host, (await host.start(Order("echo", "the owner's"))).id)
+        await receiver.until(2)
+    assert [told["data"]["person"] for told in receiver.bodies()] == ["ann", "owner"]
+
+
 async def test_a_redirect_is_not_followed(opens: Opens) -> None:
     async with receiving(302, 302, 302) as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
@@ -297,7 +319,8 @@ async def test_no_end_is_lost_by_a_host_that_was_closed_before_it_could_tell(
 WORKER = """
 import asyncio, sys
 from pathlib import Path
-from agenthost.core.access import Caller
+from agenthost.core.access import Caller, Person
+from agenthost.core.administration import PersonChange
 from agenthost.core.api import Order
 from agenthost.host.host import open_host
 from agenthost.host.settings import load

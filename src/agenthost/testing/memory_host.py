@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from agenthost.core.access import Deed, DeedFilter
+from agenthost.core.access import OWNER, Deed, DeedFilter
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -222,7 +222,7 @@ class MemoryHost(HostApi):
         return self.rows[id]
 
     async def place(self, came: Incoming) -> Placed:
-        return await place(self, came)
+        return await place(self, came, OWNER)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         found = tuple(enumerate(self.placed[after : after + limit], after + 1))

@@ -24,8 +24,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from agenthost.core.access import ALL_RIGHTS, DeedFilter, Key, Person, Right, Role
+from agenthost.core.administration import PersonChange
 from agenthost.faces.http.a2a import notify
 from agenthost.faces.http.server import listen
+from agenthost.host.reception import digest_of, new_secret
 from tests.faces.a2a_face.clients import CALL, WAYS, client, saying, sent
 from tests.faces.a2a_face.conftest import ASKER, ECHO, MODEL, Serving, served
 
@@ -186,3 +189,59 @@ async def test_addresses_are_kept_listed_changed_and_deleted(
         await to.delete_task_push_notification_config(gone, context=CALL)
         with pytest.raises(TaskNotFoundError):
             await to.get_task_push_notification_config(one, context=CALL)
+
+
+async def enter(serving: Serving, name: str, role: Role, *rights: Right) -> str:
+    """Somebody with a key; their token."""
+    secret = new_secret()
+    await serving.host.accounts.put_person(Person(name, role, 0.0))
+    await serving.host.accounts.put_key(
+        Key(f"k-{secret[-8:]}", name, digest_of(secret), 0.0, rights=rights or ALL_RIGHTS)
+    )
+    return secret
+
+
+async def called(serving: Serving, key: str, method: str, **params: Any) -> Any:
+    """A method of the agent `asker` over JSON-RPC: the result, or the status that refused it."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    async with serving.http(key) as http:
+        answer = await http.post("/a2a/asker", json=body, headers={"A2A-Version": "1.0"})
+    return answer.json()["result"] if answer.status_code == 200 else answer.status_code
+
+
+async def test_who_may_only_look_has_nobody_told_and_takes_nothing_away(serving: Serving, hook: Hook) -> None:
+    ann, less = await enter(serving, "ann", "user"), await enter(serving, "ann", "user", "read")
+    vera, otto = await enter(serving, "vera", "read-only"), await enter(serving, "otto", "operator")
+    message = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "go"}]}
+    task = (await called(serving, ann, "SendMessage", message=message))["task"]["id"]
+    given = {"taskId": task, "id": "hers", "url": hook.url, "token": "a token of ann's"}
+    assert (await called(serving, ann, "CreateTaskPushNotificationConfig", **given))["token"] == "a token of ann's"
+    one = {"taskId": task, "id": "hers"}
+    for token in (less, vera):
+        made = await called(serving, token, "CreateTaskPushNotificationConfig", **(given | {"id": "theirs"}))
+        got = await called(serving, token, "GetTaskPushNotificationConfig", **one)
+        gone = await called(serving, token, "DeleteTaskPushNotificationConfig", **one)
+        assert (made, got, gone) == (403, 403, 403)
+    assert [push.id for push in await serving.host.pushes.of(task)] == ["hers"]
+    # Who manages everybody's tasks sees that there is one, and not what only the other side is to know.
+    assert "token" not in await called(serving, otto, "GetTaskPushNotificationConfig", **one)
+    assert (await called(serving, ann, "GetTaskPushNotificationConfig", **one))["token"] == "a token of ann's"
+    (line,) = await serving.host.accounts.deeds(DeedFilter(what="push.make"))
+    assert (line.person, line.thing) == ("ann", f"{task} {hook.url}")
+
+
+async def test_who_may_not_use_the_host_any_more_is_told_nothing(serving: Serving, hook: Hook) -> None:
+    ann = await enter(serving, "ann", "user")
+    message = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "go"}]}
+    told = {"taskPushNotificationConfig": {"url": hook.url}}
+    task = (await called(serving, ann, "SendMessage", message=message, configuration=told))["task"]["id"]
+    await hook.until("TASK_STATE_INPUT_REQUIRED")
+    await serving.host.admin().change_person("ann", PersonChange(disabled=True, tasks="keep"))
+    before = len(hook.heard)
+    await serving.host.reply(task, "red")
+    async for _ in serving.host.follow(task):
+        pass
+    async with asyncio.timeout(30):
+        while await serving.host.pushes.of(task):
+            await asyncio.sleep(0.01)
+    assert len(hook.heard) == before

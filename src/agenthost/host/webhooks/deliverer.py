@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agenthost.core.access import Accounts
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
 from agenthost.core.ports import Secrets, Store
@@ -47,6 +48,7 @@ class Deliverer:
         sender: Sender,
         log: Log,
         patience: Patience,
+        accounts: Accounts,
     ) -> None:
         self._webhooks = webhooks
         self._store = store
@@ -55,6 +57,7 @@ class Deliverer:
         self._sender = sender
         self._log = log
         self._patience = patience
+        self._accounts = accounts
         self._called = asyncio.Event()
         self._pruned = 0.0
 
@@ -88,7 +91,7 @@ class Deliverer:
 
     async def _told(self, mark: Mark) -> list[Delivery]:
         row = await self._store.task(mark.task)
-        if row is None:
+        if row is None or not await self._may_hear(row.person):
             return []
         wanted = [each for each in await self._webhooks.of(row.namespace, row.person) if not each.disabled]
         if not wanted:
@@ -130,7 +133,7 @@ class Deliverer:
                 outcome = await self._try(webhook, delivery, clock)
                 await self._webhooks.settle(self._after(delivery, outcome, clock(), random()))
                 if outcome.status == GONE:
-                    await self._webhooks.put(replace(webhook, disabled="it answered 410: it wants no more calls"))
+                    await self._webhooks.put(replace(webhook, disabled=outcome.reason))
         except AgentHostError as error:
             # It is held for a while, and then tried again.
             self._log.warning("webhook not settled", delivery=delivery.id, problem=error.message)
@@ -138,7 +141,14 @@ class Deliverer:
             room.release()
             self.call()
 
+    async def _may_hear(self, person: str) -> bool:
+        """Whether somebody may (still) use the host."""
+        found = await self._accounts.person(person)
+        return found is not None and not found.disabled
+
     async def _try(self, webhook: Webhook, delivery: Delivery, clock: Callable[[], float]) -> Outcome:
+        if not await self._may_hear(webhook.person):
+            return Outcome(GONE, "its person may not use the host any more")
         secret = await self._secrets.get(webhook.secret_name)
         if secret is None:
             return Outcome(0, "its secret is gone; remove the webhook and make it again")

@@ -13,7 +13,8 @@ from a2a.types.a2a_pb2 import AuthenticationInfo, TaskPushNotificationConfig, Ta
 from a2a.utils.errors import InvalidParamsError
 from a2a.utils.proto_utils import to_stream_response
 
-from agenthost.core.api import HostApi
+from agenthost.core.access import Accounts, Caller
+from agenthost.core.api import HostApi, TaskDetail
 from agenthost.core.errors import AgentHostError, NotFound, Permanent, Temporary
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.pushes import Push, Pushes
@@ -21,6 +22,7 @@ from agenthost.faces.http.a2a.seats import Seat
 from agenthost.faces.http.a2a.tasks import task_of
 from agenthost.faces.http.a2a.updates import Update, Updates
 from agenthost.faces.http.a2a.words import as_dict
+from agenthost.host.guarded import deed, need_task
 from agenthost.host.identity import Identity
 from agenthost.host.outgoing import Outgoing
 
@@ -44,12 +46,14 @@ class Notifier:
         identity: Identity,
         outgoing: Outgoing,
         group: asyncio.TaskGroup,
+        accounts: Accounts,
         waits: tuple[float, ...] = WAITS,
     ) -> None:
         self._store = store
         self._api = api
         self._identity = identity
         self._outgoing = outgoing
+        self._accounts = accounts
         self._waits = waits
         self._group = group
         self._stopped = False
@@ -70,7 +74,8 @@ class Notifier:
     # --- what the handler calls -------------------------------------------------------------------
 
     async def put(self, seat: Seat, task: str, config: TaskPushNotificationConfig) -> TaskPushNotificationConfig:
-        """Keep an address. Raises InvalidParamsError where nothing may be sent there."""
+        """Keep an address. Raises InvalidParamsError where nothing may be sent there, Forbidden."""
+        detail = await self._theirs(seat, task)
         if config.HasField("authentication") and not config.authentication.scheme:
             raise InvalidParamsError("authentication needs a scheme, such as Bearer")
         problem = await self._outgoing.problem(config.url)
@@ -80,7 +85,6 @@ class Notifier:
         known = [push.id for push in await self._store.of(task)]
         if id not in known and len(known) >= MOST_CONFIGS:
             raise InvalidParamsError(f"a task has {MOST_CONFIGS} push notification configs at most; delete one first")
-        detail = await self._api.task(task)
         # What came with the message that began the task is told everything that comes of it.
         seen = {row.id: row.seq for row in (detail.row, *detail.children)} if config.task_id else {task: 1}
         secret = config.authentication.credentials
@@ -101,23 +105,33 @@ class Notifier:
             bool(config.task_id) and detail.row.state in FINAL,
         )
         await self._store.put(push)
+        await self._accounts.note([deed(seat.caller, "push.make", f"{task} {config.url}", "done")])
         self._stop(task, id)
         if not push.done:
             self._begin(push)
-        return self._shown(push)
+        return self._shown(push, seat.caller)
 
     async def all(self, seat: Seat, task: str) -> list[TaskPushNotificationConfig]:
         """The addresses of a task."""
-        return [self._shown(push) for push in await self._store.of(task)]
+        await self._theirs(seat, task)
+        return [self._shown(push, seat.caller) for push in await self._store.of(task)]
 
     async def delete(self, seat: Seat, task: str, id: str) -> None:
         """Forget one, and tell it nothing more."""
+        await self._theirs(seat, task)
         await self._store.delete(task, id)
         self._stop(task, id)
 
-    def _shown(self, push: Push) -> TaskPushNotificationConfig:
+    async def _theirs(self, seat: Seat, task: str) -> TaskDetail:
+        """A task whose addresses the caller may change. Raises Forbidden: who may only look sends nothing elsewhere."""
+        detail = await self._api.task(task)
+        need_task(seat.caller, detail.row.person, "work", "say who is told of tasks")
+        return detail
+
+    def _shown(self, push: Push, caller: Caller) -> TaskPushNotificationConfig:
         shown = TaskPushNotificationConfig(task_id=push.task, id=push.id, url=push.url)
-        shown.token = self._identity.unseal(push.token, f"{push.task}/{push.id}/token")
+        if push.person == caller.person:
+            shown.token = self._identity.unseal(push.token, f"{push.task}/{push.id}/token")
         if push.scheme:
             # Credentials are for us to send, and for nobody to read again.
             shown.authentication.CopyFrom(AuthenticationInfo(scheme=push.scheme))
@@ -163,6 +177,8 @@ class Notifier:
         body = msgspec.json.encode(await self._body(push, update))
         for wait in (0.0, *self._waits):
             await asyncio.sleep(wait)
+            if not await self._may(push):
+                return False
             try:
                 status = await self._outgoing.post(push.url, self._headers(push, body), body, MOST_ANSWER, SECONDS)
             except Temporary:
@@ -176,6 +192,14 @@ class Notifier:
                 return True
         self._log.warning("push notification given up", task=push.task, url=push.url)
         return True
+
+    async def _may(self, push: Push) -> bool:
+        """Whether who gave the address may still be told of its task."""
+        person = await self._accounts.person(push.person)
+        if person is None or person.disabled:
+            return False
+        row = (await self._api.task(push.task)).row
+        return Caller(person.id, person.role, namespace=person.namespace).sees(row.namespace, row.person)
 
     async def _body(self, push: Push, update: Update) -> dict[str, Any]:
         if push.version.startswith("0."):

@@ -1,5 +1,6 @@
 """Every use-case of a host as everybody who isn't its task's person: nothing of it is told, nothing of it is done."""
 
+import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,11 +10,13 @@ import pytest
 
 from agenthost.core.access import RIGHTS, Caller, DeedFilter, Right, Role
 from agenthost.core.api import HostApi, Incoming, Linked, LiveDelta, Order
-from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound
+from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Answered, Received, Reply
 from agenthost.core.keeping import UsageFilter
 from agenthost.core.parts import FilePart, text_message
 from agenthost.core.ports import Filter
+from agenthost.core.tasks import Terms
+from agenthost.host import records
 from agenthost.host.host import Host
 from agenthost.host.reception import Reception
 from tests.host.conftest import ASKER, ECHO, PLAYS, Opens
@@ -287,3 +290,36 @@ async def test_a_messages_id_stands_for_nothing_but_the_message(reception: Recep
     async for _ in ann.follow(task):
         pass
     assert (await ann.task(task)).row.state == "completed"
+
+
+async def test_who_manages_nothing_has_little_checked_at_once_and_holds_up_nobody(
+    host: Host, reception: Reception
+) -> None:
+    long = {f"{at}.yaml": "a: b\n" * 50_000 for at in range(3)}
+    with pytest.raises(Unusable, match="at most 512 KB"):
+        await reception.api(VIEWER).apply(long, dry_run=True)
+    checking = asyncio.ensure_future(reception.api(OPERATOR).apply(long, dry_run=True))
+    turns = 0
+    while not checking.done():
+        turns += 1
+        await asyncio.sleep(0)
+        if turns == 1:
+            # A change is made while somebody has something checked.
+            await reception.api(OPERATOR).apply({"other.yaml": MANIFEST})
+            assert not checking.done()
+    assert turns > 1 and (await checking)[1]
+
+
+async def test_a_schema_that_takes_long_to_look_at_is_refused(reception: Reception) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {f"p{at}": {"type": "string"} for at in range(20_000)}}
+    with pytest.raises(BadInput, match="262,144 are the most"):
+        await reception.api(ANN).start(Order("echo", "hello", terms=Terms(output=schema)))
+
+
+async def test_an_export_is_bounded(reception: Reception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MOST_EXPORTED", 1000)
+    ann = reception.api(ANN)
+    files = {f"{at}.txt": (await ann.put_file("a.txt", b"a" * 300)).digest for at in range(4)}
+    task = (await ann.start(Order("echo", "hello", workspace=files))).id
+    with pytest.raises(Unusable, match="the most that an export holds"):
+        await ann.export(task)

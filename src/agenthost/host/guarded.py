@@ -33,7 +33,7 @@ from agenthost.core.api import (
     SettingLine,
     TaskDetail,
 )
-from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound
+from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.keeping import UsageFilter, UsageLine
@@ -46,6 +46,8 @@ from agenthost.host.desk import place
 T = TypeVar("T")
 
 _REMEMBERED = 20_000
+MOST_CHECKED = 512 * 1024
+"""Characters of manifests that are checked at once for somebody who could apply none."""
 _FREE = ("embed", "moderate")
 """What of a provider's abilities anybody may use who gives work; the others keep something at the provider or list it."""
 
@@ -296,6 +298,10 @@ class GuardedHost(HostApi):
     async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
         if dry_run:
             self._need("read", "check manifests")
+            if not self._caller.may("manage") and sum(map(len, texts.values())) > MOST_CHECKED:
+                raise Unusable(
+                    f"who manages nothing has at most {MOST_CHECKED // 1024} KB of manifests checked at once; send fewer"
+                )
             return await self._host.apply(texts, True)
         self._need("manage", "apply manifests")
         return await self._noted("manifest.apply", ", ".join(sorted(texts)), self._host.apply(texts, False))

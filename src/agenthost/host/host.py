@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from agenthost import __version__
-from agenthost.core.access import OWNER, Accounts, Caller
+from agenthost.core.access import Accounts, Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import (
     Applied,
@@ -36,7 +36,7 @@ from agenthost.core.api import (
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Temporary, Unavailable
 from agenthost.core.events import Answered, Finished, Recorded
-from agenthost.core.ids import digest, root_id, task_id
+from agenthost.core.ids import root_id, task_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import Fitness, ModelAnswer
 from agenthost.core.parts import FilePart, Message
@@ -53,7 +53,7 @@ from agenthost.core.traces import trace_id
 from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
-from agenthost.host import following, health, orders, records
+from agenthost.host import following, health, orders, records, terms
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
 from agenthost.host.desk import GOING, Desk, cancel_all
@@ -118,6 +118,7 @@ class Host(Desk):
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
+        self._exporting = asyncio.Lock()
         self.serving = False
 
     @property
@@ -283,10 +284,11 @@ class Host(Desk):
         if self._closing:
             raise Temporary("this host is stopping and takes no new work; ask again", code="closing", delay=5.0)
         order = msgspec.json.decode(self._redact(msgspec.json.encode(order)), type=Order)
-        id = _id_for(order) if order.key else task_id(int(time.time() * 1000), secrets.randbits(35))
+        id = orders.id_for(order) if order.key else task_id(int(time.time() * 1000), secrets.randbits(35))
         row = await self._adapters.store.task(id) if order.key else None
         if row is None:
             given = orders.read(order, self.library)
+            await terms.check_output(order.terms)
             await self._need_sandbox(order)
             spec = await orders.specify(order, given, id, self.library)
             await self._need_files(given.files)
@@ -310,7 +312,7 @@ class Host(Desk):
     async def _need_files(self, files: tuple[FilePart, ...]) -> None:
         """Refuse an order that names files which nobody has given."""
         for named in {file.digest for file in files}:
-            await self._adapters.blobs.get(named)
+            await self._adapters.blobs.size(named)
 
     async def _need_same(self, order: Order, row: TaskRow) -> None:
         """A key stands for one work: refuse another one."""
@@ -489,7 +491,8 @@ class Host(Desk):
             body = await self._adapters.store.definition(name)
             if body is not None:
                 bundles[name] = body
-        return await records.export(self._adapters.store, self._adapters.blobs, journals, bundles)
+        async with self._exporting:
+            return await records.export(self._adapters.store, self._adapters.blobs, journals, bundles)
 
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again."""
@@ -570,14 +573,6 @@ def _option(ask: Ask, text: str) -> str:
     if ask.options and wanted.isdigit() and 1 <= int(wanted) <= len(ask.options):
         return ask.options[int(wanted) - 1]
     return next((option for option in ask.options if option.lower() == wanted.lower()), text)
-
-
-def _id_for(order: Order) -> str:
-    """A task id that follows from an idempotency key."""
-    # Two people may well choose one key.
-    whose = order.namespace if order.person == OWNER else f"{order.namespace}\0{order.person}"
-    hashed = int(digest(f"{whose}\0{order.key}".encode())[7:], 16)
-    return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
 
 
 async def open_host(settings: Settings, work: bool = False, log: Log | None = None, serving: bool = False) -> Host:

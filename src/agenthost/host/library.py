@@ -22,6 +22,7 @@ from agenthost.core.sandboxes import SandboxPolicy
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.core.tools import ToolSpec
 from agenthost.manifests.load import Manifest, validate
+from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
 from agenthost.programs.workflow import WorkflowProgram
 
@@ -57,6 +58,7 @@ class Library:
         self._code: dict[tuple[str, str], frozenset[SandboxPolicy]] = {}
         self._changes = 0
         self._changing = asyncio.Lock()
+        self._checking = asyncio.Lock()
 
     async def open(self) -> list[str]:
         """Read the manifests that are kept; those that can't be read are left out, and a line says so for each."""
@@ -78,7 +80,8 @@ class Library:
         self, texts: Mapping[str, str], now: float, dry_run: bool = False
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take manifests: all of them or, where there is any problem, none."""
-        async with self._changing:
+        # One who only has some checked holds up nobody's change.
+        async with self._checking if dry_run else self._changing:
             return await self._apply(texts, now, dry_run)
 
     async def put(
@@ -87,7 +90,7 @@ class Library:
         """Take the one manifest of that kind and name. `expected` as in `core.api.HostApi.put_manifest`; raises Stale."""
         self._check_kind(kind)
         async with self._changing:
-            found, problems = validate({name: text}, list(self._live.values()), self.tool_names())
+            found, problems = await self._validated({name: text})
             if not problems:
                 named = [(kind_of(each), each.metadata.name) for each in found]
                 if named != [(kind, name)]:
@@ -96,6 +99,10 @@ class Library:
                     )
                 self._need_version(kind, name, expected)
             return await self._apply({name: text}, now, False)
+
+    async def _validated(self, texts: Mapping[str, str]) -> tuple[list[Manifest], list[Problem]]:
+        """Manifests read, beside the loop: half a megabyte takes more than a second."""
+        return await asyncio.to_thread(validate, texts, list(self._live.values()), self.tool_names())
 
     def _need_version(self, kind: str, name: str, expected: str | None) -> None:
         if expected is None:
@@ -117,7 +124,7 @@ class Library:
     async def _apply(
         self, texts: Mapping[str, str], now: float, dry_run: bool
     ) -> tuple[list[Applied], list[ManifestProblem]]:
-        manifests, problems = validate(texts, list(self._live.values()), self.tool_names())
+        manifests, problems = await self._validated(texts)
         if problems:
             return [], [
                 ManifestProblem(problem.file, problem.line, problem.column, problem.key, problem.message)

@@ -5,9 +5,11 @@ from typing import Any, Literal, cast
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.access import OWNER
 from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
 from agenthost.core.errors import NotFound, Unusable, nearest
+from agenthost.core.ids import digest, task_id
 from agenthost.core.manifests.workflow import InputSpec, Workflow
 from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
@@ -56,6 +58,14 @@ def read(order: Order, library: Library) -> Given:
         raise Unusable(f'say what the agent is to do: agenthost run {order.name} "TEXT"')
     limits = library.limits(Scope("", Limits(), f"{order.namespace}/agent/{order.name}"))
     return Given("agent", {}, limits, (*order.files, *terms.files_of(order.terms)))
+
+
+def id_for(order: Order) -> str:
+    """A task id that follows from an idempotency key."""
+    # Two people may well choose one key.
+    whose = order.namespace if order.person == OWNER else f"{order.namespace}\0{order.person}"
+    hashed = int(digest(f"{whose}\0{order.key}".encode())[7:], 16)
+    return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
 
 
 def _parts(order: Order) -> tuple[Part, ...]:

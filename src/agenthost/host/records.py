@@ -1,5 +1,6 @@
 """Reads of the journal: replay (decide again and compare) and export (a task as one file)."""
 
+import asyncio
 import io
 import zipfile
 from collections.abc import Sequence
@@ -10,11 +11,14 @@ import msgspec
 from agenthost.core.api import ReplayReport
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Command, Finish
-from agenthost.core.errors import AgentHostError
+from agenthost.core.errors import AgentHostError, Unusable
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Started
 from agenthost.core.ids import root_id
 from agenthost.core.ports import Blobs, Program, Store
 from agenthost.core.tasks import TaskRow, TaskSpec
+
+MOST_EXPORTED = 512 * 1024 * 1024
+"""Bytes of files in one export: it is held in memory."""
 
 
 def replay(program: Program[Any], spec: TaskSpec, events: Sequence[Recorded]) -> ReplayReport:
@@ -90,27 +94,43 @@ def _take(waiting: list[Command | Finish], event: Asked | Finished) -> str | Non
 
 
 async def export(store: Store, blobs: Blobs, journals: dict[str, list[Recorded]], bundles: dict[str, bytes]) -> bytes:
-    """A zip: `tasks/ID.jsonl` (one event a line), `definitions/`, `blobs/` by content hash, `ledger.json`."""
+    """A zip: `tasks/ID.jsonl` (one event a line), `definitions/`, `files/`, `blobs/` by content hash, `ledger.json`. Raises
+    Unusable where it holds more than MOST_EXPORTED bytes."""
     buffer = io.BytesIO()
     digests: set[str] = set()
+    room = MOST_EXPORTED
+
+    async def file(name: str, digest: str) -> None:
+        nonlocal room
+        room -= await blobs.size(digest)
+        if room < 0:
+            raise Unusable(
+                f"the task's files are more than {MOST_EXPORTED >> 20} MB, the most that an export holds; take them one by one"
+            )
+        # Beside the loop: it packs some 30 MB a second.
+        await asyncio.to_thread(archive.writestr, name, await blobs.get(digest))
+
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for task, events in journals.items():
             lines = [msgspec.json.encode(recorded) for recorded in events]
-            archive.writestr(f"tasks/{task}.jsonl", b"\n".join(lines) + b"\n")
+            await asyncio.to_thread(archive.writestr, f"tasks/{task}.jsonl", b"\n".join(lines) + b"\n")
             for recorded in events:
                 digests |= digests_in(recorded)
             root = task.partition(".")[0]
             for path, digest in (await store.files(root)).items() if task == root else ():
-                archive.writestr(f"files/{path}", await blobs.get(digest))
+                await file(f"files/{path}", digest)
         for digest, body in bundles.items():
             archive.writestr(f"definitions/{digest.partition(':')[2]}.json", body)
         ledger = await store.ledger(next(iter(journals)).partition(".")[0])
         archive.writestr("ledger.json", msgspec.json.format(msgspec.json.encode(ledger), indent=2))
         for digest in sorted(digests - bundles.keys()):
+            name = f"blobs/{digest.partition(':')[2]}"
             try:
-                archive.writestr(f"blobs/{digest.partition(':')[2]}", await blobs.get(digest))
+                await file(name, digest)
+            except Unusable:
+                raise
             except AgentHostError as error:
-                archive.writestr(f"blobs/{digest.partition(':')[2]}.missing", error.message)
+                archive.writestr(f"{name}.missing", error.message)
     return buffer.getvalue()
 
 

@@ -1,8 +1,11 @@
 """What whoever gives work sets beside an agent's manifest, checked before anything is kept."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
+
+import msgspec
 
 from agenthost.core.definitions import Bundle
 from agenthost.core.errors import BadInput
@@ -13,6 +16,10 @@ from agenthost.programs.agent.definition import Definition
 
 MOST_TOOLS = 256
 """Tools that one who gives work may bring."""
+
+MOST_SCHEMA = 256 * 1024
+"""Bytes of a schema of the answer, as JSON: to look at 1 MB of one takes five seconds."""
+_QUICK = 8 * 1024
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}", re.ASCII)
 _SIDES = {"user": "a user", "assistant": "the assistant", "tool": "a tool"}
@@ -36,8 +43,6 @@ def check(terms: Terms) -> None:
         raise BadInput(f"the terms' temperature must be between 0 and 2, not {terms.temperature:g}")
     if terms.max_output < 0:
         raise BadInput(f"the terms' max_output must be a number of tokens, not {terms.max_output}")
-    if terms.output is not None and (problem := schema_problem(terms.output)):
-        raise BadInput(f"the terms' output can't be used: {problem}")
     _check_history(terms.history)
     names = [tool.name for tool in terms.tools]
     if len(names) > MOST_TOOLS:
@@ -47,6 +52,21 @@ def check(terms: Terms) -> None:
             raise BadInput(f"a tool can't be called '{name}': give a name of letters, digits, _ and -, at most 64")
         if names.count(name) > 1:
             raise BadInput(f"the terms have two tools '{name}'; call one of them otherwise")
+
+
+async def check_output(terms: Terms | None) -> None:
+    """Raise BadInput where values can't be checked by the terms' schema. A large one is looked at beside the loop."""
+    if terms is None or terms.output is None:
+        return
+    size = len(msgspec.json.encode(terms.output))
+    if size > MOST_SCHEMA:
+        raise BadInput(f"the terms' output has {size:,} bytes, and {MOST_SCHEMA:,} are the most; give a smaller schema")
+    if size > _QUICK:
+        problem = await asyncio.to_thread(schema_problem, terms.output)
+    else:
+        problem = schema_problem(terms.output)
+    if problem:
+        raise BadInput(f"the terms' output can't be used: {problem}")
 
 
 def check_tools(terms: Terms, bundle: Bundle, agent: str) -> None:

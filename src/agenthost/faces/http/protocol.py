@@ -42,8 +42,7 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
         _timer: asyncio.TimerHandle | None = None
         _size = 0
         _heard = 0.0
-        _over = False
-        _in_body = False
+        _over = _in_body = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             super().connection_made(transport)
@@ -67,8 +66,7 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._size = 0
-            self._in_body = False
+            self._size, self._in_body = 0, False
             self._expect(bounds.head_within, self._too_late)
 
         def on_url(self, url: bytes) -> None:
@@ -77,9 +75,7 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
 
         def on_header(self, name: bytes, value: bytes) -> None:
             self._count(len(name) + len(value) + 4)
-            # What stands after a body in chunks is no header of the request (RFC 9110, section 6.5.1): what a proxy or we
-            # look for in the head would be said by it.
-            if not self._in_body:
+            if not self._in_body:  # what stands after a body in chunks is no header (RFC 9110, section 6.5.1)
                 super().on_header(name, value)
 
         def on_headers_complete(self) -> None:

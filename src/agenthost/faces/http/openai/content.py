@@ -25,6 +25,11 @@ _NAMES = {
 }
 
 
+_NOT_ASCII = bytes(range(0x80, 0x100))
+_LOOKED_AT = 1024 * 1024
+"""Bytes of a file of the host that tell what it is."""
+
+
 class Link(Struct):
     """The `image_url` of chat completions."""
 
@@ -131,10 +136,13 @@ async def _file(api: HostApi, data: str | None, id: str | None, name: str | None
 async def _known(api: HostApi, id: str, name: str, where: str) -> FilePart:
     digest = id if id.startswith("sha256:") else "sha256:" + id.removeprefix("file-")
     try:
-        content = await api.get_file(digest)
+        size = await api.file_size(digest)
+        content = await api.read_file(digest, 0, min(size, _LOOKED_AT))
+        if size > _LOOKED_AT:
+            content = content.rstrip(_NOT_ASCII)  # a letter may be cut in two
     except NotFound as error:
         raise Refused(f"No such file: {error.message}", where, "file_not_found", 404) from error
-    return FilePart(digest, media_type(name, content), len(content), name)
+    return FilePart(digest, media_type(name, content), size, name)
 
 
 def _remote(where: str) -> Refused:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agenthost.core.access import RIGHTS, Caller, DeedFilter, Right, Role
+from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.core.api import HostApi, Incoming, Linked, LiveDelta, Order
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Answered, Received, Reply
@@ -323,3 +324,36 @@ async def test_an_export_is_bounded(reception: Reception, monkeypatch: pytest.Mo
     task = (await ann.start(Order("echo", "hello", workspace=files))).id
     with pytest.raises(Unusable, match="the most that an export holds"):
         await ann.export(task)
+
+
+async def test_what_somebody_tried_and_may_not_is_in_the_audit_log_up_to_a_bound(
+    host: Host, reception: Reception
+) -> None:
+    otto, ann = reception.api(OPERATOR), reception.api(ANN)
+    tries: dict[str, Callable[[], Awaitable[Any]]] = {
+        "secret.set": lambda: otto.set_secret("name", "a value"),
+        "secret.delete": lambda: otto.set_secret("name", ""),
+        "settings.change": lambda: otto.change({"http.rate": 1.0}),
+        "audit.read": lambda: otto.audit(DeedFilter()),
+        "manifest.apply": lambda: ann.apply({"other.yaml": MANIFEST}),
+        "manifest.delete": lambda: ann.delete("agent", "echo"),
+        "manifest.roll-back": lambda: ann.roll_back("agent", "echo", 1),
+        "model.probe": lambda: drained(ann.probe("default")),
+        "person.add": lambda: reception.admin(OPERATOR).add_person(NewPerson("eve", "owner")),
+        "person.change": lambda: reception.admin(ANN).change_person("ann", PersonChange(role="owner")),
+        "person.delete": lambda: host.erasure.person(OPERATOR, "ann"),
+        "person.password": lambda: reception.admin(OPERATOR).set_password("owner", "three words and one"),
+        "key.new": lambda: reception.admin(OPERATOR).make_key("k", "owner", (), 0.0),
+        "session.link": lambda: reception.admin(OPERATOR).sign_in_link("owner"),
+        "namespace.delete": lambda: host.erasure.namespace(OPERATOR, "default"),
+    }
+    for use in tries.values():
+        with pytest.raises(Forbidden):
+            await use()
+    lines = await host.accounts.deeds(DeedFilter(limit=100))
+    assert [(line.what, line.outcome) for line in reversed(lines)] == [(what, "forbidden") for what in tries]
+    assert {line.via for line in lines} == {"key:k1"} and {line.address for line in lines} == {"::1"}
+    for _ in range(200):
+        with pytest.raises(Forbidden):
+            await ann.set_secret("name", "a value")
+    assert len(await host.accounts.deeds(DeedFilter(person="ann", limit=1000))) == 101  # one was about people

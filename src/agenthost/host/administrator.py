@@ -22,7 +22,7 @@ from agenthost.core.errors import AgentHostError, Conflict, Forbidden, NotFound,
 from agenthost.host.entry.entrance import Entrance, may_grow
 from agenthost.host.entry.passwords import check_password
 from agenthost.host.entry.secrets import digest_of, new_secret
-from agenthost.host.guarded import deed, forbidden
+from agenthost.host.guarded import deed, forbidden, note_refused
 
 MOST_KEYS = 100
 MOST_TEXT = 200
@@ -47,15 +47,19 @@ class Administrator:
         person = await self._register.person(self._caller.person, self._caller.namespace)
         return Me(_told(person), self._caller.rights, self._caller.via)
 
-    def _need_own(self, what: str) -> None:
+    async def _need_own(self, what: str, deed_of: str = "", thing: str = "") -> None:
+        """Raises Forbidden. That they tried what is noted (`deed_of`) is in the audit log as well."""
         if not self._caller.may("own"):
+            if deed_of:
+                accounts, refused = self._register.accounts, self._entrance.refused
+                await note_refused(accounts, refused, self._caller, deed_of, thing)
             raise forbidden(self._caller, "own", what)
 
-    async def _somebody(self, id: str, what: str) -> Person:
+    async def _somebody(self, id: str, what: str, deed_of: str = "") -> Person:
         """The caller, or somebody they may look after. Who may not learns nothing about who there is."""
         id = id or self._caller.person
         if id != self._caller.person:
-            self._need_own(what)
+            await self._need_own(what, deed_of, id)
         return await self._register.person(id, self._caller.namespace)
 
     @asynccontextmanager
@@ -72,14 +76,14 @@ class Administrator:
     # --- people ---
 
     async def people(self) -> list[PersonInfo]:
-        self._need_own("list people")
+        await self._need_own("list people")
         return [_told(person) for person in await self._register.accounts.people(self._caller.namespace)]
 
     async def person(self, id: str) -> PersonInfo:
         return _told(await self._somebody(id, "look at other people"))
 
     async def add_person(self, person: NewPerson) -> PersonInfo:
-        self._need_own("add people")
+        await self._need_own("add people", "person.add", f"{person.id} {person.role}")
         async with self._noted("person.add", f"{person.id} {person.role}"):
             if not _ID.fullmatch(person.id):
                 raise Unusable(
@@ -108,7 +112,7 @@ class Administrator:
             )
 
     async def change_person(self, id: str, change: PersonChange) -> PersonInfo:
-        self._need_own("change people")
+        await self._need_own("change people", "person.change", f"{id} {_said(change)}".strip())
         before = await self._register.person(id, self._caller.namespace)
         async with self._noted("person.change", f"{id} {_said(change)}".strip()):
             after = await self._register.change(id, lambda person: _changed(person, change))
@@ -119,7 +123,7 @@ class Administrator:
         return _told(after)
 
     async def set_password(self, id: str, password: str, old: str = "") -> None:
-        person = await self._somebody(id, "set other people's passwords")
+        person = await self._somebody(id, "set other people's passwords", "person.password")
         async with self._noted("person.password", person.id):
             if person.id == self._caller.person:
                 self._need_growth("set a password")
@@ -145,7 +149,7 @@ class Administrator:
         return await self._entrance.passwords.hash(password)
 
     async def delete_person(self, id: str, tasks: Fate = "cancel") -> None:
-        self._need_own("remove people")
+        await self._need_own("remove people", "person.delete", id)
         person = await self._register.person(id, self._caller.namespace)
         async with self._noted("person.delete", id):
             await self._register.delete(person)
@@ -154,7 +158,7 @@ class Administrator:
                 await self._cancel_all(person, self._caller.person, f"{id} was removed")
 
     async def sign_in_link(self, person: str = "") -> SignInLink:
-        found = await self._somebody(person, "make sign-in links for other people")
+        found = await self._somebody(person, "make sign-in links for other people", "session.link")
         async with self._noted("session.link", found.id):
             if found.disabled:
                 raise Unusable(f"'{found.id}' is disabled; `agenthost people change {found.id} --enable` first")
@@ -174,7 +178,7 @@ class Administrator:
     async def make_key(
         self, name: str = "", person: str = "", rights: tuple[Right, ...] = (), expires: float = 0.0
     ) -> NewKey:
-        whose = await self._somebody(person, "make keys for other people")
+        whose = await self._somebody(person, "make keys for other people", "key.new")
         name = _text("name", name)
         secret, now = new_secret(), time.time()
         async with self._noted("key.new", f"{whose.id} {name}".strip()):
@@ -210,7 +214,7 @@ class Administrator:
         raise Unauthenticated("the key that you came with was taken back this moment")
 
     async def revoke_key(self, id: str, person: str = "") -> None:
-        found = await self._somebody(person, "take other people's keys back")
+        found = await self._somebody(person, "take other people's keys back", "key.revoke")
         async with self._noted("key.revoke", f"{found.id} {id[:40]}"):
             if not await self._register.drop_key(found.id, id):
                 raise NotFound(f"'{found.id}' has no key or session '{id[:40]}'; `agenthost keys list` shows them")

@@ -42,10 +42,13 @@ from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
 from agenthost.core.tasks import TaskRow
 from agenthost.host.desk import place
+from agenthost.wire.tries import Tries
 
 T = TypeVar("T")
 
 _REMEMBERED = 20_000
+MOST_REFUSED = 100
+"""Lines an hour and person of the audit log about what they might not do."""
 MOST_CHECKED = 512 * 1024
 """Characters of manifests that are checked at once for somebody who could apply none."""
 _FREE = ("embed", "moderate")
@@ -53,9 +56,11 @@ _FREE = ("embed", "moderate")
 
 
 class Owners:
-    """Whose tasks are whose, remembered: a task never changes hands."""
+    """Whose tasks are whose, remembered: a task never changes hands. `refused`: how many lines of the audit log say what
+    somebody might not do."""
 
     def __init__(self, store: Store) -> None:
+        self.refused = Tries(MOST_REFUSED, 3600.0)
         self._store = store
         self._known: OrderedDict[str, tuple[str, str]] = OrderedDict()
 
@@ -93,6 +98,12 @@ class GuardedHost(HostApi):
 
     def _need(self, right: Right, what: str) -> None:
         if not self._caller.may(right):
+            raise forbidden(self._caller, right, what)
+
+    async def _allow(self, right: Right, what: str, deed_of: str, thing: str) -> None:
+        """That they may do what is noted. That they tried it, and may not, is in the audit log as well."""
+        if not self._caller.may(right):
+            await note_refused(self._accounts, self._owners.refused, self._caller, deed_of, thing)
             raise forbidden(self._caller, right, what)
 
     async def _task(self, task: str, right: Right, what: str) -> None:
@@ -303,8 +314,9 @@ class GuardedHost(HostApi):
                     f"who manages nothing has at most {MOST_CHECKED // 1024} KB of manifests checked at once; send fewer"
                 )
             return await self._host.apply(texts, True)
-        self._need("manage", "apply manifests")
-        return await self._noted("manifest.apply", ", ".join(sorted(texts)), self._host.apply(texts, False))
+        named = ", ".join(sorted(texts))
+        await self._allow("manage", "apply manifests", "manifest.apply", named)
+        return await self._noted("manifest.apply", named, self._host.apply(texts, False))
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
         self._need("read", "read manifests")
@@ -321,7 +333,7 @@ class GuardedHost(HostApi):
     async def put_manifest(
         self, kind: str, name: str, text: str, expected: str | None = None
     ) -> tuple[list[Applied], list[ManifestProblem]]:
-        self._need("manage", "apply manifests")
+        await self._allow("manage", "apply manifests", "manifest.apply", f"{kind}/{name}")
         return await self._noted(
             "manifest.apply", f"{kind}/{name}", self._host.put_manifest(kind, name, text, expected)
         )
@@ -329,12 +341,12 @@ class GuardedHost(HostApi):
     async def roll_back(
         self, kind: str, name: str, number: int, expected: str | None = None
     ) -> tuple[list[Applied], list[ManifestProblem]]:
-        self._need("manage", "apply manifests")
+        await self._allow("manage", "apply manifests", "manifest.roll-back", f"{kind}/{name}@{number}")
         doing = self._host.roll_back(kind, name, number, expected)
         return await self._noted("manifest.roll-back", f"{kind}/{name}@{number}", doing)
 
     async def delete(self, kind: str, name: str, expected: str | None = None) -> None:
-        self._need("manage", "delete manifests")
+        await self._allow("manage", "delete manifests", "manifest.delete", f"{kind}/{name}")
         await self._noted("manifest.delete", f"{kind}/{name}", self._host.delete(kind, name, expected))
 
     # --- what was used and done, settings ---
@@ -347,7 +359,7 @@ class GuardedHost(HostApi):
         return await self._host.usage(msgspec.structs.replace(wanted, namespace=self._caller.namespace, person=whose))
 
     async def audit(self, wanted: DeedFilter) -> list[Deed]:
-        self._need("own", "read the audit log")
+        await self._allow("own", "read the audit log", "audit.read", wanted.what)
         return await self._host.audit(msgspec.structs.replace(wanted, namespace=self._caller.namespace))
 
     async def changeable(self) -> list[SettingLine]:
@@ -355,7 +367,7 @@ class GuardedHost(HostApi):
         return await self._host.changeable()
 
     async def change(self, values: dict[str, float | None]) -> list[SettingLine]:
-        self._need("own", "change settings")
+        await self._allow("own", "change settings", "settings.change", ", ".join(sorted(values)))
         return await self._noted("settings.change", ", ".join(sorted(values)), self._host.change(values))
 
     async def models(self, provider: str = "") -> list[ModelLine]:
@@ -372,14 +384,14 @@ class GuardedHost(HostApi):
         return found if self._caller.may("manage") else cast("Abilities", _Fewer(found, self._caller))
 
     async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
-        self._need("manage", "probe models")
+        await self._allow("manage", "probe models", "model.probe", name)
         await self._accounts.note([deed(self._caller, "model.probe", name, "done")])
         async for item in self._host.probe(name, quick, context):
             yield item
 
     async def set_secret(self, name: str, value: str) -> None:
-        self._need("own", "set secrets")
         what = "secret.set" if value else "secret.delete"
+        await self._allow("own", "set secrets", what, name)
         await self._noted(what, name, self._host.set_secret(name, value))
 
     async def secrets(self) -> list[str]:
@@ -419,6 +431,14 @@ def files_of(order: Order) -> set[str]:
     for turn in order.terms.history if order.terms else ():
         found |= {part.digest for part in turn.parts if isinstance(part, FilePart)}
     return found
+
+
+async def note_refused(accounts: Accounts, refused: Tries, caller: Caller, what: str, thing: str) -> None:
+    """Say in the audit log what somebody tried who may not; not for ever, or they could fill the disk with it."""
+    who = f"{caller.namespace}/{caller.person}"
+    if not refused.wait(who):
+        refused.count(who)
+        await accounts.note([deed(caller, what, thing, Forbidden.code)])
 
 
 def need_task(caller: Caller, person: str, right: Right, what: str) -> None:

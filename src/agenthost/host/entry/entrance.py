@@ -18,6 +18,8 @@ from agenthost.wire.tries import Tries, network_of
 
 MOST_SESSIONS = 50
 _LINKS = 1000
+_REFUSED = 100
+"""Lines an hour and person of the audit log about what they might not do."""
 _WRONG = "the name or the password is wrong"
 
 How = Literal["password", "link", "oidc"]
@@ -37,7 +39,8 @@ class _Link(Struct, frozen=True):
 
 
 class Entrance:
-    """Knows who may come in. `url`: under which address browsers reach this host, empty where it isn't known."""
+    """Knows who may come in. `url`: under which address browsers reach this host, empty where it isn't known. `refused`
+    bounds what is written down of those who tried what they may not."""
 
     def __init__(self, register: Register, settings: AccessSettings) -> None:
         self.register = register
@@ -49,6 +52,7 @@ class Entrance:
         self._addresses = Tries(settings.address_tries, within)
         self._persons = Tries(settings.person_tries, within)
         self._links: dict[str, _Link] = {}
+        self.refused = Tries(_REFUSED, 3600.0)
 
     # --- links ---
 

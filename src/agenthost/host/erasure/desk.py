@@ -17,7 +17,8 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Store
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.erasure.eraser import Eraser
-from agenthost.host.guarded import deed, forbidden
+from agenthost.host.guarded import MOST_REFUSED, deed, forbidden, note_refused
+from agenthost.wire.tries import Tries
 
 PAGE = 200
 PATIENCE = 60.0
@@ -55,6 +56,7 @@ class Desk:
         self._store = store
         self._accounts = accounts
         self._webhooks = webhooks
+        self._refused = Tries(MOST_REFUSED, 3600.0)
 
     async def task(self, caller: Caller, task: str, force: bool) -> Erased:
         """Delete a root task with everything below it. One's own needs the right to work, others' the owner's. Raises
@@ -65,6 +67,7 @@ class Desk:
         mine = (row.namespace, row.person) == (caller.namespace, caller.person)
         right = "work" if mine else "own"
         if not caller.may(right):
+            await self._note(caller, "task.delete", task, Forbidden.code)
             raise forbidden(caller, right, "delete this task")
         if row.parent:
             raise Unusable(f"'{task}' is a part of the task '{root_id(task)}'; delete that")
@@ -76,13 +79,13 @@ class Desk:
     async def person(self, caller: Caller, person: str) -> Erased:
         """Delete everything of a person of the caller's namespace, and who they were. Of the owner, whose host it is, the
         account stays. Raises Forbidden."""
-        self._need(caller, "delete all of a person's")
+        await self._need(caller, "delete all of a person's", "person.delete", person)
         await self._note(caller, "person.delete", person)
         return await self._everything(caller.namespace, person)
 
     async def namespace(self, caller: Caller, namespace: str) -> Erased:
         """Delete a namespace with everybody and everything in it. Raises Forbidden."""
-        self._need(caller, "delete a namespace")
+        await self._need(caller, "delete a namespace", "namespace.delete", namespace)
         if namespace != caller.namespace and (caller.person, caller.namespace) != (OWNER, "default"):
             raise Forbidden(f"you are of the namespace '{caller.namespace}' and can't delete '{namespace}'")
         await self._note(caller, "namespace.delete", namespace)
@@ -145,9 +148,13 @@ class Desk:
         except TimeoutError:
             raise Temporary(f"the task '{task}' doesn't end; try again", code="busy", delay=PATIENCE) from None
 
-    def _need(self, caller: Caller, what: str) -> None:
+    async def _need(self, caller: Caller, what: str, deed_of: str, thing: str) -> None:
         if not caller.may("own"):
+            await self._note(caller, deed_of, thing, Forbidden.code)
             raise forbidden(caller, "own", what)
 
-    async def _note(self, caller: Caller, what: str, thing: str) -> None:
-        await self._accounts.note([deed(caller, what, thing, "done")])
+    async def _note(self, caller: Caller, what: str, thing: str, outcome: str = "done") -> None:
+        if outcome == "done":
+            await self._accounts.note([deed(caller, what, thing, outcome)])
+        else:
+            await note_refused(self._accounts, self._refused, caller, what, thing)

@@ -16,6 +16,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from agenthost import __version__
+from agenthost.core.access import OWNER
 from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.mcp import pages, prompts, resources
 from agenthost.faces.http.mcp.beside import Beside
@@ -43,6 +44,9 @@ MOST_BODY = 64 * 1024 * 1024
 RETRY = 1_000
 """Milliseconds after which a client whose stream was closed comes back."""
 MOST_SESSIONS = 2_000
+MOST_OF_ONE = MOST_SESSIONS // 4
+"""Sessions of one person that isn't the owner: nobody keeps the others out."""
+OWNERS = f"default/{OWNER}"
 IDLE = 30 * 60.0
 """Seconds after which a session that asks nothing is forgotten."""
 
@@ -77,6 +81,9 @@ class Sessions(StreamableHTTPSessionManager):
         self._recent = RecentEvents()
 
     def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        theirs = sum(1 for each in self._session_owners.values() if each == requestor)
+        if theirs >= MOST_OF_ONE and requestor is not None and requestor["client_id"] != OWNERS:
+            return None
         self.event_store = self._recent.session()
         return super()._admit_session(requestor)
 

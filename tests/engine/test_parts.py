@@ -58,6 +58,25 @@ def test_slots_are_given_in_the_order_of_asking_and_come_back() -> None:
     fast(go())
 
 
+def test_nobody_takes_all_slots_and_each_has_a_turn() -> None:
+    async def go() -> None:
+        slots = Slots({"": 4}.__getitem__)
+        eve = [slots.ask("", "eve") for _ in range(10)]
+        assert [turn.done() for turn in eve] == [True, True] + [False] * 8
+        ann, owner = [slots.ask("", "ann")], slots.ask("")
+        ann += [slots.ask("", "ann") for _ in range(2)]
+        assert [turn.done() for turn in (*ann, owner)] == [True, False, False, True]
+        assert slots.counts() == {"": (4, 10, 4)}
+        slots.give_back("", eve[0], "eve")
+        slots.give_back("", eve[1], "eve")
+        assert (eve[2].done(), eve[3].done(), ann[1].done()) == (True, False, True)
+        for turn, who in [(turn, "eve") for turn in eve[2:]] + [(turn, "ann") for turn in ann] + [(owner, "")]:
+            slots.give_back("", turn, who)
+        assert slots.counts() == {}
+
+    fast(go())
+
+
 def test_a_slow_follower_is_told_that_it_missed_something() -> None:
     async def go() -> None:
         bus = Bus()

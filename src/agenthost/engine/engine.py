@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.access import OWNER
 from agenthost.core.commands import Verdict
 from agenthost.core.errors import AgentHostError, LostLease, NewerVersion, Temporary
 from agenthost.core.events import Claimed, Created, Finished, Recorded
@@ -260,7 +261,9 @@ class Engine:
         assert isinstance(created.event, Created)
         spec = created.event.spec
         key = f"{spec.namespace}:{spec.role}" if spec.role else "" if not spec.parent else None
-        turn = self.slots.ask(key) if key is not None else None
+        # A role's replicas are the host's own to give; what root tasks there are is somebody's choice.
+        who = "" if key or spec.person == OWNER else f"{spec.namespace}/{spec.person}"
+        turn = self.slots.ask(key, who) if key is not None else None
         try:
             if turn is not None and not turn.done():
                 if birth is not None:
@@ -269,7 +272,7 @@ class Engine:
             await self._own(work, row, created, birth)
         finally:
             if turn is not None and key is not None:
-                self.slots.give_back(key, turn)
+                self.slots.give_back(key, turn, who)
 
     async def _wait_for_slot(self, task: str, work: Work, turn: asyncio.Future[None]) -> None:
         """Wait for a slot, or for a cancel, which needs none."""

@@ -1,32 +1,39 @@
-"""How many runs of a role go on at once, across all tasks: `replicas`, read live."""
+"""How many runs of a role go on at once, across all tasks: `replicas`, read live. And how many root tasks."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
+Turn = asyncio.Future[None]
+
 
 class Slots:
-    """Slots by key. `most(key)` says how many there are now; it may change at any time (then `review`)."""
+    """Slots by key. `most(key)` says how many there are now; it may change at any time (then `review`). They are asked for in
+    somebody's name (`who`): one after the other has a turn, and nobody has more than half of those of a key, but for who has no
+    name."""
 
     def __init__(self, most: Callable[[str], int]) -> None:
         self._most = most
-        self._taken: dict[str, int] = {}
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._taken: dict[str, dict[str, int]] = {}
+        self._waiting: dict[str, dict[str, deque[Turn]]] = {}
 
-    def ask(self, key: str) -> asyncio.Future[None]:
+    def ask(self, key: str, who: str = "") -> Turn:
         """Ask for a slot: done once it is given, in the order of asking. Hand it to `give_back` in any case."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, deque()).append(turn)
+        turn: Turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, {}).setdefault(who, deque()).append(turn)
         self.review(key)
         return turn
 
-    def give_back(self, key: str, turn: asyncio.Future[None]) -> None:
+    def give_back(self, key: str, turn: Turn, who: str = "") -> None:
         """Give back a slot, or stop waiting for it."""
         if turn.done() and not turn.cancelled():
-            self._taken[key] -= 1
+            taken = self._taken[key]
+            taken[who] -= 1
+            if not taken[who]:
+                del taken[who]
         else:
             turn.cancel()
-            waiting = self._waiting.get(key)
+            waiting = self._waiting.get(key, {}).get(who)
             if waiting is not None and turn in waiting:
                 waiting.remove(turn)
         self.review(key)
@@ -34,16 +41,36 @@ class Slots:
     def review(self, key: str | None = None) -> None:
         """Give out what is free, of one key or (after the counts have changed) of all."""
         for name in [key] if key is not None else list(self._waiting):
-            waiting = self._waiting.get(name)
-            while waiting and self._taken.get(name, 0) < self._most(name):
-                turn = waiting.popleft()
-                if not turn.done():
-                    self._taken[name] = self._taken.get(name, 0) + 1
-                    turn.set_result(None)
+            waiting, taken = self._waiting.get(name, {}), self._taken.setdefault(name, {})
+            while waiting and sum(taken.values()) < self._most(name) and self._give(name, waiting, taken):
+                pass
             if not waiting:
                 self._waiting.pop(name, None)
+            if not taken:
+                del self._taken[name]
+
+    def _give(self, key: str, waiting: dict[str, deque[Turn]], taken: dict[str, int]) -> bool:
+        """Give out one slot; False where nobody who waits may have it."""
+        for who in list(waiting):
+            turns = waiting.pop(who)
+            while turns and turns[0].done():
+                turns.popleft()
+            if not turns:
+                continue
+            waiting[who] = turns  # at the end: the others are first the next time
+            if not who or taken.get(who, 0) < max(1, self._most(key) // 2):
+                taken[who] = taken.get(who, 0) + 1
+                turns.popleft().set_result(None)
+                return True
+        return False
 
     def counts(self) -> dict[str, tuple[int, int, int]]:
         """By key: taken, waiting, and how many there are."""
-        keys = {key for key, taken in self._taken.items() if taken} | set(self._waiting)
-        return {key: (self._taken.get(key, 0), len(self._waiting.get(key, ())), self._most(key)) for key in keys}
+        return {
+            key: (
+                sum(self._taken.get(key, {}).values()),
+                sum(map(len, self._waiting.get(key, {}).values())),
+                self._most(key),
+            )
+            for key in self._taken.keys() | self._waiting.keys()
+        }

@@ -23,6 +23,7 @@ from agenthost.core.administration import PersonChange
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
 from agenthost.host.host import Host
+from agenthost.host.webhooks.deliverer import AT_ONCE, OF_ONE
 from agenthost.host.webhooks.desk import Wanted
 from agenthost.sandboxes.egress.way import Way
 from agenthost.testing.openai_server.service import serving
@@ -42,6 +43,7 @@ class Receiver:
         self.calls: list[tuple[dict[str, str], bytes]] = []
         self.taken: list[tuple[dict[str, str], bytes]] = []
         self.headers: dict[str, str] = {}
+        self.stuck: asyncio.Event | None = None
         self.came = asyncio.Event()
         self.url = ""
         self.port = 0
@@ -50,6 +52,8 @@ class Receiver:
         call = ({name.lower(): value for name, value in request.headers.items()}, await request.read())
         self.calls.append(call)
         self.came.set()
+        if self.stuck is not None:
+            await self.stuck.wait()
         status = self.answers.pop(0) if self.answers else 200
         if self.takes is not None and status == 200:
             status, self.takes = (200, self.takes - 1) if self.takes else (500, 0)
@@ -198,6 +202,24 @@ async def test_who_may_not_use_the_host_any_more_is_told_nothing(opens: Opens) -
         await followed(host, (await host.start(Order("echo", "the owner's"))).id)
         await receiver.until(2)
     assert [told["data"]["person"] for told in receiver.bodies()] == ["ann", "owner"]
+
+
+async def test_whose_receiver_is_slow_keeps_nobody_elses_from_being_called(opens: Opens) -> None:
+    async with receiving() as slow, receiving() as quickly:
+        slow.stuck = asyncio.Event()
+        toml = QUICK.replace('["hook.lan:PORT"]', f'["hook.lan:{slow.port}", "hook.lan:{quickly.port}"]')
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=toml)
+        for person in ("eve", "ann"):
+            await host.accounts.put_person(Person(person, "user", 1.0))
+        eve, ann = Caller("eve", "user", ("read", "work")), Caller("ann", "user", ("read", "work"))
+        for _ in range(AT_ONCE + 4):
+            await host.webhooks.test(eve, (await host.webhooks.make(eve, Wanted(slow.url))).id)
+        await slow.until(OF_ONE)
+        await host.webhooks.test(ann, (await host.webhooks.make(ann, Wanted(quickly.url))).id)
+        await quickly.until(1)
+        assert len(slow.calls) == OF_ONE
+        slow.stuck.set()
+        await slow.until(AT_ONCE + 4)
 
 
 async def test_a_redirect_is_not_followed(opens: Opens) -> None:

@@ -1,5 +1,6 @@
 """Calls out: whom a person wants told of their tasks' ends and questions, and the port that keeps what is to be sent."""
 
+from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
 from msgspec import Struct
@@ -80,12 +81,13 @@ class Webhooks(Protocol):
         """Keep deliveries, each once by its id, of webhooks that are there; `mark` was looked at with them, up to its `seq`."""
         ...
 
-    async def take(self, now: float, until: float, limit: int) -> list[Delivery]:
-        """Deliveries that are due, the oldest of each webhook and task; nobody else takes them before `until`."""
+    async def take(self, now: float, until: float, limit: int, but: Sequence[str] = ()) -> list[Delivery]:
+        """Deliveries that are due, the oldest of each webhook and task; nobody else takes them before `until`. `but`: people
+        (`NAMESPACE/PERSON`) whose wait."""
         ...
 
-    async def next_due(self) -> float | None:
-        """When the next delivery is due."""
+    async def next_due(self, but: Sequence[str] = ()) -> float | None:
+        """When the next delivery is due, but for those of some people."""
         ...
 
     async def settle(self, delivery: Delivery) -> None:

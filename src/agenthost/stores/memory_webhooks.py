@@ -1,5 +1,7 @@
 """Webhooks and their deliveries in memory: the same rules, for tests."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from agenthost.core.lifecycle import FINAL
@@ -56,14 +58,19 @@ class MemoryWebhooks:
                 found.setdefault((each.webhook, each.root), each)
         return list(found.values())
 
-    async def take(self, now: float, until: float, limit: int) -> list[Delivery]:
-        due = sorted((each for each in self._first() if each.due <= now), key=lambda each: (each.due, each.place))
+    async def take(self, now: float, until: float, limit: int, but: Sequence[str] = ()) -> list[Delivery]:
+        first = [each for each in self._first() if each.due <= now and self._whose(each) not in but]
+        due = sorted(first, key=lambda each: (each.due, each.place))
         taken = [replace(each, due=until) for each in due[:limit]]
         self._deliveries |= {each.id: each for each in taken}
         return sorted(taken, key=lambda each: each.place)
 
-    async def next_due(self) -> float | None:
-        return min((each.due for each in self._first()), default=None)
+    async def next_due(self, but: Sequence[str] = ()) -> float | None:
+        return min((each.due for each in self._first() if self._whose(each) not in but), default=None)
+
+    def _whose(self, delivery: Delivery) -> str:
+        webhook = self._webhooks[delivery.webhook]
+        return f"{webhook.namespace}/{webhook.person}"
 
     async def settle(self, delivery: Delivery) -> None:
         if delivery.id in self._deliveries:

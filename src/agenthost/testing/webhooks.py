@@ -45,6 +45,15 @@ class WebhooksSuite:
         assert not await webhooks.delete("wh1")
         assert await webhooks.get("wh1") is None
 
+    async def test_whoever_has_enough_under_way_waits_and_the_others_dont(self, webhooks: Webhooks) -> None:
+        await webhooks.put(ANN)
+        await webhooks.put(Webhook("wh2", "bob", "https://b.example", 1.0))
+        await webhooks.add([_delivery(1), _delivery(2, "t2", "wh2")])
+        assert await webhooks.next_due(["default/ann"]) == 2.0
+        assert [each.id for each in await webhooks.take(5.0, 9.0, 10, ["default/ann"])] == ["msg2"]
+        assert await webhooks.next_due(["default/ann", "default/bob"]) is None
+        assert [each.id for each in await webhooks.take(5.0, 9.0, 10, ["default/bob"])] == ["msg1"]
+
     async def test_a_task_that_ended_or_asks_is_marked_for_those_who_are_told(
         self, webhooks: Webhooks, store: Store
     ) -> None:

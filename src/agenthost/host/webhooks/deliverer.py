@@ -1,12 +1,13 @@
 """Makes deliveries of what is marked, and sends what is due until it is taken or given up."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agenthost.core.access import Accounts
+from agenthost.core.access import OWNER, Accounts
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
 from agenthost.core.ports import Secrets, Store
@@ -16,12 +17,21 @@ from agenthost.host.webhooks import signing, telling
 from agenthost.host.webhooks.sending import Outcome, Sender
 
 AT_ONCE = 16
+OF_ONE = AT_ONCE // 4
+"""Of one person that isn't the owner: whose receivers are slow keeps nobody else's from being called."""
 MARKS = 200
 LOOK = 30.0
 """Seconds after which marks and deliveries are looked at without a call: another process may have left some."""
 
 GONE = 410
 """The answer of who doesn't want to be called any more (Standard Webhooks, "Operational considerations")."""
+
+
+_OWNERS = f"default/{OWNER}"
+
+
+def _whose(webhook: Webhook) -> str:
+    return f"{webhook.namespace}/{webhook.person}"
 
 
 class Patience(Struct, frozen=True):
@@ -58,6 +68,7 @@ class Deliverer:
         self._log = log
         self._patience = patience
         self._accounts = accounts
+        self._sending: Counter[str] = Counter()
         self._called = asyncio.Event()
         self._pruned = 0.0
 
@@ -116,29 +127,43 @@ class Deliverer:
         if now - self._pruned > 3600:
             self._pruned = now
             await self._webhooks.prune(now - self._patience.keep)
-        while not room.locked() and (taken := await self._webhooks.take(now, now + self._patience.hold, 1)):
-            await room.acquire()
-            group.create_task(self._deliver(taken[0], room, clock, random), name=f"webhook {taken[0].id}")
+        until = now + self._patience.hold
+        while not room.locked() and (taken := await self._webhooks.take(now, until, 1, self._full())):
+            webhook = await self._webhooks.get(taken[0].webhook)
+            if webhook is not None:
+                await room.acquire()
+                self._sending[_whose(webhook)] += 1
+                sending = self._deliver(webhook, taken[0], room, clock, random)
+                group.create_task(sending, name=f"webhook {taken[0].id}")
         if room.locked():
             return LOOK
-        due = await self._webhooks.next_due()
+        due = await self._webhooks.next_due(self._full())
         return LOOK if due is None else min(LOOK, max(0.01, due - clock()))
 
+    def _full(self) -> list[str]:
+        """Who has as many calls under way as one person may."""
+        return [who for who, count in self._sending.items() if count >= OF_ONE and who != _OWNERS]
+
     async def _deliver(
-        self, delivery: Delivery, room: asyncio.Semaphore, clock: Callable[[], float], random: Callable[[], float]
+        self,
+        webhook: Webhook,
+        delivery: Delivery,
+        room: asyncio.Semaphore,
+        clock: Callable[[], float],
+        random: Callable[[], float],
     ) -> None:
         try:
-            webhook = await self._webhooks.get(delivery.webhook)
-            if webhook is not None:
-                outcome = await self._try(webhook, delivery, clock)
-                await self._webhooks.settle(self._after(delivery, outcome, clock(), random()))
-                if outcome.status == GONE:
-                    await self._webhooks.put(replace(webhook, disabled=outcome.reason))
+            outcome = await self._try(webhook, delivery, clock)
+            await self._webhooks.settle(self._after(delivery, outcome, clock(), random()))
+            if outcome.status == GONE and await self._webhooks.get(webhook.id) is not None:
+                await self._webhooks.put(replace(webhook, disabled=outcome.reason))
         except AgentHostError as error:
             # It is held for a while, and then tried again.
             self._log.warning("webhook not settled", delivery=delivery.id, problem=error.message)
         finally:
             room.release()
+            self._sending[_whose(webhook)] -= 1
+            self._sending += Counter()  # without those that have none
             self.call()
 
     async def _may_hear(self, person: str) -> bool:

@@ -237,14 +237,14 @@ UPDATE deliveries SET due = ?2 WHERE place IN (
     WHERE d.state = 'waiting' AND d.due <= ?1 AND NOT EXISTS (
         SELECT 1 FROM deliveries AS e
         WHERE e.state = 'waiting' AND e.webhook = d.webhook AND e.root = d.root AND e.place < d.place
-    )
+    ) AND w.namespace || '/' || w.person NOT IN (SELECT value FROM json_each(?4))
     ORDER BY d.due, d.place LIMIT ?3
 )
 RETURNING id, webhook, root, event, at, body, state, attempts, due, status, reason, place
 
 -- name: next_due
 SELECT d.due FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook AND w.disabled = ''
-WHERE d.state = 'waiting' AND d.due >= 0 AND NOT EXISTS (
+WHERE d.state = 'waiting' AND d.due >= 0 AND w.namespace || '/' || w.person NOT IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (
     SELECT 1 FROM deliveries AS e
     WHERE e.state = 'waiting' AND e.webhook = d.webhook AND e.root = d.root AND e.place < d.place
 )

@@ -1,6 +1,7 @@
 """Webhooks and their deliveries, in the SQLite store's own file."""
 
 import sqlite3
+from collections.abc import Sequence
 
 import msgspec
 
@@ -35,11 +36,11 @@ class SQLiteWebhooks:
     async def add(self, deliveries: list[Delivery], mark: Mark | None = None) -> None:
         await self._store.write(_add, deliveries, mark)
 
-    async def take(self, now: float, until: float, limit: int) -> list[Delivery]:
-        return await self._store.write(_take, now, until, limit)
+    async def take(self, now: float, until: float, limit: int, but: Sequence[str] = ()) -> list[Delivery]:
+        return await self._store.write(_take, now, until, limit, but)
 
-    async def next_due(self) -> float | None:
-        return await self._store.read(_next_due)
+    async def next_due(self, but: Sequence[str] = ()) -> float | None:
+        return await self._store.read(_next_due, but)
 
     async def settle(self, delivery: Delivery) -> None:
         await self._store.write(_settle, delivery)
@@ -91,14 +92,15 @@ def _add(connection: sqlite3.Connection, statements: Statements, deliveries: lis
 
 
 def _take(
-    connection: sqlite3.Connection, statements: Statements, now: float, until: float, limit: int
+    connection: sqlite3.Connection, statements: Statements, now: float, until: float, limit: int, but: Sequence[str]
 ) -> list[Delivery]:
-    taken = connection.execute(statements["take_deliveries"], (now, until, limit)).fetchall()
+    others = msgspec.json.encode(but).decode()
+    taken = connection.execute(statements["take_deliveries"], (now, until, limit, others)).fetchall()
     return sorted((Delivery(*row) for row in taken), key=lambda delivery: delivery.place)
 
 
-def _next_due(connection: sqlite3.Connection, statements: Statements) -> float | None:
-    row = connection.execute(statements["next_due"]).fetchone()
+def _next_due(connection: sqlite3.Connection, statements: Statements, but: Sequence[str]) -> float | None:
+    row = connection.execute(statements["next_due"], (msgspec.json.encode(but).decode(),)).fetchone()
     return row[0] if row else None
 
 

@@ -89,6 +89,12 @@ async def test_without_a_token_there_is_health_and_nothing_else(tmp_path: Path) 
         assert status(await sent(number, get("/api/v1/info", f"X-API-Key: {TOKEN}", token=""))) == 200
 
 
+async def test_answers_are_kept_by_no_cache_that_others_read(tmp_path: Path) -> None:
+    async with port(tmp_path) as number:
+        told = (await sent(number, get("/api/v1/tasks"))).lower()
+    assert b"cache-control: private, no-cache" in told and b"x-content-type-options: nosniff" in told
+
+
 async def test_small_answers_are_not_held_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nagle's algorithm with a client's delayed acknowledgement costs 40 ms for each request of a kept connection."""
     seen: list[int] = []

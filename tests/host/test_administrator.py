@@ -344,3 +344,17 @@ async def test_a_link_that_a_session_made_outlives_it(host: Host, reception: Rec
     await host.accounts.own_file("default", "ann", kept.digest)
     link = await reception.api(caller("ann", "user")).link(Linked(kept.digest, time.time() + 3600))
     assert (await reception.linked(link, "::1"))[1].digest == kept.digest
+
+
+async def test_who_is_erased_comes_in_no_more_from_that_moment(host: Host, reception: Reception) -> None:
+    assert (await reception.known("ann's secret", "::1")).person == "ann"
+    await host.erasure.person(Caller(), "ann")
+    with pytest.raises(Unauthenticated):
+        await reception.known("ann's secret", "::1")
+
+
+async def test_an_id_is_nobodys_again_also_when_the_audit_log_is_trimmed(host: Host) -> None:
+    await host.admin().delete_person("ann")
+    await host._adapters.erasure.trim_audit(time.time() + 1)
+    with pytest.raises(Conflict, match="was removed"):
+        await host.admin().add_person(NewPerson("ann"))

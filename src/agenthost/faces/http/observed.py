@@ -21,6 +21,8 @@ _ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _TASK = re.compile(r"[A-Za-z0-9._-]{1,256}")
 _HEADER = b"x-request-id"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CAREFUL = ((b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff"))
+"""What an answer bears that says nothing else: it is for who asked, and is what it says to be."""
 UNKNOWN = "unknown"
 """The route of a request that fits none, and a method that is none."""
 
@@ -65,7 +67,7 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message.get("headers", ())
-                message["headers"] = [*headers, bearing]
+                message["headers"] = [*headers, bearing, *(each for each in _CAREFUL if not _has(headers, each[0]))]
                 task = _made(headers) if status in (201, 202) else ""
             else:
                 size += len(message.get("body", b""))
@@ -88,6 +90,10 @@ class Observed:
             )
             for watch in self._watch:
                 watch(answered)
+
+
+def _has(headers: Any, wanted: bytes) -> bool:
+    return any(name == wanted for name, _ in headers)
 
 
 def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, str]:

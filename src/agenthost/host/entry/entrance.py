@@ -71,6 +71,11 @@ class Entrance:
         """No link of somebody counts any more."""
         self._links = {code: link for code, link in self._links.items() if link.person != person}
 
+    def forget(self, person: str) -> None:
+        """Somebody was removed: no link of theirs counts, and what was remembered of them is looked up again."""
+        self.forget_links(person)
+        self.register.changed()
+
     async def by_link(self, code: str, address: str) -> Session:
         """Sign in by a link's code. Raises Unauthenticated where it was used, is too old, or never was; Temporary."""
         network = network_of(address)

@@ -1,7 +1,7 @@
 """Deletion as somebody asks for it: one task, all of a person's, a namespace."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -45,10 +45,18 @@ class Ends(Protocol):
 
 
 class Desk:
-    """For one caller at a time. That a task is theirs to see is the face's to ask."""
+    """For one caller at a time. That a task is theirs to see is the face's to ask. `forget`: whoever was removed must not
+    be remembered as somebody who may come in."""
 
     def __init__(
-        self, host: Ends, eraser: Eraser, erasure: Erasure, store: Store, accounts: Accounts, webhooks: Webhooks
+        self,
+        host: Ends,
+        eraser: Eraser,
+        erasure: Erasure,
+        store: Store,
+        accounts: Accounts,
+        webhooks: Webhooks,
+        forget: Callable[[str], None],
     ) -> None:
         self._host = host
         self._eraser = eraser
@@ -56,6 +64,7 @@ class Desk:
         self._store = store
         self._accounts = accounts
         self._webhooks = webhooks
+        self._forget = forget
         self._refused = Tries(MOST_REFUSED, 3600.0)
 
     async def task(self, caller: Caller, task: str, force: bool) -> Erased:
@@ -119,6 +128,7 @@ class Desk:
             self._eraser.changed()
             await self._erasure.forget_person(namespace, person)
             gone = int(person != OWNER and await self._accounts.delete_person(person))
+            self._forget(person)
         files = await self._eraser.files()
         await self._eraser.settle()
         return Erased(tasks, files, gone, len(webhooks))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
@@ -12,8 +13,10 @@ from agenthost.host.settings import Settings
 from agenthost.host.webhooks.desk import Desk as WebhookDesk
 
 
-def joined(host: Ends, settings: Settings, adapters: Adapters, webhooks: WebhookDesk, log: Log) -> tuple[Keeper, Desk]:
-    """Who sweeps, and where deletion is asked for."""
+def joined(
+    host: Ends, settings: Settings, adapters: Adapters, webhooks: WebhookDesk, log: Log, forget: Callable[[str], None]
+) -> tuple[Keeper, Desk]:
+    """Who sweeps, and where deletion is asked for. `forget` as in `Desk`."""
     parts = adapters
     eraser = Eraser(parts.erasure, parts.store, parts.blobs, parts.workspaces, parts.webhooks, webhooks.forget, log)
 
@@ -21,7 +24,7 @@ def joined(host: Ends, settings: Settings, adapters: Adapters, webhooks: Webhook
         return await asyncio.to_thread(_folders, str(settings.folder / "workspaces"))
 
     keeper = Keeper(parts.erasure, eraser, parts.store, parts.workspaces, folders, settings.retention, log)
-    return keeper, Desk(host, eraser, parts.erasure, parts.store, parts.accounts, parts.webhooks)
+    return keeper, Desk(host, eraser, parts.erasure, parts.store, parts.accounts, parts.webhooks, forget)
 
 
 def _folders(root: str) -> list[tuple[str, float]]:

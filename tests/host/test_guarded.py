@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import io
 import time
+import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -357,3 +359,26 @@ async def test_what_somebody_tried_and_may_not_is_in_the_audit_log_up_to_a_bound
         with pytest.raises(Forbidden):
             await ann.set_secret("name", "a value")
     assert len(await host.accounts.deeds(DeedFilter(person="ann", limit=1000))) == 101  # one was about people
+
+
+async def test_who_names_a_files_hash_in_words_gets_nothing_of_it(reception: Reception) -> None:
+    ann, bob = reception.api(ANN), reception.api(BOB)
+    hers = await ann.put_file("mine.txt", b"what only ann wrote")
+    hash = hers.digest
+    named = {"type": "file", "digest": hash, "media_type": "text/plain", "size": 19}
+    orders = [
+        Order("echo", hash),
+        Order("echo", "x", title=hash, conversation=hash),
+        Order("echo", "x", data=(hash, named, [named])),
+        Order("echo", "x", notes={"inputs": {"a": named}, "changes": {"a": hash}}),
+    ]
+    for order in orders:
+        task = (await bob.start(order)).id
+        with zipfile.ZipFile(io.BytesIO(await bob.export(task))) as archive:
+            assert not any(b"only ann wrote" in archive.read(name) for name in archive.namelist()), order
+    for inputs in ({"a": named}, {"a": [named]}, {"a": {"b": [{"c": named}]}}):
+        with pytest.raises(NotFound, match="there is no file"):
+            await bob.start(Order("echo", "x", inputs=inputs))
+    own = (await ann.start(Order("echo", "look", files=(hers,)))).id
+    with zipfile.ZipFile(io.BytesIO(await ann.export(own))) as archive:
+        assert archive.read(f"blobs/{hash.partition(':')[2]}") == b"what only ann wrote"

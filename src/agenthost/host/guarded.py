@@ -423,14 +423,24 @@ class _Fewer:
 def files_of(order: Order) -> set[str]:
     """The content hashes of every file that an order names."""
     found = {file.digest for file in order.files} | set(order.workspace.values())
-    for value in order.inputs.values():
-        if isinstance(value, FilePart):
-            found.add(value.digest)
-        elif isinstance(value, dict) and "digest" in value:
-            found.add(str(value["digest"]))  # pyright: ignore[reportUnknownArgumentType]
+    _named(order.inputs, found)
     for turn in order.terms.history if order.terms else ():
         found |= {part.digest for part in turn.parts if isinstance(part, FilePart)}
     return found
+
+
+def _named(value: Any, found: set[str]) -> None:
+    """The files in a workflow's inputs, however deep: its expressions may make an input of a part of one."""
+    if isinstance(value, FilePart):
+        found.add(value.digest)
+    elif isinstance(value, dict):
+        digest = cast("dict[str, Any]", value).get("digest")
+        found |= {digest} if isinstance(digest, str) else set[str]()
+        for inner in cast("dict[str, Any]", value).values():
+            _named(inner, found)
+    elif isinstance(value, list | tuple):
+        for inner in cast("list[Any]", value):
+            _named(inner, found)
 
 
 async def note_refused(accounts: Accounts, refused: Tries, caller: Caller, what: str, thing: str) -> None:

@@ -4,9 +4,10 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from msgspec import Struct
 
 from agenthost.core.api import ReplayReport
 from agenthost.core.budgets import Spend
@@ -14,6 +15,7 @@ from agenthost.core.commands import Command, Finish
 from agenthost.core.errors import AgentHostError, Unusable
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Started
 from agenthost.core.ids import root_id
+from agenthost.core.parts import FilePart
 from agenthost.core.ports import Blobs, Program, Store
 from agenthost.core.tasks import TaskRow, TaskSpec
 
@@ -135,21 +137,37 @@ async def export(store: Store, blobs: Blobs, journals: dict[str, list[Recorded]]
 
 
 def digests_in(recorded: Recorded) -> set[str]:
-    """The content hashes of the files that an event names."""
+    """The content hashes of the files that an event names: of parts, of inputs, of what became of a workspace. A hash that
+    somebody wrote in words or data is no file of theirs."""
     found: set[str] = set()
-    _collect(msgspec.to_builtins(recorded.event), found)
+    _collect(recorded.event, found)
     return found
 
 
 def _collect(value: Any, found: set[str]) -> None:
-    if isinstance(value, dict):
-        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, FilePart):
+        found.add(value.digest)
+    elif isinstance(value, Struct):
+        for name in value.__struct_fields__:
+            inner: Any = getattr(value, name)
+            if name == "changes" and isinstance(inner, dict):
+                found |= {digest for digest in cast("dict[str, str | None]", inner).values() if digest}
+            elif name == "inputs" and isinstance(inner, dict):
+                for given in cast("dict[str, Any]", inner).values():
+                    _collect_input(given, found)
+            elif isinstance(inner, Struct | tuple | list):
+                _collect(inner, found)
+    elif isinstance(value, tuple | list):
+        for item in cast("Sequence[Any]", value):
             _collect(item, found)
-    elif isinstance(value, list | tuple):
-        for item in value:  # pyright: ignore[reportUnknownVariableType]
-            _collect(item, found)
-    elif isinstance(value, str) and value.startswith("sha256:") and len(value) == 71:
-        found.add(value)
+
+
+def _collect_input(given: Any, found: set[str]) -> None:
+    """A file among a workflow's inputs: those were looked at when the work was given."""
+    file = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    digest = file.get("digest")
+    if file.get("type") == "file" and isinstance(digest, str):
+        found.add(digest)
 
 
 def spec_of(events: Sequence[Recorded]) -> TaskSpec:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from agenthost.core.access import RIGHTS, Caller, DeedFilter, Right, Role
@@ -24,6 +25,17 @@ from agenthost.host.host import Host
 from agenthost.host.reception import Reception
 from tests.host.conftest import ASKER, ECHO, PLAYS, Opens
 
+PASSES = """\
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: passes}
+spec:
+  description: Passes on what it is given.
+  input: {note: {type: object}}
+  steps:
+    - {id: one, set: {kept: "inputs.note"}}
+  output: "inputs.note"
+"""
 MANIFEST = ECHO.replace("echo", "other")
 
 
@@ -361,7 +373,7 @@ async def test_what_somebody_tried_and_may_not_is_in_the_audit_log_up_to_a_bound
     assert len(await host.accounts.deeds(DeedFilter(person="ann", limit=1000))) == 101  # one was about people
 
 
-async def test_who_names_a_files_hash_in_words_gets_nothing_of_it(reception: Reception) -> None:
+async def test_who_names_a_files_hash_in_words_gets_nothing_of_it(host: Host, reception: Reception) -> None:
     ann, bob = reception.api(ANN), reception.api(BOB)
     hers = await ann.put_file("mine.txt", b"what only ann wrote")
     hash = hers.digest
@@ -379,6 +391,10 @@ async def test_who_names_a_files_hash_in_words_gets_nothing_of_it(reception: Rec
     for inputs in ({"a": named}, {"a": [named]}, {"a": {"b": [{"c": named}]}}):
         with pytest.raises(NotFound, match="there is no file"):
             await bob.start(Order("echo", "x", inputs=inputs))
+    await host.apply({"passes.yaml": PASSES})
+    for given in (named, msgspec.json.encode(named).decode(), msgspec.json.encode({"a": [named]}).decode()):
+        with pytest.raises(NotFound, match="there is no file"):
+            await bob.start(Order("passes", inputs={"note": given}))
     own = (await ann.start(Order("echo", "look", files=(hers,)))).id
     with zipfile.ZipFile(io.BytesIO(await ann.export(own))) as archive:
         assert archive.read(f"blobs/{hash.partition(':')[2]}") == b"what only ann wrote"

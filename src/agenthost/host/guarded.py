@@ -7,6 +7,7 @@ its journal, with their name; what changes the host itself, or takes work out of
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
@@ -441,6 +442,10 @@ def _named(value: Any, found: set[str]) -> None:
     elif isinstance(value, list | tuple):
         for inner in cast("list[Any]", value):
             _named(inner, found)
+    elif isinstance(value, str) and '"' in value and "digest" in value:
+        # An object or a list may come as its JSON.
+        with suppress(msgspec.DecodeError, RecursionError):
+            _named(msgspec.json.decode(value), found)
 
 
 async def note_refused(accounts: Accounts, refused: Tries, caller: Caller, what: str, thing: str) -> None:

@@ -13,7 +13,7 @@ from agenthost.core.api import ReplayReport
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Command, Finish
 from agenthost.core.errors import AgentHostError, Unusable
-from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Started
+from agenthost.core.events import Answered, Asked, ChildResult, Created, Finished, Recorded, Started
 from agenthost.core.ids import root_id
 from agenthost.core.parts import FilePart
 from agenthost.core.ports import Blobs, Program, Store
@@ -137,10 +137,16 @@ async def export(store: Store, blobs: Blobs, journals: dict[str, list[Recorded]]
 
 
 def digests_in(recorded: Recorded) -> set[str]:
-    """The content hashes of the files that an event names: of parts, of inputs, of what became of a workspace. A hash that
-    somebody wrote in words or data is no file of theirs."""
+    """The content hashes of the files that came into a task with an event: given with the work or a message, made by a
+    tool or a model, written into the workspace. A hash that somebody wrote in words or data is no file of theirs; so what
+    a program asks, passes on and ends with counts for nothing, since it may be made of such data."""
     found: set[str] = set()
-    _collect(recorded.event, found)
+    event = recorded.event
+    if isinstance(event, Asked | Finished) or (isinstance(event, Created) and recorded.task != root_id(recorded.task)):
+        return found
+    if isinstance(event, Answered) and isinstance(event.answer, ChildResult):
+        return {digest for digest in event.answer.changes.values() if digest}
+    _collect(event, found)
     return found
 
 

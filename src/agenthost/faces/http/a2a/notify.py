@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -13,7 +14,7 @@ from a2a.types.a2a_pb2 import AuthenticationInfo, TaskPushNotificationConfig, Ta
 from a2a.utils.errors import InvalidParamsError
 from a2a.utils.proto_utils import to_stream_response
 
-from agenthost.core.access import Accounts, Caller
+from agenthost.core.access import RIGHTS, Accounts, Caller
 from agenthost.core.api import HostApi, TaskDetail
 from agenthost.core.errors import AgentHostError, NotFound, Permanent, Temporary
 from agenthost.core.lifecycle import FINAL
@@ -47,6 +48,7 @@ class Notifier:
         outgoing: Outgoing,
         group: asyncio.TaskGroup,
         accounts: Accounts,
+        api_of: Callable[[Caller], HostApi],
         waits: tuple[float, ...] = WAITS,
     ) -> None:
         self._store = store
@@ -54,6 +56,7 @@ class Notifier:
         self._identity = identity
         self._outgoing = outgoing
         self._accounts = accounts
+        self._api_of = api_of
         self._waits = waits
         self._group = group
         self._stopped = False
@@ -162,22 +165,28 @@ class Notifier:
             self._log.error("push notifications failed", task=push.task, url=push.url, exc_info=error)
 
     async def _tell(self, push: Push) -> None:
-        updates = Updates(self._api, await self._api.task(push.task), push.base, after=push.seen, words_too=False)
+        caller = await self._caller(push)
+        if caller is None:
+            await self._store.delete(push.task, push.id)
+            return
+        # As whoever gave the address: it is told nothing that they could not ask for.
+        api = self._api_of(caller)
+        updates = Updates(api, await api.task(push.task), push.base, after=push.seen, words_too=False)
         async with aclosing(updates.follow()) as items:
             async for update in items:
-                if not await self._deliver(push, update):
+                if not await self._deliver(api, push, update):
                     await self._store.delete(push.task, push.id)
                     return
                 # A status is the last thing that follows from an event.
                 if isinstance(update, TaskStatusUpdateEvent):
                     await self._store.told(push.task, push.id, updates.places, updates.state in FINAL)
 
-    async def _deliver(self, push: Push, update: Update) -> bool:
+    async def _deliver(self, api: HostApi, push: Push, update: Update) -> bool:
         """Send one notification; False where the address wants no more."""
-        body = msgspec.json.encode(await self._body(push, update))
+        body = msgspec.json.encode(await self._body(api, push, update))
         for wait in (0.0, *self._waits):
             await asyncio.sleep(wait)
-            if not await self._may(push):
+            if await self._caller(push) is None:
                 return False
             try:
                 status = await self._outgoing.post(push.url, self._headers(push, body), body, MOST_ANSWER, SECONDS)
@@ -193,17 +202,18 @@ class Notifier:
         self._log.warning("push notification given up", task=push.task, url=push.url)
         return True
 
-    async def _may(self, push: Push) -> bool:
-        """Whether who gave the address may still be told of its task."""
+    async def _caller(self, push: Push) -> Caller | None:
+        """Who gave the address, as they may look at things now; None where they may not be told of its task any more."""
         person = await self._accounts.person(push.person)
         if person is None or person.disabled:
-            return False
+            return None
         row = (await self._api.task(push.task)).row
-        return Caller(person.id, person.role, namespace=person.namespace).sees(row.namespace, row.person)
+        caller = Caller(person.id, person.role, RIGHTS[person.role], person.namespace, "push")
+        return caller if caller.sees(row.namespace, row.person) else None
 
-    async def _body(self, push: Push, update: Update) -> dict[str, Any]:
+    async def _body(self, api: HostApi, push: Push, update: Update) -> dict[str, Any]:
         if push.version.startswith("0."):
-            task = await task_of(self._api, await self._api.task(push.task), push.base)
+            task = await task_of(api, await api.task(push.task), push.base)
             return to_compat_task(task).model_dump(mode="json", by_alias=True, exclude_none=True)
         return as_dict(to_stream_response(update))
 

@@ -162,9 +162,9 @@ class A2AFace:
 
         parts, settings = self._parts, self._parts.settings
         own = await identity(parts.home)
-        pushes, outgoing, accounts = parts.pushes, parts.outgoing, parts.accounts
-        if pushes is not None and outgoing is not None and accounts is not None and self._group is not None:
-            self._notifier = Notifier(pushes, self._api, own, outgoing, self._group, accounts)
+        pushes, outgoing, accounts, reception = parts.pushes, parts.outgoing, parts.accounts, parts.reception
+        if pushes and outgoing and accounts and reception and self._group is not None:
+            self._notifier = Notifier(pushes, self._api, own, outgoing, self._group, accounts, reception.api)
             await self._notifier.start()
         grpc = settings.grpc_url or f"{settings.grpc_host}:{settings.grpc_port}"
         offered = Offered(grpc if settings.grpc_port else "", self._notifier is not None)

@@ -13,6 +13,7 @@ from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, Hold
 from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
 from agenthost.core.tasks import TaskRow
+from agenthost.stores.memory_usage import Of, Sums
 from agenthost.stores.rules import (
     EMPTY,
     Account,
@@ -29,7 +30,8 @@ _Key = tuple[str, str, int]
 
 
 class Tables(Struct):
-    """Everything that a memory store holds. A taken inbox item stays as None: its id counts once."""
+    """Everything that a memory store holds. A taken inbox item stays as None: its id counts once. `used` is what tasks
+    that are deleted have used."""
 
     tasks: dict[str, TaskRow] = {}
     events: dict[str, list[StoredEvent]] = {}
@@ -42,6 +44,7 @@ class Tables(Struct):
     manifests: dict[tuple[str, str, str], bytes] = {}
     versions: dict[tuple[str, str, str], list[tuple[float, bytes]]] = {}
     placed: list[tuple[str, StoredEvent]] = []
+    used: dict[Of, Sums] = {}
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows; rows never change."""
@@ -57,6 +60,7 @@ class Tables(Struct):
             manifests=dict(self.manifests),
             versions={key: list(bodies) for key, bodies in self.versions.items()},
             placed=list(self.placed),
+            used=dict(self.used),
         )
 
 
@@ -263,7 +267,7 @@ class MemoryStore:
 
     @property
     def tables(self) -> Tables:
-        """Everything that is held, for its twin `memory_keeping`."""
+        """Everything that is held, for `memory_keeping` and `memory_erasure`."""
         return self._check()
 
     # --- inside

@@ -231,12 +231,20 @@ class MemoryStore:
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
         tables = self._check()
+        by_change = wanted.order == "updated"
+
+        def place(row: TaskRow) -> tuple[float, str]:
+            return row.updated if by_change else row.created, row.id
+
         found = [row for row in tables.tasks.values() if _wanted(row, wanted)]
         if wanted.before:
             last = tables.tasks.get(wanted.before)
-            found = [row for row in found if last and (row.created, row.id) < (last.created, last.id)]
-        found.sort(key=lambda row: (row.created, row.id), reverse=True)
-        return found[: wanted.limit]
+            end = (wanted.before_change, wanted.before) if by_change else place(last) if last else (0.0, "")
+            found = [row for row in found if place(row) < end]
+        return sorted(found, key=place, reverse=True)[: wanted.limit]
+
+    async def count_tasks(self, wanted: Filter) -> int:
+        return sum(_wanted(row, wanted) for row in self._check().tasks.values())
 
     async def find(self, prefix: str) -> list[str]:
         tasks = self._check().tasks
@@ -342,4 +350,5 @@ def _wanted(row: TaskRow, wanted: Filter) -> bool:
         and wanted.text.lower() in row.title.lower()
         and row.created >= wanted.since
         and (not wanted.until or row.created < wanted.until)
+        and row.updated >= wanted.changed_since
     )

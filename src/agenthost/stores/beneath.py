@@ -71,14 +71,22 @@ def _enter(current: int, name: str, shown: str, make: bool, mode: int | None) ->
             if mode is not None:
                 unlock(current, name, mode)  # beyond the umask
     try:
-        return os.open(name, _FOLDER, dir_fd=current)
+        return _unlocked(current, name, _FOLDER, mode)
     except FileNotFoundError:
         raise NotFound(f"there is no folder '{shown}'; list the files to see what is there") from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise BadInput(f"'{shown}' is a file or a link, not a folder; use another path") from None
-        if error.errno == errno.EACCES and mode is not None and unlock(current, name, mode):
-            return os.open(name, _FOLDER, dir_fd=current)
+        raise
+
+
+def _unlocked(folder: int, name: str, flags: int, mode: int | None) -> int:
+    """Open what is in a folder; with a mode, that is set where the one that it has is in the way."""
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    except PermissionError as error:
+        if error.errno == errno.EACCES and mode is not None and unlock(folder, name, mode):
+            return os.open(name, flags, dir_fd=folder)
         raise
 
 
@@ -131,14 +139,12 @@ def opened(
 
 def _open_file(folder: int, name: str, shown: str, unlocking: bool) -> int:
     try:
-        return os.open(name, _READ, dir_fd=folder)
+        return _unlocked(folder, name, _READ, 0o666 if unlocking else None)
     except FileNotFoundError:
         raise NotFound(f"there is no file '{shown}'; list the files to see what is there") from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise BadInput(f"'{shown}' is a link or a socket, not an ordinary file; use another path") from None
-        if error.errno == errno.EACCES and unlocking and unlock(folder, name, 0o666):
-            return os.open(name, _READ, dir_fd=folder)
         raise
 
 

@@ -288,6 +288,23 @@ def _of_one() -> tuple[Operation, ...]:
     )
 
 
+def _replying(path: str, name: str, what: str) -> Operation:
+    return Operation(
+        "POST",
+        f"{ONE}/{path}",
+        reply,
+        name,
+        what,
+        TAG,
+        "work",
+        headers=(IDEMPOTENCY_KEY,),
+        body=Body(ReplyBody),
+        answers=(Answer(200, OpenQuestion, "the question that was answered"),),
+        example=Example(body={"text": "blue"}, of="asking"),
+        creates=True,
+    )
+
+
 def _told() -> tuple[Operation, ...]:
     return (
         Operation(
@@ -306,20 +323,7 @@ def _told() -> tuple[Operation, ...]:
             ),
             creates=True,
         ),
-        Operation(
-            "POST",
-            f"{ONE}/replies",
-            reply,
-            "replyToTask",
-            "Answer a question of a task or of one below it",
-            TAG,
-            "work",
-            headers=(IDEMPOTENCY_KEY,),
-            body=Body(ReplyBody),
-            answers=(Answer(200, OpenQuestion, "the question that was answered"),),
-            example=Example(body={"text": "blue"}, of="asking"),
-            creates=True,
-        ),
+        _replying("replies", "replyToTask", "Answer a question of a task or of one below it"),
         Operation(
             "GET",
             f"{ONE}/approvals",
@@ -330,20 +334,7 @@ def _told() -> tuple[Operation, ...]:
             answers=(Answer(200, list[OpenQuestion], "the open questions"),),
             example=Example(of="asking"),
         ),
-        Operation(
-            "POST",
-            f"{ONE}/approvals",
-            reply,
-            "answerApproval",
-            "The same as `/replies`",
-            TAG,
-            "work",
-            headers=(IDEMPOTENCY_KEY,),
-            body=Body(ReplyBody),
-            answers=(Answer(200, OpenQuestion, "the question that was answered"),),
-            example=Example(body={"text": "blue"}, of="asking"),
-            creates=True,
-        ),
+        _replying("approvals", "answerApproval", "The same as `/replies`"),
         Operation(
             "POST",
             f"{ONE}/cancel",

@@ -204,17 +204,22 @@ def loosen(folder: int) -> None:
 def remove(folder: int, trash: int, name: str) -> None:
     """Remove whatever `name` in `folder` is. A folder goes by way of the folder `trash`, which must be the
     caller's alone. Fine if it is gone."""
-    moved = secrets.token_hex(12)
+    if not _unlinked(folder, name):
+        with suppress(FileNotFoundError):
+            os.rename(name, secrets.token_hex(12), src_dir_fd=folder, dst_dir_fd=trash)
+            empty(trash)
+
+
+def _unlinked(folder: int, name: str) -> bool:
+    """Whether `name` is gone. A folder isn't, but may be moved now: it changes its parent, which takes the right to write in it."""
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
-        return
+        return True
     except (IsADirectoryError, PermissionError):
-        # A folder changes its parent: that takes the right to write in it.
         unlock(folder, name, 0o700)
-        with suppress(FileNotFoundError):
-            os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=trash)
-            empty(trash)
+        return False
+    return True
 
 
 def empty(trash: int) -> None:
@@ -228,25 +233,15 @@ def empty(trash: int) -> None:
 
 
 def _empty_one(trash: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=trash)
+    if _unlinked(trash, name):
         return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        unlock(trash, name, 0o700)
     try:
         folder = os.open(name, _FOLDER, dir_fd=trash)
     except FileNotFoundError:
         return
     try:
         for inner in os.listdir(folder):
-            try:
-                os.unlink(inner, dir_fd=folder)
-            except FileNotFoundError:
-                continue
-            except (IsADirectoryError, PermissionError):
-                unlock(folder, inner, 0o700)
+            if not _unlinked(folder, inner):
                 os.rename(inner, secrets.token_hex(12), src_dir_fd=folder, dst_dir_fd=trash)
     finally:
         os.close(folder)

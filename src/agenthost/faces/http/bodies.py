@@ -39,18 +39,21 @@ _CLOSER: dict[type[AgentHostError], int] = {TooLarge: 413, WrongType: 415}
 """The statuses that HTTP has for what is plain bad input elsewhere."""
 
 
-def edge(handler: Callable[[Request], Awaitable[A]]) -> Callable[[Request], Awaitable[A | Response]]:
-    """`handler` behind the fence: whatever it raises becomes an answer."""
+def edge(
+    handler: Callable[[Request], Awaitable[A]],
+    refusal: Callable[[Request, AgentHostError], Response] = lambda request, error: problem(error),
+) -> Callable[[Request], Awaitable[A | Response]]:
+    """`handler` behind the fence: whatever it raises becomes an answer, by `refusal`."""
 
     async def fenced(request: Request) -> A | Response:
         try:
             return await handler(request)
         except AgentHostError as error:
-            return problem(error)
+            return refusal(request, error)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001 - the HTTP edge
-            return problem(mistake(error, request.url.path))
+            return refusal(request, mistake(error, request.url.path))
 
     return fenced
 

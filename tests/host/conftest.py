@@ -10,6 +10,7 @@ from agenthost.core.api import LiveDelta
 from agenthost.core.events import Recorded
 from agenthost.host.host import Host, open_host
 from agenthost.host.settings import load
+from agenthost.testing.world import Lines
 
 ECHO = """\
 apiVersion: agenthost.dev/v1alpha1
@@ -44,25 +45,6 @@ rules:
 ENVIRONMENT = {"AGENTHOST_SANDBOX": "bubblewrap"}  # the quickest
 
 Opens = Callable[..., Coroutine[Any, Any, Host]]
-
-
-class Lines:
-    """A log that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, Any]]] = []
-
-    def info(self, event: str, **values: Any) -> None:
-        self.lines.append(("info", event, values))
-
-    def warning(self, event: str, **values: Any) -> None:
-        self.lines.append(("warning", event, values))
-
-    def error(self, event: str, **values: Any) -> None:
-        self.lines.append(("error", event, values))
-
-    def errors(self) -> list[dict[str, Any]]:
-        return [values for level, _, values in self.lines if level == "error"]
 
 
 @pytest.fixture

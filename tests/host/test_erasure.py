@@ -11,6 +11,7 @@ import pytest
 from agenthost.core.access import Caller, Deed, DeedFilter, Key, Person
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.keeping import UsageFilter
 from agenthost.core.models import Turn
 from agenthost.core.parts import FilePart, TextPart, text_message
 from agenthost.core.ports import Filter
@@ -116,9 +117,7 @@ async def test_nothing_of_a_deleted_task_is_in_any_file_of_the_home(opens: Opens
     after = await rows(host)
     changed = {name: (before[name], after[name]) for name in after if before[name] != after[name]}
     told = {"webhook_marks", "deliveries"}  # of the other task
-    assert set(changed) <= {"deeds", "spent_before", "usage", "definitions", "sqlite_sequence", "events", *told}, (
-        changed
-    )
+    assert set(changed) <= {"deeds", "usage", "definitions", "sqlite_sequence", "events", *told}, changed
     hooks = await host.webhooks.all(OWNER)
     for hook in hooks:
         assert all(MARKER not in str(each) for each in await host.webhooks.deliveries(OWNER, hook.id, 0, 50))
@@ -132,13 +131,26 @@ async def test_what_was_spent_is_kept_as_sums(opens: Opens) -> None:
     host = await opens(PLAYS, ASKER, ECHO, work=True)
     task = await asked_about_it(host)
     ledger = await host.ledger(task)
+    asked = UsageFilter(by=("person", "agent", "model", "day"))
+    before = await host.usage(asked)
     await host.erasure.task(OWNER, task, False)
-    await eraser_of(host).settle()
-    with sqlite3.connect(home_of(host) / "agenthost.db") as database:
-        kept = database.execute("SELECT person, agent, calls, tokens FROM spent_before").fetchall()
-    database.close()
+    assert await host._adapters.store.ledger(task) == []  # pyright: ignore[reportPrivateUsage]
+    assert await host.usage(asked) == before
     tokens = sum(entry.spent.tokens for entry in ledger if entry.spent)
-    assert kept == [("owner", "asker", len(ledger), tokens)]
+    assert [(line.person, line.agent, line.calls, line.tokens) for line in before] == [
+        ("owner", "asker", len(ledger), tokens)
+    ]
+
+
+async def test_what_was_spent_is_the_same_after_retention(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO, toml="[retention]\ntasks = 10\n")
+    row = await host.start(Order("echo", "hi"))
+    await followed(host, row.id)
+    before = await host.usage(UsageFilter(by=("person", "day")))
+    await host._keeper.sweep(time.time() + 11 * 86_400)  # pyright: ignore[reportPrivateUsage]
+    assert await host.tasks(Filter()) == []
+    assert await host.usage(UsageFilter(by=("person", "day"))) == before
+    assert before[0].calls > 0
 
 
 async def test_a_tree_of_tasks_goes_as_a_whole(opens: Opens) -> None:
@@ -251,10 +263,13 @@ async def test_all_of_a_person_goes_and_nothing_of_others(opens: Opens) -> None:
     assert [line.what for line in lines] == ["person.delete"]
     assert found(home_of(host)) == set()
     with sqlite3.connect(home_of(host) / "agenthost.db") as database:
-        sums = database.execute("SELECT DISTINCT person FROM spent_before").fetchall()
-        assert "ann" not in {person for (person,) in database.execute("SELECT person FROM usage")}
+        sums = database.execute("SELECT DISTINCT person FROM usage ORDER BY person").fetchall()
     database.close()
-    assert sums == [("",)]
+    assert sums == [("",), ("owner",)]
+    assert {line.person: line.calls > 0 for line in await host.usage(UsageFilter(by=("person",)))} == {
+        "": True,
+        "owner": True,
+    }
     assert (await host.erasure.person(OWNER, "ann")).tasks == 0
 
 

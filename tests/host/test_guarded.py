@@ -110,6 +110,7 @@ OF_THE_HOST: dict[str, tuple[Right, Use]] = {
     "put_manifest": ("manage", lambda api, task, file: api.put_manifest("agent", "other", MANIFEST)),
     "roll_back": ("manage", lambda api, task, file: api.roll_back("agent", "other", 1)),
     "tasks": ("read", lambda api, task, file: api.tasks(Filter())),
+    "count_tasks": ("read", lambda api, task, file: api.count_tasks(Filter())),
     "manifests": ("read", lambda api, task, file: api.manifests("agent")),
     "models": ("read", lambda api, task, file: api.models()),
     "model": ("read", lambda api, task, file: api.model("default")),

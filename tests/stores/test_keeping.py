@@ -1,46 +1,22 @@
 """Every keeper by the suite; of SQLite, that no place is given twice."""
 
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+from stores.twins import InMemory, InSQLite
 
 from agenthost.core.keeping import Keeping
 from agenthost.core.ports import Store
-from agenthost.stores.memory import MemoryStore
-from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.sqlite import keeping as adapter
-from agenthost.stores.sqlite.keeping import SQLiteKeeping
 from agenthost.stores.sqlite.store import SQLiteStore
 from agenthost.testing.keeping import KeepingSuite, begun
 
 
-class TestMemory(KeepingSuite):
-    @pytest.fixture
-    async def store(self) -> AsyncIterator[MemoryStore]:
-        store = MemoryStore()
-        await store.open()
-        yield store
-        await store.close()
-
-    @pytest.fixture
-    def keeping(self, store: MemoryStore) -> Keeping:
-        return MemoryKeeping(store)
+class TestMemory(InMemory, KeepingSuite):
+    pass
 
 
-class TestSQLite(KeepingSuite):
-    @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator[SQLiteStore]:
-        store = SQLiteStore(tmp_path / "agenthost.db")
-        await store.open()
-        yield store
-        await store.close()
-
-    @pytest.fixture
-    def keeping(self, store: SQLiteStore) -> Keeping:
-        return SQLiteKeeping(store)
-
+class TestSQLite(InSQLite, KeepingSuite):
     @pytest.mark.parametrize("order", ["ASC", "DESC"])
     async def test_a_place_isnt_given_again_after_the_newest_events_were_deleted(
         self, keeping: Keeping, store: SQLiteStore, order: str

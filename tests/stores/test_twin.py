@@ -11,14 +11,23 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from agenthost.core.budgets import Limits, Spend
 from agenthost.core.errors import AgentHostError
+from agenthost.core.keeping import UsageFilter
 from agenthost.core.lifecycle import LIFECYCLE
-from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, Settlement, Store
+from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, Settlement
 from agenthost.core.tasks import Scope
 from agenthost.stores.memory import MemoryStore
+from agenthost.stores.memory_accounts import MemoryAccounts
+from agenthost.stores.memory_erasure import MemoryErasure
+from agenthost.stores.memory_keeping import MemoryKeeping
+from agenthost.stores.memory_pushes import MemoryPushes
+from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.sqlite import SQLiteStore
+from agenthost.stores.sqlite.erasure import SQLiteErasure
+from agenthost.stores.sqlite.keeping import SQLiteKeeping
 from agenthost.testing.stores import event, new_task
 
 TASKS = ("t1", "t1.a", "t1.a.b", "t2", "t10")
+ENDED = ("e1", "e2")
 tasks = st.sampled_from(TASKS)
 owners = st.sampled_from(("x", "y", "z"))
 times = st.sampled_from((0.0, 1.0, 2.0, 3.0))
@@ -43,13 +52,16 @@ class Twins(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
 
-        async def make() -> tuple[Store, Store]:
+        async def make() -> tuple[SQLiteStore, MemoryStore]:
             stores = SQLiteStore(Path(self.folder.name) / "a.db"), MemoryStore()
             for store in stores:
                 await store.open()
             return stores
 
-        self.stores = self.loop.run_until_complete(make())
+        self.stores = sqlite, memory = self.loop.run_until_complete(make())
+        self.keepers = SQLiteKeeping(sqlite), MemoryKeeping(memory)
+        accounts = MemoryAccounts(memory)
+        self.erasers = SQLiteErasure(sqlite), MemoryErasure(memory, accounts, MemoryPushes(), MemoryWebhooks(memory))
 
     def teardown(self) -> None:
         async def end() -> None:
@@ -61,13 +73,16 @@ class Twins(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def both(self, method: str, *arguments: Any) -> Any:
-        async def outcome(store: Store) -> Any:
+        return self.alike(self.stores, method, *arguments)
+
+    def alike(self, twins: tuple[Any, Any], method: str, *arguments: Any) -> Any:
+        async def outcome(twin: Any) -> Any:
             try:
-                return await getattr(store, method)(*arguments)
+                return await getattr(twin, method)(*arguments)
             except (AgentHostError, ValueError) as error:
                 return type(error), str(error)
 
-        sqlite, memory = (self.loop.run_until_complete(outcome(store)) for store in self.stores)
+        sqlite, memory = (self.loop.run_until_complete(outcome(twin)) for twin in twins)
         assert sqlite == memory
         return memory
 
@@ -103,6 +118,7 @@ class Twins(RuleBasedStateMachine):
         state=states,
         reserve=st.lists(st.tuples(commands, attempts, spends, scopes), max_size=2),
         settle=st.lists(st.tuples(commands, attempts, spends), max_size=1),
+        day=st.integers(0, 2),
         taken=st.lists(st.sampled_from(("i1", "i2", "never")), max_size=2),
         send=st.lists(items, max_size=2),
         changes=files,
@@ -116,6 +132,7 @@ class Twins(RuleBasedStateMachine):
         state: Any,
         reserve: list[tuple[str, int, Spend, tuple[Scope, ...]]],
         settle: list[tuple[str, int, Spend]],
+        day: int,
         taken: list[str],
         send: list[InboxItem],
         changes: dict[str, str | None],
@@ -132,7 +149,7 @@ class Twins(RuleBasedStateMachine):
             outcome=state,
             reason=f"reason {seq}",
             reserve=tuple(
-                LedgerEntry(id, command, attempt, "a", "m", 1.0, worst, scopes)
+                LedgerEntry(id, command, attempt, "a", "m", day * 86_400.0 + 5, worst, scopes, priced=day > 0)
                 for command, attempt, worst, scopes in reserve
             ),
             settle=tuple(Settlement(command, attempt, spent, "n") for command, attempt, spent in settle),
@@ -163,18 +180,45 @@ class Twins(RuleBasedStateMachine):
             roots_only=st.booleans(),
             before=st.just("") | tasks,
             limit=st.integers(1, 3),
+            order=st.sampled_from(("created", "updated")),
+            before_change=times,
+            changed_since=times,
         )
     )
     def listing(self, wanted: Filter) -> None:
         self.both("tasks", wanted)
+        self.both("count_tasks", wanted)
+
+    @rule(id=st.sampled_from(ENDED), day=st.integers(0, 2), worst=spends, spent=spends, person=owners)
+    def work_and_end(self, id: str, day: int, worst: Spend, spent: Spend, person: str) -> None:
+        """A whole task at once, of whose two attempts one is never settled."""
+        made = self.both("create", new_task(id, owner="x", epoch=1))
+        if made is True:
+            at = day * 86_400.0 + 5
+            open, done = (LedgerEntry(id, name, 1, "a", "m", at, worst, person=person) for name in ("m1", "m2"))
+            settled = (Settlement("m2", 1, spent, "n"),)
+            self.both("append", Append(id, 1, (event(2),), "completed", 5.0, reserve=(open, done), settle=settled))
+
+    @rule(root=st.sampled_from(("t1", "t2", *ENDED)), forgotten=st.booleans())
+    def erase(self, root: str, forgotten: bool) -> None:
+        asked = UsageFilter(by=("agent", "model", "day"))
+        before = self.alike(self.keepers, "usage", asked)
+        if self.alike(self.erasers, "begin", root, set()) is None:
+            self.alike(self.erasers, "erase", root)
+        if forgotten:
+            self.alike(self.erasers, "forget_person", "default", "x")
+        assert self.alike(self.keepers, "usage", asked) == before
 
     @invariant()
     def holds_the_same(self) -> None:
-        for task in TASKS:
+        for task in (*TASKS, *ENDED):
             for read in ("task", "events", "inbox", "ledger", "spent"):
                 self.both(read, task)
         for workspace in ("w1", "w2", "t1", "t2"):
             self.both("files", workspace)
+        for since, until in ((0.0, 0.0), (86_400.0, 2 * 86_400.0), (1.0, 86_400.0 + 6)):
+            for by in ((), ("task",), ("person", "model", "day")):
+                self.alike(self.keepers, "usage", UsageFilter(by=by, since=since, until=until))
 
 
 TestTwins = Twins.TestCase

@@ -2,16 +2,21 @@
 look at them."""
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from agenthost.core.budgets import Spend
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.ports import Settlement
+from agenthost.stores.sqlite.connection import open_migrated
 from agenthost.stores.sqlite.keeping import SQLiteKeeping
 from agenthost.stores.sqlite.link import APPLICATION
 from agenthost.stores.sqlite.migrating import migrations
+from agenthost.stores.sqlite.statements import Statements
 from agenthost.stores.sqlite.store import SQLiteStore
 from agenthost.stores.sqlite.usage import adding_up
 from agenthost.testing.stores import entry, new_task, step
@@ -31,18 +36,16 @@ FIGURES = [
 BY = UsageFilter(by=("person", "model"))
 
 
-async def test_figures_outlive_the_rows_of_the_ledger_until_they_are_forgotten(
-    store: SQLiteStore,
-) -> None:
-    keeping = SQLiteKeeping(store)
+async def test_one_table_holds_what_was_used_and_one_statement_adds_to_it(store: SQLiteStore) -> None:
     await _used(store)
-    assert await keeping.usage(BY) == FIGURES
-    await store.write(lambda connection, _: connection.execute("DELETE FROM ledger") and None)
-    assert await keeping.usage(BY) == FIGURES
-    await keeping.forget_usage("default", "bob")
-    assert await keeping.usage(BY) == FIGURES
-    await keeping.forget_usage("default", "ann")
-    assert await keeping.usage(BY) == []
+    with closing(sqlite3.connect(store.file)) as connection:
+        kept = connection.execute("SELECT person, model, calls, tokens, cost, open FROM usage").fetchall()
+        made = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()]
+    assert kept == [("ann", "m", 1, 30, 200_000_000, 0)]
+    writing = re.compile(r"(INSERT INTO|INSERT OR REPLACE INTO|UPDATE) usage\b")
+    statements = Statements()
+    assert [sql.split()[2] for sql in made if writing.search(sql)] == ["usage_kept"]
+    assert [name for name in statements.names() if writing.search(statements[name])] == ["forget_person_in_usage"]
 
 
 def _before(file: Path) -> None:
@@ -70,22 +73,18 @@ async def test_a_database_from_before_has_its_figures_at_once(tmp_path: Path) ->
     await store.close()
 
 
-async def test_a_months_figures_are_read_without_the_settled_ledger(store: SQLiteStore) -> None:
-    """The plan of the statement: nothing of it walks the ledger but by the index of what is open."""
-    seen: list[str] = []
-    real = store.read
-
-    def read(function, *arguments):
-        def explained(connection, statements, wanted):
-            sql, values = adding_up(wanted)
-            seen.extend(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values))
-            return function(connection, statements, wanted)
-
-        return real(explained, *arguments)
-
-    store.read = read
-    await SQLiteKeeping(store).usage(UsageFilter(by=("day", "agent"), since=20_758 * 86_400.0, until=20_788 * 86_400.0))
-    touching = [line for line in seen if "ledger" in line or "usage" in line]
-    assert any("SEARCH usage USING PRIMARY KEY (namespace=? AND day>? AND day<?)" in line for line in touching)
-    assert any("SEARCH ledger USING INDEX ledger_open (namespace=? AND at>? AND at<?)" in line for line in touching)
-    assert len(touching) == 2
+@pytest.mark.parametrize(
+    ("since", "until", "hours"), [(20_758.0, 20_788.0, 0), (20_758.5, 20_788.0, 1), (20_758.5, 20_788.25, 2)]
+)
+def test_a_months_figures_are_read_without_the_settled_ledger(
+    tmp_path: Path, since: float, until: float, hours: int
+) -> None:
+    """The plan of the statement: of whole days nothing of it walks the ledger but by the index of what is open."""
+    connection, _ = open_migrated(tmp_path / "agenthost.db")
+    sql, values = adding_up(UsageFilter(by=("day", "agent"), since=since * 86_400, until=until * 86_400))
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    connection.close()
+    touching = [line for line in plan if "ledger" in line or "usage" in line]
+    assert "SEARCH usage USING PRIMARY KEY (namespace=? AND day>? AND day<?)" in touching
+    assert "SEARCH ledger USING INDEX ledger_open (namespace=? AND at>? AND at<?)" in touching
+    assert len(touching) == 2 + hours

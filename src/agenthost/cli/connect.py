@@ -181,17 +181,14 @@ class HomeDoor:
 @asynccontextmanager
 async def _served_beside(reached: Reached, socket: Path) -> AsyncGenerator[None]:
     """Serve a host that lives in this process while the context is open, and never in the way of it."""
-    failure: Exception | None = None
-    async with asyncio.TaskGroup() as group:
+    from agenthost.faces.http.grouped import grouped
+
+    async with grouped() as group:
         serving = group.create_task(_serve_later(reached, socket))
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
-            failure = error
         finally:
             serving.cancel()
-    if failure is not None:
-        raise failure
 
 
 async def _serve_later(reached: Reached, socket: Path) -> None:

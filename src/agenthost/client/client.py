@@ -1,6 +1,7 @@
 """`Client`: the use-cases of a host over HTTP."""
 
 import io
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
@@ -62,12 +63,19 @@ from agenthost.wire.bodies import (
     VersionPage,
     encode,
 )
-from agenthost.wire.cursors import decode_cursor, decode_number, encode_cursor
+from agenthost.wire.cursors import decode_number, encode_change, encode_cursor
 
 T = TypeVar("T")
 
 SOCKET_NAME = "host.sock"
-_FILTERS = ("root", "name", "person", "conversation", "text", "since", "until")
+_FILTERS = ("root", "name", "person", "conversation", "text", "since", "until", "changed_since", "order")
+
+
+def _asked(wanted: Filter) -> list[tuple[str, str]]:
+    """A listing's filters as parameters."""
+    query: list[tuple[str, str]] = [("state", state) for state in wanted.states]
+    query += [(name, str(getattr(wanted, name))) for name in _FILTERS if getattr(wanted, name)]
+    return [*query, ("roots_only", str(wanted.roots_only).lower())]
 
 
 def _expecting(version: str | None) -> dict[str, str]:
@@ -261,23 +269,27 @@ class Client(HostApi):
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
         rows: list[TaskRow] = []
-        before = wanted.before
+        cursor = encode_cursor(wanted.before)
+        if wanted.before and wanted.order == "updated":
+            cursor = encode_change(wanted.before_change, wanted.before)
         while len(rows) < wanted.limit:
-            query: list[tuple[str, str]] = [("state", state) for state in wanted.states]
-            query += [(name, str(getattr(wanted, name))) for name in _FILTERS if getattr(wanted, name)]
-            query += [("roots_only", str(wanted.roots_only).lower()), ("cursor", encode_cursor(before))]
-            most = str(min(1000, wanted.limit - len(rows)))
+            most = [("cursor", cursor), ("limit", str(min(1000, wanted.limit - len(rows))))]
             # The children of one task have a path of their own.
             if wanted.parent:
-                asked = [("cursor", encode_cursor(before)), ("limit", most)]
-                page = await self._get(TaskPage, "tasks", wanted.parent, "children", query=asked)
+                page = await self._get(TaskPage, "tasks", wanted.parent, "children", query=most)
             else:
-                page = await self._get(TaskPage, "tasks", query=[*query, ("limit", most)])
+                page = await self._get(TaskPage, "tasks", query=_asked(wanted) + most)
             rows += page.items
-            before = decode_cursor(page.next)
-            if not before:
+            cursor = page.next
+            if not cursor:
                 break
         return rows
+
+    async def count_tasks(self, wanted: Filter) -> int:
+        if wanted.parent:
+            return len(await self.tasks(msgspec.structs.replace(wanted, before="", limit=sys.maxsize)))
+        query = [*_asked(wanted), ("count", "true"), ("limit", "1")]
+        return (await self._get(TaskPage, "tasks", query=query)).total or 0
 
     async def task(self, task: str) -> TaskDetail:
         return await self._get(TaskDetail, "tasks", task)

@@ -1,9 +1,24 @@
 """Taking things away for good: what a store does for it. Who may, and when, is decided above."""
 
+import re
 from typing import Literal, Protocol
+
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
+_BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
 
 Removal = Literal["removed", "absent", "used"]
 """What became of a file that was to go: it is gone, it wasn't there, or it is in use and stays."""
+
+
+def named_in(body: bytes) -> set[str]:
+    """The files, by content hash, that a body names."""
+    return {match.decode() for match in _DIGEST.findall(body)}
+
+
+def big_body(body: bytes) -> str:
+    """The file that a body was too big for and stands in, by its content hash; empty where it stands here."""
+    found = _BIG.match(body)
+    return found[1].decode() if found else ""
 
 
 class Erasure(Protocol):
@@ -24,9 +39,9 @@ class Erasure(Protocol):
 
     async def begun(self) -> list[str]: ...
 
-    async def erase(self, root: str, person: str) -> bool:
-        """Remove some of a task's rows, with all below it; True once the last is gone. What it cost is kept as sums,
-        for `person`."""
+    async def erase(self, root: str) -> bool:
+        """Remove some of a task's rows, with all below it; True once the last is gone. What it used stays in the sums
+        (`Keeping.usage`); what isn't settled counts there at its worst case, for good."""
         ...
 
     async def waiting(self, root: str) -> set[str]:
@@ -59,11 +74,12 @@ class Erasure(Protocol):
         ...
 
     async def forget_person(self, namespace: str, person: str) -> None:
-        """Remove what is left of somebody besides tasks and webhooks: files that they gave, their name in sums."""
+        """Remove what is left of somebody besides tasks and webhooks: files that they gave, their name in
+        the sums of what was used, which stay as nobody's."""
         ...
 
     async def forget_namespace(self, namespace: str) -> None:
-        """Remove what is left of a namespace besides people, tasks and webhooks."""
+        """Remove what is left of a namespace besides people, tasks and webhooks; the sums of what was used as well."""
         ...
 
     async def trim_audit(self, before: float) -> int:

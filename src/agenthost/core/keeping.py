@@ -79,11 +79,8 @@ class Keeping(Protocol):
         ...
 
     async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
-        """Sums. Of whole days (in UTC), and not by task, they also hold what was used by tasks that are deleted."""
-        ...
-
-    async def forget_usage(self, namespace: str, person: str = "") -> None:
-        """Remove the sums of somebody, or of a whole namespace, once the ledger has nothing of theirs."""
+        """Sums. Where they aren't of one task, or by task, the whole days (in UTC) between `since` and `until` also hold
+        what was used by tasks that are deleted; what a deleted person used is there with an empty `person`."""
         ...
 
     async def open_tasks(self) -> dict[str, int]:

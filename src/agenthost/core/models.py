@@ -30,6 +30,15 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     def total(self) -> int:
         return self.input + self.output
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+            self.cache_written + other.cache_written,
+        )
+
 
 class Turn(Struct, frozen=True, omit_defaults=True):
     """One entry of the exchange with a model.

@@ -205,7 +205,13 @@ class Store(Protocol):
 
     async def task(self, task: str) -> TaskRow | None: ...
 
-    async def tasks(self, wanted: Filter) -> list[TaskRow]: ...
+    async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        """A page of tasks. Of root tasks of one name in the order of their change, no more rows are read than are given."""
+        ...
+
+    async def count_tasks(self, wanted: Filter) -> int:
+        """How many there are in all, whatever the page."""
+        ...
 
     async def find(self, prefix: str) -> list[str]:
         """Up to ten ids of tasks that begin with `prefix`; of children only where it has a dot."""

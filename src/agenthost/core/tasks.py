@@ -104,8 +104,10 @@ class TaskRow(Struct, frozen=True, omit_defaults=True):
 
 
 class Filter(Struct, frozen=True, omit_defaults=True):
-    """Which tasks a listing wants. Newest first; `before` is the id that the last page ended with. `text` is a part of
-    the title, whatever its case (of ASCII); `since` and `until` (before which) bound when a task was created."""
+    """Which tasks a listing wants. Newest first, or those that changed last; `before` is the id that the last page ended
+    with, and where they are ordered by their change, `before_change` its `updated`. `text` is a part of the title,
+    whatever its case (of ASCII); `since` and `until` (before which) bound when a task was created, `changed_since` when
+    it changed."""
 
     namespace: str = "default"
     states: tuple[State, ...] = ()
@@ -120,3 +122,6 @@ class Filter(Struct, frozen=True, omit_defaults=True):
     text: str = ""
     since: float = 0.0
     until: float = 0.0
+    order: Literal["created", "updated"] = "created"
+    before_change: float = 0.0
+    changed_since: float = 0.0

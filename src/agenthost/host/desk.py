@@ -241,6 +241,10 @@ class Desk:
 
     # --- what was used and done, settings ---
 
+    async def count_tasks(self, wanted: Filter) -> int:
+        """How many there are in all."""
+        return await self._adapters.store.count_tasks(wanted)
+
     async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
         """What was used."""
         return await self._adapters.keeping.usage(wanted)

@@ -255,12 +255,20 @@ class GuardedHost(HostApi):
         return found
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        theirs = self._theirs(wanted)
+        return [] if theirs is None else await self._host.tasks(theirs)
+
+    async def count_tasks(self, wanted: Filter) -> int:
+        theirs = self._theirs(wanted)
+        return 0 if theirs is None else await self._host.count_tasks(theirs)
+
+    def _theirs(self, wanted: Filter) -> Filter | None:
+        """What of a listing the caller may see; None where it is nothing."""
         self._need("read", "list tasks")
         person = self._whose(wanted.person)
         if person is None:
-            return []
-        wanted = msgspec.structs.replace(wanted, namespace=self._caller.namespace, person=person)
-        return await self._host.tasks(wanted)
+            return None
+        return msgspec.structs.replace(wanted, namespace=self._caller.namespace, person=person)
 
     async def task(self, task: str) -> TaskDetail:
         await self._task(task, "read", "look at tasks")

@@ -350,7 +350,7 @@ class Host(Desk):
         return found[0]
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
-        """Tasks, newest first."""
+        """Tasks, newest first, or those that changed last."""
         return await self._adapters.store.tasks(wanted)
 
     async def task(self, task: str) -> TaskDetail:

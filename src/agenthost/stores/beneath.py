@@ -71,14 +71,22 @@ def _enter(current: int, name: str, shown: str, make: bool, mode: int | None) ->
             if mode is not None:
                 unlock(current, name, mode)  # beyond the umask
     try:
-        return os.open(name, _FOLDER, dir_fd=current)
+        return _unlocked(current, name, _FOLDER, mode)
     except FileNotFoundError:
         raise NotFound(f"there is no folder '{shown}'; list the files to see what is there") from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise BadInput(f"'{shown}' is a file or a link, not a folder; use another path") from None
-        if error.errno == errno.EACCES and mode is not None and unlock(current, name, mode):
-            return os.open(name, _FOLDER, dir_fd=current)
+        raise
+
+
+def _unlocked(folder: int, name: str, flags: int, mode: int | None) -> int:
+    """Open what is in a folder; with a mode, that is set where the one that it has is in the way."""
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    except PermissionError as error:
+        if error.errno == errno.EACCES and mode is not None and unlock(folder, name, mode):
+            return os.open(name, flags, dir_fd=folder)
         raise
 
 
@@ -131,14 +139,12 @@ def opened(
 
 def _open_file(folder: int, name: str, shown: str, unlocking: bool) -> int:
     try:
-        return os.open(name, _READ, dir_fd=folder)
+        return _unlocked(folder, name, _READ, 0o666 if unlocking else None)
     except FileNotFoundError:
         raise NotFound(f"there is no file '{shown}'; list the files to see what is there") from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise BadInput(f"'{shown}' is a link or a socket, not an ordinary file; use another path") from None
-        if error.errno == errno.EACCES and unlocking and unlock(folder, name, 0o666):
-            return os.open(name, _READ, dir_fd=folder)
         raise
 
 
@@ -198,17 +204,22 @@ def loosen(folder: int) -> None:
 def remove(folder: int, trash: int, name: str) -> None:
     """Remove whatever `name` in `folder` is. A folder goes by way of the folder `trash`, which must be the
     caller's alone. Fine if it is gone."""
-    moved = secrets.token_hex(12)
+    if not _unlinked(folder, name):
+        with suppress(FileNotFoundError):
+            os.rename(name, secrets.token_hex(12), src_dir_fd=folder, dst_dir_fd=trash)
+            empty(trash)
+
+
+def _unlinked(folder: int, name: str) -> bool:
+    """Whether `name` is gone. A folder isn't, but may be moved now: it changes its parent, which takes the right to write in it."""
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
-        return
+        return True
     except (IsADirectoryError, PermissionError):
-        # A folder changes its parent: that takes the right to write in it.
         unlock(folder, name, 0o700)
-        with suppress(FileNotFoundError):
-            os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=trash)
-            empty(trash)
+        return False
+    return True
 
 
 def empty(trash: int) -> None:
@@ -222,25 +233,15 @@ def empty(trash: int) -> None:
 
 
 def _empty_one(trash: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=trash)
+    if _unlinked(trash, name):
         return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        unlock(trash, name, 0o700)
     try:
         folder = os.open(name, _FOLDER, dir_fd=trash)
     except FileNotFoundError:
         return
     try:
         for inner in os.listdir(folder):
-            try:
-                os.unlink(inner, dir_fd=folder)
-            except FileNotFoundError:
-                continue
-            except (IsADirectoryError, PermissionError):
-                unlock(folder, inner, 0o700)
+            if not _unlinked(folder, inner):
                 os.rename(inner, secrets.token_hex(12), src_dir_fd=folder, dst_dir_fd=trash)
     finally:
         os.close(folder)

@@ -18,7 +18,7 @@ from typing import TypeVar
 from agenthost.core.erasure import Removal
 from agenthost.core.errors import BadInput, NotFound, StoreDamaged
 from agenthost.core.ids import digest
-from agenthost.stores.durable import disk_errors, fsync_folder, write_all, write_temporary
+from agenthost.stores.durable import disk_errors, fsync_folder, put_in_place, write_all, write_temporary
 
 T = TypeVar("T")
 
@@ -107,14 +107,7 @@ class FileBlobs:
                     self._remember(name)
                 return name
             self._folder(path.parent)
-            temporary = write_temporary(self._root / "tmp", content, 0o600)
-            try:
-                os.replace(temporary, path)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
-            fsync_folder(path.parent)
+            put_in_place(write_temporary(self._root / "tmp", content, 0o600), path)
         self._remember(name)
         return name
 

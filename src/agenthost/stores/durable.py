@@ -72,7 +72,11 @@ def write_temporary(folder: Path, content: bytes, mode: int) -> Path:
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
     """Make `path` have `content` in one step: whoever reads it sees the old or the new, never a part."""
-    temporary = write_temporary(path.parent, content, mode)
+    put_in_place(write_temporary(path.parent, content, mode), path)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a file that is on disk, durably. It is not left behind when that fails."""
     try:
         os.replace(temporary, path)
     except BaseException:

@@ -13,6 +13,7 @@ from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, Hold
 from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
 from agenthost.core.tasks import TaskRow
+from agenthost.stores.memory_usage import Of, Sums
 from agenthost.stores.rules import (
     EMPTY,
     Account,
@@ -29,7 +30,8 @@ _Key = tuple[str, str, int]
 
 
 class Tables(Struct):
-    """Everything that a memory store holds. A taken inbox item stays as None: its id counts once."""
+    """Everything that a memory store holds. A taken inbox item stays as None: its id counts once. `used` is what tasks
+    that are deleted have used."""
 
     tasks: dict[str, TaskRow] = {}
     events: dict[str, list[StoredEvent]] = {}
@@ -42,6 +44,7 @@ class Tables(Struct):
     manifests: dict[tuple[str, str, str], bytes] = {}
     versions: dict[tuple[str, str, str], list[tuple[float, bytes]]] = {}
     placed: list[tuple[str, StoredEvent]] = []
+    used: dict[Of, Sums] = {}
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows; rows never change."""
@@ -57,6 +60,7 @@ class Tables(Struct):
             manifests=dict(self.manifests),
             versions={key: list(bodies) for key, bodies in self.versions.items()},
             placed=list(self.placed),
+            used=dict(self.used),
         )
 
 
@@ -227,12 +231,20 @@ class MemoryStore:
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
         tables = self._check()
+        by_change = wanted.order == "updated"
+
+        def place(row: TaskRow) -> tuple[float, str]:
+            return row.updated if by_change else row.created, row.id
+
         found = [row for row in tables.tasks.values() if _wanted(row, wanted)]
         if wanted.before:
             last = tables.tasks.get(wanted.before)
-            found = [row for row in found if last and (row.created, row.id) < (last.created, last.id)]
-        found.sort(key=lambda row: (row.created, row.id), reverse=True)
-        return found[: wanted.limit]
+            end = (wanted.before_change, wanted.before) if by_change else place(last) if last else (0.0, "")
+            found = [row for row in found if place(row) < end]
+        return sorted(found, key=place, reverse=True)[: wanted.limit]
+
+    async def count_tasks(self, wanted: Filter) -> int:
+        return sum(_wanted(row, wanted) for row in self._check().tasks.values())
 
     async def find(self, prefix: str) -> list[str]:
         tasks = self._check().tasks
@@ -263,7 +275,7 @@ class MemoryStore:
 
     @property
     def tables(self) -> Tables:
-        """Everything that is held, for its twin `memory_keeping`."""
+        """Everything that is held, for `memory_keeping` and `memory_erasure`."""
         return self._check()
 
     # --- inside
@@ -338,4 +350,5 @@ def _wanted(row: TaskRow, wanted: Filter) -> bool:
         and wanted.text.lower() in row.title.lower()
         and row.created >= wanted.since
         and (not wanted.until or row.created < wanted.until)
+        and row.updated >= wanted.changed_since
     )

@@ -1,5 +1,7 @@
 """People, keys, the audit log and whose files are whose, in memory: the same rules, for tests."""
 
+import time
+
 from msgspec.structs import replace
 
 from agenthost.core.access import Deed, DeedFilter, Key, Person
@@ -15,7 +17,9 @@ class MemoryAccounts:
         self._people: dict[str, Person] = {}
         self._keys: dict[str, Key] = {}
         self._deeds: list[Deed] = []
-        self._given: set[tuple[str, str, str]] = set()
+        self._noted = 0
+        self.given: dict[tuple[str, str, str], float] = {}
+        """Files that somebody gave (namespace, person, digest), and when; `memory_erasure` takes them away."""
 
     async def person(self, id: str) -> Person | None:
         return self._people.get(id)
@@ -72,7 +76,8 @@ class MemoryAccounts:
         return len(gone)
 
     async def note(self, deeds: list[Deed]) -> None:
-        self._deeds += [replace(deed, place=len(self._deeds) + 1 + n) for n, deed in enumerate(deeds)]
+        self._deeds += [replace(deed, place=self._noted + n) for n, deed in enumerate(deeds, 1)]
+        self._noted += len(deeds)
 
     async def deeds(self, wanted: DeedFilter) -> list[Deed]:
         found = [
@@ -86,11 +91,17 @@ class MemoryAccounts:
         ]
         return found[: wanted.limit]
 
+    def trim(self, before: float) -> int:
+        """Forget lines of the audit log that are older; how many."""
+        kept = [deed for deed in self._deeds if deed.at >= before]
+        gone, self._deeds = len(self._deeds) - len(kept), kept
+        return gone
+
     async def own_file(self, namespace: str, person: str, digest: str) -> None:
-        self._given.add((namespace, person, digest))
+        self.given[namespace, person, digest] = time.time()
 
     async def has_file(self, namespace: str, person: str, digest: str) -> bool:
-        if any(given[::2] == (namespace, digest) and person in ("", given[1]) for given in self._given):
+        if any(given[::2] == (namespace, digest) and person in ("", given[1]) for given in self.given):
             return True
         rows = await self._store.tasks(Filter(namespace=namespace, person=person, limit=1_000_000))
         for row in rows:

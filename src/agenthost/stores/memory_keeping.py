@@ -1,15 +1,12 @@
 """What is kept beside journals, in memory: the same rules, for tests."""
 
-from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from collections import Counter
 
-from agenthost.core.budgets import Spend
-from agenthost.core.ids import root_id
 from agenthost.core.keeping import KeptAnswer, PlacedEvent, UsageFilter, UsageLine, Version
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import LedgerEntry
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
+from agenthost.stores.memory_usage import add_up
 
 _NO_END = 2**62
 
@@ -28,20 +25,8 @@ class MemoryKeeping:
         return found[::-1][:limit]
 
     async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
-        groups: defaultdict[tuple[str, ...], list[LedgerEntry]] = defaultdict(list)
-        if not wanted.by:
-            groups[()] = []
-        for entry in self._store.tables.ledger.values():
-            if _wanted(entry, wanted):
-                groups[tuple(_value(entry, name) for name in wanted.by)].append(entry)
-        lines = [_line(dict(zip(wanted.by, key, strict=True)), entries) for key, entries in groups.items()]
-        lines.sort(
-            key=lambda line: (-line.cost, -line.tokens, line.task, line.agent, line.person, line.model, line.day)
-        )
-        return lines[: wanted.limit]
-
-    async def forget_usage(self, namespace: str, person: str = "") -> None:
-        """Nothing is kept apart from the ledger."""
+        tables = self._store.tables
+        return add_up(tables.ledger.values(), tables.used, wanted)
 
     async def open_tasks(self) -> dict[str, int]:
         return Counter(row.state for row in self._going())
@@ -90,34 +75,9 @@ class MemoryKeeping:
         tables = self._store.tables
         found: list[PlacedEvent] = []
         for place, (task, event) in enumerate(tables.placed[after:], after + 1):
-            row = tables.tasks[task]
-            if row.namespace == namespace and person in ("", row.person):
+            row = tables.tasks.get(task)  # None where it is deleted
+            if row is not None and row.namespace == namespace and person in ("", row.person):
                 found.append(PlacedEvent(place, task, event))
                 if len(found) >= limit:
                     return found, place
         return found, max(after, len(tables.placed))
-
-
-def _wanted(entry: LedgerEntry, wanted: UsageFilter) -> bool:
-    return (
-        entry.namespace == wanted.namespace
-        and wanted.task in ("", root_id(entry.task))
-        and wanted.agent in ("", entry.agent)
-        and wanted.person in ("", entry.person)
-        and wanted.model in ("", entry.model)
-        and entry.at >= wanted.since
-        and (not wanted.until or entry.at < wanted.until)
-    )
-
-
-def _value(entry: LedgerEntry, name: str) -> str:
-    if name == "task":
-        return root_id(entry.task)
-    return datetime.fromtimestamp(entry.at, UTC).date().isoformat() if name == "day" else str(getattr(entry, name))
-
-
-def _line(values: dict[str, str], entries: list[LedgerEntry]) -> UsageLine:
-    spent = sum((entry.spent if entry.spent is not None else entry.worst for entry in entries), Spend())
-    unpriced = sum(not entry.priced for entry in entries)
-    open = sum(not entry.settled for entry in entries)
-    return UsageLine(len(entries), spent.tokens, spent.cost, open, unpriced, **values)

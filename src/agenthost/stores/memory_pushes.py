@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from agenthost.core.ids import root_id
 from agenthost.core.pushes import Push
 
 
@@ -26,6 +27,10 @@ class MemoryPushes:
 
     async def delete(self, task: str, id: str) -> bool:
         return self._kept.pop((task, id), None) is not None
+
+    def forget(self, root: str) -> None:
+        """Forget those of a task that is deleted, and of all below it."""
+        self._kept = {key: push for key, push in self._kept.items() if root_id(push.task) != root}
 
     def _sorted(self) -> list[Push]:
         return sorted(self._kept.values(), key=lambda push: (push.created, push.task, push.id))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter, Store
 from agenthost.core.webhooks import Delivery, Mark, Webhook
@@ -80,6 +81,11 @@ class MemoryWebhooks:
         found = [each for each in self._deliveries.values() if each.webhook == webhook]
         found = [each for each in found if not before or each.place < before]
         return sorted(found, key=lambda each: -each.place)[:limit]
+
+    def forget(self, root: str) -> None:
+        """Forget what was told, or is to be told, of a task that is deleted, and of all below it."""
+        self._deliveries = {id: each for id, each in self._deliveries.items() if each.root != root}
+        self._seen = {task: seen for task, seen in self._seen.items() if root_id(task) != root}
 
     async def prune(self, before: float) -> int:
         gone = [id for id, each in self._deliveries.items() if each.state != "waiting" and each.at < before]

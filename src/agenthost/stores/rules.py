@@ -16,6 +16,9 @@ from agenthost.core.tasks import Scope
 Account = tuple[int, int, int]
 EMPTY: Account = (0, 0, 0)
 NANO = 1_000_000_000
+DAY = 86_400
+FAR = 10**9 * DAY
+"""A time that nothing is after."""
 
 FEW = 5
 """How many are named where all are counted."""
@@ -45,6 +48,11 @@ def weigh(spend: Spend) -> Account:
 def total(account: Account) -> Spend:
     """An account as a spend."""
     return Spend(account[0], account[1], account[2] / NANO)
+
+
+def whole_days(since: float, until: float) -> tuple[int, int]:
+    """The first day (since 1970, UTC) that begins at `since` or after, and the first that doesn't end by `until`."""
+    return -int(-since // DAY), int(until // DAY)
 
 
 def check_place(batch: Append, place: Place | None) -> None:
@@ -142,3 +150,8 @@ def unknown(task: str) -> NotFound:
 def subject_taken(person: str) -> Conflict:
     """That somebody else signs in as that subject."""
     return Conflict(f"'{person}' can't sign in so: that identity is another person's already; take it from them first")
+
+
+def goes_on(task: str) -> Conflict:
+    """That a task can't be deleted yet."""
+    return Conflict(f"the task '{task}' goes on; cancel it before it is deleted, or force it")

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agenthost.core.api import HostApi, LiveDelta, OpenQuestion, Order
 from agenthost.core.errors import BadInput, NotFound, Unavailable
@@ -239,6 +240,14 @@ class HostApiSuite:
         assert [row.id for row in page] == [ids[2], ids[1]]
         assert len(await case.api.tasks(Filter(roots_only=True, states=("completed",)))) == 5
         assert await case.api.tasks(Filter(states=("working", "failed"))) == []
+        assert await case.api.count_tasks(Filter(roots_only=True, states=("completed",), limit=2)) == 5
+        assert await case.api.count_tasks(Filter(parent=ids[0])) == 0
+        changed = await case.api.tasks(Filter(roots_only=True, order="updated"))
+        assert [row.id for row in changed] == ids[::-1]
+        since = Filter(roots_only=True, order="updated", changed_since=changed[3].updated, limit=2)
+        assert await case.api.tasks(since) == changed[:2]
+        rest = replace(since, before=changed[1].id, before_change=changed[1].updated, limit=5)
+        assert await case.api.tasks(rest) == [row for row in changed[2:] if row.updated >= changed[3].updated]
         assert all(row.state in FINAL for row in await case.api.tasks(Filter(name=case.quick)))
 
     async def test_manifests_are_applied_whole_or_not_at_all(self, case: ApiCase) -> None:

@@ -279,19 +279,31 @@ class MemoryHost(HostApi):
         raise NotFound(f"no task begins with '{prefix}'")
 
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
-        rows = [
+        by_change = wanted.order == "updated"
+
+        def place(row: TaskRow) -> tuple[float, str]:
+            return row.updated if by_change else 0.0, row.id
+
+        end = (wanted.before_change if by_change else 0.0, wanted.before)
+        rows = [row for row in self._listed(wanted) if not wanted.before or place(row) < end]
+        return sorted(rows, key=place, reverse=True)[: wanted.limit]
+
+    async def count_tasks(self, wanted: Filter) -> int:
+        return len(self._listed(wanted))
+
+    def _listed(self, wanted: Filter) -> list[TaskRow]:
+        return [
             row
-            for row in sorted(self.rows.values(), key=lambda row: row.id, reverse=True)
-            if (not wanted.before or row.id < wanted.before)
-            and (not wanted.states or row.state in wanted.states)
+            for row in self.rows.values()
+            if (not wanted.states or row.state in wanted.states)
             and (not wanted.roots_only or not row.parent)
             and (not wanted.root or row.root == wanted.root)
             and (not wanted.name or row.name == wanted.name)
             and (not wanted.parent or row.parent == wanted.parent)
             and (not wanted.conversation or row.conversation == wanted.conversation)
             and wanted.text.lower() in row.title.lower()
+            and row.updated >= wanted.changed_since
         ]
-        return rows[: wanted.limit]
 
     async def task(self, task: str) -> TaskDetail:
         row = self._known(task)

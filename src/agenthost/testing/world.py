@@ -304,6 +304,10 @@ class Lines:
     def error(self, event: str, **values: Any) -> None:
         self.lines.append(("error", event, values))
 
+    def errors(self) -> list[dict[str, Any]]:
+        """What stands with the errors."""
+        return [values for level, _, values in self.lines if level == "error"]
+
 
 class World:
     """Everything around an engine. Change a part before `engine` is called; `recorded` is what was committed."""

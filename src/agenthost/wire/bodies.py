@@ -15,10 +15,12 @@ ROOT = "/api/v1"
 
 
 class TaskPage(Struct, frozen=True, omit_defaults=True):
-    """A page of tasks, newest first. `next` is the cursor of the page after; empty at the end."""
+    """A page of tasks, newest first, or those that changed last. `next` is the cursor of the page after; empty at the end.
+    `total` says how many there are in all, where it was asked for."""
 
     items: tuple[TaskRow, ...]
     next: str = ""
+    total: int | None = None
 
 
 class PlacedBody(Struct, frozen=True):

@@ -24,6 +24,22 @@ def decode_cursor(cursor: str) -> str:
     return text[1:]
 
 
+def encode_change(updated: float, task: str) -> str:
+    """A cursor after a task in the order of changes."""
+    return encode_cursor(f"{updated!r} {task}")
+
+
+def decode_change(cursor: str) -> tuple[float, str]:
+    """Its `updated` and its id; 0 and nothing for none. Raises NotFound where nobody made it."""
+    if not cursor:
+        return 0.0, ""
+    at, _, task = decode_cursor(cursor).partition(" ")
+    try:
+        return float(at), task
+    except ValueError:
+        raise _unknown() from None
+
+
 def decode_number(cursor: str) -> int:
     """The same for places that are numbers; 0 for none."""
     text = decode_cursor(cursor)

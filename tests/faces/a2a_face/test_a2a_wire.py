@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import json
+import sqlite3
 import stat
+from contextlib import closing
 from typing import Any
 
 import jwt
@@ -13,6 +15,7 @@ from a2a.utils.signing import InvalidSignaturesError, create_signature_verifier
 
 from agenthost.core.access import Key, Person
 from agenthost.core.errors import BadInput
+from agenthost.core.tasks import Filter, TaskRow
 from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
 from agenthost.host.settings import A2ASettings
 from tests.faces.a2a_face.clients import card_of
@@ -299,3 +302,36 @@ async def test_what_goes_wrong_beside_the_face_is_raised_as_it_is(serving: Servi
     with pytest.raises(BadInput, match="beside"):
         async with A2AFace(host, parts).running():
             raise BadInput("something beside it")
+
+
+async def test_a_page_of_twenty_thousand_tasks_reads_a_pages_rows(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await done(serving, message("hello")))["id"]
+    columns = "kind, name, state, created, updated, namespace, person, parent, root, title, hold, outcome, reason, seq, epoch, owner, ended, conversation"
+    with closing(sqlite3.connect(serving.host.settings.folder / "agenthost.db")) as database, database:
+        # The same task, over and over: what differs is its id and when it changed, a fraction of a microsecond apart.
+        copied = columns.replace("updated", "updated - 1 - ?2 / 2e6")
+        database.executemany(
+            f"INSERT INTO tasks (id, {columns}) SELECT ?1, {copied} FROM tasks WHERE id = ?3",
+            [(f"copy{number:05}", number, first) for number in range(19_999)],
+        )
+    store = serving.host._adapters.store  # pyright: ignore[reportPrivateUsage]
+    read: list[int] = []
+    tasks = store.tasks
+
+    async def counted(wanted: Filter) -> list[TaskRow]:
+        rows = await tasks(wanted)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(store, "tasks", counted)
+    seen: list[str] = []
+    token = ""
+    for _ in range(3):
+        page = (await rpc(serving, "ListTasks", {"pageSize": 40, "pageToken": token}))["result"]
+        assert (len(page["tasks"]), page["totalSize"]) == (40, 20_000)
+        seen += [task["id"] for task in page["tasks"]]
+        token = page["nextPageToken"]
+    assert seen == [first, *(f"copy{number:05}" for number in range(119))]
+    assert read == [41, 41, 41]

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from agenthost.core.errors import AgentHostError, BadInput, Temporary
 from agenthost.wire.bodies import encode
@@ -26,6 +27,7 @@ class WrongType(BadInput):
 
 _DRAINED = 1024 * 1024
 
+A = TypeVar("A", bound=ASGIApp)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -37,18 +39,21 @@ _CLOSER: dict[type[AgentHostError], int] = {TooLarge: 413, WrongType: 415}
 """The statuses that HTTP has for what is plain bad input elsewhere."""
 
 
-def edge(handler: Endpoint) -> Endpoint:
-    """`handler` behind the fence: whatever it raises becomes an answer."""
+def edge(
+    handler: Callable[[Request], Awaitable[A]],
+    refusal: Callable[[Request, AgentHostError], Response] = lambda request, error: problem(error),
+) -> Callable[[Request], Awaitable[A | Response]]:
+    """`handler` behind the fence: whatever it raises becomes an answer, by `refusal`."""
 
-    async def fenced(request: Request) -> Response:
+    async def fenced(request: Request) -> A | Response:
         try:
             return await handler(request)
         except AgentHostError as error:
-            return problem(error)
+            return refusal(request, error)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001 - the HTTP edge
-            return problem(mistake(error, request.url.path))
+            return refusal(request, mistake(error, request.url.path))
 
     return fenced
 

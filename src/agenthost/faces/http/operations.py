@@ -10,14 +10,13 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agenthost.core.access import Right
-from agenthost.core.errors import AgentHostError, BadInput, nearest
-from agenthost.faces.http.bodies import mistake, place_of, problem
+from agenthost.core.errors import BadInput, nearest
+from agenthost.faces.http.bodies import edge, place_of, problem
 from agenthost.wire.bodies import ROOT
 
 Q = TypeVar("Q", bound=Struct)
@@ -170,17 +169,14 @@ class _Served:
         for wrap in wraps:
             handler = wrap(operation, handler)
         self._handler = handler
+        self._answer = edge(self._inside)
 
     async def __call__(self, request: Request) -> ASGIApp:
-        try:
-            request.scope[_QUERY] = self._read(request)
-            return await self._handler(request)
-        except AgentHostError as error:
-            return problem(error)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception as error:  # noqa: BLE001 - the HTTP edge
-            return problem(mistake(error, request.url.path))
+        return await self._answer(request)
+
+    async def _inside(self, request: Request) -> ASGIApp:
+        request.scope[_QUERY] = self._read(request)
+        return await self._handler(request)
 
 
 def _reader(query: type[Struct]) -> Callable[[Request], Struct]:

@@ -20,6 +20,7 @@ from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import BadInput
 from agenthost.core.keeping import Keeping
 from agenthost.faces.http.app import Face, application
+from agenthost.faces.http.grouped import grouped
 from agenthost.faces.http.guard import Everybody, GuardSettings
 from agenthost.faces.http.observed import Observed, Watch
 from agenthost.faces.http.protocol import Bounds, protocol
@@ -79,17 +80,14 @@ async def serve(
     servers = [_Server(_config(app, settings, users | {0}), settings.grace)]
     if offer.listeners:
         servers.append(_Server(_config(app, settings, None), settings.grace))
-    failure: Exception | None = None
     try:
-        async with asyncio.TaskGroup() as group:
+        async with grouped() as group:
             watching = group.create_task(guard.presence.watch(), name="presence")
             for server, listeners in zip(servers, ([listener], list(offer.listeners)), strict=False):
                 group.create_task(server.run_on(listeners), name="http")
                 await server.ready.wait()
             try:
                 yield
-            except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
-                failure = error
             finally:
                 # The file goes first: who comes now finds no host, not one that is on its way out.
                 local.remove(socket, which)
@@ -103,8 +101,6 @@ async def serve(
         for each in (listener, *offer.listeners):
             each.close()
         local.remove(socket, which)
-    if failure is not None:
-        raise failure
 
 
 def listen(host: str, port: int) -> sockets.socket:

@@ -7,7 +7,7 @@ id of the last event, and then nothing is missed or repeated.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -79,17 +79,8 @@ class EventStream:
             self._closing.open -= 1
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.TaskGroup() as group:
-            beside = [
-                group.create_task(self._pump()),
-                group.create_task(self._watch(receive)),
-                group.create_task(self._watch_closing()),
-            ]
-            try:
-                await self._send(scope, receive, send)
-            finally:
-                for task in beside:
-                    task.cancel()
+        async with beside(self._pump(), self._watch(receive), self._watch_closing()):
+            await self._send(scope, receive, send)
 
     async def _pump(self) -> None:
         try:
@@ -114,8 +105,7 @@ class EventStream:
         self._outbox.close(sse.encode_frame(sse.PROBLEM, encode_problem(problem_of(error))))
 
     async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await until_left(receive)
         self._outbox.close(drop=True)
 
     async def _watch_closing(self) -> None:
@@ -131,11 +121,8 @@ class EventStream:
         try:
             await self._stream(piece, send)
         except TimeoutError:
-            # Nobody reads at the other end, so that no last word can reach it.
             self._closing.slow += not self._slow
-            if ABORT in scope:
-                scope[ABORT]()
-                await asyncio.sleep(0)
+            await cut_off(scope)
         except OSError:
             pass  # the follower has gone
 
@@ -150,6 +137,31 @@ class EventStream:
             piece = await self._outbox.take(self._settings.heartbeat)
         with suppress(OSError):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@asynccontextmanager
+async def beside(*work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Have other things done while something is; they end with it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each) for each in work]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def until_left(receive: Receive) -> None:
+    """Wait until whoever asked has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def cut_off(scope: Scope) -> None:
+    """Drop a connection at whose other end nobody reads, so that no last word can reach it."""
+    if ABORT in scope:
+        scope[ABORT]()
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

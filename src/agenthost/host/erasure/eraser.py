@@ -6,12 +6,11 @@ where no workspace has it, no journal names it, nobody else gave it, and nothing
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from agenthost.core.erasure import Erasure, Removal
+from agenthost.core.erasure import Erasure, Removal, big_body, named_in
 from agenthost.core.errors import AgentHostError
 from agenthost.core.ports import Blobs, Filter, Store, Workspaces
 from agenthost.core.tasks import TaskRow
@@ -23,9 +22,6 @@ STEP = 5000
 """Rows of journals that are looked through at once."""
 FILES = 5000
 """Doomed files that one look through the journals is for."""
-
-_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
-_BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
 
 
 class RemovableBlobs(Blobs, Protocol):
@@ -109,7 +105,7 @@ class Eraser:
         self._unsettled = True
         gone = False
         while not gone:
-            gone = await self._erasure.erase(row.id, row.person)
+            gone = await self._erasure.erase(row.id)
         self._log.info("task erased", task=row.id)
 
     async def _tree(self, row: TaskRow) -> list[TaskRow]:
@@ -128,15 +124,15 @@ class Eraser:
             while page := await self._store.events(below.id, after, PAGE):
                 after = page[-1].seq
                 for event in page:
-                    found |= _named(event.body)
-                    if (big := _BIG.match(event.body)) is not None:
-                        found |= await self._inside(big[1].decode())
+                    found |= named_in(event.body)
+                    if big := big_body(event.body):
+                        found |= await self._inside(big)
         return found
 
     async def _inside(self, digest: str) -> set[str]:
         """The files that a big body names, which is a file itself."""
         try:
-            return _named(await self._blobs.get(digest))
+            return named_in(await self._blobs.get(digest))
         except AgentHostError:
             return set()
 
@@ -160,7 +156,3 @@ class Eraser:
                 await self._erasure.spare(digest)
                 removed += became == "removed"
         return removed
-
-
-def _named(body: bytes) -> set[str]:
-    return {match.decode() for match in _DIGEST.findall(body)}

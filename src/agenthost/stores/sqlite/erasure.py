@@ -1,18 +1,16 @@
 """Erasure in the SQLite store's own file. `secure_delete` overwrites what is removed; a checkpoint empties the log."""
 
 import asyncio
-import re
 import sqlite3
 
-from agenthost.core.errors import Conflict, Temporary
+from agenthost.core.erasure import big_body, named_in
+from agenthost.core.errors import Temporary
+from agenthost.stores.rules import goes_on
 from agenthost.stores.sqlite.statements import Statements
 from agenthost.stores.sqlite.store import SQLiteStore
 
 AT_ONCE = 2000
 """Events that one step removes: some milliseconds of the writer."""
-
-_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
-_BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
 
 _LEFT = (
     "erase_deliveries",
@@ -21,6 +19,7 @@ _LEFT = (
     "erase_files",
     "erase_marks",
     "erase_pushes",
+    "decide_ledger",
     "erase_ledger",
     "erase_tasks",
     "end_erasing",
@@ -45,8 +44,8 @@ class SQLiteErasure:
     async def begun(self) -> list[str]:
         return await self._store.read(_first, "erasing")
 
-    async def erase(self, root: str, person: str) -> bool:
-        return await self._store.write(_erase, root, person)
+    async def erase(self, root: str) -> bool:
+        return await self._store.write(_erase, root)
 
     async def waiting(self, root: str) -> set[str]:
         return await self._store.read(_waiting, root)
@@ -97,16 +96,15 @@ def _first(connection: sqlite3.Connection, statements: Statements, name: str, *v
 def _begin(connection: sqlite3.Connection, statements: Statements, root: str, digests: list[str]) -> None:
     going = connection.execute(statements["still_going"], (root,))
     if (found := going.fetchone()) is not None:
-        raise Conflict(f"the task '{found[0]}' goes on; cancel it before it is deleted, or force it")
+        raise goes_on(found[0])
     connection.execute(statements["begin_erasing"], (root,))
     connection.execute(statements["doom_files_of"], (root,))
     connection.executemany(statements["doom_files"], [(root, digest) for digest in digests])
 
 
-def _erase(connection: sqlite3.Connection, statements: Statements, root: str, person: str) -> bool:
+def _erase(connection: sqlite3.Connection, statements: Statements, root: str) -> bool:
     if connection.execute(statements["erase_some_events"], (root, AT_ONCE)).rowcount >= AT_ONCE:
         return False
-    connection.execute(statements["keep_sums"], (root, person))
     for name in _LEFT:
         connection.execute(statements[name], (root,))
     return True
@@ -115,7 +113,7 @@ def _erase(connection: sqlite3.Connection, statements: Statements, root: str, pe
 def _waiting(connection: sqlite3.Connection, statements: Statements, root: str) -> set[str]:
     found: set[str] = set()
     for (body,) in connection.execute(statements["waiting_bodies"], (root,)).fetchall():
-        found |= {match.decode() for match in _DIGEST.findall(bytes(body))}
+        found |= named_in(bytes(body))
     return found
 
 
@@ -148,25 +146,23 @@ def _named(
     big: set[str] = set()
     if not after:
         for (body,) in connection.execute(statements["bodies_that_wait"]).fetchall():
-            found |= digests & {match.decode() for match in _DIGEST.findall(bytes(body))}
+            found |= digests & named_in(bytes(body))
     for (body,) in connection.execute(statements["bodies_between"], (after, after + step)).fetchall():
         content = bytes(body)
-        found |= digests & {match.decode() for match in _DIGEST.findall(content)}
-        if (whole := _BIG.match(content)) is not None:
-            big.add(whole[1].decode())
+        found |= digests & named_in(content)
+        if whole := big_body(content):
+            big.add(whole)
     last = connection.execute(statements["last_row"]).fetchone()[0] or 0
     return found, big, after + step if after + step < last else 0
 
 
 def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
-    connection.execute(statements["forget_usage"], (namespace, person))
-    for name in ("doom_gifts_of", "forget_gifts_of", "forget_person_in_sums", "delete_sums_of"):
+    for name in ("doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage"):
         connection.execute(statements[name], (namespace, person))
 
 
 def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
-    connection.execute(statements["forget_usage"], (namespace, ""))
-    for name in ("doom_gifts_of", "forget_gifts_of", "delete_sums_of"):
+    for name in ("doom_gifts_of", "forget_gifts_of", "delete_usage"):
         connection.execute(statements[name], (namespace, ""))
     connection.execute(statements["erase_manifests"], (namespace,))
 

@@ -29,9 +29,6 @@ class SQLiteKeeping:
     async def usage(self, wanted: UsageFilter) -> list[UsageLine]:
         return await self._store.read(_usage, wanted)
 
-    async def forget_usage(self, namespace: str, person: str = "") -> None:
-        await self._store.write(_forget_usage, namespace, person)
-
     async def open_tasks(self) -> dict[str, int]:
         return await self._store.read(_counts, "open_tasks")
 
@@ -73,10 +70,6 @@ def _usage(connection: sqlite3.Connection, statements: Statements, wanted: Usage
 
 def _counts(connection: sqlite3.Connection, statements: Statements, name: str) -> dict[str, int]:
     return dict(connection.execute(statements[name]).fetchall())
-
-
-def _forget_usage(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
-    connection.execute(statements["forget_usage"], (namespace, person))
 
 
 def _begin_answer(

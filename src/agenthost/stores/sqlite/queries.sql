@@ -306,24 +306,19 @@ DELETE FROM doomed_files WHERE digest = ?
 DELETE FROM given_files WHERE digest = ?1 AND EXISTS (SELECT 1 FROM doomed_files AS d
   WHERE d.digest = ?1 AND d.namespace = given_files.namespace AND d.person = given_files.person)
 
--- name: keep_sums
-INSERT INTO spent_before (namespace, person, agent, model, day, calls, turns, tokens, cost)
-SELECT namespace, ?2, agent, model, date(at, 'unixepoch') AS day, count(*),
-  sum(iif(settled, spent_turns, worst_turns)), sum(iif(settled, spent_tokens, worst_tokens)),
-  sum(iif(settled, spent_cost, worst_cost))
-FROM ledger WHERE root = ?1 GROUP BY namespace, agent, model, day
-ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, turns = turns + excluded.turns,
-  tokens = tokens + excluded.tokens, cost = cost + excluded.cost
+-- name: decide_ledger
+UPDATE ledger SET spent_turns = worst_turns, spent_tokens = worst_tokens, spent_cost = worst_cost, settled = 2
+WHERE root = ? AND settled = 0
 
--- name: forget_person_in_sums
-INSERT INTO spent_before (namespace, person, agent, model, day, calls, turns, tokens, cost)
-SELECT namespace, '', agent, model, day, calls, turns, tokens, cost FROM spent_before
+-- name: forget_person_in_usage
+INSERT INTO usage (namespace, day, person, agent, model, calls, tokens, cost, open, unpriced)
+SELECT namespace, day, '', agent, model, calls, tokens, cost, open, unpriced FROM usage
 WHERE namespace = ?1 AND person = ?2
-ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, turns = turns + excluded.turns,
-  tokens = tokens + excluded.tokens, cost = cost + excluded.cost
+ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, tokens = tokens + excluded.tokens, cost = cost + excluded.cost,
+  open = open + excluded.open, unpriced = unpriced + excluded.unpriced
 
--- name: delete_sums_of
-DELETE FROM spent_before WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+-- name: delete_usage
+DELETE FROM usage WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
 
 -- name: erase_ledger
 DELETE FROM ledger WHERE root = ?
@@ -451,8 +446,6 @@ SELECT at FROM events ORDER BY rowid DESC LIMIT 1
 
 -- name: expiring
 SELECT sum(expires <= ?), sum(expires > ? AND expires <= ?) FROM keys WHERE expires > 0 AND session = 0
--- name: forget_usage
-DELETE FROM usage WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
 
 -- name: open_tasks
 SELECT state, COUNT(*) FROM tasks WHERE ended = 0 GROUP BY state

@@ -40,47 +40,62 @@ def tasks(connection: sqlite3.Connection, statements: Statements, wanted: Filter
     return [TaskRow(*row) for row in connection.execute(sql, values).fetchall()]
 
 
+def count_tasks(connection: sqlite3.Connection, statements: Statements, wanted: Filter) -> int:
+    """How many tasks a listing has in all."""
+    sql, values = counting(wanted)
+    return connection.execute(sql, values).fetchone()[0]
+
+
 def listing(wanted: Filter) -> tuple[str, list[Any]]:
     """The statement of a listing, and its values."""
-    # The plus keeps the planner off the index by time where a tree is wanted: it would walk every task there is.
-    conditions = ["+namespace = ?" if wanted.root else "namespace = ?"]
-    values: list[Any] = [wanted.namespace]
-    if wanted.states:
-        conditions.append(f"state IN ({', '.join('?' * len(wanted.states))})")
-        values += wanted.states
-    if wanted.root:
-        # Children's ids begin with their root's, so a tree is one stretch of the primary key.
-        conditions.append("id >= ? AND id < ? || '/' AND root = ?")
-        values += [wanted.root] * 3
-    if wanted.roots_only:
-        conditions.append("parent = ''")
-    if wanted.name:
-        conditions.append("name = ?")
-        values.append(wanted.name)
-    if wanted.person:
-        conditions.append("person = ?")
-        values.append(wanted.person)
-    if wanted.conversation:
-        conditions.append("conversation = ?")
-        values.append(wanted.conversation)
-    if wanted.parent:
-        conditions.append("parent = ?")
-        values.append(wanted.parent)
-    if wanted.text:
-        conditions.append("instr(lower(title), lower(?))")
-        values.append(wanted.text)
-    if wanted.since:
-        conditions.append("created >= ?")
-        values.append(wanted.since)
-    if wanted.until:
-        conditions.append("created < ?")
-        values.append(wanted.until)
-    if wanted.before:
-        conditions.append("(created, id) < (SELECT created, id FROM tasks WHERE id = ?)")
+    where, values = _conditions(wanted)
+    if wanted.before and wanted.order == "updated":
+        where += " AND (updated, id) < (?, ?)"
+        values += [wanted.before_change, wanted.before]
+    elif wanted.before:
+        where += " AND (created, id) < (SELECT created, id FROM tasks WHERE id = ?)"
         values.append(wanted.before)
     values.append(wanted.limit)
-    where = " AND ".join(conditions)
-    return f"SELECT {_COLUMNS} FROM tasks WHERE {where} ORDER BY created DESC, id DESC LIMIT ?", values
+    order = "updated" if wanted.order == "updated" else "created"
+    return f"SELECT {_COLUMNS} FROM tasks WHERE {where} ORDER BY {order} DESC, id DESC LIMIT ?", values
+
+
+def counting(wanted: Filter) -> tuple[str, list[Any]]:
+    """The statement that counts a listing, and its values."""
+    where, values = _conditions(wanted)
+    return f"SELECT count(*) FROM tasks WHERE {where}", values
+
+
+def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
+    conditions: list[str] = []
+    values: list[Any] = []
+
+    def want(condition: str, *given: Any) -> None:
+        conditions.append(condition)
+        values.extend(given)
+
+    # The plus keeps the planner off the index by time where a tree is wanted: it would walk every task there is.
+    want("+namespace = ?" if wanted.root else "namespace = ?", wanted.namespace)
+    if wanted.states:
+        want(f"state IN ({', '.join('?' * len(wanted.states))})", *wanted.states)
+    if wanted.root:
+        # Children's ids begin with their root's, so a tree is one stretch of the primary key.
+        want("id >= ? AND id < ? || '/' AND root = ?", wanted.root, wanted.root, wanted.root)
+    if wanted.roots_only:
+        want("parent = ''")
+    for condition, given in (
+        ("name = ?", wanted.name),
+        ("person = ?", wanted.person),
+        ("conversation = ?", wanted.conversation),
+        ("parent = ?", wanted.parent),
+        ("instr(lower(title), lower(?))", wanted.text),
+        ("created >= ?", wanted.since),
+        ("created < ?", wanted.until),
+        ("updated >= ?", wanted.changed_since),
+    ):
+        if given:
+            want(condition, given)
+    return " AND ".join(conditions), values
 
 
 def every_task(connection: sqlite3.Connection, statements: Statements, after: str, limit: int) -> list[TaskRow]:

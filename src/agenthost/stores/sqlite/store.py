@@ -123,6 +123,9 @@ class SQLiteStore:
     async def tasks(self, wanted: Filter) -> list[TaskRow]:
         return await self.read(reads.tasks, wanted)
 
+    async def count_tasks(self, wanted: Filter) -> int:
+        return await self.read(reads.count_tasks, wanted)
+
     async def find(self, prefix: str) -> list[str]:
         return await self.read(reads.find, prefix)
 

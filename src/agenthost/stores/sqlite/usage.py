@@ -1,64 +1,69 @@
-"""The statements that add usage up: of whole days out of sums that triggers of the ledger keep (see the migration), of
-anything else out of the ledger itself."""
+"""The statement that adds usage up: of whole days out of the sums that the ledger's trigger keeps (see the migration), of
+what isn't settled, of hours before and after them, and of single tasks out of the ledger itself."""
 
 from typing import Any
 
 from agenthost.core.keeping import DIMENSIONS, UsageFilter
-from agenthost.stores.rules import NANO
+from agenthost.stores.rules import DAY, FAR, NANO, whole_days
 
-_DAY = 86_400
-_END = 10**9
-_COLUMNS = {"task": "root", "agent": "agent", "person": "person", "model": "model", "day": "date(at, 'unixepoch')"}
+_COLUMNS = {
+    "task": "root",
+    "agent": "agent",
+    "person": "person",
+    "model": "model",
+    "day": f"date(day * {DAY}, 'unixepoch')",
+}
 _SUMS = (
-    "count(*), coalesce(sum(coalesce(spent_tokens, worst_tokens)), 0) AS tokens, "
-    "coalesce(sum(coalesce(spent_cost, worst_cost)), 0.0) AS cost, coalesce(sum(settled = 0), 0), coalesce(sum(priced = 0), 0)"
+    "coalesce(sum(calls), 0), coalesce(sum(tokens), 0) AS tokens, "
+    f"coalesce(sum(cost), 0) / {NANO}.0 AS cost, coalesce(sum(open), 0), coalesce(sum(unpriced), 0)"
 )
-_SUMS_OF_DAYS = (
-    "coalesce(sum(calls + open_calls), 0), coalesce(sum(tokens + open_tokens), 0) AS tokens, "
-    f"coalesce(sum(cost + open_cost), 0) / {NANO}.0 AS cost, coalesce(sum(open_calls), 0), coalesce(sum(unpriced), 0)"
-)
+_DAYS = """SELECT '' AS root, day, person, agent, model, calls, tokens, cost, open, unpriced FROM usage
+WHERE namespace = ? AND day >= ? AND day < ?"""
+_ATTEMPTS = f"""SELECT root, CAST(at / {DAY} AS INTEGER) AS day, person, agent, model, 1 AS calls,
+  coalesce(spent_tokens, worst_tokens) AS tokens,
+  CAST(ROUND(coalesce(spent_cost, worst_cost) * {NANO}) AS INTEGER) AS cost, settled = 0 AS open, priced = 0 AS unpriced
+FROM ledger WHERE namespace = ?"""
+_BETWEEN = " AND at >= ? AND at < ?"
+
+_Piece = tuple[str, list[Any]]
+"""A part of the statement, and its values."""
 
 
-def adding_up(wanted: UsageFilter) -> tuple[str, list[Any]]:
+def adding_up(wanted: UsageFilter) -> _Piece:
     """The statement that adds usage up, and its values."""
-    whole = wanted.since % _DAY == 0 and wanted.until % _DAY == 0
-    by_day = whole and not wanted.task and "task" not in wanted.by
-    source, values = _days(wanted) if by_day else _attempts(wanted)
-    known = _COLUMNS | ({"day": f"date(day * {_DAY}, 'unixepoch')"} if by_day else {})
-    columns = ", ".join(known[name] if name in wanted.by else "''" for name in DIMENSIONS)
-    groups = ", ".join(known[name] for name in wanted.by)
+    since, until = wanted.since, wanted.until or FAR
+    if wanted.task:
+        pieces = [(f"{_ATTEMPTS} AND root = ?{_BETWEEN}", [wanted.namespace, wanted.task, since, until])]
+    elif "task" in wanted.by:
+        pieces = [(f"{_ATTEMPTS}{_BETWEEN}", [wanted.namespace, since, until])]
+    else:
+        pieces = _days(wanted.namespace, since, until)
+    who, names = _who(wanted)
+    source = " UNION ALL ".join(piece + who for piece, _ in pieces)
+    values = [value for _, given in pieces for value in (*given, *names)]
+    columns = ", ".join(_COLUMNS[name] if name in wanted.by else "''" for name in DIMENSIONS)
+    groups = ", ".join(_COLUMNS[name] for name in wanted.by)
     return (
-        f"SELECT {_SUMS_OF_DAYS if by_day else _SUMS}, {columns} FROM {source} "
-        f"{f'GROUP BY {groups}' if groups else ''} "
+        f"SELECT {_SUMS}, {columns} FROM ({source}) {f'GROUP BY {groups}' if groups else ''} "
         f"ORDER BY cost DESC, tokens DESC, {', '.join(str(5 + n) for n in range(1, 6))} LIMIT ?"
     ), [*values, wanted.limit]
 
 
-def _who(wanted: UsageFilter) -> tuple[str, list[str]]:
+def _who(wanted: UsageFilter) -> _Piece:
     given = {name: getattr(wanted, name) for name in ("agent", "person", "model")}
     named = {name: value for name, value in given.items() if value}
     return "".join(f" AND {name} = ?" for name in named), [*named.values()]
 
 
-def _attempts(wanted: UsageFilter) -> tuple[str, list[Any]]:
-    who, values = _who(wanted)
-    given: dict[str, Any] = {"root = ?": wanted.task, "at >= ?": wanted.since, "at < ?": wanted.until}
-    conditions = {condition: value for condition, value in given.items() if value}
-    where = "".join(f" AND {condition}" for condition in conditions)
-    return f"ledger WHERE namespace = ?{who}{where}", [wanted.namespace, *values, *conditions.values()]
-
-
-def _days(wanted: UsageFilter) -> tuple[str, list[Any]]:
-    """What is settled by day, and what isn't from the ledger, by an index of its own."""
-    who, values = _who(wanted)
-    until = wanted.until or _END * _DAY
-    source = f"""(
-        SELECT day, person, agent, model, calls, tokens, cost, unpriced, open_calls, open_tokens, open_cost FROM usage
-        WHERE namespace = ? AND day >= ? AND day < ?{who}
-        UNION ALL
-        SELECT CAST(at / {_DAY} AS INTEGER), person, agent, model, 0, 0, 0, priced = 0, 1, worst_tokens,
-          CAST(ROUND(worst_cost * {NANO}) AS INTEGER)
-        FROM ledger WHERE settled = 0 AND namespace = ? AND at >= ? AND at < ?{who}
-    )"""
-    of_days = [wanted.namespace, wanted.since // _DAY, until // _DAY, *values]
-    return source, [*of_days, wanted.namespace, wanted.since, until, *values]
+def _days(namespace: str, since: float, until: float) -> list[_Piece]:
+    """Whole days, what isn't settled, and what was in the hours that no whole day holds."""
+    first, last = whole_days(since, until)
+    found: list[_Piece] = [
+        (_DAYS, [namespace, first, last]),
+        (f"{_ATTEMPTS} AND settled = 0{_BETWEEN}", [namespace, since, until]),
+    ]
+    hours = [(since, min(first * DAY, until)), (max(last * DAY, since), until)] if first <= last else [(since, until)]
+    for start, end in hours:
+        if start < end:
+            found.append((f"{_ATTEMPTS} AND settled > 0{_BETWEEN}", [namespace, start, end]))
+    return found

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from typing import Any
 
 from aiohttp import web
 
@@ -37,6 +38,12 @@ async def before_answer(fail: Fail, request: web.Request, wire: str) -> web.Resp
         if fail.retry is not None:
             response.headers["Retry-After"] = f"{fail.retry:g}"
         return response
+    field = "choices" if wire == "chat" else "output"
+    return useless(fail, request, {"id": "1", "model": "m", "status": "completed", field: []})
+
+
+def useless(fail: Fail, request: web.Request, empty: Any) -> web.Response | None:
+    """An answer that is none: a broken connection, nonsense, or `empty`; None for other failures."""
     match fail.kind:
         case "reset":
             reset(request)
@@ -46,8 +53,7 @@ async def before_answer(fail: Fail, request: web.Request, wire: str) -> web.Resp
         case "garbage":
             return web.Response(body=GARBAGE, content_type="application/json")
         case "empty":
-            field = "choices" if wire == "chat" else "output"
-            return web.json_response({"id": "1", "model": "m", "status": "completed", field: []})
+            return web.json_response(empty)
         case _:
             return None
 

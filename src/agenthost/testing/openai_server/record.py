@@ -28,26 +28,33 @@ class Answered(Struct, frozen=True):
 
 
 class Record:
-    """Writes into `folder`, which must be this server's alone."""
+    """Writes into `folder`, which must be this server's alone; without one nothing is kept."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._count = 0
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
         self._count = len(bodies(folder))
         self._answered = os.open(folder / ANSWERED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def asked(self, body: bytes) -> int:
-        """Keep a request's body; its number."""
+        """Keep a request's body; its number, 0 where it isn't kept."""
+        if self._folder is None:
+            return 0
         self._count += 1
         (self._folder / f"{self._count:04}.json").write_bytes(body)
         return self._count
 
     def answered(self, answered: Answered) -> None:
         """Note an answer, in one write."""
-        os.write(self._answered, msgspec.json.encode(answered) + b"\n")
+        if self._folder is not None:
+            os.write(self._answered, msgspec.json.encode(answered) + b"\n")
 
     def close(self) -> None:
-        os.close(self._answered)
+        if self._folder is not None:
+            os.close(self._answered)
 
 
 def bodies(folder: Path) -> list[bytes]:

@@ -45,7 +45,7 @@ class Service:
         background: Background | None = None,
     ) -> None:
         self._playbook = playbook
-        self._record = Record(record) if record is not None else None
+        self._record = Record(record)
         self._latency = latency
         self._pause = pause
         self._key = key
@@ -67,8 +67,7 @@ class Service:
         return app
 
     def close(self) -> None:
-        if self._record is not None:
-            self._record.close()
+        self._record.close()
 
     async def _list(self, request: web.Request) -> web.Response:
         if (refused := self._refused(request)) is not None:
@@ -91,7 +90,7 @@ class Service:
 
     async def _answer(self, request: web.Request, wire: str) -> web.StreamResponse:
         content = await request.read()
-        number = self._record.asked(content) if self._record is not None else 0
+        number = self._record.asked(content)
         if (refused := self._refused(request)) is not None:
             return refused
         try:
@@ -110,7 +109,7 @@ class Service:
                 return response
         answered = Answered(number, heard.key, wire, heard.model, play.usage, heard.metadata.get("agent", ""))
         if background.wants(body.get("background")):
-            self._note(msgspec.structs.replace(answered, wire="background"))
+            self._record.answered(msgspec.structs.replace(answered, wire="background"))
             id = self.background.begin(play, heard.model, self._latency, self._pause or play.pause)
             return await self.background.began(request, id, stream)
         if stream:
@@ -132,8 +131,7 @@ class Service:
     async def _heard(self, request: web.Request) -> web.Response | None:
         """Keep what another endpoint was asked; the refusal where the key is wrong."""
         content = await request.read()
-        if self._record is not None:
-            self._record.asked(content)
+        self._record.asked(content)
         await asyncio.sleep(self._latency)
         return self._refused(request)
 
@@ -168,7 +166,7 @@ class Service:
                 if pause:
                     await asyncio.sleep(pause)
             last = frame
-        self._note(answered)
+        self._record.answered(answered)
         await response.write(last)
         await response.write_eof()
         return response
@@ -184,14 +182,10 @@ class Service:
         if pause:
             await asyncio.sleep(pause)
         await response.prepare(request)
-        self._note(answered)
+        self._record.answered(answered)
         await response.write(content)
         await response.write_eof()
         return response
-
-    def _note(self, answered: Answered) -> None:
-        if self._record is not None:
-            self._record.answered(answered)
 
 
 def _speechless(request: ModelRequest) -> web.Response:

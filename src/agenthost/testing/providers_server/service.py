@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from agenthost.models.playbook import Play, Playbook, Tries
-from agenthost.testing.openai_server.faults import GARBAGE, HTML, end_badly, reset
+from agenthost.testing.openai_server.faults import end_badly, useless
 from agenthost.testing.openai_server.heard import Malformed
 from agenthost.testing.openai_server.record import Answered, Record
 from agenthost.testing.providers_server.anthropic import Anthropic
@@ -32,7 +32,7 @@ class ProvidersService:
         key: str = "",
     ) -> None:
         self._playbook = playbook
-        self._record = Record(record) if record is not None else None
+        self._record = Record(record)
         self._latency = latency
         self._pause = pause
         self._key = key
@@ -53,12 +53,11 @@ class ProvidersService:
         return app
 
     def close(self) -> None:
-        if self._record is not None:
-            self._record.close()
+        self._record.close()
 
     async def _answer(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
         content = await request.read()
-        number = self._record.asked(content) if self._record is not None else 0
+        number = self._record.asked(content)
         shown = request.headers.get(dialect.key_header) or request.headers.get("Authorization", "").removeprefix(
             "Bearer "
         )
@@ -94,7 +93,7 @@ class ProvidersService:
             for frame in islice(frames, play.fail.after + 3):
                 await response.write(frame)
             return await end_badly(play.fail, request, response)
-        self._note(noted)
+        self._record.answered(noted)
         for frame in frames:
             await response.write(frame)
             await asyncio.sleep(self._pause or play.pause)
@@ -108,14 +107,10 @@ class ProvidersService:
         if play.fail is not None:
             await response.write(content[: len(content) // 2])
             return await end_badly(play.fail, request, response)
-        self._note(noted)
+        self._record.answered(noted)
         await response.write(content)
         await response.write_eof()
         return response
-
-    def _note(self, answered: Answered) -> None:
-        if self._record is not None:
-            self._record.answered(answered)
 
 
 def _failed(dialect: Dialect, trouble: Trouble, retry: float | None) -> web.Response:
@@ -132,15 +127,4 @@ def _before(play: Play, request: web.Request, dialect: Dialect) -> web.Response 
     if trouble is not None:
         told = trouble._replace(message=play.fail.message or trouble.message)
         return _failed(dialect, told, play.fail.retry)
-    match play.fail.kind:
-        case "reset":
-            reset(request)
-            return web.Response()  # nobody is left to read it
-        case "html":
-            return web.Response(body=HTML, content_type="text/html")
-        case "garbage":
-            return web.Response(body=GARBAGE, content_type="application/json")
-        case "empty":
-            return web.json_response(dialect.empty())
-        case _:
-            return None
+    return useless(play.fail, request, dialect.empty())

@@ -210,7 +210,7 @@ class HostHandler(RequestHandler):
         """A task as it is now."""
         validate_history_length(params)
         seat = seat_of(context)
-        detail = await detail_of(seat.api, params.id, await self._agents.resolve(seat, context.tenant))
+        detail = await self._detail(seat, context, params.id)
         return apply_history_length(await task_of(seat.api, detail, seat.base, Shown(_history(params))), params)
 
     @fenced
@@ -223,8 +223,7 @@ class HostHandler(RequestHandler):
     async def on_cancel_task(self, params: CancelTaskRequest, context: ServerCallContext) -> Task | None:
         """Have a task end, and wait until it has."""
         seat = seat_of(context)
-        agent = await self._agents.resolve(seat, context.tenant)
-        detail = await detail_of(seat.api, params.id, agent)
+        detail = await self._detail(seat, context, params.id)
         if detail.row.state in FINAL:
             raise TaskNotCancelableError(f"the task '{params.id}' has ended ({detail.row.state})")
         try:
@@ -244,7 +243,7 @@ class HostHandler(RequestHandler):
     ) -> AsyncGenerator[Task | Update]:
         """A task as it is, then what happens to it until it has ended."""
         seat = seat_of(context)
-        detail = await detail_of(seat.api, params.id, await self._agents.resolve(seat, context.tenant))
+        detail = await self._detail(seat, context, params.id)
         if detail.row.state in FINAL:
             raise UnsupportedOperationError(f"the task '{params.id}' has ended ({detail.row.state}); get it instead")
         updates = Updates(seat.api, detail, seat.base)
@@ -259,8 +258,7 @@ class HostHandler(RequestHandler):
         self, params: TaskPushNotificationConfig, context: ServerCallContext
     ) -> TaskPushNotificationConfig:
         """Keep an address that is told what becomes of a task."""
-        seat = seat_of(context)
-        await self._own(context, params.task_id)
+        seat = await self._own(context, params.task_id)
         return await self._configs().put(seat, params.task_id, params)
 
     @fenced
@@ -268,8 +266,7 @@ class HostHandler(RequestHandler):
         self, params: GetTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> TaskPushNotificationConfig:
         """One of those addresses. Without an id (0.3): the first."""
-        seat = seat_of(context)
-        await self._own(context, params.task_id)
+        seat = await self._own(context, params.task_id)
         found = await self._configs().all(seat, params.task_id)
         for config in found:
             if params.id in (config.id, ""):
@@ -281,8 +278,7 @@ class HostHandler(RequestHandler):
         self, params: ListTaskPushNotificationConfigsRequest, context: ServerCallContext
     ) -> ListTaskPushNotificationConfigsResponse:
         """All of them."""
-        seat = seat_of(context)
-        await self._own(context, params.task_id)
+        seat = await self._own(context, params.task_id)
         return ListTaskPushNotificationConfigsResponse(configs=await self._configs().all(seat, params.task_id))
 
     @fenced
@@ -290,13 +286,17 @@ class HostHandler(RequestHandler):
         self, params: DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> None:
         """Forget one. That there is none isn't an error (specification 3.1.10)."""
-        seat = seat_of(context)
-        await self._own(context, params.task_id)
+        seat = await self._own(context, params.task_id)
         await self._configs().delete(seat, params.task_id, params.id)
 
-    async def _own(self, context: ServerCallContext, task: str) -> None:
+    async def _own(self, context: ServerCallContext, task: str) -> Seat:
+        """The caller's seat, where the task is theirs and the agent's."""
         seat = seat_of(context)
-        await detail_of(seat.api, task, await self._agents.resolve(seat, context.tenant))
+        await self._detail(seat, context, task)
+        return seat
+
+    async def _detail(self, seat: Seat, context: ServerCallContext, task: str) -> TaskDetail:
+        return await detail_of(seat.api, task, await self._agents.resolve(seat, context.tenant))
 
     def _configs(self) -> PushConfigs:
         if self._pushes is None:

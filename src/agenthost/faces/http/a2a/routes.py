@@ -19,6 +19,7 @@ from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.core.pushes import Pushes
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.bodies import edge
+from agenthost.faces.http.grouped import grouped
 from agenthost.host.outgoing import Outgoing
 from agenthost.host.settings import A2ASettings
 from agenthost.wire.problems import problem_of
@@ -107,20 +108,15 @@ class A2AFace:
     async def running(self) -> AsyncGenerator[None]:
         """While the context is open, addresses are told what becomes of their tasks, and gRPC is served where it is
         set up."""
-        failure: Exception | None = None
-        async with asyncio.TaskGroup() as group, contextlib.AsyncExitStack() as stack:
+        async with grouped() as group, contextlib.AsyncExitStack() as stack:
             self._group = group
             try:
                 await self._begin(stack)
                 yield
-            except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
-                failure = error
             finally:
                 self._group = None
                 if self._notifier is not None:
                     self._notifier.stop()
-        if failure is not None:
-            raise failure
 
     async def _begin(self, stack: contextlib.AsyncExitStack) -> None:
         if self._parts.pushes is not None and await self._parts.pushes.open():

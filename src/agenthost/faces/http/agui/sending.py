@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.bodies import mistake
 from agenthost.faces.http.outbox import Outbox
-from agenthost.faces.http.streams import ABORT, Closing, StreamSettings
+from agenthost.faces.http.streams import Closing, StreamSettings, beside, cut_off, until_left
 from agenthost.wire import sse
 
 CLOSING = "the host stops; the task goes on at its next start: run again to follow it"
@@ -41,17 +41,8 @@ class RunStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
-                beside = [
-                    group.create_task(self._pump()),
-                    group.create_task(self._watch(receive)),
-                    group.create_task(self._watch_closing()),
-                ]
-                try:
-                    await self._send(scope, send)
-                finally:
-                    for task in beside:
-                        task.cancel()
+            async with beside(self._pump(), self._watch(receive), self._watch_closing()):
+                await self._send(scope, send)
         finally:
             await self._left(self._gone)
 
@@ -76,8 +67,7 @@ class RunStream:
         return self._encoder.encode(RunErrorEvent(message=message, code=code)).encode()
 
     async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await until_left(receive)
         self._gone = True
         self._outbox.close(drop=True)
 
@@ -94,10 +84,7 @@ class RunStream:
             with suppress(OSError):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
-            # Nobody reads at the other end, so that no last word can reach it.
             self._gone = True
-            if ABORT in scope:
-                scope[ABORT]()
-                await asyncio.sleep(0)
+            await cut_off(scope)
         except OSError:
             self._gone = True

@@ -186,7 +186,7 @@ class Teller:
 
     def _said(self, going: Going, command: CallModel, answer: ModelAnswer) -> None:
         if not self.spoken.silent:
-            self.usage[answer.model] = _sum(self.usage.get(answer.model, Usage()), answer.usage)
+            self.usage[answer.model] = self.usage.get(answer.model, Usage()) + answer.usage
         if command.purpose != "turn":
             return
         id = named(going.id, command.id)
@@ -329,13 +329,3 @@ def answer_text(parts: tuple[Part, ...]) -> str:
         else:
             told.append(f"[file {part.name or part.digest}, {part.media_type}, {part.size} bytes]")
     return "\n".join(told)
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.input + other.input,
-        one.output + other.output,
-        one.cached + other.cached,
-        one.reasoning + other.reasoning,
-        one.cache_written + other.cache_written,
-    )

@@ -1,6 +1,6 @@
 """Tasks: started, listed, looked at, told, answered, cancelled, exported, decided again."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -30,7 +30,7 @@ from agenthost.faces.http.operations import (
 from agenthost.faces.http.rest.files import linked
 from agenthost.faces.http.rest.sending import ANSWERS, file_answer
 from agenthost.wire.bodies import CancelBody, Found, Link, LinkBody, ReplyBody, TaskPage
-from agenthost.wire.cursors import decode_cursor, encode_cursor
+from agenthost.wire.cursors import decode_change, decode_cursor, encode_change, encode_cursor
 
 MOST_LISTED = 1000
 """Tasks or events in one page."""
@@ -50,6 +50,11 @@ class Listing(Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(description="with this in the title", max_length=200)] = ""
     since: Annotated[_TIME, Meta(description="created from then on, in seconds since the epoch")] = 0.0
     until: Annotated[_TIME, Meta(description="created before then")] = 0.0
+    changed_since: Annotated[_TIME, Meta(description="changed from then on")] = 0.0
+    order: Annotated[
+        Literal["created", "updated"], Meta(description="the newest first, or those that changed last")
+    ] = "created"
+    count: Annotated[bool, Meta(description="say in `total` how many there are in all")] = False
     root: Annotated[str, Meta(description="of this task's tree")] = ""
     roots_only: Annotated[bool, Meta(description="without children")] = False
     limit: _LIMIT = 50
@@ -100,24 +105,30 @@ async def listed(request: Request) -> Response:
         text=asked.text,
         since=asked.since,
         until=asked.until,
+        changed_since=asked.changed_since,
+        order=asked.order,
         root=asked.root,
         roots_only=asked.roots_only,
-        before=decode_cursor(asked.cursor),
         limit=asked.limit,
     )
-    return await _page(request, wanted)
+    return await _page(request, wanted, asked.cursor, asked.count)
 
 
 async def children(request: Request) -> Response:
     asked, task = query_of(request, Paging), task_of(request)
     await api_of(request).events(task, 0, 1)
-    before = decode_cursor(asked.cursor)
-    return await _page(request, Filter(root=root_id(task), parent=task, before=before, limit=asked.limit))
+    return await _page(request, Filter(root=root_id(task), parent=task, limit=asked.limit), asked.cursor)
 
 
-async def _page(request: Request, wanted: Filter) -> Response:
-    rows = await api_of(request).tasks(wanted)
-    return answer(TaskPage(tuple(rows), encode_cursor(rows[-1].id) if len(rows) >= wanted.limit else ""))
+async def _page(request: Request, wanted: Filter, cursor: str, count: bool = False) -> Response:
+    by_change = wanted.order == "updated"
+    at, before = decode_change(cursor) if by_change else (0.0, decode_cursor(cursor))
+    api = api_of(request)
+    rows = await api.tasks(msgspec.structs.replace(wanted, before=before, before_change=at))
+    more = ""
+    if len(rows) >= wanted.limit:
+        more = encode_change(rows[-1].updated, rows[-1].id) if by_change else encode_cursor(rows[-1].id)
+    return answer(TaskPage(tuple(rows), more, await api.count_tasks(wanted) if count else None))
 
 
 async def find(request: Request) -> Response:
@@ -277,6 +288,23 @@ def _of_one() -> tuple[Operation, ...]:
     )
 
 
+def _replying(path: str, name: str, what: str) -> Operation:
+    return Operation(
+        "POST",
+        f"{ONE}/{path}",
+        reply,
+        name,
+        what,
+        TAG,
+        "work",
+        headers=(IDEMPOTENCY_KEY,),
+        body=Body(ReplyBody),
+        answers=(Answer(200, OpenQuestion, "the question that was answered"),),
+        example=Example(body={"text": "blue"}, of="asking"),
+        creates=True,
+    )
+
+
 def _told() -> tuple[Operation, ...]:
     return (
         Operation(
@@ -295,20 +323,7 @@ def _told() -> tuple[Operation, ...]:
             ),
             creates=True,
         ),
-        Operation(
-            "POST",
-            f"{ONE}/replies",
-            reply,
-            "replyToTask",
-            "Answer a question of a task or of one below it",
-            TAG,
-            "work",
-            headers=(IDEMPOTENCY_KEY,),
-            body=Body(ReplyBody),
-            answers=(Answer(200, OpenQuestion, "the question that was answered"),),
-            example=Example(body={"text": "blue"}, of="asking"),
-            creates=True,
-        ),
+        _replying("replies", "replyToTask", "Answer a question of a task or of one below it"),
         Operation(
             "GET",
             f"{ONE}/approvals",
@@ -319,20 +334,7 @@ def _told() -> tuple[Operation, ...]:
             answers=(Answer(200, list[OpenQuestion], "the open questions"),),
             example=Example(of="asking"),
         ),
-        Operation(
-            "POST",
-            f"{ONE}/approvals",
-            reply,
-            "answerApproval",
-            "The same as `/replies`",
-            TAG,
-            "work",
-            headers=(IDEMPOTENCY_KEY,),
-            body=Body(ReplyBody),
-            answers=(Answer(200, OpenQuestion, "the question that was answered"),),
-            example=Example(body={"text": "blue"}, of="asking"),
-            creates=True,
-        ),
+        _replying("approvals", "answerApproval", "The same as `/replies`"),
         Operation(
             "POST",
             f"{ONE}/cancel",

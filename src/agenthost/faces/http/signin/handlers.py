@@ -1,16 +1,15 @@
 """Signing in and out: forms and redirects, the session's cookie."""
 
 import re
-from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from agenthost.core.errors import AgentHostError, BadInput, Temporary
-from agenthost.faces.http.bodies import answer, mistake, problem, read
+from agenthost.faces.http.bodies import answer, edge, problem, read
 from agenthost.faces.http.guard import need_csrf, session_cookie
 from agenthost.faces.http.origins import need_own_page
 from agenthost.faces.http.signin import pages
@@ -21,8 +20,6 @@ from agenthost.wire.problems import problem_of
 
 _MOST = 16 * 1024
 _GOAL = re.compile(r"/(?![/\\])[^\x00-\x20\\]{0,500}")
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Credentials(Struct, frozen=True, omit_defaults=True):
@@ -48,28 +45,15 @@ class SignIn:
         self._entrance = entrance
         self._providers = providers
         self._home = home
-        self.page = self._edge(self._page)
-        self.sign_in = self._edge(self._sign_in)
-        self.sign_out = self._edge(self._sign_out)
-        self.begin = self._edge(self._begin)
-        self.finish = self._edge(self._finish)
+        self.page = edge(self._page, _refused)
+        self.sign_in = edge(self._sign_in, _refused)
+        self.sign_out = edge(self._sign_out, _refused)
+        self.begin = edge(self._begin, _refused)
+        self.finish = edge(self._finish, _refused)
 
     def refusal(self, error: AgentHostError, status: int | None = None) -> Response:
         """An error of the guard's: as a problem, which every client understands."""
         return problem(error, status)
-
-    def _edge(self, handler: Handler) -> Handler:
-        async def fenced(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except AgentHostError as error:
-                return _refused(request, error)
-            except ClientDisconnect:
-                return Response(status_code=400)
-            except Exception as error:  # noqa: BLE001 - the HTTP edge
-                return _refused(request, mistake(error, request.url.path))
-
-        return fenced
 
     async def _page(self, request: Request) -> Response:
         code = request.query_params.get("code", "")

@@ -71,20 +71,6 @@ CREATE TABLE doomed_files (
     PRIMARY KEY (digest, namespace, person)
 ) WITHOUT ROWID;
 
--- What tasks that are gone have cost, without a word of theirs. `day` is that of UTC; costs in USD.
-CREATE TABLE spent_before (
-    namespace TEXT NOT NULL,
-    person TEXT NOT NULL,
-    agent TEXT NOT NULL,
-    model TEXT NOT NULL,
-    day TEXT NOT NULL,
-    calls INTEGER NOT NULL,
-    turns INTEGER NOT NULL,
-    tokens INTEGER NOT NULL,
-    cost REAL NOT NULL,
-    PRIMARY KEY (namespace, person, agent, model, day)
-) WITHOUT ROWID;
-
 CREATE INDEX tasks_ended ON tasks (updated, id) WHERE ended = 1 AND parent = '';
 ALTER TABLE given_files ADD COLUMN at REAL NOT NULL DEFAULT 0;
 UPDATE given_files SET at = (julianday('now') - 2440587.5) * 86400.0;

@@ -458,7 +458,7 @@ async def test_no_hot_query_scans(store: SQLiteStore) -> None:
     database.close()
     # The lists of values that come with a statement are gone through; `owners` holds a row a host, `people` is listed for
     # administration, `webhook_marks` holds the tasks that ended a moment ago or wait for an answer, `erasing` those that go.
-    lists = ("SCAN CONSTANT ROW", "SCAN moved", "SCAN done", "SCAN wanted", "ROWS")
+    lists = ("SCAN CONSTANT ROW", "SCAN moved", "SCAN done", "SCAN wanted", "SCAN gone", "ROWS")
     few = (
         "SCAN owners",
         "SCAN people",

@@ -27,7 +27,7 @@ FENCES = {
     "faces/http/mcp/beside.py": ("_fenced", "the HTTP edge: what outlives its request"),
     "faces/http/mcp/face.py": ("_hold", "a published server, which is a plugin"),
     "faces/http/mcp/fence.py": ("run", "the HTTP edge, in the protocol's words"),
-    "faces/http/openai/errors.py": ("inside", "the HTTP edge, in the protocol's words"),
+    "faces/http/openai/errors.py": ("__call__", "the HTTP edge, in the protocol's words"),
     "faces/http/openai/relay.py": ("_fill", "the HTTP edge: an open stream"),
     "faces/http/streams.py": ("_pump", "the HTTP edge: an open stream"),
     "models/providers/abilities.py": ("_ask", "an SDK of a provider's, which raises whatever it likes"),

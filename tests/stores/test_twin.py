@@ -205,7 +205,8 @@ class Twins(RuleBasedStateMachine):
         before = self.alike(self.keepers, "usage", asked)
         if self.alike(self.erasers, "begin", root, set()) is None:
             self.alike(self.erasers, "erase", root)
-        if forgotten:
+        # A person is forgotten once nothing is left of their tasks.
+        if forgotten and not any(self.both("ledger", root) for root in ENDED):
             self.alike(self.erasers, "forget_person", "default", "x")
         assert self.alike(self.keepers, "usage", asked) == before
 

@@ -74,7 +74,7 @@ class Erasure(Protocol):
         ...
 
     async def forget_person(self, namespace: str, person: str) -> None:
-        """Remove what is left of somebody besides tasks and webhooks: files that they gave, their name in
+        """Remove what is left of somebody whose tasks and webhooks are gone: files that they gave, their name in
         the sums of what was used, which stay as nobody's."""
         ...
 

@@ -19,6 +19,7 @@ from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
+from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.outgoing import Addresses, Outgoing
@@ -60,6 +61,7 @@ class Adapters(Struct):
     model_detail: Callable[[str], Awaitable[ModelDetail]]
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     pushes: Pushes
+    shelf: Shelf
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
     stands_for: Callable[[str], Awaitable[str]]
@@ -89,6 +91,7 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.sqlite.erasure import SQLiteErasure
     from agenthost.stores.sqlite.keeping import SQLiteKeeping
     from agenthost.stores.sqlite.pushes import SQLitePushes
+    from agenthost.stores.sqlite.shelf import SQLiteShelf
     from agenthost.stores.sqlite.stock import SQLiteStock
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
@@ -167,6 +170,7 @@ async def join(settings: Settings) -> Adapters:
         models.detail,
         FitnessProber(models, blobs.put, time.time).probe,
         SQLitePushes(store),
+        SQLiteShelf(store),
         outgoing,
         remote.let_go,
         models.stands_for,

@@ -53,7 +53,7 @@ from agenthost.core.traces import trace_id
 from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
-from agenthost.host import following, health, orders, records
+from agenthost.host import following, health, orders, records, shelf
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
 from agenthost.host.desk import GOING, Desk, cancel_all
@@ -85,6 +85,7 @@ class Host(Desk):
         self._redactor = Redactor({})
         self._tokens: dict[str, str] = {}
         self.pushes = adapters.pushes
+        self.shelf = shelf.Desk(adapters.shelf)
         self.outgoing = adapters.outgoing
         self.telling = Watch(adapters.figures, adapters.keeping, log)
         parts = Parts(

@@ -15,6 +15,7 @@ _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
 
 _LEFT = (
+    "delete_within",
     "erase_deliveries",
     "erase_inbox",
     "erase_accounts",
@@ -128,7 +129,7 @@ def _doom_gifts(
 
 
 def _held(connection: sqlite3.Connection, statements: Statements, digests: list[str]) -> set[str]:
-    sql = statements["is_file_of_a_workspace"]
+    sql = statements["is_held"]
     return {digest for digest in digests if connection.execute(sql, (digest,)).fetchone()[0]}
 
 
@@ -160,13 +161,13 @@ def _named(
 
 def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
     connection.execute(statements["forget_usage"], (namespace, person))
-    for name in ("doom_gifts_of", "forget_gifts_of", "forget_person_in_sums", "delete_sums_of"):
+    for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "forget_person_in_sums", "delete_sums_of"):
         connection.execute(statements[name], (namespace, person))
 
 
 def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
     connection.execute(statements["forget_usage"], (namespace, ""))
-    for name in ("doom_gifts_of", "forget_gifts_of", "delete_sums_of"):
+    for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "delete_sums_of"):
         connection.execute(statements[name], (namespace, ""))
     connection.execute(statements["erase_manifests"], (namespace,))
 

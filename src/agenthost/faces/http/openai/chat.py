@@ -30,7 +30,7 @@ MOST_BODY = 64 * 1024 * 1024
 async def create(serving: Serving, request: Request) -> Response:
     """A chat completion, streamed or whole."""
     api, caller = api_of(request), caller_of(request)
-    chat = await chat_body.read(api, await read(request, max(MOST_JSON, MOST_BODY)))
+    chat = await chat_body.read(serving.taking(request), await read(request, max(MOST_JSON, MOST_BODY)))
     chat.given.key = request.headers.get("idempotency-key", "")
     begins = await _begin(api, caller, chat)
     task, model, created = begins.row.id, chat.given.model, int(begins.row.created)

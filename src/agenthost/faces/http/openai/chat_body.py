@@ -5,13 +5,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.api import HostApi
 from agenthost.core.ids import digest
 from agenthost.core.models import Turn
 from agenthost.core.parts import TextPart
 from agenthost.core.tools import ToolCall
 from agenthost.faces.http.openai import wishes
-from agenthost.faces.http.openai.content import Content, parts_of, text_of
+from agenthost.faces.http.openai.content import Content, Taking, parts_of, text_of
 from agenthost.faces.http.openai.errors import Refused, decoded, unsupported, wrong
 from agenthost.faces.http.openai.given import Given, words
 
@@ -81,11 +80,11 @@ class Chat(Struct):
     named: bool
 
 
-async def read(api: HostApi, body: bytes) -> Chat:
+async def read(taking: Taking, body: bytes) -> Chat:
     """The request in a body. Raises Refused."""
     asked: ChatBody = decoded(body, ChatBody)
     _check(asked)
-    turns, instructions = await _turns(api, asked.messages)
+    turns, instructions = await _turns(taking, asked.messages)
     if not turns:
         raise Refused("Invalid 'messages': there is no message to answer.", "messages", "invalid_value")
     if turns[-1].role == "assistant":
@@ -129,7 +128,7 @@ def _check(asked: ChatBody) -> None:
         raise Refused("Invalid 'messages': empty array.", "messages", "empty_array")
 
 
-async def _turns(api: HostApi, messages: list[ChatMessage]) -> tuple[list[Turn], list[str]]:
+async def _turns(taking: Taking, messages: list[ChatMessage]) -> tuple[list[Turn], list[str]]:
     turns: list[Turn] = []
     instructions: list[str] = []
     names: dict[str, str] = {}
@@ -142,7 +141,7 @@ async def _turns(api: HostApi, messages: list[ChatMessage]) -> tuple[list[Turn],
             case "system" | "developer":
                 instructions.append(text_of(message.content, where))
             case "user":
-                turns.append(Turn("user", await parts_of(api, message.content, where)))
+                turns.append(Turn("user", await parts_of(taking, message.content, where)))
             case "assistant":
                 said = text_of(message.content, where) or message.refusal or ""
                 calls = tuple(

@@ -8,25 +8,37 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from agenthost.faces.http.app import Face
-from agenthost.faces.http.openai import chat, models, responses
+from agenthost.faces.http.openai import chat, conversations, files, models, responses
 from agenthost.faces.http.openai.errors import Fenced, Refused, refusal
-from agenthost.faces.http.openai.serving import Serving
+from agenthost.faces.http.openai.serving import Behind, Serving
 from agenthost.faces.http.streams import Closing, StreamSettings
 
 ROOT = "/v1"
+Handler = Callable[[Serving, Request], Awaitable[Response]]
+
+_KEPT: dict[str, dict[str, Handler]] = {
+    "/conversations": {"POST": conversations.create},
+    "/conversations/{id}": {"GET": conversations.get, "POST": conversations.update, "DELETE": conversations.delete},
+    "/conversations/{id}/items": {"GET": conversations.list_items, "POST": conversations.add_items},
+    "/conversations/{id}/items/{item}": {"GET": conversations.get_item, "DELETE": conversations.delete_item},
+    "/files": {"GET": files.list_files, "POST": files.create},
+    "/files/{id}": {"GET": files.get, "DELETE": files.delete},
+    "/files/{id}/content": {"GET": files.content},
+}
+"""What clients keep here, by path and method."""
+
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def face(streams: StreamSettings, closing: Closing) -> Face:
+def face(streams: StreamSettings, closing: Closing, behind: Behind) -> Face:
     """The face, as the server takes it."""
-    return Face(tuple(routes(streams, closing)), (f"{ROOT}/",), refusal)
+    return Face(tuple(routes(Serving(streams, closing, behind))), (f"{ROOT}/",), refusal)
 
 
-def routes(streams: StreamSettings, closing: Closing) -> list[BaseRoute]:
+def routes(serving: Serving) -> list[BaseRoute]:
     """OpenAI's API, with full paths: below `/v1`, and an answer in its shape for what it has not."""
-    serving = Serving(streams, closing)
 
-    def served(handler: Callable[[Serving, Request], Awaitable[Response]]) -> Fenced:
+    def served(handler: Handler) -> Fenced:
         return Fenced(partial(handler, serving))
 
     known: list[BaseRoute] = [
@@ -38,6 +50,11 @@ def routes(streams: StreamSettings, closing: Closing) -> list[BaseRoute]:
         Route(f"{ROOT}/responses/{{id}}", served(responses.delete), methods=["DELETE"]),
         Route(f"{ROOT}/responses/{{id}}/cancel", served(responses.cancel), methods=["POST"]),
         Route(f"{ROOT}/responses/{{id}}/input_items", served(responses.input_items), methods=["GET"]),
+        *(
+            Route(ROOT + path, served(handler), methods=[method])
+            for path, methods in _KEPT.items()
+            for method, handler in methods.items()
+        ),
     ]
 
     async def other(request: Request) -> Response:

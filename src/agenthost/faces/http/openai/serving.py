@@ -1,7 +1,7 @@
 """How answers are served: waited for, or streamed; what becomes of a task whose client has gone."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from msgspec import Struct
@@ -11,9 +11,13 @@ from starlette.responses import Response
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.faces.http.callers import about, api_of, caller_of
+from agenthost.faces.http.openai.content import Taking
 from agenthost.faces.http.openai.errors import body_of, fault_of
 from agenthost.faces.http.openai.relay import STREAM_HEADERS, Pump, Relay
 from agenthost.faces.http.streams import Closing, StreamSettings
+from agenthost.host.erasure.desk import Desk as ErasureDesk
+from agenthost.host.shelf import Desk
 
 T = TypeVar("T")
 
@@ -21,14 +25,29 @@ LEAVING = "x-agenthost-on-disconnect"
 """The header by which a client says what becomes of its task when it hangs up: `continue` (the default) or `cancel`."""
 
 
+class Behind(Struct, frozen=True):
+    """What of the host stands behind this face beside its tasks: what clients keep by it, deletion for good, and how many
+    bytes a file may have that somebody gives."""
+
+    shelf: Desk
+    erasure: ErasureDesk
+    upload: Callable[[], int]
+
+
 class Serving(Struct, frozen=True):
-    """The settings of streams, and what tells them that the host stops."""
+    """The settings of streams, what tells them that the host stops, and what stands behind."""
 
     streams: StreamSettings
     closing: Closing
+    behind: Behind
+
+    def taking(self, request: Request) -> Taking:
+        """Whose request it is, and where the files are that it names."""
+        return Taking(api_of(request), caller_of(request), self.behind.shelf)
 
     async def wait(self, request: Request, api: HostApi, caller: Caller, task: str, work: Coroutine[Any, Any, T]) -> T:
         """What `work` comes to. Where the client hangs up first, nobody waits for it any more (ClientDisconnect)."""
+        about(request, task)
         result: T | AgentHostError | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -46,6 +65,7 @@ class Serving(Struct, frozen=True):
 
     def stream(self, request: Request, api: HostApi, caller: Caller, task: str, pump: Pump) -> Response:
         """The response that streams what `pump` puts."""
+        about(request, task)
 
         async def left() -> None:
             await leave(request, api, caller, task)

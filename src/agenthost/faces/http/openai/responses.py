@@ -13,7 +13,7 @@ from agenthost.core.models import Turn
 from agenthost.core.parts import Message
 from agenthost.core.tasks import Terms
 from agenthost.faces.http.bodies import answer, query, read
-from agenthost.faces.http.callers import about, api_of, caller_of
+from agenthost.faces.http.callers import api_of, caller_of
 from agenthost.faces.http.openai import given, gone, responses_body, story, thread
 from agenthost.faces.http.openai.chat import MOST_BODY
 from agenthost.faces.http.openai.content import Taking
@@ -44,7 +44,6 @@ async def create(serving: Serving, request: Request) -> Response:
     hold = asking.given.output is not None
     if asking.body.stream:
         return _stream(serving, request, begins, facts, hold)
-    about(request, task)
     if asking.body.background:
         status = "queued" if begins.row.state == "submitted" else "in_progress"
         return answer(Items(Nowhere(), task, facts).so_far(status))

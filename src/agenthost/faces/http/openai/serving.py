@@ -11,7 +11,7 @@ from starlette.responses import Response
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, BadInput
-from agenthost.faces.http.callers import about, api_of, caller_of
+from agenthost.faces.http.callers import api_of, caller_of
 from agenthost.faces.http.openai.content import Taking
 from agenthost.faces.http.openai.errors import body_of, fault_of
 from agenthost.faces.http.openai.relay import STREAM_HEADERS, Pump, Relay
@@ -47,7 +47,6 @@ class Serving(Struct, frozen=True):
 
     async def wait(self, request: Request, api: HostApi, caller: Caller, task: str, work: Coroutine[Any, Any, T]) -> T:
         """What `work` comes to. Where the client hangs up first, nobody waits for it any more (ClientDisconnect)."""
-        about(request, task)
         result: T | AgentHostError | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -65,7 +64,6 @@ class Serving(Struct, frozen=True):
 
     def stream(self, request: Request, api: HostApi, caller: Caller, task: str, pump: Pump) -> Response:
         """The response that streams what `pump` puts."""
-        about(request, task)
 
         async def left() -> None:
             await leave(request, api, caller, task)

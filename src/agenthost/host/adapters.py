@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -34,6 +34,9 @@ from agenthost.stores.blobs import FileBlobs
 from agenthost.telemetry.figures import Figures
 from agenthost.telemetry.sandboxes import Counted
 from agenthost.telemetry.settings import propagated
+
+if TYPE_CHECKING:
+    from agenthost.stores.sqlite.store import SQLiteStore
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -90,8 +93,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.erasure import SQLiteErasure
     from agenthost.stores.sqlite.keeping import SQLiteKeeping
-    from agenthost.stores.sqlite.pushes import SQLitePushes
-    from agenthost.stores.sqlite.shelf import SQLiteShelf
     from agenthost.stores.sqlite.stock import SQLiteStock
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
@@ -169,13 +170,20 @@ async def join(settings: Settings) -> Adapters:
         models.lines,
         models.detail,
         FitnessProber(models, blobs.put, time.time).probe,
-        SQLitePushes(store),
-        SQLiteShelf(store),
+        *_given(store),
         outgoing,
         remote.let_go,
         models.stands_for,
         closing,
     )
+
+
+def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf]:
+    """What keeps things that the protocols' clients give."""
+    from agenthost.stores.sqlite.pushes import SQLitePushes
+    from agenthost.stores.sqlite.shelf import SQLiteShelf
+
+    return SQLitePushes(store), SQLiteShelf(store)
 
 
 def _addresses(way: Way) -> Addresses:

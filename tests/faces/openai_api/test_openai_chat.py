@@ -280,7 +280,9 @@ async def test_a_chat_may_be_named(bench: Bench) -> None:
     [
         ({"n": 2}, "n", "unsupported_parameter"),
         ({"logprobs": True}, "logprobs", "unsupported_parameter"),
-        ({"stop": ["x"]}, "stop", "unsupported_parameter"),
+        ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "invalid_value"),
+        ({"stop": ["a", ""]}, "stop", "invalid_value"),
+        ({"stop": 3}, "stop", "invalid_type"),
         ({"functions": [{"name": "f"}]}, "functions", "unsupported_parameter"),
         ({"modalities": ["audio"]}, "modalities", "unsupported_parameter"),
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type", "unsupported_parameter"),
@@ -288,7 +290,6 @@ async def test_a_chat_may_be_named(bench: Bench) -> None:
         ({"temperature": "hot"}, "temperature", "invalid_type"),
         ({"max_tokens": 0}, "max_tokens", "invalid_value"),
         ({"messages": []}, "messages", "empty_array"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages", "invalid_value"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role", "invalid_value"),
         ({"messages": [{"content": "x"}]}, "messages[0].role", "missing_required_parameter"),
         ({"messages": "hello"}, "messages", "invalid_type"),
@@ -443,3 +444,62 @@ async def said(made: Any) -> Said:
         for call in choice.delta.tool_calls or ():
             found.calls.append({"id": call.id, "name": call.function.name, "arguments": call.function.arguments})
     return found
+
+
+# --- where an answer is to stop, and odd beginnings ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stop", "told", "reason"),
+    [
+        ("four", "one two three ", "stop"),
+        (["six", "three f"], "one two ", "stop"),
+        (["e"], "on", "stop"),
+        (["never", "sixth"], "one two three four five six", "stop"),
+        ([], "one two three four five six", "stop"),
+    ],
+)
+async def test_an_answer_is_told_up_to_a_stop_sequence(bench: Bench, stop: Any, told: str, reason: str) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "slowly"}], "stop": stop}
+    made = await bench.client.chat.completions.create(**ask)
+    assert (made.choices[0].message.content, made.choices[0].finish_reason) == (told, reason)
+    pieces: list[str] = []
+    ends: list[str] = []
+    async for chunk in await bench.client.chat.completions.create(stream=True, **ask):
+        pieces.append(chunk.choices[0].delta.content or "")
+        ends += filter(None, [chunk.choices[0].finish_reason])
+    assert ("".join(pieces), ends) == (told, [reason])
+
+
+async def test_an_answer_that_stopped_was_not_cut_at_a_limit(bench: Bench) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "endless"}], "stop": ["on and on"]}
+    made = await bench.client.chat.completions.create(**ask)
+    assert (made.choices[0].message.content, made.choices[0].finish_reason) == ("and ", "stop")
+    chunks = [chunk async for chunk in await bench.client.chat.completions.create(stream=True, **ask)]
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("messages", "sent"),
+    [
+        ([{"role": "system", "content": "Speak."}], ["Be good.", "Speak."]),
+        (
+            [{"role": "developer", "content": "Low."}, {"role": "system", "content": "Speak."}],
+            ["Be good.\n\nLow.", "Speak."],
+        ),
+        (
+            [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one"}],
+            ["Be good.", "Count.", "one"],
+        ),
+        ([{"role": "assistant", "content": "Hello."}], ["Be good.", "Hello."]),
+        ([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], ["Be good.", "a", "b"]),
+    ],
+)
+async def test_a_chat_may_begin_and_end_with_whatever_was_said(bench: Bench, messages: Any, sent: list[str]) -> None:
+    made = await bench.client.chat.completions.create(model="helper", messages=messages)
+    assert made.choices[0].message.content is not None
+    assert [each["content"] for each in bench.asked()[-1]["messages"]] == sent
+    items = [item | {"type": "message"} for item in messages]
+    answered = await bench.client.responses.create(model="helper", input=items)
+    assert answered.status == "completed"
+    assert [each["content"] for each in bench.asked()[-1]["messages"]] == sent

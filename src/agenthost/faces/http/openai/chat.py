@@ -12,7 +12,7 @@ from agenthost.faces.http.bodies import MOST_JSON, read
 from agenthost.faces.http.callers import api_of, caller_of
 from agenthost.faces.http.openai import chat_body, given, story
 from agenthost.faces.http.openai.chat_body import Chat
-from agenthost.faces.http.openai.chat_told import Chunks, Silence, whole
+from agenthost.faces.http.openai.chat_told import Chunks, Silence, Stopping, whole
 from agenthost.faces.http.openai.errors import Ended
 from agenthost.faces.http.openai.ids import Place, completion_id, read_call
 from agenthost.faces.http.openai.reader import Reader, question_text
@@ -35,7 +35,7 @@ async def create(serving: Serving, request: Request) -> Response:
     begins = await _begin(api, caller, chat)
     task, model, created = begins.row.id, chat.given.model, int(begins.row.created)
     id = completion_id(begins.place)
-    hold, stream, counted = chat.given.output is not None, chat.stream, chat.usage
+    hold, stream, counted, stops = chat.given.output is not None, chat.stream, chat.usage, chat.stops
     # A run may take hours: what was asked isn't kept meanwhile.
     del chat
 
@@ -45,17 +45,20 @@ async def create(serving: Serving, request: Request) -> Response:
         end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))
         if not end.reason and end.verdict is not None:
             raise Ended(end.verdict, task)
-        body = whole(id, model, created, task, end, said, reader.usage)
+        body = whole(id, model, created, task, end, said, reader.usage, stops)
         return Response(body, headers={"x-agenthost-task": task}, media_type="application/json")
 
     async def pump(sink: Sink) -> None:
         chunks = Chunks(sink, id, model, created, counted)
         chunks.begin()
-        reader = Reader(task, chunks, hold, begins.known)
+        stopping = Stopping(chunks, stops) if stops else None
+        reader = Reader(task, stopping or chunks, hold, begins.known)
         end = await story.follow(api, begins, reader, sink.room)
         if not end.reason and end.verdict is not None:
             raise Ended(end.verdict, task)
-        chunks.end(task, end, reader.usage)
+        if stopping is not None:
+            stopping.rest(end.seq)
+        chunks.end(task, end, reader.usage, stopping is not None and stopping.stopped)
 
     return serving.stream(request, api, caller, task, pump)
 

@@ -57,7 +57,7 @@ class ChatBody(Struct):
     max_completion_tokens: int | None = None
     temperature: float | None = None
     n: int | None = None
-    stop: Any = None
+    stop: str | list[str] | None = None
     logprobs: bool | None = None
     modalities: list[str] | None = None
     functions: Any = None
@@ -69,7 +69,7 @@ class ChatBody(Struct):
 class Chat(Struct):
     """A request for a chat completion. `results`: what came of the tool calls that stand last, by call id; `said`:
     messages after them. `keys` are those of every beginning of the chat (see `chat_key`), the longest last, by how
-    many messages it has."""
+    many messages it has. `stops` end the answer that is told."""
 
     given: Given
     stream: bool
@@ -78,6 +78,7 @@ class Chat(Struct):
     said: list[Turn]
     keys: dict[int, str]
     named: bool
+    stops: tuple[str, ...] = ()
 
 
 async def read(taking: Taking, body: bytes) -> Chat:
@@ -85,10 +86,11 @@ async def read(taking: Taking, body: bytes) -> Chat:
     asked: ChatBody = decoded(body, ChatBody)
     _check(asked)
     turns, instructions = await _turns(taking, asked.messages)
+    if not turns and instructions:
+        # Who gives nothing else wants an answer to that.
+        turns.append(Turn("user", words(instructions.pop())))
     if not turns:
         raise Refused("Invalid 'messages': there is no message to answer.", "messages", "invalid_value")
-    if turns[-1].role == "assistant":
-        raise wrong("messages", "the last message must be a user's or a tool's.")
     tools, told = wishes.chosen(wishes.chat_tools(asked.tools), asked.tool_choice, asked.parallel_tool_calls)
     limit = asked.max_tokens if asked.max_completion_tokens is None else asked.max_completion_tokens
     metadata = asked.metadata or {}
@@ -103,12 +105,13 @@ async def read(taking: Taking, body: bytes) -> Chat:
         output=wishes.chat_output(asked.response_format),
         temperature=wishes.temperature(asked.temperature),
         max_output=wishes.limit(limit, "max_completion_tokens" if asked.max_tokens is None else "max_tokens"),
-        conversation=named or next(reversed(keys.values())),
+        conversation=named or next(reversed(keys.values()), ""),
         notes=notes,
     )
     usage = asked.stream_options is not None and bool(asked.stream_options.include_usage)
     results, said = _results(turns)
-    return Chat(given, bool(asked.stream), usage, results, said, keys, bool(named))
+    stops = wishes.stops(asked.stop)
+    return Chat(given, bool(asked.stream), usage, results, said, keys, bool(named), stops)
 
 
 def _check(asked: ChatBody) -> None:
@@ -116,8 +119,6 @@ def _check(asked: ChatBody) -> None:
         raise unsupported("n", "There is one answer to a request; ask again for another.")
     if asked.logprobs:
         raise unsupported("logprobs", "An agent's answer has no log probabilities.")
-    if asked.stop:
-        raise unsupported("stop", "An agent ends when its work is done.")
     if asked.functions:
         raise unsupported("functions", "Use 'tools' instead.")
     if asked.web_search_options is not None:

@@ -242,8 +242,6 @@ def _paired(asking: Asking) -> None:
         names |= {call.id: call.name for call in turn.calls}
     if open:
         raise _no_output(min(open))
-    if turns[-1].role == "assistant":
-        raise Refused("Invalid 'input': the last item must be a user's or a tool's.", "input", "invalid_value")
 
 
 def _no_output(id: str) -> Refused:

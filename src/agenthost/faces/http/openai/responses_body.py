@@ -83,6 +83,9 @@ async def read(taking: Taking, content: bytes) -> Asking:
     else:
         for at, item in enumerate(asked.input):
             await reading.add(item, f"input[{at}]")
+    if not reading.turns and reading.instructions:
+        # Who gives nothing else wants an answer to that.
+        reading.turns.append(Turn("user", words(reading.instructions.pop())))
     if not reading.turns and not reading.results:
         raise Refused("Invalid 'input': there is nothing to answer.", "input", "invalid_value")
     tools, told = wishes.chosen(wishes.responses_tools(asked.tools), asked.tool_choice, asked.parallel_tool_calls)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from agenthost.faces.http.app import Face
-from agenthost.faces.http.openai import chat, conversations, files, models, responses
+from agenthost.faces.http.openai import chat, conversations, files, models, offers, responses
 from agenthost.faces.http.openai.errors import Fenced, Refused, refusal
 from agenthost.faces.http.openai.serving import Behind, Serving
 from agenthost.faces.http.streams import Closing, StreamSettings
@@ -21,12 +21,21 @@ _KEPT: dict[str, dict[str, Handler]] = {
     "/conversations/{id}": {"GET": conversations.get, "POST": conversations.update, "DELETE": conversations.delete},
     "/conversations/{id}/items": {"GET": conversations.list_items, "POST": conversations.add_items},
     "/conversations/{id}/items/{item}": {"GET": conversations.get_item, "DELETE": conversations.delete_item},
+    "/embeddings": {"POST": offers.embeddings},
+    "/moderations": {"POST": offers.moderations},
+    "/images/generations": {"POST": offers.images},
+    "/audio/speech": {"POST": offers.speech},
+    "/audio/transcriptions": {"POST": offers.transcriptions},
     "/files": {"GET": files.list_files, "POST": files.create},
     "/files/{id}": {"GET": files.get, "DELETE": files.delete},
     "/files/{id}/content": {"GET": files.content},
 }
-"""What clients keep here, by path and method."""
+"""What clients keep here, and what models' providers do, by path and method."""
 
+_THERE = (
+    "There are chat/completions, responses, conversations, files, models, embeddings, moderations, images/generations, "
+    "audio/speech and audio/transcriptions below /v1."
+)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -64,7 +73,7 @@ def routes(serving: Serving) -> list[BaseRoute]:
             if route.matches(request.scope)[0] != Match.NONE and isinstance(route, Route):
                 allowed |= route.methods or set()
         if not allowed:
-            return refusal(Refused(f"Unknown request URL: {where}.", None, "unknown_url", 404))
+            return refusal(Refused(f"Unknown request URL: {where}. {_THERE}", None, "unknown_url", 404))
         response = refusal(Refused(f"Not allowed: {where}.", None, "method_not_allowed", 405))
         response.headers["Allow"] = ", ".join(sorted(allowed))
         return response

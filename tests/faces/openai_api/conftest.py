@@ -84,6 +84,10 @@ PLAYS: dict[str, Any] = {
         {"when": {"says": "slowly"}, "reply": {"text": "one two three four five six", "pause": 0.05}},
         {"when": {"says": "forever"}, "reply": {"text": "never", "delay": 60}},
         {"when": {"says": "think"}, "reply": {"reasoning": "Let me see.", "text": "Seen."}},
+        *(
+            {"when": {"offers": tool}, "reply": {"calls": [{"tool": tool, "arguments": {"n": 7}}]}}
+            for tool in ("final_result", "Number")
+        ),
         {"when": {"says": "number", "turn": 0}, "reply": {"text": "seven"}},
         {"when": {"anywhere": "number"}, "reply": {"text": '{"n":7}'}},
         {"when": {"tool": "weather"}, "reply": {"text": "It is {{said}}."}},

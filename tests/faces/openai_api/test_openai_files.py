@@ -7,6 +7,8 @@ import httpx
 import openai
 import pytest
 
+from agenthost.core.access import Caller
+from agenthost.core.errors import NotFound
 from agenthost.core.events import Created
 from agenthost.core.parts import FilePart
 from tests.faces.openai_api.conftest import PICTURE, Bench, somebody
@@ -131,3 +133,30 @@ async def test_a_form_that_is_none_is_refused_in_openais_shape(bench: Bench) -> 
         ):
             assert answer.status_code == 400
             assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_file_is_kept_while_it_is_there_and_its_bytes_go_with_it(bench: Bench) -> None:
+    made = await bench.client.files.create(file=("notes.txt", NOTES), purpose="user_data")
+    digest = (await bench.host.put_file("notes.txt", NOTES)).digest
+    erasure, keeper = bench.host._adapters.erasure, bench.host._keeper  # pyright: ignore[reportPrivateUsage]
+    bench.host._adapters.blobs.used_for = 0.0  # pyright: ignore[reportPrivateUsage]
+    # As if it had been given long ago.
+    assert await erasure.doom_gifts(time.time() + 60, 0, 100) is not None
+    await keeper.sweep(time.time())
+    assert (await bench.client.files.content(made.id)).content == NOTES
+    await bench.client.files.delete(made.id)
+    assert await erasure.doomed("", 10) == [digest]
+    await keeper.sweep(time.time())
+    assert await erasure.doomed("", 10) == []
+    with pytest.raises(NotFound):
+        await bench.host.get_file(digest)
+
+
+async def test_files_and_conversations_go_with_their_person(bench: Bench) -> None:
+    async with await somebody(bench, "eve", "user") as eve:
+        await eve.files.create(file=("notes.txt", NOTES), purpose="user_data")
+        talk = await eve.conversations.create(items=[{"role": "user", "content": "a secret"}])
+        await bench.host.erasure.person(Caller(), "eve")
+    shelf = bench.host._adapters.shelf  # pyright: ignore[reportPrivateUsage]
+    for kind, within in (("openai.file", ""), ("openai.conversation", ""), ("openai.item", talk.id)):
+        assert await shelf.count("default", "eve", kind, within) == 0

@@ -68,6 +68,11 @@ async def test_the_official_package_of_npm_works_unchanged(bench: Bench, tmp_pat
         "responses": ["You said: one", "You said: two"],
         "responseStream": ["one two three four five six"] * 2,
         "background": "one two three four five six",
+        "file": ["notes.txt", "remember the milk", "You said: read\nFile notes.txt (text/plain):\nremember the milk"],
+        "files": [],
+        "conversation": [["user", "What is left?"], ["user", "one"], ["assistant", "You said: What is left?\none"]],
+        "gone": True,
+        "vectors": [64, 64],
         "errors": {
             "model": ["NotFoundError", 404, "model_not_found", "model"],
             "n": ["BadRequestError", 400, "unsupported_parameter", "n"],

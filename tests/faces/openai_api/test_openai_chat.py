@@ -278,7 +278,8 @@ async def test_a_chat_may_be_named(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "body, param, code",
     [
-        ({"n": 2}, "n", "unsupported_parameter"),
+        ({"n": 9}, "n", "invalid_value"),
+        ({"n": 0}, "n", "invalid_value"),
         ({"logprobs": True}, "logprobs", "unsupported_parameter"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "invalid_value"),
         ({"stop": ["a", ""]}, "stop", "invalid_value"),
@@ -503,3 +504,50 @@ async def test_a_chat_may_begin_and_end_with_whatever_was_said(bench: Bench, mes
     answered = await bench.client.responses.create(model="helper", input=items)
     assert answered.status == "completed"
     assert [each["content"] for each in bench.asked()[-1]["messages"]] == sent
+
+
+async def test_several_answers_are_so_many_tasks(bench: Bench) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "slowly"}], "n": 3}
+    made = await bench.client.chat.completions.create(**ask)
+    words = "one two three four five six"
+    assert [(each.index, each.message.content) for each in made.choices] == [(at, words) for at in range(3)]
+    assert len(await bench.tasks()) == 3
+    (entry,) = await bench.ledger()
+    assert made.usage is not None and entry.spent is not None
+    assert made.usage.total_tokens == 3 * entry.spent.tokens
+    told: dict[int, str] = {}
+    ends: list[tuple[int, str]] = []
+    used: list[int] = []
+    stream = await bench.client.chat.completions.create(stream=True, stream_options={"include_usage": True}, **ask)
+    async for chunk in stream:
+        for choice in chunk.choices:
+            told[choice.index] = told.get(choice.index, "") + (choice.delta.content or "")
+            ends += [(choice.index, choice.finish_reason)] if choice.finish_reason else []
+        used += [chunk.usage.total_tokens] if chunk.usage else []
+    assert told == dict.fromkeys(range(3), words)
+    assert sorted(ends) == [(at, "stop") for at in range(3)]
+    assert used == [made.usage.total_tokens]
+
+
+async def test_each_of_several_answers_has_calls_of_its_own(bench: Bench) -> None:
+    messages: list[Any] = [{"role": "user", "content": "weather"}]
+    ask: Any = {"model": "helper", "tools": [WEATHER]}
+    made = await bench.client.chat.completions.create(messages=messages, n=2, **ask)
+    calls = [choice.message.tool_calls or [] for choice in made.choices]
+    assert len({each[0].id for each in calls}) == 2
+    # The client goes on with one of them.
+    chosen: Any = made.choices[1].message.model_dump(exclude_none=True)
+    result: Any = {"role": "tool", "tool_call_id": calls[1][0].id, "content": "sunny"}
+    second = await bench.client.chat.completions.create(messages=[*messages, chosen, result], **ask)
+    assert second.choices[0].message.content == "It is sunny."
+    assert len(await bench.tasks()) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_one_of_several_answers_fails_that_is_told_once(bench: Bench, stream: bool) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "break"}], "n": 2, "stream": stream}
+    with pytest.raises(openai.APIError) as failed:
+        made: Any = await bench.client.chat.completions.create(**ask)
+        [chunk async for chunk in made]
+    assert failed.value.code == "auth"
+    assert len(await bench.tasks()) == 2

@@ -75,7 +75,7 @@ async def test_the_official_package_of_npm_works_unchanged(bench: Bench, tmp_pat
         "vectors": [64, 64],
         "errors": {
             "model": ["NotFoundError", 404, "model_not_found", "model"],
-            "n": ["BadRequestError", 400, "unsupported_parameter", "n"],
+            "n": ["BadRequestError", 400, "invalid_value", "n"],
             "key": ["AuthenticationError", 401, "invalid_api_key", None],
             "task": ["InternalServerError", 500, "auth", None],
             "stream": ["APIError", None, "auth", None],

@@ -83,6 +83,7 @@ async def test_what_a_provider_can_not_be_asked_for_is_refused(bench: Bench) -> 
         (ask(model="fake:embedding", input="a", dimensions=3), "dimensions"),
         (bench.client.moderations.create(model="fake:moderation", input=[]), "input"),
         (draw(model="fake:pictures", prompt="a", n=2), "n"),
+        (draw(model="fake:pictures", prompt="a", size="large"), "size"),  # pyright: ignore[reportCallIssue, reportArgumentType]
         (draw(model="fake:pictures", prompt="a", response_format="url"), "response_format"),
         (bench.client.audio.speech.create(model="fake:voice", voice="a", input="b", speed=9), "speed"),
         (hear(model="fake:ears", file=sound, response_format="srt"), "response_format"),

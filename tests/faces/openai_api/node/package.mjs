@@ -102,7 +102,7 @@ found.vectors = vectors.data.map((each) => each.embedding.length);
 found.errors = {};
 for (const [name, make] of Object.entries({
   model: () => client.chat.completions.create({ model: "none", messages: [{ role: "user", content: "x" }] }),
-  n: () => client.chat.completions.create({ model: "helper", n: 2, messages: [{ role: "user", content: "x" }] }),
+  n: () => client.chat.completions.create({ model: "helper", n: 20, messages: [{ role: "user", content: "x" }] }),
   key: () => client.withOptions({ apiKey: "wrong" }).models.list(),
   task: () => client.chat.completions.create({ model: "helper", messages: [{ role: "user", content: "break" }] }),
   stream: async () => {

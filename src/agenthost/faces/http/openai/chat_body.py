@@ -14,6 +14,9 @@ from agenthost.faces.http.openai.content import Content, Taking, parts_of, text_
 from agenthost.faces.http.openai.errors import Refused, decoded, unsupported, wrong
 from agenthost.faces.http.openai.given import Given, words
 
+MOST_ANSWERS = 8
+"""Answers to one request (`n`)."""
+
 
 class CalledFunction(Struct):
     name: str
@@ -69,7 +72,7 @@ class ChatBody(Struct):
 class Chat(Struct):
     """A request for a chat completion. `results`: what came of the tool calls that stand last, by call id; `said`:
     messages after them. `keys` are those of every beginning of the chat (see `chat_key`), the longest last, by how
-    many messages it has. `stops` end the answer that is told."""
+    many messages it has. `stops` end the answer that is told; `answers`: how many are wanted."""
 
     given: Given
     stream: bool
@@ -79,6 +82,7 @@ class Chat(Struct):
     keys: dict[int, str]
     named: bool
     stops: tuple[str, ...] = ()
+    answers: int = 1
 
 
 async def read(taking: Taking, body: bytes) -> Chat:
@@ -111,12 +115,12 @@ async def read(taking: Taking, body: bytes) -> Chat:
     usage = asked.stream_options is not None and bool(asked.stream_options.include_usage)
     results, said = _results(turns)
     stops = wishes.stops(asked.stop)
-    return Chat(given, bool(asked.stream), usage, results, said, keys, bool(named), stops)
+    return Chat(given, bool(asked.stream), usage, results, said, keys, bool(named), stops, asked.n or 1)
 
 
 def _check(asked: ChatBody) -> None:
-    if asked.n is not None and asked.n != 1:
-        raise unsupported("n", "There is one answer to a request; ask again for another.")
+    if asked.n is not None and not 1 <= asked.n <= MOST_ANSWERS:
+        raise wrong("n", f"{asked.n} is not between 1 and {MOST_ANSWERS}: each answer is a task of its own.")
     if asked.logprobs:
         raise unsupported("logprobs", "An agent's answer has no log probabilities.")
     if asked.functions:

@@ -18,15 +18,16 @@ _AFTER_COUNTED = b'},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
 
 
 class Chunks:
-    """Writes the chunks of one completion."""
+    """Writes the chunks of one answer of a completion, the one with that index."""
 
     joins = True
 
-    def __init__(self, sink: Sink, id: str, model: str, created: int, counted: bool) -> None:
+    def __init__(self, sink: Sink, id: str, model: str, created: int, counted: bool, index: int = 0) -> None:
         self._sink = sink
+        self._index = index
         self._counted = counted
         self._head = _encode({"id": id, "object": "chat.completion.chunk", "created": created, "model": model})[:-1]
-        before = b"data: " + self._head + b',"choices":[{"index":0,"delta":{'
+        before = b"data: " + self._head + b',"choices":[{"index":%d,"delta":{' % index
         self._text = before + b'"content":'
         self._reasoning = before + b'"reasoning_content":'
         self._before = before
@@ -45,16 +46,21 @@ class Chunks:
     def turn_over(self, seq: int, more: bool) -> None:
         pass
 
-    def end(self, task: str, end: End, usage: Usage, stopped: bool = False) -> None:
-        """Calls, the reason of the end, what it used if that was asked for."""
+    def end(self, task: str, end: End, stopped: bool = False) -> None:
+        """Calls, the reason of the end."""
         reason = "stop" if stopped and not end.calls else end.reason
         for at, ask in enumerate(end.calls):
             call = {"index": at} | _call(task, ask)
             self._sink.put(self._before + b'"tool_calls":' + _encode([call]) + self._after)
-        last: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": reason}]}
+        last: dict[str, Any] = {
+            "choices": [{"index": self._index, "delta": {}, "logprobs": None, "finish_reason": reason}]
+        }
         if self._counted:
             last["usage"] = None
         self._put(last)
+
+    def over(self, usage: Usage) -> None:
+        """Nothing more comes of any answer; what all of them used, if that was asked for."""
         if self._counted:
             self._put({"choices": [], "usage": usage_of(usage)})
         self._sink.put(DONE)
@@ -131,17 +137,26 @@ def cut(text: str, stops: tuple[str, ...]) -> str:
     return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
 
 
-def whole(
-    id: str, model: str, created: int, task: str, end: End, said: Silence, usage: Usage, stops: tuple[str, ...] = ()
-) -> bytes:
-    """A chat completion. Where the task has ended, its message is what came out; else what was said so far."""
+def whole(id: str, model: str, created: int, choices: list[dict[str, Any]], usage: Usage) -> bytes:
+    """A chat completion."""
+    return _encode(
+        {
+            "id": id,
+            "object": "chat.completion",
+            "created": created,
+            "model": model,
+            "choices": choices,
+            "usage": usage_of(usage),
+            "system_fingerprint": None,
+        }
+    )
+
+
+def choice(index: int, task: str, end: End, said: Silence, stops: tuple[str, ...] = ()) -> dict[str, Any]:
+    """An answer of a completion. Where its task has ended, its message is what came out; else what was said so far."""
     text = end.text if end.finished is not None else "".join(said.pieces)
     told = cut(text, stops)
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": told or None,
-        "refusal": None,
-    }
+    message: dict[str, Any] = {"role": "assistant", "content": told or None, "refusal": None}
     if said.thoughts:
         message["reasoning_content"] = "".join(said.thoughts)
     if end.calls:
@@ -149,18 +164,7 @@ def whole(
     elif message["content"] is None:
         message["content"] = ""
     reason = end.reason if told == text or end.calls else "stop"
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    return _encode(
-        {
-            "id": id,
-            "object": "chat.completion",
-            "created": created,
-            "model": model,
-            "choices": [choice],
-            "usage": usage_of(usage),
-            "system_fingerprint": None,
-        }
-    )
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": reason}
 
 
 def _call(task: str, ask: Ask) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -57,7 +58,8 @@ async def content(serving: Serving, request: Request) -> Response:
     headers = {
         "Content-Length": str(size),
         # Never shown by a browser as anything that could run in the page's origin.
-        "Content-Disposition": f'attachment; filename="{_NAME.sub("_", facts.name)}"',
+        "Content-Disposition": f'attachment; filename="{_NAME.sub("_", facts.name)}"; '
+        f"filename*=UTF-8''{quote(facts.name, safe='', errors='replace')}",
         "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(_bytes(api, facts.digest, size), headers=headers, media_type="application/octet-stream")

@@ -2,6 +2,7 @@
 (`openai:text-embedding-3-small`), not an agent's. It is passed through: no task is made of it, and no ledger has it."""
 
 import base64
+import re
 import struct
 import time
 from collections.abc import Callable, Coroutine
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 _TEXTS = 2048
 """Texts of one request, as in OpenAI's API."""
+_SIZE = re.compile(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
 _MOST_SOUND = 25 * 1024 * 1024
 _MODERATION = "openai:omni-moderation-latest"
 _SOUNDS = {"mp3": "audio/mpeg", "wav": "audio/wav", "opus": "audio/ogg", "flac": "audio/flac", "aac": "audio/aac"}
@@ -140,6 +142,8 @@ async def images(serving: Serving, request: Request) -> Response:
         raise unsupported("stream", "A picture comes when it is whole.")
     if asked.response_format == "url":
         raise wrong("response_format", "pictures come as b64_json.")
+    if _given(asked.size) and not _SIZE.fullmatch(asked.size or ""):
+        raise wrong("size", f"'{(asked.size or '')[:40]}' is no size such as 1024x1024.")
     drawing = Drawing(asked.prompt, _given(asked.size), _given(asked.quality))
     made = await _used(api_of(request), asked.model, lambda found: found.draw(drawing))
     picture = {"b64_json": base64.b64encode(made.content).decode(), "revised_prompt": made.revised or None}

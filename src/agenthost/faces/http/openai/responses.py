@@ -50,7 +50,7 @@ async def create(serving: Serving, request: Request) -> Response:
     del asking  # a run may take hours
     items = Items(Nowhere(), task, facts)
     reader = Reader(task, items, hold)
-    end = await serving.wait(request, taking.api, taking.caller, task, story.follow(taking.api, begins, reader))
+    end = await serving.wait(request, taking.api, taking.caller, [task], story.follow(taking.api, begins, reader))
     if not end.reason and end.verdict is not None:
         raise Ended(end.verdict, task)
     return answer(items.end(end, reader.usage))
@@ -78,7 +78,7 @@ async def cancel(serving: Serving, request: Request) -> Response:
     if told.detail.row.state not in FINAL:
         await _end(api, caller, place, "cancelled by its client")
         begins = Beginning(place, told.detail.row, told.after(len(told.events)))
-        await serving.wait(request, api, caller, place.task, story.last(api, begins))
+        await serving.wait(request, api, caller, [place.task], story.last(api, begins))
         told = await story.load(api, place.task)
     return answer(_record(told, place, facts))
 
@@ -292,7 +292,7 @@ def _stream(
         end = await story.follow(api, begins, reader, sink.room)
         items.end(end, reader.usage)
 
-    return serving.stream(request, api, caller, task, pump)
+    return serving.stream(request, api, caller, [task], pump)
 
 
 async def _stored(serving: Serving, request: Request) -> tuple[Story, Place]:

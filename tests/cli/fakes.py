@@ -12,6 +12,7 @@ from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
+    Health,
     HostApi,
     HostInfo,
     LiveDelta,
@@ -191,6 +192,9 @@ class FakeHost(HostApi):
 
     async def doctor(self) -> list[Finding]:
         return self.findings
+
+    async def health(self) -> Health:
+        return Health("ok", ())
 
     async def close(self) -> None:
         self.closed = True

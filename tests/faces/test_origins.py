@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from starlette.datastructures import Headers
 
@@ -196,3 +197,24 @@ async def test_two_names_in_one_request_are_refused(tmp_path: Path) -> None:
         assert status(answer) in (400, 403)
         named = get("/api/v1/info").replace(b"GET /api", b"GET http://evil.example/api")
         assert status(await sent(number, named)) in (200, 400, 401, 403, 404)
+
+
+async def test_a_page_elsewhere_may_read_the_headers_that_clients_go_by(tmp_path: Path) -> None:
+    friend = {"Origin": "https://friend.example"}
+    settings = ServeSettings(guard=GuardSettings(origins=frozenset({"https://friend.example"})))
+    async with (
+        port(tmp_path, settings) as number,
+        aiohttp.ClientSession(f"http://127.0.0.1:{number}", headers=friend) as client,
+        client.get("/api/v1/info") as refused,
+        client.get("/healthz") as found,
+    ):
+        for answer in (refused, found):
+            told = answer.headers["Access-Control-Expose-Headers"].split(", ")
+            for name in ("x-request-id", "retry-after", "etag", "location", "idempotency-replayed"):
+                assert name in told
+            # Beside these a page reads Content-Type and Cache-Control anyway.
+            own = {name.lower() for name in answer.headers} - {"content-type", "cache-control", "vary"}
+            hidden = {name for name in own - set(told) if not name.startswith("access-control-")}
+            assert hidden <= {"date", "server", "connection"}
+        assert refused.status == 401
+        assert refused.headers["X-Request-Id"]

@@ -116,6 +116,7 @@ OF_THE_HOST: dict[str, tuple[Right, Use]] = {
     "model": ("read", lambda api, task, file: api.model("default")),
     "abilities": ("work", lambda api, task, file: api.abilities("default")),
     "doctor": ("manage", lambda api, task, file: api.doctor()),
+    "health": ("manage", lambda api, task, file: api.health()),
     "apply": ("manage", lambda api, task, file: api.apply({"other.yaml": MANIFEST})),
     "delete": ("manage", lambda api, task, file: api.delete("agent", "other")),
     "probe": ("manage", lambda api, task, file: drained(api.probe("default", quick=True))),

@@ -41,7 +41,18 @@ async def serving(tmp_path: Path) -> Host:
 
 async def test_a_host_that_serves_says_how_it_is_and_one_of_a_command_does_not(opens: Opens, tmp_path: Path) -> None:
     host = await opens(QUICK, ECHO)
-    names = {"disk", "database size", "back-up", "tasks", "queue", "model calls", "clock", "keys", "followers"}
+    names = {
+        "disk",
+        "database size",
+        "back-up",
+        "tasks",
+        "queue",
+        "model calls",
+        "clock",
+        "keys",
+        "followers",
+        "webhooks",
+    }
     assert not names & by_name(await host.doctor()).keys()
     await host.close()
     host = await serving(tmp_path)

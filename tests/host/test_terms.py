@@ -101,9 +101,15 @@ async def test_terms_that_can_not_be_kept_are_refused_before_anything_is(opens: 
 
 async def test_nothing_said_at_all_is_refused_with_terms_too(opens: Opens) -> None:
     host = await opens(PLAYS, ECHO)
-    for terms in (Terms(), Terms(history=(user("a"), Turn("assistant", (TextPart("b"),))))):
-        with pytest.raises(BadInput, match="say what the agent is to do"):
-            await host.start(Order("echo", terms=terms))
+    with pytest.raises(BadInput, match="say what the agent is to do"):
+        await host.start(Order("echo", terms=Terms()))
+
+
+async def test_an_agent_goes_on_after_its_own_words(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO)
+    row = await host.start(Order("echo", terms=Terms(history=(user("a"), Turn("assistant", (TextPart("b"),))))))
+    finished = (await followed(host, row.id))[-1].event
+    assert isinstance(finished, Finished) and finished.verdict.outcome == "done"
 
 
 async def test_a_file_of_the_history_must_have_been_given(opens: Opens) -> None:

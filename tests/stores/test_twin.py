@@ -20,6 +20,7 @@ from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_erasure import MemoryErasure
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
+from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.sqlite import SQLiteStore
 from agenthost.stores.sqlite.erasure import SQLiteErasure
@@ -61,7 +62,8 @@ class Twins(RuleBasedStateMachine):
         self.stores = sqlite, memory = self.loop.run_until_complete(make())
         self.keepers = SQLiteKeeping(sqlite), MemoryKeeping(memory)
         accounts = MemoryAccounts(memory)
-        self.erasers = SQLiteErasure(sqlite), MemoryErasure(memory, accounts, MemoryPushes(), MemoryWebhooks(memory))
+        others = MemoryPushes(), MemoryWebhooks(memory), MemoryShelf()
+        self.erasers = SQLiteErasure(sqlite), MemoryErasure(memory, accounts, *others)
 
     def teardown(self) -> None:
         async def end() -> None:

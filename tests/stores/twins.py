@@ -12,6 +12,7 @@ from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_erasure import MemoryErasure
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
+from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_stock import MemoryStock
 from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.sqlite.accounts import SQLiteAccounts
@@ -63,7 +64,7 @@ class InMemory:
         pushes: MemoryPushes,
         webhooks: MemoryWebhooks,
     ) -> Kept:
-        erasure = MemoryErasure(store, accounts, pushes, webhooks)
+        erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf())
         return Kept(store, keeping, accounts, pushes, webhooks, erasure)
 
 

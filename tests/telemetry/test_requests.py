@@ -8,9 +8,11 @@ from typing import Any
 import structlog
 
 from agenthost.cli.logs import kept
+from tests.faces.over_mcp.clients import OLD, plain
 from tests.telemetry.conftest import make_home, up
 
 SECRET = "what-nobody-may-read"
+_AG_UI: dict[str, Any] = {"state": {}, "tools": [], "context": [], "forwardedProps": {}}
 
 
 def lines_of(home: Path) -> list[dict[str, Any]]:
@@ -50,6 +52,48 @@ async def test_each_request_is_a_line_that_says_who_and_what_and_never_a_secret(
     assert len({line["request"] for line in lines}) == len(lines)
     assert [line.get("task") for line in lines] == [task, task, None, None, task]
     assert all(line["bytes"] > 0 and line["seconds"] > 0 for line in lines)
+
+
+async def test_every_protocols_requests_tell_who_asked_and_for_which_task(tmp_path: Path) -> None:
+    home = await asyncio.to_thread(make_home, tmp_path)
+    said = {"role": "user", "content": "hello"}
+    part = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "hello"}]}
+    async with up(home) as client:
+
+        async def post(path: str, body: Any, **headers: str) -> Any:
+            async with client.post(path, json=body, headers=headers) as answer:
+                assert answer.status < 300, await answer.text()
+                text = await answer.text()
+                return json.loads(text) if answer.content_type.endswith("json") else text
+
+        await post("/v1/chat/completions", {"model": "quick", "messages": [said]})
+        await post("/v1/chat/completions", {"model": "quick", "messages": [said], "stream": True})
+        made = await post("/v1/responses", {"model": "quick", "input": "hello", "background": True})
+        async with client.get(f"/v1/responses/{made['id']}?stream=true") as answer:
+            await answer.read()
+        await post("/ag-ui/quick", {"threadId": "t1", "runId": "r1", "messages": [said | {"id": "1"}], **_AG_UI})
+        sending = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": part}}
+        await post("/a2a/quick", sending, **{"A2A-Version": "1.0"})
+        rest = await post("/a2a/quick/message:send", {"message": part}, **{"A2A-Version": "1.0"})
+        async with client.get(f"/a2a/quick/tasks/{rest['task']['id']}", headers={"A2A-Version": "1.0"}) as answer:
+            await answer.read()
+        url, token = str(client._base_url).rstrip("/") + "/mcp", client.headers["Authorization"]  # pyright: ignore[reportPrivateUsage]
+        async with plain(url, {"Authorization": token}) as mcp:
+            await mcp.ask("tools/call", {"name": "quick", "arguments": {"text": "hello"}})
+        async with plain(url, {"Authorization": token}, OLD) as mcp:
+            await mcp.ask("tools/call", {"name": "quick", "arguments": {"text": "hello"}})
+        async with client.get("/api/v1/tasks") as answer:
+            tasks = [item["id"] for item in (await answer.json())["items"]][::-1]
+    lines = [line for line in await asyncio.to_thread(lines_of, home) if line.get("task")]
+    about = [(line["route"].split("/")[1], line["task"]) for line in lines]
+    chat, streamed, background, agui, rpc, sent, new, old = tasks
+    assert about == [
+        *(("v1", task) for task in (chat, streamed, background, background)),
+        ("ag-ui", agui),
+        *(("a2a", task) for task in (rpc, sent, sent)),
+        *(("mcp", task) for task in (new, old)),
+    ]
+    assert {(line["who"], line["via"]) for line in lines} == {("owner", "token")}
 
 
 async def test_a_setting_keeps_requests_out_of_the_log(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ async def faces(
         Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure))),
         metrics.face(host.telling.metrics),
         signin.face(host.entrance, host.providers),
-        openai.face(streams, closing),
+        openai.face(streams, closing, openai.Behind(host.shelf, host.erasure, lambda: host.settings.http.upload)),
         Face(tuple(agui.routes(streams, closing)), ("/ag-ui/",)),
     ]
     async with AsyncExitStack() as stack:

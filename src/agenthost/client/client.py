@@ -21,6 +21,7 @@ from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
+    Health,
     HostApi,
     HostInfo,
     Incoming,
@@ -123,6 +124,9 @@ class Client(HostApi):
 
     async def doctor(self) -> list[Finding]:
         return await self._get(list[Finding], "doctor")
+
+    async def health(self) -> Health:
+        return await self._get(Health, "health")
 
     async def models(self, provider: str = "") -> list[ModelLine]:
         return await self._get(list[ModelLine], "models", query={"provider": provider} if provider else None)

@@ -155,6 +155,14 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     fix: str = ""
 
 
+class Health(Struct, frozen=True):
+    """How a host is: `ok`, `degraded`, `starting` or `closing`. `degraded`, where it is asked for: what isn't as it should
+    be."""
+
+    status: str = "ok"
+    degraded: tuple[Finding, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
 class HostInfo(Struct, frozen=True, omit_defaults=True):
     """Which host this is. `serving` is False for one that lives in the command's own process. `machine` is what it
     is on; `waiting` are those who wait for a part of it, in order."""
@@ -381,6 +389,10 @@ class HostApi(Protocol):
         ...
 
     async def doctor(self) -> list[Finding]: ...
+
+    async def health(self) -> Health:
+        """How the host is doing, with what is degraded. Cheap enough to be asked again and again, unlike `doctor`."""
+        ...
 
     async def close(self) -> None: ...
 

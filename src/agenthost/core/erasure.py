@@ -57,7 +57,7 @@ class Erasure(Protocol):
         ...
 
     async def held(self, digests: set[str]) -> set[str]:
-        """Those that a workspace has."""
+        """Those that a workspace has, or a thing that a client keeps."""
         ...
 
     async def release(self, digest: str) -> bool:

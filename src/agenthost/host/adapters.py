@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -19,6 +19,7 @@ from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
+from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.outgoing import Addresses, Outgoing
@@ -33,6 +34,9 @@ from agenthost.stores.blobs import FileBlobs
 from agenthost.telemetry.figures import Figures
 from agenthost.telemetry.sandboxes import Counted
 from agenthost.telemetry.settings import propagated
+
+if TYPE_CHECKING:
+    from agenthost.stores.sqlite.store import SQLiteStore
 
 Close = Callable[[], Awaitable[Any]]
 
@@ -60,6 +64,7 @@ class Adapters(Struct):
     model_detail: Callable[[str], Awaitable[ModelDetail]]
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     pushes: Pushes
+    shelf: Shelf
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
     stands_for: Callable[[str], Awaitable[str]]
@@ -88,7 +93,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.erasure import SQLiteErasure
     from agenthost.stores.sqlite.keeping import SQLiteKeeping
-    from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.sqlite.stock import SQLiteStock
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
@@ -166,12 +170,20 @@ async def join(settings: Settings) -> Adapters:
         models.lines,
         models.detail,
         FitnessProber(models, blobs.put, time.time).probe,
-        SQLitePushes(store),
+        *_given(store),
         outgoing,
         remote.let_go,
         models.stands_for,
         closing,
     )
+
+
+def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf]:
+    """What keeps things that the protocols' clients give."""
+    from agenthost.stores.sqlite.pushes import SQLitePushes
+    from agenthost.stores.sqlite.shelf import SQLiteShelf
+
+    return SQLitePushes(store), SQLiteShelf(store)
 
 
 def _addresses(way: Way) -> Addresses:

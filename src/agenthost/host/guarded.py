@@ -17,6 +17,7 @@ from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
+    Health,
     HostApi,
     HostInfo,
     Incoming,
@@ -137,6 +138,10 @@ class GuardedHost(HostApi):
     async def doctor(self) -> list[Finding]:
         self._need("manage", "examine the host")
         return await self._host.doctor()
+
+    async def health(self) -> Health:
+        self._need("manage", "look at how the host is doing")
+        return await self._host.health()
 
     async def put_file(self, name: str, content: bytes, media_type: str = "") -> FilePart:
         self._need("work", "give files")

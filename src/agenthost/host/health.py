@@ -8,9 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from agenthost.core.api import Finding
+from agenthost.core.api import Finding, Health
 from agenthost.core.errors import AgentHostError
+from agenthost.core.sandboxes import Availability
 from agenthost.core.stock import Census, Stock
+from agenthost.core.webhooks import Webhooks
 from agenthost.engine.engine import Engine
 from agenthost.host.lately import Failing, Lately
 from agenthost.machine import words
@@ -24,6 +26,8 @@ QUIET = 6 * 3600.0
 """Seconds without an event after which a task at work may be stuck."""
 WAITING = 600.0
 """Seconds that a task may wait to begin before it is worth a word."""
+LATE = 300.0
+"""Seconds that a webhook's call may be due without being made."""
 OLD_BACKUP = 7 * 86400.0
 SOON = 7 * 86400.0
 JUMP = 60.0
@@ -69,9 +73,10 @@ class _Disk(Struct, frozen=True):
 class Watch:
     """Looks at one host, again and again."""
 
-    def __init__(self, home: Path, stock: Stock, engine: Engine) -> None:
+    def __init__(self, home: Path, stock: Stock, webhooks: Webhooks, engine: Engine) -> None:
         self._home = home
         self._stock = stock
+        self._webhooks = webhooks
         self._engine = engine
         self._clock = Clock()
         self.lately = Lately()
@@ -87,12 +92,20 @@ class Watch:
                 self._at = time.monotonic()
         return self._found
 
+    async def now(self, readiness: str, sandbox: Availability) -> Health:
+        """How the host is, `readiness` being why it takes no work, if it doesn't."""
+        found = await self.degraded()
+        if not sandbox.available:
+            found = [*found, Finding("warn", "sandbox", sandbox.detail, sandbox.fix)]
+        return Health(readiness or ("degraded" if found else "ok"), tuple(found))
+
     async def look(self) -> list[Finding]:
         """Everything that is looked at, well or not."""
         now = time.time()
         disk = await asyncio.to_thread(_look, self._home)
         try:
             census = await self._stock.census(now, QUIET, SOON)
+            due = await self._webhooks.next_due()
         except AgentHostError as error:
             return [*_disk(disk, now), Finding("fail", "tasks", error.message)]
         return [
@@ -102,6 +115,7 @@ class Watch:
             *_models(self.lately.failing()),
             _clock(self._clock.jumped(), census.last - now),
             _keys(census),
+            _calls_out(due, now),
             Finding("ok", "followers", f"{self._engine.services.bus.followers} follow tasks now"),
         ]
 
@@ -193,6 +207,13 @@ def _clock(jumped: float, ahead: float) -> Finding:
     if ahead > JUMP:
         return Finding("warn", "clock", f"it is {ahead:.0f} s before the last event of the journal", fix)
     return Finding("ok", "clock", "it goes evenly")
+
+
+def _calls_out(due: float | None, now: float) -> Finding:
+    if due is not None and now - due > LATE:
+        fix = "look for `webhook` in the host's log; what is due is sent on once the host is started again"
+        return Finding("warn", "webhooks", f"a call has been due for {now - due:.0f} s and isn't made", fix)
+    return Finding("ok", "webhooks", "none is due" if due is None else "what is due is sent")
 
 
 def _keys(census: Census) -> Finding:

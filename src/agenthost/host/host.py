@@ -23,6 +23,7 @@ from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
+    Health,
     HostInfo,
     LiveDelta,
     ManifestProblem,
@@ -53,7 +54,7 @@ from agenthost.core.traces import trace_id
 from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
-from agenthost.host import following, health, orders, records, terms
+from agenthost.host import following, health, orders, records, shelf, terms
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
 from agenthost.host.desk import GOING, Desk, cancel_all
@@ -69,7 +70,6 @@ from agenthost.host.settings import Settings
 from agenthost.host.telling import Watch
 from agenthost.host.webhooks.joined import joined
 from agenthost.host.webhooks.telling import is_told
-from agenthost.wire.bodies import Health
 
 COLLECT = (50_000, 20, 20)
 """Thresholds of Python's garbage collector in a process that works on tasks. A run makes thousands of objects that
@@ -85,6 +85,7 @@ class Host(Desk):
         self._redactor = Redactor({})
         self._tokens: dict[str, str] = {}
         self.pushes = adapters.pushes
+        self.shelf = shelf.Desk(adapters.shelf)
         self.outgoing = adapters.outgoing
         self.telling = Watch(adapters.figures, adapters.keeping, log)
         parts = Parts(
@@ -107,7 +108,7 @@ class Host(Desk):
             attempts=work.attempts, backoff=work.backoff, backoff_most=work.backoff_most, tasks=work.tasks
         )
         self.engine = Engine(parts, engine, f"{os.getpid()}-{secrets.token_hex(4)}")
-        self._health = health.Watch(settings.folder, adapters.stock, self.engine)
+        self._health = health.Watch(settings.folder, adapters.stock, adapters.webhooks, self.engine)
         self.telling.of(self.engine, adapters.machine)
         self.entrance = Entrance(Register(adapters.accounts), settings.access)
         self.providers = Providers(settings.oidc, self.entrance, adapters.secrets.get)
@@ -194,11 +195,7 @@ class Host(Desk):
 
     async def health(self) -> Health:
         """How it is doing, and what isn't as it should be."""
-        degraded = await self._health.degraded()
-        available = await self._adapters.sandbox.available()
-        if not available.available:
-            degraded = [*degraded, Finding("warn", "sandbox", available.detail, available.fix)]
-        return Health(self.readiness() or ("degraded" if degraded else "ok"), tuple(degraded))
+        return await self._health.now(self.readiness(), await self._adapters.sandbox.available())
 
     async def drain(self) -> int:
         """Take no new work, and let what was begun end and be journalled, for `[work] grace` seconds at most; how many

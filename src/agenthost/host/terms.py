@@ -33,8 +33,8 @@ def files_of(terms: Terms | None) -> tuple[FilePart, ...]:
 
 
 def says_something(terms: Terms | None) -> bool:
-    """Whether the history alone is something to answer: it ends with what the agent has not answered yet."""
-    return terms is not None and bool(terms.history) and terms.history[-1].role != "assistant"
+    """Whether the history alone is something to go on from; after the agent's own words it says more."""
+    return terms is not None and bool(terms.history) and not terms.history[-1].calls
 
 
 def check(terms: Terms) -> None:

@@ -10,6 +10,7 @@ from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_pushes import MemoryPushes
+from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_usage import deleted, nobodys
 from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.rules import goes_on
@@ -21,12 +22,18 @@ class MemoryErasure:
     """The port `core.erasure.Erasure`, over all that a host in memory keeps."""
 
     def __init__(
-        self, store: MemoryStore, accounts: MemoryAccounts, pushes: MemoryPushes, webhooks: MemoryWebhooks
+        self,
+        store: MemoryStore,
+        accounts: MemoryAccounts,
+        pushes: MemoryPushes,
+        webhooks: MemoryWebhooks,
+        shelf: MemoryShelf,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._pushes = pushes
         self._webhooks = webhooks
+        self._shelf = shelf
         self._begun: set[str] = set()
         self._doomed: set[tuple[str, str, str]] = set()
 
@@ -62,6 +69,7 @@ class MemoryErasure:
         tables.placed = [("", _GONE) if root_id(task) == root else (task, event) for task, event in tables.placed]
         self._pushes.forget(root)
         self._webhooks.forget(root)
+        self._shelf.forget_within(root)
         self._begun.discard(root)
         return True
 
@@ -76,10 +84,13 @@ class MemoryErasure:
         return found[-1][0] if found else None
 
     async def doomed(self, after: str, limit: int) -> list[str]:
+        self._doomed |= self._shelf.let_go
+        self._shelf.let_go.clear()
         return sorted({digest for digest, _, _ in self._doomed if digest > after})[:limit]
 
     async def held(self, digests: set[str]) -> set[str]:
-        return {digest for files in self._store.tables.files.values() for digest in files.values()} & digests
+        of_workspaces = {digest for files in self._store.tables.files.values() for digest in files.values()}
+        return (of_workspaces | self._shelf.held()) & digests
 
     async def release(self, digest: str) -> bool:
         given = self._accounts.given
@@ -100,11 +111,13 @@ class MemoryErasure:
         return digests & _named(bodies), big, after + step if after + step < len(tables.placed) else 0
 
     async def forget_person(self, namespace: str, person: str) -> None:
+        self._shelf.forget(namespace, person)
         self._forget_gifts(namespace, person)
         tables = self._store.tables
         tables.used = nobodys(tables.used, namespace, person)
 
     async def forget_namespace(self, namespace: str) -> None:
+        self._shelf.forget(namespace)
         self._forget_gifts(namespace, "")
         tables = self._store.tables
         tables.used = {of: sums for of, sums in tables.used.items() if of.namespace != namespace}

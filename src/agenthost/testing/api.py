@@ -375,3 +375,6 @@ class HostApiSuite:
     async def test_models_and_findings_are_listed(self, case: ApiCase) -> None:
         assert await case.api.models()
         assert all(finding.status in ("ok", "warn", "fail") for finding in await case.api.doctor())
+        now = await case.api.health()
+        assert isinstance(now.degraded, tuple)
+        assert (now.status == "degraded") == bool(now.degraded)

@@ -19,6 +19,7 @@ from agenthost.core.api import (
     Applied,
     Artifact,
     Finding,
+    Health,
     HostApi,
     HostInfo,
     Incoming,
@@ -479,6 +480,9 @@ class MemoryHost(HostApi):
 
     async def doctor(self) -> list[Finding]:
         return [Finding("ok", "memory")]
+
+    async def health(self) -> Health:
+        return Health("ok", ())
 
     async def close(self) -> None:
         return None

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agenthost.core.access import Deed, Right
-from agenthost.core.api import Applied, Finding, ManifestProblem, ManifestVersion
+from agenthost.core.api import Applied, ManifestProblem, ManifestVersion
 from agenthost.core.events import Recorded
 from agenthost.core.tasks import TaskRow
 
@@ -174,14 +174,6 @@ class ManifestsBody(Struct, frozen=True):
     """Manifests of a kind by name."""
 
     items: dict[str, dict[str, Any]]
-
-
-class Health(Struct, frozen=True):
-    """That the host is alive: `ok`, `degraded`, `starting` or `closing`. `degraded`, where it is asked for: what isn't as
-    it should be."""
-
-    status: str = "ok"
-    degraded: tuple[Finding, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class End(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 import zlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from openai import AsyncOpenAI
 
 from agenthost.cli.serving import Listening, served
+from agenthost.core.access import Key, Person, Right, Role
 from agenthost.core.events import Recorded
 from agenthost.core.ports import Filter, LedgerEntry
 from agenthost.core.tasks import TaskRow
 from agenthost.host.host import Host, open_host
+from agenthost.host.reception import digest_of
 from agenthost.host.settings import load
 from agenthost.models.playbook import as_playbook
 from agenthost.testing.openai_server import record
@@ -81,6 +84,10 @@ PLAYS: dict[str, Any] = {
         {"when": {"says": "slowly"}, "reply": {"text": "one two three four five six", "pause": 0.05}},
         {"when": {"says": "forever"}, "reply": {"text": "never", "delay": 60}},
         {"when": {"says": "think"}, "reply": {"reasoning": "Let me see.", "text": "Seen."}},
+        *(
+            {"when": {"offers": tool}, "reply": {"calls": [{"tool": tool, "arguments": {"n": 7}}]}}
+            for tool in ("final_result", "Number")
+        ),
         {"when": {"says": "number", "turn": 0}, "reply": {"text": "seven"}},
         {"when": {"anywhere": "number"}, "reply": {"text": '{"n":7}'}},
         {"when": {"tool": "weather"}, "reply": {"text": "It is {{said}}."}},
@@ -165,3 +172,11 @@ async def bench(tmp_path: Path) -> AsyncGenerator[Bench]:
         finally:
             await host.close()
             service.close()
+
+
+async def somebody(bench: Bench, name: str, role: Role, rights: tuple[Right, ...] = ("read", "work")) -> AsyncOpenAI:
+    """A client of another person's."""
+    accounts = bench.host._adapters.accounts  # pyright: ignore[reportPrivateUsage]
+    await accounts.put_person(Person(name, role, time.time()))
+    await accounts.put_key(Key(f"key-{name}", name, digest_of(f"ah_{name}"), time.time(), rights=rights))
+    return AsyncOpenAI(api_key=f"ah_{name}", base_url=f"{bench.url}/v1", max_retries=0)

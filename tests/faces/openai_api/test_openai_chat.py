@@ -278,9 +278,12 @@ async def test_a_chat_may_be_named(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "body, param, code",
     [
-        ({"n": 2}, "n", "unsupported_parameter"),
+        ({"n": 9}, "n", "invalid_value"),
+        ({"n": 0}, "n", "invalid_value"),
         ({"logprobs": True}, "logprobs", "unsupported_parameter"),
-        ({"stop": ["x"]}, "stop", "unsupported_parameter"),
+        ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "invalid_value"),
+        ({"stop": ["a", ""]}, "stop", "invalid_value"),
+        ({"stop": 3}, "stop", "invalid_type"),
         ({"functions": [{"name": "f"}]}, "functions", "unsupported_parameter"),
         ({"modalities": ["audio"]}, "modalities", "unsupported_parameter"),
         ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type", "unsupported_parameter"),
@@ -288,7 +291,6 @@ async def test_a_chat_may_be_named(bench: Bench) -> None:
         ({"temperature": "hot"}, "temperature", "invalid_type"),
         ({"max_tokens": 0}, "max_tokens", "invalid_value"),
         ({"messages": []}, "messages", "empty_array"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages", "invalid_value"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role", "invalid_value"),
         ({"messages": [{"content": "x"}]}, "messages[0].role", "missing_required_parameter"),
         ({"messages": "hello"}, "messages", "invalid_type"),
@@ -402,7 +404,7 @@ async def test_agents_and_workflows_are_the_models(bench: Bench) -> None:
 
 async def test_what_is_not_there_is_told_in_openai_s_shape(bench: Bench) -> None:
     with pytest.raises(openai.NotFoundError) as missing:
-        await bench.client.embeddings.create(model="helper", input="x")
+        await bench.client.batches.list()
     assert missing.value.code == "unknown_url"
     with pytest.raises(openai.APIStatusError) as refused:
         await bench.client.post("/models", cast_to=object)
@@ -443,3 +445,109 @@ async def said(made: Any) -> Said:
         for call in choice.delta.tool_calls or ():
             found.calls.append({"id": call.id, "name": call.function.name, "arguments": call.function.arguments})
     return found
+
+
+# --- where an answer is to stop, and odd beginnings ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stop", "told", "reason"),
+    [
+        ("four", "one two three ", "stop"),
+        (["six", "three f"], "one two ", "stop"),
+        (["e"], "on", "stop"),
+        (["never", "sixth"], "one two three four five six", "stop"),
+        ([], "one two three four five six", "stop"),
+    ],
+)
+async def test_an_answer_is_told_up_to_a_stop_sequence(bench: Bench, stop: Any, told: str, reason: str) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "slowly"}], "stop": stop}
+    made = await bench.client.chat.completions.create(**ask)
+    assert (made.choices[0].message.content, made.choices[0].finish_reason) == (told, reason)
+    pieces: list[str] = []
+    ends: list[str] = []
+    async for chunk in await bench.client.chat.completions.create(stream=True, **ask):
+        pieces.append(chunk.choices[0].delta.content or "")
+        ends += filter(None, [chunk.choices[0].finish_reason])
+    assert ("".join(pieces), ends) == (told, [reason])
+
+
+async def test_an_answer_that_stopped_was_not_cut_at_a_limit(bench: Bench) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "endless"}], "stop": ["on and on"]}
+    made = await bench.client.chat.completions.create(**ask)
+    assert (made.choices[0].message.content, made.choices[0].finish_reason) == ("and ", "stop")
+    chunks = [chunk async for chunk in await bench.client.chat.completions.create(stream=True, **ask)]
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("messages", "sent"),
+    [
+        ([{"role": "system", "content": "Speak."}], ["Be good.", "Speak."]),
+        (
+            [{"role": "developer", "content": "Low."}, {"role": "system", "content": "Speak."}],
+            ["Be good.\n\nLow.", "Speak."],
+        ),
+        (
+            [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one"}],
+            ["Be good.", "Count.", "one"],
+        ),
+        ([{"role": "assistant", "content": "Hello."}], ["Be good.", "Hello."]),
+        ([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], ["Be good.", "a", "b"]),
+    ],
+)
+async def test_a_chat_may_begin_and_end_with_whatever_was_said(bench: Bench, messages: Any, sent: list[str]) -> None:
+    made = await bench.client.chat.completions.create(model="helper", messages=messages)
+    assert made.choices[0].message.content is not None
+    assert [each["content"] for each in bench.asked()[-1]["messages"]] == sent
+    items = [item | {"type": "message"} for item in messages]
+    answered = await bench.client.responses.create(model="helper", input=items)
+    assert answered.status == "completed"
+    assert [each["content"] for each in bench.asked()[-1]["messages"]] == sent
+
+
+async def test_several_answers_are_so_many_tasks(bench: Bench) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "slowly"}], "n": 3}
+    made = await bench.client.chat.completions.create(**ask)
+    words = "one two three four five six"
+    assert [(each.index, each.message.content) for each in made.choices] == [(at, words) for at in range(3)]
+    assert len(await bench.tasks()) == 3
+    (entry,) = await bench.ledger()
+    assert made.usage is not None and entry.spent is not None
+    assert made.usage.total_tokens == 3 * entry.spent.tokens
+    told: dict[int, str] = {}
+    ends: list[tuple[int, str]] = []
+    used: list[int] = []
+    stream = await bench.client.chat.completions.create(stream=True, stream_options={"include_usage": True}, **ask)
+    async for chunk in stream:
+        for choice in chunk.choices:
+            told[choice.index] = told.get(choice.index, "") + (choice.delta.content or "")
+            ends += [(choice.index, choice.finish_reason)] if choice.finish_reason else []
+        used += [chunk.usage.total_tokens] if chunk.usage else []
+    assert told == dict.fromkeys(range(3), words)
+    assert sorted(ends) == [(at, "stop") for at in range(3)]
+    assert used == [made.usage.total_tokens]
+
+
+async def test_each_of_several_answers_has_calls_of_its_own(bench: Bench) -> None:
+    messages: list[Any] = [{"role": "user", "content": "weather"}]
+    ask: Any = {"model": "helper", "tools": [WEATHER]}
+    made = await bench.client.chat.completions.create(messages=messages, n=2, **ask)
+    calls = [choice.message.tool_calls or [] for choice in made.choices]
+    assert len({each[0].id for each in calls}) == 2
+    # The client goes on with one of them.
+    chosen: Any = made.choices[1].message.model_dump(exclude_none=True)
+    result: Any = {"role": "tool", "tool_call_id": calls[1][0].id, "content": "sunny"}
+    second = await bench.client.chat.completions.create(messages=[*messages, chosen, result], **ask)
+    assert second.choices[0].message.content == "It is sunny."
+    assert len(await bench.tasks()) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_one_of_several_answers_fails_that_is_told_once(bench: Bench, stream: bool) -> None:
+    ask: Any = {"model": "helper", "messages": [{"role": "user", "content": "break"}], "n": 2, "stream": stream}
+    with pytest.raises(openai.APIError) as failed:
+        made: Any = await bench.client.chat.completions.create(**ask)
+        [chunk async for chunk in made]
+    assert failed.value.code == "auth"
+    assert len(await bench.tasks()) == 2

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,11 @@ import pytest
 from openai import AsyncOpenAI
 
 from agenthost.cli.serving import Listening, served
-from agenthost.core.access import Key, Person, Right, Role
 from agenthost.host.host import Host, open_host
-from agenthost.host.reception import digest_of
-from tests.faces.openai_api.conftest import Bench
+from tests.faces.openai_api.conftest import Bench, somebody
 
 USER: Any = {"role": "user", "content": "weather"}
 WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
-
-
-async def somebody(bench: Bench, name: str, role: Role, rights: tuple[Right, ...] = ("read", "work")) -> AsyncOpenAI:
-    """A client of another person's."""
-    accounts = bench.host._adapters.accounts  # pyright: ignore[reportPrivateUsage]
-    await accounts.put_person(Person(name, role, time.time()))
-    await accounts.put_key(Key(f"key-{name}", name, digest_of(f"ah_{name}"), time.time(), rights=rights))
-    return AsyncOpenAI(api_key=f"ah_{name}", base_url=f"{bench.url}/v1", max_retries=0)
 
 
 async def raw(bench: Bench, request: bytes, end: bool = False) -> tuple[int, Any]:
@@ -90,13 +79,6 @@ async def test_what_is_somebody_else_s_is_not_there(bench: Bench) -> None:
         (waiting,) = [task for task in await bench.tasks() if task.state == "input-required"]
         assert waiting.person == "owner"
         assert (await bench.tasks())[0].person == "eve"
-
-
-async def test_a_conversation_of_somebody_else_is_another_one(bench: Bench) -> None:
-    await bench.client.responses.create(model="helper", input="a secret", conversation="c")
-    async with await somebody(bench, "eve", "user") as eve:
-        await eve.responses.create(model="helper", input="hello", conversation="c")
-    assert "secret" not in json.dumps(bench.asked()[-1])
 
 
 async def test_who_may_only_read_starts_nothing(bench: Bench) -> None:

@@ -179,6 +179,14 @@ class Guard:
             raise
 
 
+_TOLD = ", ".join(
+    (
+        *("etag", "location", "retry-after", "allow", "www-authenticate", "idempotency-replayed", "x-request-id"),
+        *("accept-ranges", "content-range", "content-length", "content-disposition", "link"),
+        *("x-agenthost-task", "x-should-retry", "mcp-session-id", "a2a-version"),
+    )
+).encode()
+"""Which headers of an answer a page elsewhere may read besides those that every page may."""
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -238,7 +246,7 @@ def _open_to(origin: str, send: Send) -> Send:
             told: list[tuple[bytes, bytes]] = [
                 (b"access-control-allow-origin", origin.encode("latin-1")),
                 (b"vary", b"Origin"),
-                (b"access-control-expose-headers", b"etag, location, retry-after, link"),
+                (b"access-control-expose-headers", _TOLD),
             ]
             message["headers"] = [*message.get("headers", ()), *told]
         await send(message)

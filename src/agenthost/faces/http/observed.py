@@ -60,6 +60,7 @@ class Observed:
         if cause:
             scope[CAUSE] = cause
         bearing = (_HEADER, id)
+        scope[TASK] = []
         began, status, size, task = time.perf_counter(), 0, 0, ""
 
         async def sending(message: Message) -> None:
@@ -109,7 +110,7 @@ def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, str]:
 
 
 def _task(scope: Scope) -> str:
-    named = str(scope.get(TASK) or scope.get("path_params", {}).get("task", ""))
+    named = str((scope.get(TASK) or [scope.get("path_params", {}).get("task", "")])[-1])
     return named if _TASK.fullmatch(named) else ""
 
 

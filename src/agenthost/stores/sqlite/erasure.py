@@ -13,6 +13,7 @@ AT_ONCE = 2000
 """Events that one step removes: some milliseconds of the writer."""
 
 _LEFT = (
+    "delete_within",
     "erase_deliveries",
     "erase_inbox",
     "erase_accounts",
@@ -126,7 +127,7 @@ def _doom_gifts(
 
 
 def _held(connection: sqlite3.Connection, statements: Statements, digests: list[str]) -> set[str]:
-    sql = statements["is_file_of_a_workspace"]
+    sql = statements["is_held"]
     return {digest for digest in digests if connection.execute(sql, (digest,)).fetchone()[0]}
 
 
@@ -157,12 +158,12 @@ def _named(
 
 
 def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
-    for name in ("doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage"):
+    for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage"):
         connection.execute(statements[name], (namespace, person))
 
 
 def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
-    for name in ("doom_gifts_of", "forget_gifts_of", "delete_usage"):
+    for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "delete_usage"):
         connection.execute(statements[name], (namespace, ""))
     connection.execute(statements["erase_manifests"], (namespace,))
 

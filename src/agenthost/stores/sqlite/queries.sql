@@ -359,8 +359,8 @@ SELECT max(rowid) FROM events
 -- name: bodies_that_wait
 SELECT body FROM inbox INDEXED BY inbox_waiting WHERE body IS NOT NULL AND task > ''
 
--- name: is_file_of_a_workspace
-SELECT EXISTS (SELECT 1 FROM files WHERE digest = ?)
+-- name: is_held
+SELECT EXISTS (SELECT 1 FROM files WHERE digest = ?1) OR EXISTS (SELECT 1 FROM thing_files WHERE digest = ?1)
 
 -- name: is_given
 SELECT EXISTS (SELECT 1 FROM given_files WHERE digest = ?)
@@ -452,3 +452,33 @@ SELECT state, COUNT(*) FROM tasks WHERE ended = 0 GROUP BY state
 
 -- name: held_tasks
 SELECT hold, COUNT(*) FROM tasks WHERE ended = 0 AND hold > '' GROUP BY hold
+
+-- name: put_thing
+INSERT INTO things (kind, id, namespace, person, created, body, within, files) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body RETURNING place
+
+-- name: hold_file
+INSERT OR IGNORE INTO thing_files (digest, place) VALUES (?, ?)
+
+-- name: thing
+SELECT kind, id, namespace, person, created, body, within, files, place FROM things WHERE kind = ? AND id = ?
+
+-- name: things_after
+SELECT kind, id, namespace, person, created, body, within, files, place FROM things
+WHERE namespace = ? AND person = ? AND kind = ? AND within = ? AND place > ? ORDER BY place LIMIT ?
+
+-- name: things_before
+SELECT kind, id, namespace, person, created, body, within, files, place FROM things
+WHERE namespace = ? AND person = ? AND kind = ? AND within = ? AND place < ? ORDER BY place DESC LIMIT ?
+
+-- name: count_things
+SELECT count(*) FROM things WHERE namespace = ? AND person = ? AND kind = ? AND within = ?
+
+-- name: delete_thing
+DELETE FROM things WHERE kind = ? AND id = ?
+
+-- name: delete_within
+DELETE FROM things WHERE within = ? AND within > ''
+
+-- name: delete_things_of
+DELETE FROM things WHERE namespace = ?1 AND (?2 = '' OR person = ?2)

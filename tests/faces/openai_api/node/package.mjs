@@ -79,10 +79,30 @@ let polled = background;
 while (["queued", "in_progress"].includes(polled.status)) polled = await client.responses.retrieve(background.id);
 found.background = polled.output_text;
 
+const file = await client.files.create({ file: new File(["remember the milk"], "notes.txt"), purpose: "user_data" });
+const held = await client.responses.create({
+  model: "helper",
+  input: [{ role: "user", content: [{ type: "input_text", text: "read" }, { type: "input_file", file_id: file.id }] }],
+});
+found.file = [file.filename, await (await client.files.content(file.id)).text(), held.output_text];
+await client.files.delete(file.id);
+found.files = [];
+for await (const left of client.files.list()) found.files.push(left.id);
+
+const talk = await client.conversations.create({ items: [{ role: "user", content: "What is left?" }] });
+await client.responses.create({ model: "helper", input: "one", conversation: talk.id });
+found.conversation = [];
+for await (const item of client.conversations.items.list(talk.id, { order: "asc", limit: 2 }))
+  found.conversation.push([item.role, item.content[0].text]);
+found.gone = (await client.conversations.delete(talk.id)).deleted;
+
+const vectors = await client.embeddings.create({ model: "fake:embedding", input: ["one", "two"] });
+found.vectors = vectors.data.map((each) => each.embedding.length);
+
 found.errors = {};
 for (const [name, make] of Object.entries({
   model: () => client.chat.completions.create({ model: "none", messages: [{ role: "user", content: "x" }] }),
-  n: () => client.chat.completions.create({ model: "helper", n: 2, messages: [{ role: "user", content: "x" }] }),
+  n: () => client.chat.completions.create({ model: "helper", n: 20, messages: [{ role: "user", content: "x" }] }),
   key: () => client.withOptions({ apiKey: "wrong" }).models.list(),
   task: () => client.chat.completions.create({ model: "helper", messages: [{ role: "user", content: "break" }] }),
   stream: async () => {

@@ -1,24 +1,29 @@
 """`POST /v1/chat/completions`: a chat is a task, or goes on with one that waits for what the client says."""
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi
 from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.models import Usage
 from agenthost.core.parts import Message
 from agenthost.core.ports import Filter
 from agenthost.faces.http.bodies import MOST_JSON, read
 from agenthost.faces.http.callers import api_of, caller_of
 from agenthost.faces.http.openai import chat_body, given, story
 from agenthost.faces.http.openai.chat_body import Chat
-from agenthost.faces.http.openai.chat_told import Chunks, Silence, whole
+from agenthost.faces.http.openai.chat_told import Chunks, Silence, Stopping, choice, whole
 from agenthost.faces.http.openai.errors import Ended
 from agenthost.faces.http.openai.ids import Place, completion_id, read_call
-from agenthost.faces.http.openai.reader import Reader, question_text
+from agenthost.faces.http.openai.reader import End, Reader, Writer, question_text, total
 from agenthost.faces.http.openai.relay import Sink
-from agenthost.faces.http.openai.serving import Serving
+from agenthost.faces.http.openai.serving import Serving, together
 from agenthost.faces.http.openai.story import Beginning
+
+Room = Callable[[], Awaitable[None]] | None
 
 WAITING = 100
 """Tasks of a caller that are looked at for one that waits for what a chat says."""
@@ -30,34 +35,57 @@ MOST_BODY = 64 * 1024 * 1024
 async def create(serving: Serving, request: Request) -> Response:
     """A chat completion, streamed or whole."""
     api, caller = api_of(request), caller_of(request)
-    chat = await chat_body.read(api, await read(request, max(MOST_JSON, MOST_BODY)))
+    chat = await chat_body.read(serving.taking(request), await read(request, max(MOST_JSON, MOST_BODY)))
     chat.given.key = request.headers.get("idempotency-key", "")
-    begins = await _begin(api, caller, chat)
-    task, model, created = begins.row.id, chat.given.model, int(begins.row.created)
-    id = completion_id(begins.place)
-    hold, stream, counted = chat.given.output is not None, chat.stream, chat.usage
+    asked = await _answers(api, caller, chat)
+    tasks, model, created = [each.row.id for each in asked], chat.given.model, int(asked[0].row.created)
+    id = completion_id(asked[0].place)
+    hold, stream, counted, stops = chat.given.output is not None, chat.stream, chat.usage, chat.stops
     # A run may take hours: what was asked isn't kept meanwhile.
     del chat
 
-    if not stream:
-        said = Silence()
-        reader = Reader(task, said, hold, begins.known)
-        end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))
+    async def followed(begins: Beginning, writer: Writer, room: Room = None) -> tuple[End, Usage]:
+        reader = Reader(begins.row.id, writer, hold, begins.known)
+        end = await story.follow(api, begins, reader, room)
         if not end.reason and end.verdict is not None:
-            raise Ended(end.verdict, task)
-        body = whole(id, model, created, task, end, said, reader.usage)
-        return Response(body, headers={"x-agenthost-task": task}, media_type="application/json")
+            raise Ended(end.verdict, begins.row.id)
+        return end, reader.usage
+
+    if not stream:
+        said = [Silence() for _ in asked]
+        works = [followed(begins, writer) for begins, writer in zip(asked, said, strict=True)]
+        ends = await serving.wait(request, api, caller, tasks, together(works))
+        choices = [choice(at, tasks[at], end, said[at], stops) for at, (end, _) in enumerate(ends)]
+        body = whole(id, model, created, choices, total(usage for _, usage in ends))
+        return Response(body, headers={"x-agenthost-task": tasks[0]}, media_type="application/json")
 
     async def pump(sink: Sink) -> None:
-        chunks = Chunks(sink, id, model, created, counted)
-        chunks.begin()
-        reader = Reader(task, chunks, hold, begins.known)
-        end = await story.follow(api, begins, reader, sink.room)
-        if not end.reason and end.verdict is not None:
-            raise Ended(end.verdict, task)
-        chunks.end(task, end, reader.usage)
+        async def one(at: int) -> Usage:
+            chunks = Chunks(sink, id, model, created, counted, at)
+            chunks.begin()
+            stopping = Stopping(chunks, stops) if stops else None
+            end, usage = await followed(asked[at], stopping or chunks, sink.room)
+            if stopping is not None:
+                stopping.rest(end.seq)
+            chunks.end(tasks[at], end, stopping is not None and stopping.stopped)
+            return usage
 
-    return serving.stream(request, api, caller, task, pump)
+        used = await together([one(at) for at in range(len(asked))])
+        Chunks(sink, id, model, created, counted).over(total(used))
+
+    return serving.stream(request, api, caller, tasks, pump)
+
+
+async def _answers(api: HostApi, caller: Caller, chat: Chat) -> list[Beginning]:
+    """Where each answer that is wanted begins. Several are so many tasks, none of which goes on with an earlier one."""
+    if chat.answers == 1:
+        return [await _begin(api, caller, chat)]
+    key, found = chat.given.key, list[Beginning]()
+    for at in range(chat.answers):
+        chat.given.key = f"{key}#{at}" if key else ""
+        row = await given.start(api, caller, chat.given)
+        found.append(Beginning(Place(row.id), row, known=row.seq))
+    return found
 
 
 async def _begin(api: HostApi, caller: Caller, chat: Chat) -> Beginning:

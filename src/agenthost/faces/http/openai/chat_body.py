@@ -5,15 +5,17 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.api import HostApi
 from agenthost.core.ids import digest
 from agenthost.core.models import Turn
 from agenthost.core.parts import TextPart
 from agenthost.core.tools import ToolCall
 from agenthost.faces.http.openai import wishes
-from agenthost.faces.http.openai.content import Content, parts_of, text_of
+from agenthost.faces.http.openai.content import Content, Taking, parts_of, text_of
 from agenthost.faces.http.openai.errors import Refused, decoded, unsupported, wrong
 from agenthost.faces.http.openai.given import Given, words
+
+MOST_ANSWERS = 8
+"""Answers to one request (`n`)."""
 
 
 class CalledFunction(Struct):
@@ -58,7 +60,7 @@ class ChatBody(Struct):
     max_completion_tokens: int | None = None
     temperature: float | None = None
     n: int | None = None
-    stop: Any = None
+    stop: str | list[str] | None = None
     logprobs: bool | None = None
     modalities: list[str] | None = None
     functions: Any = None
@@ -70,7 +72,7 @@ class ChatBody(Struct):
 class Chat(Struct):
     """A request for a chat completion. `results`: what came of the tool calls that stand last, by call id; `said`:
     messages after them. `keys` are those of every beginning of the chat (see `chat_key`), the longest last, by how
-    many messages it has."""
+    many messages it has. `stops` end the answer that is told; `answers`: how many are wanted."""
 
     given: Given
     stream: bool
@@ -79,17 +81,20 @@ class Chat(Struct):
     said: list[Turn]
     keys: dict[int, str]
     named: bool
+    stops: tuple[str, ...] = ()
+    answers: int = 1
 
 
-async def read(api: HostApi, body: bytes) -> Chat:
+async def read(taking: Taking, body: bytes) -> Chat:
     """The request in a body. Raises Refused."""
     asked: ChatBody = decoded(body, ChatBody)
     _check(asked)
-    turns, instructions = await _turns(api, asked.messages)
+    turns, instructions = await _turns(taking, asked.messages)
+    if not turns and instructions:
+        # Who gives nothing else wants an answer to that.
+        turns.append(Turn("user", words(instructions.pop())))
     if not turns:
         raise Refused("Invalid 'messages': there is no message to answer.", "messages", "invalid_value")
-    if turns[-1].role == "assistant":
-        raise wrong("messages", "the last message must be a user's or a tool's.")
     tools, told = wishes.chosen(wishes.chat_tools(asked.tools), asked.tool_choice, asked.parallel_tool_calls)
     limit = asked.max_tokens if asked.max_completion_tokens is None else asked.max_completion_tokens
     metadata = asked.metadata or {}
@@ -104,21 +109,20 @@ async def read(api: HostApi, body: bytes) -> Chat:
         output=wishes.chat_output(asked.response_format),
         temperature=wishes.temperature(asked.temperature),
         max_output=wishes.limit(limit, "max_completion_tokens" if asked.max_tokens is None else "max_tokens"),
-        conversation=named or next(reversed(keys.values())),
+        conversation=named or next(reversed(keys.values()), ""),
         notes=notes,
     )
     usage = asked.stream_options is not None and bool(asked.stream_options.include_usage)
     results, said = _results(turns)
-    return Chat(given, bool(asked.stream), usage, results, said, keys, bool(named))
+    stops = wishes.stops(asked.stop)
+    return Chat(given, bool(asked.stream), usage, results, said, keys, bool(named), stops, asked.n or 1)
 
 
 def _check(asked: ChatBody) -> None:
-    if asked.n is not None and asked.n != 1:
-        raise unsupported("n", "There is one answer to a request; ask again for another.")
+    if asked.n is not None and not 1 <= asked.n <= MOST_ANSWERS:
+        raise wrong("n", f"{asked.n} is not between 1 and {MOST_ANSWERS}: each answer is a task of its own.")
     if asked.logprobs:
         raise unsupported("logprobs", "An agent's answer has no log probabilities.")
-    if asked.stop:
-        raise unsupported("stop", "An agent ends when its work is done.")
     if asked.functions:
         raise unsupported("functions", "Use 'tools' instead.")
     if asked.web_search_options is not None:
@@ -129,7 +133,7 @@ def _check(asked: ChatBody) -> None:
         raise Refused("Invalid 'messages': empty array.", "messages", "empty_array")
 
 
-async def _turns(api: HostApi, messages: list[ChatMessage]) -> tuple[list[Turn], list[str]]:
+async def _turns(taking: Taking, messages: list[ChatMessage]) -> tuple[list[Turn], list[str]]:
     turns: list[Turn] = []
     instructions: list[str] = []
     names: dict[str, str] = {}
@@ -142,7 +146,7 @@ async def _turns(api: HostApi, messages: list[ChatMessage]) -> tuple[list[Turn],
             case "system" | "developer":
                 instructions.append(text_of(message.content, where))
             case "user":
-                turns.append(Turn("user", await parts_of(api, message.content, where)))
+                turns.append(Turn("user", await parts_of(taking, message.content, where)))
             case "assistant":
                 said = text_of(message.content, where) or message.refusal or ""
                 calls = tuple(

@@ -14,15 +14,16 @@ from agenthost.faces.http.openai.story import Story
 Json = dict[str, Any]
 
 
-def inputs(told: Story, place: Place) -> list[Json]:
-    """The items that the response at a place was given, the oldest first."""
+def inputs(told: Story, place: Place, before: int = 0) -> list[Json]:
+    """The items that the response at a place was given, the oldest first, without so many turns that were said before."""
     if place.seq:
         return _answers(told, place)
     spec = told.spec
     turns = [*(spec.terms.history if spec.terms is not None else ())]
     if spec.message.parts:
         turns.append(Turn("user", spec.message.parts))
-    return [item for at, turn in enumerate(turns) for item in _items(turn, f"{place.task}_{at}")]
+    new = list(enumerate(turns))[before:]
+    return [item for at, turn in new for item in items_of(turn, f"{place.task}_i{at}")]
 
 
 def _answers(told: Story, place: Place) -> list[Json]:
@@ -36,17 +37,18 @@ def _answers(told: Story, place: Place) -> list[Json]:
     for recorded in told.events[place.seq : told.until(place.seq)]:
         event, id = recorded.event, f"{recorded.task}_e{recorded.seq}"
         if isinstance(event, Received):
-            found += _items(Turn("user", event.message.parts), id)
+            found += items_of(Turn("user", event.message.parts), id)
         elif isinstance(event, Answered) and isinstance(event.answer, Reply) and event.command in asks:
             ask, text = asks[event.command], event.answer.text
             if ask.kind == "tool":
                 found.append(_output(call_id(place.task, ask.id), text, id))
             else:
-                found += _items(Turn("user", (TextPart(text),)), id)
+                found += items_of(Turn("user", (TextPart(text),)), id)
     return found
 
 
-def _items(turn: Turn, id: str) -> list[Json]:
+def items_of(turn: Turn, id: str) -> list[Json]:
+    """A turn as items; `id` is what their ids end with."""
     if turn.role == "tool":
         return [_output(turn.call_id, turn.text, id)]
     said = turn.role == "assistant"

@@ -1,5 +1,6 @@
 """What happens to a task, told as an answer: words as they come, calls for the client, questions, the end."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -201,6 +202,14 @@ def same(text: str, parts: tuple[Part, ...], said: str) -> bool:
     except msgspec.DecodeError:
         return False
     return value == parts[0].data
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """What several used."""
+    found = Usage()
+    for usage in usages:
+        found = _sum(found, usage)
+    return found
 
 
 def _sum(one: Usage, other: Usage) -> Usage:

@@ -11,17 +11,18 @@ from agenthost.core.errors import BadInput, Forbidden, NotFound
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
-from agenthost.core.ports import Filter
 from agenthost.core.tasks import Terms
 from agenthost.faces.http.bodies import answer, query, read
 from agenthost.faces.http.callers import api_of, caller_of
-from agenthost.faces.http.openai import given, gone, responses_body, story
+from agenthost.faces.http.openai import given, gone, responses_body, story, thread
 from agenthost.faces.http.openai.chat import MOST_BODY
+from agenthost.faces.http.openai.content import Taking
 from agenthost.faces.http.openai.errors import Ended, Refused
 from agenthost.faces.http.openai.exchange import exchange
 from agenthost.faces.http.openai.given import NOTES
 from agenthost.faces.http.openai.ids import Place, read_call, read_response, response_id
 from agenthost.faces.http.openai.inputs import inputs
+from agenthost.faces.http.openai.listing import paged
 from agenthost.faces.http.openai.reader import Reader
 from agenthost.faces.http.openai.record import Facts, Json, facts_of
 from agenthost.faces.http.openai.relay import Sink
@@ -29,14 +30,15 @@ from agenthost.faces.http.openai.responses_body import Asking
 from agenthost.faces.http.openai.responses_told import Items, Nowhere
 from agenthost.faces.http.openai.serving import Serving
 from agenthost.faces.http.openai.story import Beginning, Story
+from agenthost.faces.http.openai.thread import Thread
 
 
 async def create(serving: Serving, request: Request) -> Response:
     """A response: whole, streamed, or begun in the background."""
-    api, caller = api_of(request), caller_of(request)
-    asking = await responses_body.read(api, await read(request, MOST_BODY))
+    taking = serving.taking(request)
+    asking = await responses_body.read(taking, await read(request, MOST_BODY))
     asking.given.key = request.headers.get("idempotency-key", "")
-    begins = await _begin(api, caller, asking)
+    begins = await _begin(taking, asking)
     task = begins.row.id
     facts = _facts(asking, begins)
     hold = asking.given.output is not None
@@ -48,7 +50,7 @@ async def create(serving: Serving, request: Request) -> Response:
     del asking  # a run may take hours
     items = Items(Nowhere(), task, facts)
     reader = Reader(task, items, hold)
-    end = await serving.wait(request, api, caller, task, story.follow(api, begins, reader))
+    end = await serving.wait(request, taking.api, taking.caller, [task], story.follow(taking.api, begins, reader))
     if not end.reason and end.verdict is not None:
         raise Ended(end.verdict, task)
     return answer(items.end(end, reader.usage))
@@ -56,7 +58,7 @@ async def create(serving: Serving, request: Request) -> Response:
 
 async def get(serving: Serving, request: Request) -> Response:
     """A response as it is by now; with `stream`, its events from the beginning, or after the number that was seen."""
-    told, place = await _stored(request)
+    told, place = await _stored(serving, request)
     facts = _told_facts(told, place)
     if query(request, "stream", bool, False):
         after = query(request, "starting_after", int, -1)
@@ -69,14 +71,14 @@ async def get(serving: Serving, request: Request) -> Response:
 
 async def cancel(serving: Serving, request: Request) -> Response:
     """End a response that goes on in the background; as it is then."""
-    told, place = await _stored(request)
+    told, place = await _stored(serving, request)
     api, caller, facts = api_of(request), caller_of(request), _told_facts(told, place)
     if not facts.notes.get("background"):
         raise Refused("Cannot cancel a synchronous response.", "response_id", "invalid_value")
     if told.detail.row.state not in FINAL:
         await _end(api, caller, place, "cancelled by its client")
         begins = Beginning(place, told.detail.row, told.after(len(told.events)))
-        await serving.wait(request, api, caller, place.task, story.last(api, begins))
+        await serving.wait(request, api, caller, [place.task], story.last(api, begins))
         told = await story.load(api, place.task)
     return answer(_record(told, place, facts))
 
@@ -91,61 +93,81 @@ async def _end(api: HostApi, caller: Caller, place: Place, why: str) -> None:
 
 
 async def delete(serving: Serving, request: Request) -> Response:
-    """Have a response be found no more; what it still does is ended. Its task stays, as the host keeps tasks."""
-    told, place = await _stored(request)
-    api, caller = api_of(request), caller_of(request)
-    if told.detail.row.state not in FINAL and told.until(place.seq) == len(told.events):
-        await _end(api, caller, place, "its response was deleted")
-    await gone.delete(api, place)
+    """Delete a response for good: its task, once every response of it is deleted. Until then it is found no more, and what
+    it still does is ended."""
+    told, place = await _stored(serving, request)
+    api, caller, behind = api_of(request), caller_of(request), serving.behind
+    others = [each for each in _places(told) if each != place]
+    if told.detail.row.person == caller.person:
+        for each in others:
+            if not await gone.deleted(behind.shelf, caller, each):
+                if told.detail.row.state not in FINAL and told.until(place.seq) == len(told.events):
+                    await _end(api, caller, place, "its response was deleted")
+                await gone.delete(behind.shelf, caller, place)
+                return _deleted(place)
+    await behind.erasure.task(caller, place.task, force=True)
+    return _deleted(place)
+
+
+def _deleted(place: Place) -> Response:
     return answer({"id": response_id(place), "object": "response", "deleted": True})
+
+
+def _places(told: Story) -> list[Place]:
+    """Where the responses of a task begin."""
+    found = [Place(told.detail.row.id)]
+    while found[-1].seq < (upto := told.until(found[-1].seq)) < len(told.events):
+        found.append(Place(told.detail.row.id, upto))
+    return found
 
 
 async def input_items(serving: Serving, request: Request) -> Response:
     """What went into a response, newest first."""
-    told, place = await _stored(request)
-    found = inputs(told, place)
-    if query(request, "order", str, "desc") != "asc":
-        found.reverse()
-    after = query(request, "after", str, "")
-    start = next((at + 1 for at, item in enumerate(found) if item["id"] == after), 0)
-    limit = max(1, min(100, query(request, "limit", int, 20)))
-    page = found[start : start + limit]
-    return answer(
-        {
-            "object": "list",
-            "data": page,
-            "first_id": page[0]["id"] if page else None,
-            "last_id": page[-1]["id"] if page else None,
-            "has_more": start + limit < len(found),
-        }
-    )
+    told, place = await _stored(serving, request)
+    return paged(request, inputs(told, place))
 
 
 # --- where a response begins ------------------------------------------------------------------------
 
 
-async def _begin(api: HostApi, caller: Caller, asking: Asking) -> Beginning:
+async def _begin(taking: Taking, asking: Asking) -> Beginning:
     """Go on with the task that the input answers, or start one; what was said before becomes its history."""
+    api, caller, wanted = taking.api, taking.caller, asking.given
+    within = await thread.load(taking, wanted.conversation) if wanted.conversation else None
     begins = await _results(api, caller, asking)
     if begins is not None:
         return begins
-    before = await _before(api, caller, asking)
+    before = await _before(taking, asking, within)
+    turns: list[Turn] = []
     if before is not None:
         told, place = before
         row = told.detail.row
-        open, words = told.waits(place), asking.given.last_words()
+        open, words = told.waits(place), wanted.last_words()
         if open is not None and words:
             return await story.answered(api, told.detail, {f"{open.task}/{open.ask.id}": words}, caller.person)
         upto = told.until(place.seq)
         if upto == len(told.events) and row.state not in FINAL and not told.detail.questions:
-            raise Refused(
-                f"The response '{response_id(place)}' is still in progress.", "previous_response_id", "invalid_value"
-            )
-        asking.given.turns = exchange(told.events[:upto], row.id) + asking.given.turns
-        asking.given.conversation = told.spec.conversation or f"resp_{row.id}"
+            raise _going(place, within)
+        if within is None:
+            turns = exchange(told.events[:upto], row.id)
+            wanted.conversation = told.spec.conversation or f"resp_{row.id}"
+    if within is not None:
+        turns, instructions = await thread.said(taking, within)
+        wanted.instructions = "\n\n".join(filter(None, [*instructions, wanted.instructions]))
+        wanted.notes["before"] = len(turns)
+    wanted.turns = turns + wanted.turns
     _paired(asking)
-    row = await given.start(api, caller, asking.given)
+    row = await given.start(api, caller, wanted)
     return Beginning(Place(row.id), row, known=row.seq)
+
+
+def _going(place: Place, within: Thread | None) -> Refused:
+    told = f"The response '{response_id(place)}' is still in progress."
+    if within is None:
+        return Refused(told, "previous_response_id", "invalid_value")
+    return Refused(
+        f"Another process is working on this conversation: {told}", "conversation", "conversation_locked", 409
+    )
 
 
 async def _results(api: HostApi, caller: Caller, asking: Asking) -> Beginning | None:
@@ -172,37 +194,30 @@ async def _results(api: HostApi, caller: Caller, asking: Asking) -> Beginning | 
     return await story.answered(api, told.detail, replies, caller.person)
 
 
-async def _before(api: HostApi, caller: Caller, asking: Asking) -> tuple[Story, Place] | None:
+async def _before(taking: Taking, asking: Asking, within: Thread | None) -> tuple[Story, Place] | None:
     """The response that a request goes on from: the one that it names, or the newest of its conversation."""
-    if asking.before:
-        place = read_response(asking.before)
-        missing = Refused(
-            f"Previous response with id '{asking.before}' not found.",
-            "previous_response_id",
-            "previous_response_not_found",
-            404,
-        )
-        if place is None:
-            raise missing
-        try:
-            told = await story.load(api, place.task)
-        except NotFound as error:
-            raise missing from error
-        if not _kept(told) or place.seq > len(told.events) or await gone.deleted(api, place):
-            raise missing
-        return told, place
-    named = asking.given.conversation
-    if not named:
+    if within is not None:
+        if within.newest is None:
+            return None
+        told = await story.load(taking.api, within.newest.id)
+        return told, _places(told)[-1]
+    if not asking.before:
         return None
-    rows = await api.tasks(
-        Filter(caller.namespace, roots_only=True, person=caller.person, conversation=named, limit=1)
-    )  # fmt: skip
-    if not rows:
-        return None
-    told = await story.load(api, rows[0].id)
-    place, upto = Place(rows[0].id), told.until(0)
-    while upto < len(told.events):
-        place, upto = Place(rows[0].id, upto), told.until(upto)
+    place = read_response(asking.before)
+    missing = Refused(
+        f"Previous response with id '{asking.before}' not found.",
+        "previous_response_id",
+        "previous_response_not_found",
+        404,
+    )
+    if place is None:
+        raise missing
+    try:
+        told = await story.load(taking.api, place.task)
+    except NotFound as error:
+        raise missing from error
+    if not _kept(told) or place.seq > len(told.events) or await gone.deleted(taking.shelf, taking.caller, place):
+        raise missing
     return told, place
 
 
@@ -227,8 +242,6 @@ def _paired(asking: Asking) -> None:
         names |= {call.id: call.name for call in turn.calls}
     if open:
         raise _no_output(min(open))
-    if turns[-1].role == "assistant":
-        raise Refused("Invalid 'input': the last item must be a user's or a tool's.", "input", "invalid_value")
 
 
 def _no_output(id: str) -> Refused:
@@ -279,10 +292,10 @@ def _stream(
         end = await story.follow(api, begins, reader, sink.room)
         items.end(end, reader.usage)
 
-    return serving.stream(request, api, caller, task, pump)
+    return serving.stream(request, api, caller, [task], pump)
 
 
-async def _stored(request: Request) -> tuple[Story, Place]:
+async def _stored(serving: Serving, request: Request) -> tuple[Story, Place]:
     """The task and place of the response that a path names. Raises Refused where there is none, or none that was kept."""
     id = str(request.path_params["id"])
     place = read_response(id)
@@ -293,7 +306,11 @@ async def _stored(request: Request) -> tuple[Story, Place]:
         told = await story.load(api_of(request), place.task)
     except NotFound as error:
         raise missing from error
-    if not _kept(told) or place.seq > len(told.events) or await gone.deleted(api_of(request), place):
+    if (
+        not _kept(told)
+        or place.seq > len(told.events)
+        or await gone.deleted(serving.behind.shelf, caller_of(request), place)
+    ):
         raise missing
     return told, place
 

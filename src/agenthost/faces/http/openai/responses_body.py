@@ -4,13 +4,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from agenthost.core.api import HostApi
 from agenthost.core.errors import NotFound
 from agenthost.core.models import Turn
 from agenthost.core.parts import TextPart
 from agenthost.core.tools import ToolCall
 from agenthost.faces.http.openai import story, wishes
-from agenthost.faces.http.openai.content import Content, json_text, parts_of, text_of
+from agenthost.faces.http.openai.content import Content, Taking, json_text, parts_of, text_of
 from agenthost.faces.http.openai.errors import Refused, decoded, unsupported, wrong
 from agenthost.faces.http.openai.given import Given, words
 from agenthost.faces.http.openai.ids import read_call, read_message
@@ -74,16 +73,19 @@ class Asking(Struct):
         return self.body.store is not False
 
 
-async def read(api: HostApi, content: bytes) -> Asking:
+async def read(taking: Taking, content: bytes) -> Asking:
     """The request in a body. Raises Refused."""
     asked: ResponsesBody = decoded(content, ResponsesBody)
     _check(asked)
-    reading = _Reading(api)
+    reading = Reading(taking)
     if isinstance(asked.input, str):
         reading.turns += [Turn("user", words(asked.input))]
     else:
         for at, item in enumerate(asked.input):
             await reading.add(item, f"input[{at}]")
+    if not reading.turns and reading.instructions:
+        # Who gives nothing else wants an answer to that.
+        reading.turns.append(Turn("user", words(reading.instructions.pop())))
     if not reading.turns and not reading.results:
         raise Refused("Invalid 'input': there is nothing to answer.", "input", "invalid_value")
     tools, told = wishes.chosen(wishes.responses_tools(asked.tools), asked.tool_choice, asked.parallel_tool_calls)
@@ -129,23 +131,24 @@ def _check(asked: ResponsesBody) -> None:
         raise Refused("A background response must be stored.", "store", "invalid_value")
 
 
-class _Reading:
+class Reading:
     """Items become turns: words and calls of the assistant that stand together are one."""
 
-    def __init__(self, api: HostApi) -> None:
+    def __init__(self, taking: Taking) -> None:
         self.turns: list[Turn] = []
         self.instructions: list[str] = []
         self.results: dict[str, str] = {}
         self.after: list[Turn] = []
-        self._api = api
+        self._taking = taking
         self._names: dict[str, str] = {}
 
     async def add(self, item: Item, where: str) -> None:
+        """Read one. Raises Refused; `where` names it then."""
         match item.type:
             case "message" if item.role in ("system", "developer"):
                 self.instructions.append(text_of(item.content, f"{where}.content"))
             case "message" if item.role == "user":
-                self._said(Turn("user", await parts_of(self._api, item.content, f"{where}.content")))
+                self._said(Turn("user", await parts_of(self._taking, item.content, f"{where}.content")))
             case "message" if item.role == "assistant":
                 self._assistant(words(text_of(item.content, f"{where}.content")), ())
             case "message":
@@ -187,7 +190,7 @@ class _Reading:
         call, said = read_call(id), read_message(id)
         task = call[0] if call else said.task if said else ""
         try:
-            told = await story.load(self._api, task)
+            told = await story.load(self._taking.api, task)
         except NotFound:
             told = None
         if told is not None and call is not None and call[1] in told.asked():

@@ -67,6 +67,9 @@ class TextWish(Struct):
     verbosity: str | None = None
 
 
+MOST_STOPS = 4
+"""Stop sequences that a chat may have, as in OpenAI's API."""
+
 Tools = tuple[ToolSpec, ...]
 _ANY: dict[str, Any] = {"type": "object", "properties": {}}
 
@@ -160,6 +163,16 @@ def limit(value: int | None, param: str) -> int:
     if value is not None and value < 1:
         raise wrong(param, f"{value} is less than 1.")
     return value or 0
+
+
+def stops(value: str | list[str] | None) -> tuple[str, ...]:
+    """The words at which an answer ends. Raises Refused."""
+    found = (value,) if isinstance(value, str) else tuple(value or ())
+    if len(found) > MOST_STOPS:
+        raise wrong("stop", f"{len(found)} sequences are too many; give at most {MOST_STOPS}.")
+    if "" in found:
+        raise wrong("stop", "a sequence is empty.")
+    return found
 
 
 def _no_function(kind: str, at: int) -> Refused:

@@ -24,8 +24,8 @@ from agenthost.faces.http.operations import (
     query_of,
 )
 from agenthost.faces.http.rest.sending import ANSWERS, file_answer
-from agenthost.faces.http.rest.uploads import MULTIPART, Upload
 from agenthost.faces.http.site import Site
+from agenthost.faces.http.uploads import MULTIPART, Upload
 from agenthost.wire.bodies import ROOT, Link, LinkBody
 
 

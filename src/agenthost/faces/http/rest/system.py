@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agenthost.core.api import Finding, HostInfo, ModelDetail, ModelLine
+from agenthost.core.api import Finding, Health, HostInfo, ModelDetail, ModelLine
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of
 from agenthost.faces.http.operations import Answer, Body, Example, Handler, Operation, query_of
@@ -30,6 +30,10 @@ async def info(request: Request) -> Response:
 
 async def doctor(request: Request) -> Response:
     return answer(await api_of(request).doctor())
+
+
+async def health(request: Request) -> Response:
+    return answer(await api_of(request).health())
 
 
 async def models(request: Request) -> Response:
@@ -87,6 +91,18 @@ def operations(site: Site) -> tuple[Operation, ...]:
             "host",
             "manage",
             answers=(Answer(200, list[Finding], "a line for each thing that was looked at"),),
+        ),
+        Operation(
+            "GET",
+            "/health",
+            health,
+            "getHealthInFull",
+            "How the host is doing, and what is degraded",
+            "host",
+            "manage",
+            description="Looked at anew every five seconds at most. `/healthz` and `/readyz` need no token and tell no more "
+            "than whether it is alive and takes work.",
+            answers=(Answer(200, Health, "how it is; 200 also where something is degraded"),),
         ),
         *_of_models(site),
         Operation(

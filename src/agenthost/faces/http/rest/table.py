@@ -3,11 +3,11 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from agenthost.core.api import Health
 from agenthost.faces.http.bodies import answer
 from agenthost.faces.http.operations import Answer, Operation
 from agenthost.faces.http.rest import accounts, events, files, manifests, messages, people, system, tasks
 from agenthost.faces.http.site import Site
-from agenthost.wire.bodies import Health
 
 
 def operations(site: Site) -> tuple[Operation, ...]:

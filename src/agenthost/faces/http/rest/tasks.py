@@ -16,7 +16,7 @@ from agenthost.core.parts import Message
 from agenthost.core.ports import LedgerEntry
 from agenthost.core.tasks import Filter, TaskRow
 from agenthost.faces.http.bodies import answer, read_json
-from agenthost.faces.http.callers import about, api_of
+from agenthost.faces.http.callers import api_of
 from agenthost.faces.http.operations import (
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
@@ -91,7 +91,6 @@ async def start(request: Request) -> Response:
     if key and not order.key:
         order = msgspec.structs.replace(order, key=key)
     row = await api_of(request).start(order)
-    about(request, row.id)
     return answer(row, 201)
 
 

@@ -1,4 +1,4 @@
-"""The one file in a `multipart/form-data` body (RFC 7578), as it comes: nothing of it is held."""
+"""The one file in a `multipart/form-data` body (RFC 7578), as it comes: nothing of it is held but the other fields."""
 
 from collections import deque
 from collections.abc import AsyncIterator
@@ -7,6 +7,8 @@ from email.message import Message
 from agenthost.core.errors import BadInput
 
 MULTIPART = "multipart/form-data"
+_MOST_FIELDS = 64 * 1024
+"""Bytes of all fields together that are no file."""
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -22,16 +24,21 @@ def boundary_of(content_type: str) -> bytes:
 
 
 class Upload:
-    """`name` is known once `pieces` has given something, or ended. Raises BadInput where there isn't exactly one file."""
+    """`name` is known once `pieces` has given something, or ended. Raises BadInput where there isn't exactly one file.
+    `fields` are the others by name: those before the file from `begin` on, all of them at the end."""
 
     def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
         from python_multipart.multipart import MultipartParser
 
         self.name = ""
+        self.fields: dict[str, str] = {}
         self._body = body
         self._waiting: deque[bytes] = deque()
         self._files = 0
         self._in_file = False
+        self._told = ""
+        self._text = b""
+        self._held = 0
         self._field = b""
         self._ended = False
         callbacks = {
@@ -88,6 +95,8 @@ class Upload:
             head = Message()
             head["Content-Disposition"] = self._value.decode(errors="replace").replace("\r", "").replace("\n", "")
             name = head.get_filename()
+            told = head.get_param("name", header="Content-Disposition")
+            self._told, self._text = str(told or ""), b""
             if name is not None:
                 self._files += 1
                 if self._files > 1:
@@ -99,9 +108,16 @@ class Upload:
     def _on_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self._waiting.append(data[start:end])
+            return
+        self._held += end - start
+        if self._held > _MOST_FIELDS:
+            raise BadInput(f"the fields of the form have more than {_MOST_FIELDS:,} bytes; send less beside the file")
+        self._text += data[start:end]
 
     def _on_part_end(self) -> None:
-        self._in_file = False
+        if not self._in_file and self._told:
+            self.fields[self._told] = self._text.decode(errors="replace")
+        self._in_file, self._told = False, ""
 
     def _on_end(self) -> None:
         self._ended = True

@@ -5,6 +5,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from agenthost.faces.http.bodies import mistake
+from agenthost.faces.http.mcp.requests import Context, request_of
+from agenthost.faces.http.presence import staying
 
 
 class Beside:
@@ -17,9 +19,20 @@ class Beside:
         """Begin it; `what` names it in the log."""
         return self._group.create_task(_fenced(work, what))
 
+    def begin_for(self, ctx: Context, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
+        """Begin what ends, too, once whoever asked for it may ask no more."""
+        return self.begin(_while_let_in(ctx, work), what)
+
 
 async def _fenced(work: Coroutine[Any, Any, None], what: str) -> None:
     try:
         await work
     except Exception as error:  # noqa: BLE001 - the HTTP edge
         mistake(error, what)
+
+
+async def _while_let_in(ctx: Context, work: Coroutine[Any, Any, None]) -> None:
+    here = asyncio.current_task()
+    assert here is not None
+    with staying(request_of(ctx).scope, here.cancel):
+        await work

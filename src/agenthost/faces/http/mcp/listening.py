@@ -159,8 +159,8 @@ class Subscriptions:
 
         self.end(ctx, uri)
         key = (session_of(ctx), uri)
-        self._open[key] = self._beside.begin(
-            self._follow(key, _changes(api_of(ctx), uri, after, tell)), "mcp: subscription"
+        self._open[key] = self._beside.begin_for(
+            ctx, self._follow(key, _changes(api_of(ctx), uri, after, tell)), "mcp: subscription"
         )
         while len(self._open) > MOST_SUBSCRIPTIONS:
             self._open.popitem(last=False)[1].cancel()

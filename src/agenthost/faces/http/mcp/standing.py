@@ -31,7 +31,7 @@ class Standing:
         key = (session_of(ctx), row.id)
         if not elicits(ctx) or key in self._watches:
             return
-        self._watches[key] = self._beside.begin(self._watch(ctx, row), "mcp: questions")
+        self._watches[key] = self._beside.begin_for(ctx, self._watch(ctx, row), "mcp: questions")
         while len(self._watches) > _MOST:
             _stop(self._watches.popitem(last=False)[1])
 

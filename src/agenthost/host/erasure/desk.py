@@ -117,18 +117,24 @@ class Desk:
         webhooks = await self._webhooks.of(namespace, person) if person else []
         for webhook in webhooks:
             await self._eraser.forget(webhook)
-        tasks, after = 0, ""
-        while roots := await self._erasure.roots_of(namespace, person, after, PAGE):
-            after = roots[-1]
-            tasks += (await self._erase(roots, settle=False)).tasks
+        tasks = await self._all_tasks(namespace, person)
         gone = 0
         if person:
             self._eraser.changed()
             await self._erasure.forget_person(namespace, person)
             gone = int(await self._entrance.register.erase(person))
+            # What they had asked for just before they were shut out.
+            tasks += await self._all_tasks(namespace, person)
         files = await self._eraser.files()
         await self._eraser.settle()
         return Erased(tasks, files, gone, len(webhooks))
+
+    async def _all_tasks(self, namespace: str, person: str) -> int:
+        tasks = 0
+        # From the beginning each time: what came meanwhile may stand before the last.
+        while roots := await self._erasure.roots_of(namespace, person, "", PAGE):
+            tasks += (await self._erase(roots, settle=False)).tasks
+        return tasks
 
     async def _shut_out(self, person: str) -> None:
         """First of all, so that nothing of theirs is made any more while the rest goes."""

@@ -14,6 +14,7 @@ import pytest
 from agenthost.cli.serving import Listening, served
 from agenthost.client.client import Client, Timing
 from agenthost.client.transport import Address
+from agenthost.core.access import Caller
 from agenthost.core.administration import NewKey, NewPerson, PersonChange
 from agenthost.core.api import Order
 from agenthost.core.errors import AgentHostError, Forbidden, NotFound, Unauthenticated
@@ -53,7 +54,7 @@ class Place:
         elif change == "removed":
             await admin.delete_person("otto", "keep")
         else:
-            await self.host.deletion().person("otto")
+            await self.host.erasure.of(Caller(), self.host).person("otto")
 
 
 @pytest.fixture
@@ -167,15 +168,15 @@ async def test_who_is_erased_makes_nothing_more_while_the_rest_goes(place: Place
         group.create_task(goes_on())
         while not began:
             await asyncio.sleep(0.01)
-        told = await place.host.deletion().person("otto")
+        told = await place.host.erasure.of(Caller(), place.host).person("otto")
     assert (told.people, told.tasks >= 4) == (1, True)
     assert await place.host.tasks(Filter(person="otto")) == []
 
 
 async def test_who_never_was_cant_be_erased(place: Place) -> None:
     with pytest.raises(NotFound, match="nobody with the id 'ott'"):
-        await place.host.deletion().person("ott")
+        await place.host.erasure.of(Caller(), place.host).person("ott")
     made = await place.otto()
     await place.host.start(Order("echo", "hi", person="otto"))
     await place.take_back(made, "removed")
-    assert (await place.host.deletion().person("otto")).tasks == 1  # what they left
+    assert (await place.host.erasure.of(Caller(), place.host).person("otto")).tasks == 1  # what they left

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi
 from agenthost.core.erasure import Deletion
@@ -187,7 +188,9 @@ class HomeDoor:
 
 
 def _reached(host: "Host") -> Reached:
-    return Reached(host, True, admin=host.admin(), webhooks=host.own_webhooks(), deletion=host.deletion())
+    owner = Caller()
+    theirs = host.admin(owner), host.webhooks.of(owner, host), host.erasure.of(owner, host)
+    return Reached(host, True, False, "", *theirs)
 
 
 @asynccontextmanager

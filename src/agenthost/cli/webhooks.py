@@ -21,14 +21,12 @@ LOOK = 0.2
 
 def parser(verb: str) -> Parser:
     """A word for each thing that can be done."""
-    made = make(
-        verb, "webhooks add https://hooks.example.com/agenthost\nwebhooks list\nwebhooks test wh_0123456789abcdef"
-    )
+    made = make(verb, "webhooks add https://hooks.example.com/a\nwebhooks list\nwebhooks test wh_0123456789abcdef")
     words = Words(made)
     add = words.add(
         "add",
         "have a URL called when your tasks end or ask; its secret is shown once",
-        "webhooks add https://hooks.example.com/agenthost\nwebhooks add https://hooks.example.com/a --event task.ended\n"
+        "webhooks add https://hooks.example.com/a\nwebhooks add https://hooks.example.com/a --event task.ended\n"
         "webhooks add https://hooks.example.com/a --task last",
     )
     add.add_argument(

@@ -34,7 +34,6 @@ from agenthost.core.api import (
     TaskDetail,
 )
 from agenthost.core.commands import Ask
-from agenthost.core.erasure import Deletion
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Temporary, Unavailable
 from agenthost.core.events import Answered, Finished, Recorded
 from agenthost.core.ids import digest, root_id, task_id
@@ -51,7 +50,7 @@ from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
 from agenthost.core.telling import Committed
 from agenthost.core.traces import trace_id
-from agenthost.core.webhooks import SECRET, OwnWebhooks
+from agenthost.core.webhooks import SECRET
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import following, health, orders, records
@@ -153,14 +152,6 @@ class Host(Desk):
     def admin(self, caller: Caller | None = None) -> Administration:
         """People and keys as a caller may look after them; without one, as the owner."""
         return Administrator(caller or Caller(), self.entrance, partial(cancel_all, self, self._adapters.store))
-
-    def own_webhooks(self, caller: Caller | None = None) -> OwnWebhooks:
-        """A caller's webhooks; without one, the owner's."""
-        return self.webhooks.of(caller or Caller(), self)
-
-    def deletion(self, caller: Caller | None = None) -> Deletion:
-        """Deletion for good as a caller may ask for it; without one, as the owner."""
-        return self.erasure.of(caller or Caller(), self)
 
     async def _start_working(self) -> None:
         if not self._working:

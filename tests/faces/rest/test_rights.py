@@ -163,7 +163,7 @@ async def world(served: Served) -> dict[str, str]:
             )
         }
     )
-    webhook = await served.host.own_webhooks(Caller("ann", "user", ("read", "work"))).add(NewWebhook(URL))
+    webhook = await served.host.webhooks.of(Caller("ann", "user", ("read", "work")), served.host).add(NewWebhook(URL))
     return {
         "task": task,
         "digest": kept.digest,
@@ -220,7 +220,7 @@ async def test_everybody_may_what_the_table_says_and_nothing_else(served: Served
     if "work" not in may or who == "bob":
         rows = await served.host.tasks(Filter(person="ann"))
         assert [row.id for row in rows] == [places["task"]]
-    left = await served.host.own_webhooks(Caller("ann", "user", ("read", "work"))).all()
+    left = await served.host.webhooks.of(Caller("ann", "user", ("read", "work")), served.host).all()
     assert (places["webhook"] in {each.id for each in left}) == (who != "ann")
     assert await served.host.accounts.person("olga") is not None or who != "olga"
 

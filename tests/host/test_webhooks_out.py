@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from agenthost.core.access import Caller
+from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
 from agenthost.core.webhooks import NewWebhook
@@ -28,6 +29,12 @@ from agenthost.testing.openai_server.service import serving
 from host.conftest import ASKER, ECHO, PAIR, Opens, followed
 
 OWNER = Caller()
+QUESTION = """
+rules:
+  - when: {turn: 0, offers: ask_person}
+    reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?", options: [red, blue]}}]}
+  - reply: {text: "You said {{said}}"}
+"""
 QUICK = '[webhooks]\nbackoff = 0.01\nbackoff-most = 0.05\nattempts = 3\ntimeout = 5\n[network]\nprivate = ["hook.lan:PORT"]\n'
 
 
@@ -128,13 +135,7 @@ async def test_an_end_is_told_signed_and_once(opens: Opens) -> None:
 
 async def test_a_question_is_told_before_the_end_and_in_order(opens: Opens) -> None:
     async with receiving(500, 500) as receiver:
-        plays = """
-rules:
-  - when: {turn: 0, offers: ask_person}
-    reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?", options: [red, blue]}}]}
-  - reply: {text: "You said {{said}}"}
-"""
-        host = await opens(plays, ASKER, work=True, toml=quick(receiver))
+        host = await opens(QUESTION, ASKER, work=True, toml=quick(receiver))
         made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         row = await host.start(Order("asker", "hi"))
         await receiver.until(1)
@@ -218,6 +219,30 @@ async def test_a_tree_of_tasks_has_one_end_and_only_what_is_wanted_is_told(opens
         await settled(host, made.id, "delivered", 2)
     assert sorted(told["data"]["task"] for told in receiver.bodies()) == sorted([other.id, row.id])
     assert await host.webhooks.deliveries(OWNER, one.id, 0, 50) == []
+
+
+@pytest.mark.parametrize("change", ["disabled", "removed"])
+async def test_who_may_not_use_the_host_any_more_is_told_nothing(opens: Opens, change: str) -> None:
+    async with receiving() as receiver:
+        host = await opens(QUESTION, ASKER, work=True, toml=quick(receiver))
+        await host.admin().add_person(NewPerson("ann"))
+        ann = Caller("ann", "user", ("read", "work"))
+        made = await host.webhooks.make(ann, NewWebhook(receiver.url))
+        owners = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+        row = await host.start(Order("asker", "hi", person="ann"))
+        await receiver.until(1)
+        if change == "disabled":
+            await host.admin().change_person("ann", PersonChange(disabled=True, tasks="keep"))
+        else:
+            await host.admin().delete_person("ann", "keep")
+        await host.reply(row.id, "red")
+        await followed(host, row.id)
+        await host.webhooks.test(ann, made.id)
+        await host.webhooks.test(OWNER, owners.id)
+        await settled(host, owners.id, "delivered")
+        told = await host.webhooks.deliveries(ann, made.id, 0, 50)
+    assert [(each.event, each.status) for each in told] == [("webhook.test", 0), ("task.question", 200)]
+    assert [body["type"] for body in receiver.bodies()] == ["task.question", "webhook.test"]
 
 
 async def test_a_webhook_is_its_persons_alone(opens: Opens) -> None:

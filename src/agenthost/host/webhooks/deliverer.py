@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agenthost.core.access import Accounts
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
 from agenthost.core.ports import Secrets, Store
@@ -43,6 +44,7 @@ class Deliverer:
         webhooks: Webhooks,
         store: Store,
         secrets: Secrets,
+        accounts: Accounts,
         journal: Callable[[str], Awaitable[list[Recorded]]],
         sender: Sender,
         log: Log,
@@ -51,6 +53,7 @@ class Deliverer:
         self._webhooks = webhooks
         self._store = store
         self._secrets = secrets
+        self._accounts = accounts
         self._journal = journal
         self._sender = sender
         self._log = log
@@ -91,7 +94,7 @@ class Deliverer:
         if row is None:
             return []
         wanted = [each for each in await self._webhooks.of(row.namespace, row.person) if not each.disabled]
-        if not wanted:
+        if not wanted or not await self._may(row.person):
             return []
         try:
             events = await self._journal(mark.task)
@@ -138,7 +141,14 @@ class Deliverer:
             room.release()
             self.call()
 
+    async def _may(self, id: str) -> bool:
+        """Whether somebody may still be told of what is theirs."""
+        person = await self._accounts.person(id)
+        return person is not None and not person.disabled
+
     async def _try(self, webhook: Webhook, delivery: Delivery, clock: Callable[[], float]) -> Outcome:
+        if not await self._may(webhook.person):
+            return Outcome(0, f"{webhook.person} may not use this host any more")
         secret = await self._secrets.get(webhook.secret_name)
         if secret is None:
             return Outcome(0, "its secret is gone; remove the webhook and make it again")

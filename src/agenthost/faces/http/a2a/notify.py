@@ -13,6 +13,7 @@ from a2a.types.a2a_pb2 import AuthenticationInfo, TaskPushNotificationConfig, Ta
 from a2a.utils.errors import InvalidParamsError
 from a2a.utils.proto_utils import to_stream_response
 
+from agenthost.core.access import Accounts
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, NotFound, Permanent, Temporary
 from agenthost.core.lifecycle import FINAL
@@ -35,7 +36,8 @@ SIGNATURE = "X-AgentHost-Signature"
 
 
 class Notifier:
-    """Fulfils handler.PushConfigs, and tells the addresses, each in a task of `group`. `waits`: as WAITS."""
+    """Fulfils handler.PushConfigs, and tells the addresses, each in a task of `group`, for as long as `accounts` have whoever
+    gave them. `waits`: as WAITS."""
 
     def __init__(
         self,
@@ -44,12 +46,14 @@ class Notifier:
         identity: Identity,
         outgoing: Outgoing,
         group: asyncio.TaskGroup,
+        accounts: Accounts | None = None,
         waits: tuple[float, ...] = WAITS,
     ) -> None:
         self._store = store
         self._api = api
         self._identity = identity
         self._outgoing = outgoing
+        self._accounts = accounts
         self._waits = waits
         self._group = group
         self._stopped = False
@@ -159,7 +163,12 @@ class Notifier:
                     await self._store.told(push.task, push.id, updates.places, updates.state in FINAL)
 
     async def _deliver(self, push: Push, update: Update) -> bool:
-        """Send one notification; False where the address wants no more."""
+        """Send one notification; False where the address wants no more, or is of somebody who may not use the host any
+        more."""
+        if self._accounts is not None:
+            person = await self._accounts.person(push.person)
+            if person is None or person.disabled:
+                return False
         body = msgspec.json.encode(await self._body(push, update))
         for wait in (0.0, *self._waits):
             await asyncio.sleep(wait)

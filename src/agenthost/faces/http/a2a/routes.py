@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from agenthost.core.access import Accounts
 from agenthost.core.api import HostApi, Reception
 from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.core.pushes import Pushes
@@ -53,13 +54,14 @@ STATUSES = {
 
 class A2AParts(Struct, frozen=True):
     """What the face is joined from. `home` holds the host's key; `pushes` keeps addresses for push notifications, and
-    `outgoing` sends to them; `reception` knows who may come by gRPC."""
+    `outgoing` sends to them while `accounts` have whoever gave them; `reception` knows who may come by gRPC."""
 
     settings: A2ASettings
     home: Path
     pushes: Pushes | None = None
     outgoing: Outgoing | None = None
     reception: Reception | None = None
+    accounts: Accounts | None = None
 
 
 class A2AFace:
@@ -160,7 +162,7 @@ class A2AFace:
         parts, settings = self._parts, self._parts.settings
         own = await identity(parts.home)
         if parts.pushes is not None and parts.outgoing is not None and self._group is not None:
-            self._notifier = Notifier(parts.pushes, self._api, own, parts.outgoing, self._group)
+            self._notifier = Notifier(parts.pushes, self._api, own, parts.outgoing, self._group, parts.accounts)
             await self._notifier.start()
         grpc = settings.grpc_url or f"{settings.grpc_host}:{settings.grpc_port}"
         offered = Offered(grpc if settings.grpc_port else "", self._notifier is not None)

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from starlette.types import Scope
+
 from agenthost.faces.http.bodies import mistake
-from agenthost.faces.http.mcp.requests import Context, request_of
 from agenthost.faces.http.presence import staying
 
 
@@ -19,9 +20,9 @@ class Beside:
         """Begin it; `what` names it in the log."""
         return self._group.create_task(_fenced(work, what))
 
-    def begin_for(self, ctx: Context, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
-        """Begin what ends, too, once whoever asked for it may ask no more."""
-        return self.begin(_while_let_in(ctx, work), what)
+    def begin_for(self, scope: Scope, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
+        """Begin what ends, too, once whoever made the request of that scope may make it no more."""
+        return self.begin(_while_let_in(scope, work), what)
 
 
 async def _fenced(work: Coroutine[Any, Any, None], what: str) -> None:
@@ -31,8 +32,8 @@ async def _fenced(work: Coroutine[Any, Any, None], what: str) -> None:
         mistake(error, what)
 
 
-async def _while_let_in(ctx: Context, work: Coroutine[Any, Any, None]) -> None:
+async def _while_let_in(scope: Scope, work: Coroutine[Any, Any, None]) -> None:
     here = asyncio.current_task()
     assert here is not None
-    with staying(request_of(ctx).scope, here.cancel):
+    with staying(scope, here.cancel):
         await work

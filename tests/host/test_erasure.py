@@ -16,9 +16,9 @@ from agenthost.core.models import Turn
 from agenthost.core.parts import FilePart, TextPart, text_message
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import Terms
+from agenthost.core.webhooks import NewWebhook
 from agenthost.host.erasure.eraser import Eraser
 from agenthost.host.host import Host
-from agenthost.host.webhooks.desk import Wanted
 from host.conftest import ASKER, ECHO, PAIR, Opens, followed
 
 MARKER = "XYZZY-4711-MARKER"
@@ -99,13 +99,13 @@ async def asked_about_it(host: Host, **more: Any) -> str:
 async def test_nothing_of_a_deleted_task_is_in_any_file_of_the_home(opens: Opens) -> None:
     host = await opens(PLAYS, ASKER, ECHO, work=True)
     soon(host)
-    await host.webhooks.make(OWNER, Wanted("https://hook.invalid/x"))
+    await host.webhooks.make(OWNER, NewWebhook("https://hook.invalid/x"))
     home = home_of(host)
     other = await host.start(Order("echo", "something else"))
     await followed(host, other.id)
     before = await rows(host)
     task = await asked_about_it(host)
-    await host.webhooks.make(OWNER, Wanted(f"https://{MARKER}.invalid/x", task=task))
+    await host.webhooks.make(OWNER, NewWebhook(f"https://{MARKER}.invalid/x", task=task))
     spread = found(home)
     assert any(name.startswith("agenthost.db") for name in spread)
     assert sum(name.startswith("blobs/") for name in spread) >= 3
@@ -248,7 +248,7 @@ async def test_all_of_a_person_goes_and_nothing_of_others(opens: Opens) -> None:
     await host.accounts.put_person(Person("ann", "user", 1.0, f"Ann {MARKER}"))
     await host.accounts.put_key(Key("k1", "ann", "digest", 1.0, f"key {MARKER}"))
     await given(host, "ann", f"never used {MARKER}".encode())
-    made = await host.webhooks.make(ANN, Wanted(f"https://{MARKER}.invalid/x"))
+    made = await host.webhooks.make(ANN, NewWebhook(f"https://{MARKER}.invalid/x"))
     await asked_about_it(host, person="ann")
     await host.start(Order("echo", f"for ever {MARKER}", person="ann"))
     kept = await host.start(Order("echo", "mine"))

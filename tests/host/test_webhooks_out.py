@@ -19,17 +19,23 @@ import pytest
 from aiohttp import web
 
 from agenthost.core.access import Caller, Person
-from agenthost.core.administration import PersonChange
+from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.webhooks import NewWebhook
 from agenthost.host.host import Host
 from agenthost.host.webhooks.deliverer import AT_ONCE, OF_ONE
-from agenthost.host.webhooks.desk import Wanted
 from agenthost.sandboxes.egress.way import Way
 from agenthost.testing.openai_server.service import serving
 from host.conftest import ASKER, ECHO, PAIR, PLAYS, Opens, followed
 
 OWNER = Caller()
+QUESTION = """
+rules:
+  - when: {turn: 0, offers: ask_person}
+    reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?", options: [red, blue]}}]}
+  - reply: {text: "You said {{said}}"}
+"""
 QUICK = '[webhooks]\nbackoff = 0.01\nbackoff-most = 0.05\nattempts = 3\ntimeout = 5\n[network]\nprivate = ["hook.lan:PORT"]\n'
 
 
@@ -117,7 +123,7 @@ async def settled(host: Host, webhook: str, state: str, count: int = 1) -> list[
 async def test_an_end_is_told_signed_and_once(opens: Opens) -> None:
     async with receiving() as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         row = await host.start(Order("echo", "hi", title="greet", conversation="c1"))
         await followed(host, row.id)
         (delivery,) = await settled(host, made.id, "delivered")
@@ -135,14 +141,8 @@ async def test_an_end_is_told_signed_and_once(opens: Opens) -> None:
 
 async def test_a_question_is_told_before_the_end_and_in_order(opens: Opens) -> None:
     async with receiving(500, 500) as receiver:
-        plays = """
-rules:
-  - when: {turn: 0, offers: ask_person}
-    reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?", options: [red, blue]}}]}
-  - reply: {text: "You said {{said}}"}
-"""
-        host = await opens(plays, ASKER, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        host = await opens(QUESTION, ASKER, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         row = await host.start(Order("asker", "hi"))
         await receiver.until(1)
         await host.reply(row.id, "red")
@@ -159,7 +159,7 @@ rules:
 async def test_what_is_never_taken_is_given_up_with_the_reason_and_others_go_on(opens: Opens) -> None:
     async with receiving(500, 302, 404) as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         first = await host.start(Order("echo", "one"))
         await followed(host, first.id)
         (dead,) = await settled(host, made.id, "dead")
@@ -175,7 +175,7 @@ async def test_no_answer_keeps_others_from_being_called(opens: Opens, wait: str)
     async with receiving(503, 503, 503) as receiver:
         receiver.headers = {"Retry-After": wait}
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         await host.webhooks.test(OWNER, made.id)
         await settled(host, made.id, "dead")
         receiver.headers = {}
@@ -188,7 +188,7 @@ async def test_who_may_not_use_the_host_any_more_is_told_nothing(opens: Opens) -
         host = await opens(PLAYS, ECHO, ASKER, work=True, toml=quick(receiver))
         await host.accounts.put_person(Person("ann", "user", 1.0))
         ann = Caller("ann", "user", ("read", "work"))
-        made = await host.webhooks.make(ann, Wanted(receiver.url))
+        made = await host.webhooks.make(ann, NewWebhook(receiver.url))
         row = await host.start(Order("asker", "ask me", person="ann"))
         await receiver.until(1)
         await host.admin().change_person("ann", PersonChange(disabled=True, tasks="keep"))
@@ -198,7 +198,7 @@ async def test_who_may_not_use_the_host_any_more_is_told_nothing(opens: Opens) -
         async with asyncio.timeout(30):
             while not (await host.webhooks.show(ann, made.id)).disabled:
                 await asyncio.sleep(0.01)
-        await host.webhooks.make(OWNER, Wanted(receiver.url))
+        await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         await followed(host, (await host.start(Order("echo", "the owner's"))).id)
         await receiver.until(2)
     assert [told["data"]["person"] for told in receiver.bodies()] == ["ann", "owner"]
@@ -213,9 +213,9 @@ async def test_whose_receiver_is_slow_keeps_nobody_elses_from_being_called(opens
             await host.accounts.put_person(Person(person, "user", 1.0))
         eve, ann = Caller("eve", "user", ("read", "work")), Caller("ann", "user", ("read", "work"))
         for _ in range(AT_ONCE + 4):
-            await host.webhooks.test(eve, (await host.webhooks.make(eve, Wanted(slow.url))).id)
+            await host.webhooks.test(eve, (await host.webhooks.make(eve, NewWebhook(slow.url))).id)
         await slow.until(OF_ONE)
-        await host.webhooks.test(ann, (await host.webhooks.make(ann, Wanted(quickly.url))).id)
+        await host.webhooks.test(ann, (await host.webhooks.make(ann, NewWebhook(quickly.url))).id)
         await quickly.until(1)
         assert len(slow.calls) == OF_ONE
         slow.stuck.set()
@@ -225,7 +225,7 @@ async def test_whose_receiver_is_slow_keeps_nobody_elses_from_being_called(opens
 async def test_a_redirect_is_not_followed(opens: Opens) -> None:
     async with receiving(302, 302, 302) as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         await host.webhooks.test(OWNER, made.id)
         (dead,) = await settled(host, made.id, "dead")
     assert "redirects are not followed" in dead.reason
@@ -235,7 +235,7 @@ async def test_a_redirect_is_not_followed(opens: Opens) -> None:
 async def test_who_answers_410_is_not_called_again_until_it_is_tested(opens: Opens) -> None:
     async with receiving(410) as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
         await host.webhooks.test(OWNER, made.id)
         await settled(host, made.id, "dead")
         async with asyncio.timeout(10):
@@ -251,7 +251,7 @@ async def test_who_answers_410_is_not_called_again_until_it_is_tested(opens: Ope
 async def test_a_private_address_is_never_called_unless_its_host_is_named(opens: Opens) -> None:
     async with receiving() as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
-        evil = await host.webhooks.make(OWNER, Wanted(f"http://evil.example:{receiver.port}/x"))
+        evil = await host.webhooks.make(OWNER, NewWebhook(f"http://evil.example:{receiver.port}/x"))
         await host.webhooks.test(OWNER, evil.id)
         (dead,) = await settled(host, evil.id, "dead")
         assert "not a public one" in dead.reason and "evil.example" in dead.reason
@@ -261,17 +261,17 @@ async def test_a_private_address_is_never_called_unless_its_host_is_named(opens:
             "http://user:word@a.example/", "nonsense", "", "http:///x", "http://[::ffff:127.0.0.1]/",
         ):  # fmt: skip
             with pytest.raises(BadInput):
-                await host.webhooks.make(OWNER, Wanted(url))
+                await host.webhooks.make(OWNER, NewWebhook(url))
 
 
 async def test_a_tree_of_tasks_has_one_end_and_only_what_is_wanted_is_told(opens: Opens) -> None:
     async with receiving() as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, PAIR, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url, ("task.ended",)))
-        await host.webhooks.make(OWNER, Wanted(receiver.url + "/questions", ("task.question",)))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url, ("task.ended",)))
+        await host.webhooks.make(OWNER, NewWebhook(receiver.url + "/questions", ("task.question",)))
         other = await host.start(Order("pair", "before"))
         await followed(host, other.id)
-        one = await host.webhooks.make(OWNER, Wanted(receiver.url + "/one", task=other.id))
+        one = await host.webhooks.make(OWNER, NewWebhook(receiver.url + "/one", task=other.id))
         row = await host.start(Order("pair", "hi"))
         await followed(host, row.id)
         await settled(host, made.id, "delivered", 2)
@@ -279,11 +279,35 @@ async def test_a_tree_of_tasks_has_one_end_and_only_what_is_wanted_is_told(opens
     assert await host.webhooks.deliveries(OWNER, one.id, 0, 50) == []
 
 
+@pytest.mark.parametrize("change", ["disabled", "removed"])
+async def test_who_is_disabled_or_removed_is_told_nothing(opens: Opens, change: str) -> None:
+    async with receiving() as receiver:
+        host = await opens(QUESTION, ASKER, work=True, toml=quick(receiver))
+        await host.admin().add_person(NewPerson("ann"))
+        ann = Caller("ann", "user", ("read", "work"))
+        made = await host.webhooks.make(ann, NewWebhook(receiver.url))
+        owners = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+        row = await host.start(Order("asker", "hi", person="ann"))
+        await receiver.until(1)
+        if change == "disabled":
+            await host.admin().change_person("ann", PersonChange(disabled=True, tasks="keep"))
+        else:
+            await host.admin().delete_person("ann", "keep")
+        await host.reply(row.id, "red")
+        await followed(host, row.id)
+        await host.webhooks.test(ann, made.id)
+        await host.webhooks.test(OWNER, owners.id)
+        await settled(host, owners.id, "delivered")
+        told = await host.webhooks.deliveries(ann, made.id, 0, 50)
+    assert [(each.event, each.status) for each in told] == [("webhook.test", 410), ("task.question", 200)]
+    assert [body["type"] for body in receiver.bodies()] == ["task.question", "webhook.test"]
+
+
 async def test_a_webhook_is_its_persons_alone(opens: Opens) -> None:
     host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True)
     ann, bob = Caller("ann", "user", ("read", "work")), Caller("bob", "owner")
     reader = Caller("ann", "read-only", ("read",))
-    made = await host.webhooks.make(ann, Wanted("https://a.example/hook"))
+    made = await host.webhooks.make(ann, NewWebhook("https://a.example/hook"))
     assert [each.id for each in await host.webhooks.all(ann)] == [made.id]
     assert (await host.webhooks.show(ann, made.id)).secret == ""
     assert await host.webhooks.all(bob) == []
@@ -293,7 +317,7 @@ async def test_a_webhook_is_its_persons_alone(opens: Opens) -> None:
     with pytest.raises(NotFound):
         await host.webhooks.deliveries(bob, made.id, 0, 10)
     for call in (
-        host.webhooks.make(reader, Wanted("https://a.example")),
+        host.webhooks.make(reader, NewWebhook("https://a.example")),
         host.webhooks.remove(reader, made.id),
         host.webhooks.test(reader, made.id),
     ):
@@ -307,15 +331,15 @@ async def test_a_webhook_is_its_persons_alone(opens: Opens) -> None:
 async def test_a_key_makes_one_webhook_and_a_secret_may_be_ones_own(opens: Opens) -> None:
     host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO)
     secret = "whsec_" + base64.b64encode(b"x" * 32).decode()
-    wanted = Wanted("https://a.example/hook", secret=secret)
+    wanted = NewWebhook("https://a.example/hook", secret=secret)
     made = await host.webhooks.make(OWNER, wanted, "k1")
     assert made.secret == secret
     assert await host.webhooks.make(OWNER, wanted, "k1") == made
     with pytest.raises(Conflict):
-        await host.webhooks.make(OWNER, Wanted("https://b.example"), "k1")
+        await host.webhooks.make(OWNER, NewWebhook("https://b.example"), "k1")
     for wrong in ("whsec_", "whsec_c2hvcnQ=", "secret", "whsec_@@@@"):
         with pytest.raises(BadInput, match="secret"):
-            await host.webhooks.make(OWNER, Wanted("https://a.example", secret=wrong))
+            await host.webhooks.make(OWNER, NewWebhook("https://a.example", secret=wrong))
 
 
 async def test_no_end_is_lost_by_a_host_that_was_closed_before_it_could_tell(
@@ -323,7 +347,7 @@ async def test_no_end_is_lost_by_a_host_that_was_closed_before_it_could_tell(
 ) -> None:
     async with receiving() as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
-        made = await host.webhooks.make(OWNER, Wanted(receiver.url))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
 
         async def nothing() -> None:
             return None
@@ -346,7 +370,7 @@ from agenthost.core.administration import PersonChange
 from agenthost.core.api import Order
 from agenthost.host.host import open_host
 from agenthost.host.settings import load
-from agenthost.host.webhooks.desk import Wanted
+from agenthost.core.webhooks import NewWebhook
 from agenthost.sandboxes.egress.way import Way
 
 async def look_up(way, host, port):
@@ -357,7 +381,7 @@ Way._look_up = look_up
 async def main(home, url, tasks):
     host = await open_host(load(Path(home), {"AGENTHOST_SANDBOX": "bubblewrap", "AGENTHOST_MODEL": f"scripted:{home}/plays.yaml"}), work=True)
     await host.apply({"a.yaml": Path(home, "echo.yaml").read_text()})
-    await host.webhooks.make(Caller(), Wanted(url), "one")
+    await host.webhooks.make(Caller(), NewWebhook(url), "one")
     for number in range(int(tasks)):
         await host.start(Order("echo", f"task {number}", key=f"task-{number}"))
     Path(home, "started").touch()

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi
+from agenthost.core.erasure import Deletion
 from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
+from agenthost.core.webhooks import OwnWebhooks
 
 if TYPE_CHECKING:  # a verb that talks to a host that runs loads none
+    from agenthost.faces.http.app import Face
     from agenthost.host.host import Host
 
 SERVED_AFTER = 0.25
@@ -39,7 +43,7 @@ async def _at_once() -> None:
 
 class Reached(Struct):
     """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command. `admin`:
-    its people and keys.
+    its people and keys; `webhooks`: one's own there; `deletion`: of tasks and people, for good.
 
     `recovered` returns when unfinished tasks go on, and raises what keeps them from it. `drain` takes no new work and
     waits, not for long, until what was begun is journalled: how many tasks had something left.
@@ -52,6 +56,8 @@ class Reached(Struct):
     passing: bool = False
     url: str = ""
     admin: Administration | None = None
+    webhooks: OwnWebhooks | None = None
+    deletion: Deletion | None = None
     renew: Callable[[], Awaitable[bool]] = _never
     recovered: Callable[[], Awaitable[None]] = _at_once
     drain: Callable[[], Awaitable[int]] = _nothing
@@ -102,6 +108,7 @@ class HomeDoor:
         await reached.api.close()
         found = await self._reach(True)
         reached.api, reached.own, reached.passing, reached.admin = found.api, found.own, found.passing, found.admin
+        reached.webhooks, reached.deletion = found.webhooks, found.deletion
         return True
 
     @asynccontextmanager
@@ -111,7 +118,9 @@ class HomeDoor:
             from agenthost.cli.serving import Listening, served
 
             async with served(api, self._socket, Listening(host, port)) as url:
-                yield Reached(api, True, url=url, admin=api.admin(), recovered=api.recovered, drain=api.drain)
+                reached = _reached(api)
+                reached.url, reached.recovered, reached.drain = url, api.recovered, api.drain
+                yield reached
         finally:
             await api.close()
 
@@ -123,8 +132,7 @@ class HomeDoor:
             if running is not None:
                 return running
             try:
-                opened = await self._open(work)
-                return Reached(opened, True, admin=opened.admin())
+                return _reached(await self._open(work))
             except HomeBusy:
                 # Another process has just opened the home, or is about to let it go.
                 if asyncio.get_running_loop().time() > deadline:
@@ -175,7 +183,14 @@ class HomeDoor:
             # It won't be started again, so that there is nothing to wait for when it has gone.
             await client.close()
             client = connect(self.home, os.environ, Timing(absent=0.0))
-        return Reached(client, False, passing and not named, admin=client.admin())
+        theirs = client.admin(), client.webhooks(), client.deletion()
+        return Reached(client, False, passing and not named, "", *theirs)
+
+
+def _reached(host: "Host") -> Reached:
+    owner = Caller()
+    theirs = host.admin(owner), host.webhooks.of(owner, host), host.erasure.of(owner, host)
+    return Reached(host, True, False, "", *theirs)
 
 
 @asynccontextmanager
@@ -199,7 +214,7 @@ async def _serve_later(reached: Reached, socket: Path) -> None:
         await asyncio.sleep(SERVED_AFTER)
     server = await asyncio.to_thread(importlib.import_module, "agenthost.faces.http.server")
     try:
-        offer = server.Offer(server.Everybody(reached.api, reached.admin))
+        offer = server.Offer(server.Everybody(reached.api, reached.admin), faces=_desks(reached.api))
         async with server.serve(reached.api, socket, None, offer):
             await asyncio.Event().wait()
     except AgentHostError as error:
@@ -207,3 +222,11 @@ async def _serve_later(reached: Reached, socket: Path) -> None:
         import structlog
 
         structlog.get_logger(__name__).warning("other terminals can't reach this host", error=error.message)
+
+
+def _desks(api: HostApi) -> "list[Face]":
+    """What of a host in this process is served besides what every host has."""
+    from agenthost.cli.faces import desks
+    from agenthost.host.host import Host
+
+    return [desks(api)] if isinstance(api, Host) else []

@@ -10,15 +10,22 @@ from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.host.host import Host
 
 
+def desks(host: Host) -> Face:
+    """Webhooks and deletion."""
+    from agenthost.faces.http import erasure, webhooks
+
+    return Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure)))
+
+
 @asynccontextmanager
 async def faces(
     host: Host, reception: Reception, streams: StreamSettings, closing: Closing
 ) -> AsyncGenerator[list[Face]]:
     """Those that the settings enable, with what goes on beside them, for as long as the context is open."""
-    from agenthost.faces.http import agui, erasure, openai, signin, webhooks
+    from agenthost.faces.http import agui, openai, signin
 
     spoken = [
-        Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure))),
+        desks(host),
         metrics.face(host.telling.metrics),
         signin.face(host.entrance, host.providers),
         openai.face(streams, closing, openai.Behind(host.shelf, host.erasure, lambda: host.settings.http.upload)),

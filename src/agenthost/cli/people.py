@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import get_args
 
 from agenthost.cli.connect import Door, Reached
+from agenthost.cli.deleting import delete_person, sure
 from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.screen import Screen
 from agenthost.core.access import ROLES
@@ -50,10 +51,19 @@ def parser(verb: str) -> Parser:
     either.add_argument("--enable", action="store_true", help="let them in again")
     _fate(change)
     remove = words.add(
-        "remove", "remove somebody, with their keys; their unfinished tasks are cancelled", "people remove ann"
+        "remove",
+        "remove somebody, with their keys; their unfinished tasks are cancelled, and what they did stays",
+        "people remove ann",
     )
     _who(remove)
     _fate(remove)
+    delete = words.add(
+        "delete",
+        "delete somebody for good, with every task, file and webhook of theirs",
+        "people delete ann\npeople delete ann --yes",
+    )
+    _who(delete)
+    sure(delete)
     password = words.add(
         "password", "set somebody's password, or take it away", "people password ann\npeople password ann --none"
     )
@@ -74,7 +84,10 @@ def _fate(word: Parser) -> None:
 
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Do what the word says."""
-    async with door.host() as host:
+    # What goes on of somebody's is ended first, which takes a host that works.
+    async with door.host(work=args.word == "delete") as host:
+        if args.word == "delete":
+            return await delete_person(args, host, screen)
         await _WORDS[args.word](args, administration(host), screen)
     return 0
 

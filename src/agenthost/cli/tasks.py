@@ -1,4 +1,4 @@
-"""`agenthost tasks ...`: see, follow, answer, cancel, replay tasks. A task is named by its id, its beginning, or `last`."""
+"""`agenthost tasks ...`: see, follow, answer, cancel, replay, delete tasks. A task is named by its id, its beginning, or `last`."""
 
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
@@ -8,6 +8,7 @@ from pathlib import Path
 from agenthost.cli import folder, options, paths
 from agenthost.cli.asking import decision
 from agenthost.cli.connect import Door
+from agenthost.cli.deleting import delete_task, sure
 from agenthost.cli.follow import follow
 from agenthost.cli.options import Parser
 from agenthost.cli.render import plain
@@ -51,6 +52,14 @@ def parser(verb: str) -> Parser:
     _task(group, "replay", "decide its journal again and compare; nothing is performed", "tasks replay last")
     export = _task(group, "export", "everything about it as one zip file", "tasks export last --out task.zip")
     export.add_argument("--out", metavar="FILE", help="where to write (TASK.zip)")
+    delete = _task(
+        group,
+        "delete",
+        "delete it for good, with everything below it and its files",
+        "tasks delete 0swkq9dztb8pz1q4\ntasks delete last --force --yes",
+    )
+    delete.add_argument("--force", action="store_true", help="also one that goes on: it is cancelled first")
+    sure(delete)
     return made
 
 
@@ -77,10 +86,13 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "replay": _replay,
         "export": _export,
     }
-    # What is answered or cancelled is carried out by the host that works on it; following works on it too.
-    async with door.host(work=args.word == "follow") as host:
+    # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
+    # having it end.
+    async with door.host(work=args.word == "follow" or (args.word == "delete" and args.force)) as host:
         if args.word != "list":
             args.task = await host.api.find(args.task)
+        if args.word == "delete":
+            return await delete_task(args, host, screen)
         if args.word != "follow":
             code = await verbs[args.word](args, host.api, screen)
             if host.own and args.word in ("reply", "approve", "deny", "cancel") and not code:

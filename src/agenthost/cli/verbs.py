@@ -15,16 +15,22 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "agent": ("new", "what is done with agents: agent new NAME", ("new",)),
     "tasks": (
         "tasks",
-        "see, follow, answer, cancel, replay tasks",
-        ("list", "show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "export"),
+        "see, follow, answer, cancel, replay, delete tasks",
+        ("list", "show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "export", "delete"),
     ),
     "secrets": ("secrets", "keep keys and passwords, encrypted", ("set", "list", "delete")),
     "people": (
         "people",
         "who may use the host, and what they may do",
-        ("list", "add", "change", "remove", "password", "link"),
+        ("list", "add", "change", "remove", "delete", "password", "link"),
     ),
+    "namespaces": ("namespaces", "a tenant's everything", ("delete",)),
     "keys": ("keys", "keys for programs, and the sessions of browsers", ("list", "new", "revoke")),
+    "webhooks": (
+        "webhooks",
+        "who is called when your tasks end or ask",
+        ("add", "list", "show", "remove", "test", "deliveries"),
+    ),
     "model": (
         "model",
         "which models can be used, and what they really do",

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.administering import RemoteAdministration
+from agenthost.client.calling import RemoteDeletion, RemoteWebhooks
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
@@ -116,6 +117,14 @@ class Client(HostApi):
     def admin(self) -> RemoteAdministration:
         """People and keys of the host, as whoever has the token may look after them."""
         return RemoteAdministration(self._transport)
+
+    def webhooks(self) -> RemoteWebhooks:
+        """The webhooks of whoever has the token: whom they want called when their tasks end or ask."""
+        return RemoteWebhooks(self._transport)
+
+    def deletion(self) -> RemoteDeletion:
+        """Deletion for good: of a task, of all of a person's, of a namespace."""
+        return RemoteDeletion(self._transport)
 
     # --- the host ---
 

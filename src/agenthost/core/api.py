@@ -3,7 +3,7 @@
 A face (the command line, a web page) is written against `HostApi` and never knows which it has.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -414,4 +414,8 @@ class Reception(Protocol):
 
     async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
         """What a link opens, and in whose name. Raises NotFound, also where it has expired."""
+        ...
+
+    def heed(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called whenever somebody lost a key, a right or themselves: whoever is here may be here no more."""
         ...

@@ -3,11 +3,39 @@
 import re
 from typing import Literal, Protocol
 
+from msgspec import Struct
+
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
 
 Removal = Literal["removed", "absent", "used"]
 """What became of a file that was to go: it is gone, it wasn't there, or it is in use and stays."""
+
+
+class Erased(Struct, frozen=True, omit_defaults=True):
+    """What is gone: root tasks, files that were nobody else's, people, webhooks."""
+
+    tasks: int = 0
+    files: int = 0
+    people: int = 0
+    webhooks: int = 0
+
+
+class Deletion(Protocol):
+    """The use-cases, for one caller. Nothing that was deleted comes back. All raise Forbidden where the caller may not."""
+
+    async def task(self, task: str, force: bool = False) -> Erased:
+        """Delete a root task with everything below it. Raises NotFound for one that isn't the caller's to see, Conflict
+        where it goes on and isn't forced to end first, Temporary where it is and doesn't."""
+        ...
+
+    async def person(self, person: str) -> Erased:
+        """Delete everything of a person's, and who they were."""
+        ...
+
+    async def namespace(self, namespace: str) -> Erased:
+        """Delete a namespace with everybody and everything in it."""
+        ...
 
 
 def named_in(body: bytes) -> set[str]:

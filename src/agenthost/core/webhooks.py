@@ -1,7 +1,7 @@
 """Calls out: whom a person wants told of their tasks' ends and questions, and the port that keeps what is to be sent."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from msgspec import Struct
 
@@ -49,6 +49,74 @@ class Delivery(Struct, frozen=True, omit_defaults=True):
     status: int = 0
     reason: str = ""
     place: int = 0
+
+
+class NewWebhook(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A webhook as it is asked for. `task`: one root task, empty for all of one's own. `secret`: one of the caller's own."""
+
+    url: str
+    events: tuple[Told, ...] = ("task.ended", "task.question")
+    task: str = ""
+    secret: str = ""
+
+
+class WebhookInfo(Struct, frozen=True, omit_defaults=True):
+    """A webhook as its person sees it. `secret` is told once, when it is made."""
+
+    id: str
+    url: str
+    events: tuple[Told, ...]
+    task: str
+    created: float
+    disabled: str = ""
+    secret: str = ""
+
+
+class DeliveryInfo(Struct, frozen=True):
+    """A delivery as the webhook's person sees it, with its body as JSON."""
+
+    id: str
+    webhook: str
+    event: Told
+    at: float
+    body: dict[str, Any]
+    state: Literal["waiting", "delivered", "dead"]
+    attempts: int
+    due: float
+    status: int
+    reason: str
+
+
+class DeliveryPage(Struct, frozen=True):
+    """Deliveries, newest first; `next` is the `before` of the page after, empty at the end."""
+
+    items: tuple[DeliveryInfo, ...]
+    next: str = ""
+
+
+class OwnWebhooks(Protocol):
+    """The use-cases, for one caller: each person has their own webhooks, and knows nothing of others'. All raise Forbidden
+    where the caller may not, NotFound for a webhook or a task that isn't theirs."""
+
+    async def add(self, wanted: NewWebhook, key: str = "") -> WebhookInfo:
+        """Make one; with the same `key`, once. Raises BadInput, and Conflict where the key stands for another."""
+        ...
+
+    async def all(self) -> list[WebhookInfo]: ...
+
+    async def show(self, id: str) -> WebhookInfo: ...
+
+    async def remove(self, id: str) -> None:
+        """Remove one, with what was to be sent."""
+        ...
+
+    async def test(self, id: str) -> DeliveryInfo:
+        """Have something sent to try one out; one that was given up is called again from now on."""
+        ...
+
+    async def deliveries(self, id: str, before: int = 0, limit: int = 50) -> DeliveryPage:
+        """What was and is to be sent, newest first; at most 500 in one page."""
+        ...
 
 
 class Mark(Struct, frozen=True):

@@ -114,7 +114,7 @@ class Host(Desk):
         self.providers = Providers(settings.oidc, self.entrance, adapters.secrets.get)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
-        self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, log, self.entrance.forget)
+        self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
         self._working = False
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None

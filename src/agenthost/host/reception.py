@@ -67,7 +67,8 @@ class Reception:
         self._owner = bytes.fromhex(digest_of(token))
         self._known: OrderedDict[str, tuple[float, Key, Person]] = OrderedDict()
         self._changes = 0
-        doors.entrance.register.changed = self.forget
+        self._heed: list[Callable[[], None]] = []
+        doors.entrance.register.heed(self.forget)
 
     async def known(self, token: str, address: str) -> Caller:
         digest = digest_of(token)
@@ -106,6 +107,11 @@ class Reception:
         """Look every key up again: one was changed or taken back."""
         self._changes += 1
         self._known.clear()
+        for changed in self._heed:
+            changed()
+
+    def heed(self, changed: Callable[[], None]) -> None:
+        self._heed.append(changed)
 
     async def _keep_alive(self, digest: str, key: Key, person: Person) -> None:
         """A session that is used goes on, up to its longest; written down now and then."""

@@ -1,6 +1,6 @@
 """The bodies of requests and answers that are not records of `core` already."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -9,6 +9,7 @@ from agenthost.core.access import Deed, Right
 from agenthost.core.api import Applied, ManifestProblem, ManifestVersion
 from agenthost.core.events import Recorded
 from agenthost.core.tasks import TaskRow
+from agenthost.core.webhooks import WebhookInfo
 
 ROOT = "/api/v1"
 """Every path of the API begins with it."""
@@ -50,6 +51,21 @@ class VersionPage(Struct, frozen=True, omit_defaults=True):
 
     items: tuple[ManifestVersion, ...]
     next: str = ""
+
+
+class WebhookPage(Struct, frozen=True):
+    """All of a person's webhooks: there is one page."""
+
+    items: tuple[WebhookInfo, ...]
+    next: str = ""
+
+
+class ErasureBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose everything is to go: a `person`'s or a `namespace`'s. `name` is written once more as `confirm`."""
+
+    kind: Literal["person", "namespace"]
+    name: str
+    confirm: str
 
 
 class LinkBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -24,7 +24,14 @@ from tests.faces.a2a_face.conftest import TOKEN, Serving
 
 BINDINGS = ("JSONRPC", "HTTP+JSON", "GRPC")
 WAYS = [(version, binding) for version in ("1.0", "0.3") for binding in BINDINGS]
-CALL = ClientCallContext(service_parameters={"authorization": f"Bearer {TOKEN}"})
+
+
+def calling(token: str) -> ClientCallContext:
+    """A call that shows a token, by gRPC too."""
+    return ClientCallContext(service_parameters={"authorization": f"Bearer {token}"})
+
+
+CALL = calling(TOKEN)
 
 
 async def card_of(serving: Serving, agent: str = "") -> AgentCard:
@@ -34,7 +41,7 @@ async def card_of(serving: Serving, agent: str = "") -> AgentCard:
 
 @contextlib.asynccontextmanager
 async def client(
-    serving: Serving, way: tuple[str, str], agent: str = "", stream: bool = False
+    serving: Serving, way: tuple[str, str], agent: str = "", stream: bool = False, token: str = TOKEN
 ) -> AsyncGenerator[Client]:
     """A client of an agent that speaks one version over one binding, and nothing else."""
     version, binding = way
@@ -46,7 +53,7 @@ async def client(
     ]
     del card.supported_interfaces[:]
     card.supported_interfaces.extend(wanted)
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as http:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http:
         config = ClientConfig(
             streaming=stream,
             httpx_client=http,

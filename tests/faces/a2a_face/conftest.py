@@ -56,6 +56,12 @@ class Serving:
         self.host = host
         self.url = url
 
+    @property
+    def grpc(self) -> str:
+        """Where gRPC is served."""
+        settings = self.host.settings.a2a
+        return f"{settings.grpc_host}:{settings.grpc_port}"
+
     def http(self, token: str = TOKEN) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60)

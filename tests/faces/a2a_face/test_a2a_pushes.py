@@ -25,11 +25,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agenthost.core.access import ALL_RIGHTS, DeedFilter, Key, Person, Right, Role
-from agenthost.core.administration import PersonChange
+from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.faces.http.a2a import notify
 from agenthost.faces.http.server import listen
 from agenthost.host.reception import digest_of, new_secret
-from tests.faces.a2a_face.clients import CALL, WAYS, client, saying, sent
+from tests.faces.a2a_face.clients import CALL, WAYS, all_of, calling, client, saying, sent
 from tests.faces.a2a_face.conftest import ASKER, ECHO, MODEL, Serving, served
 
 S10 = ("1.0", "JSONRPC")
@@ -142,6 +142,29 @@ async def test_an_address_that_is_gone_is_forgotten(serving: Serving, hook: Hook
             while await serving.host.pushes.of(task.id):
                 await asyncio.sleep(0.01)
     assert hook.heard == []
+
+
+@pytest.mark.parametrize("change", ["disabled", "removed"])
+async def test_an_address_of_somebody_who_may_not_use_the_host_any_more_is_told_nothing(
+    serving: Serving, hook: Hook, change: str
+) -> None:
+    admin = serving.host.admin()
+    await admin.add_person(NewPerson("otto"))
+    made = await admin.make_key(person="otto")
+    async with client(serving, S10, "asker", token=made.secret) as to:
+        request = saying("go", task_push_notification_config=config(hook))
+        (only,) = await all_of(to.send_message(request, context=calling(made.secret)))
+        await hook.until("TASK_STATE_INPUT_REQUIRED")
+        if change == "disabled":
+            await admin.change_person("otto", PersonChange(disabled=True, tasks="keep"))
+        else:
+            await admin.delete_person("otto", "keep")
+        heard = len(hook.heard)
+        await serving.host.reply(only.task.id, "red")
+        async with asyncio.timeout(30):
+            while await serving.host.pushes.of(only.task.id):
+                await asyncio.sleep(0.01)
+    assert len(hook.heard) == heard
 
 
 async def test_the_next_host_tells_what_this_one_had_no_time_for(tmp_path: Path, scripted: str, hook: Hook) -> None:

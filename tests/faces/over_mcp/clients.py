@@ -1,5 +1,6 @@
 """The official Python client at both revisions, and plain HTTP for what it has no words for."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -87,6 +88,16 @@ class Plain:
                     if found[-1].get("id") == most:
                         break
         return found
+
+    async def listens(self, opened: asyncio.Event) -> None:
+        """Hear what comes by the session's own stream, until it is cut."""
+        headers = {"Accept": "text/event-stream", "MCP-Protocol-Version": "2025-11-25", "Mcp-Session-Id": self.session}
+        async with self._http.stream("GET", self._url, headers=headers) as response:
+            assert response.status_code == 200
+            opened.set()
+            async for line in response.aiter_lines():
+                if line.startswith("data:") and line[5:].strip():
+                    self.heard.append(json.loads(line[5:]))
 
     async def raw(self, body: bytes) -> Any:
         """The answer to bytes as they are."""

@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from agenthost.cli.faces import desks
 from agenthost.core.access import ALL_RIGHTS, Key, Person, Right, Role
 from agenthost.core.api import LiveDelta, Order
+from agenthost.faces.http import metrics
 from agenthost.faces.http.app import application
 from agenthost.faces.http.site import Limits, Site
 from agenthost.faces.http.streams import Closing
@@ -34,7 +36,7 @@ class Served:
     async def open(self) -> None:
         reception = await self.host.reception()
         self.site = Site(reception, Closing(), limits=lambda: self.limits, keeping=self.host.keeping)
-        self.app = application(self.site)
+        self.app = application(self.site, faces=[desks(self.host), metrics.face(self.host.telling.metrics)])
 
     async def person(self, id: str, role: Role, *rights: Right) -> str:
         """Somebody with a key; their token."""

@@ -24,7 +24,7 @@ from agenthost.core.errors import AgentHostError, Forbidden, NotFound, Temporary
 from agenthost.faces.http.bodies import problem
 from agenthost.faces.http.callers import CAUSE, admit
 from agenthost.faces.http.origins import Network, believe, foreign_origin, host_of, need_own_page
-from agenthost.faces.http.presence import Guest, Presence
+from agenthost.faces.http.presence import ANSWERING, STAY, Guest, Presence, always
 from agenthost.faces.http.protocol import LOCAL
 from agenthost.faces.http.streams import ABORT
 from agenthost.wire.bodies import ROOT
@@ -75,6 +75,9 @@ class Everybody:
     async def linked(self, secret: str, address: str) -> tuple[Caller, Linked]:
         raise NotFound("links are served by a host that has a port")
 
+    def heed(self, changed: Callable[[], None]) -> None:
+        """Nobody is known here who could be forgotten."""
+
 
 class Guard:
     """Stands before `app`. `shapes`: how errors are written, by the beginning of a path."""
@@ -117,6 +120,7 @@ class Guard:
         if guest is None:
             await self._app(scope, receive, send)
             return
+        scope[STAY] = self.presence, guest
         self.presence.enter(guest)
         try:
             await self._app(scope, receive, send)
@@ -164,7 +168,7 @@ class Guard:
         if cause := scope.get(CAUSE, ""):
             caller = msgspec.structs.replace(caller, caused=cause)
         admit(scope, caller, self._reception.api(caller), self._reception, session)
-        return Guest(token or session, address, caller, scope.get(ABORT, _nothing))
+        return Guest(token or session, address, caller, scope.get(ABORT, _nothing), scope.get(ANSWERING, always))
 
     async def _known(self, secret: str, address: str, path: str) -> Caller:
         """Whose a token is. Who sent too many wrong ones has to wait; a right one is served all the same."""

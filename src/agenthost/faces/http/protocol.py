@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from agenthost.core.errors import AgentHostError
 from agenthost.faces.http.bodies import problem
+from agenthost.faces.http.presence import ANSWERING
 from agenthost.faces.http.streams import ABORT
 from agenthost.wire import sockets as local
 
@@ -46,7 +47,7 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             super().connection_made(transport)
-            self.app = _with(self.app, transport.abort, users is not None)
+            self.app = _with(self.app, transport.abort, self._answering, users is not None)
             if users is not None:
                 made = transport.get_extra_info("socket")
                 user = local.peer_uid(made) if made is not None else None
@@ -136,9 +137,10 @@ def protocol(bounds: Bounds, users: Collection[int] | None) -> type[HttpToolsPro
     return Connection
 
 
-def _with(app: Any, abort: Callable[[], None], at_home: bool) -> ASGIApp:
+def _with(app: Any, abort: Callable[[], None], answering: Callable[[], bool], at_home: bool) -> ASGIApp:
     def known(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         scope[ABORT] = abort
+        scope[ANSWERING] = answering
         scope[LOCAL] = at_home
         return app(scope, receive, send)
 

@@ -2,32 +2,18 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agenthost.core.webhooks import Delivery
+from agenthost.core.webhooks import DeliveryInfo, DeliveryPage, NewWebhook, OwnWebhooks, WebhookInfo
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of, caller_of
 from agenthost.faces.http.operations import IDEMPOTENCY_KEY, Answer, Body, Example, Operation, query_of
-from agenthost.host.webhooks.desk import Desk, Shown, Wanted
+from agenthost.host.webhooks.desk import Desk
+from agenthost.wire.bodies import WebhookPage
 
 MOST_LISTED = 500
-
-
-class WebhookPage(Struct, frozen=True):
-    """All of a person's webhooks: there is one page."""
-
-    items: tuple[Shown, ...]
-    next: str = ""
-
-
-class DeliveryPage(Struct, frozen=True):
-    """Deliveries, newest first; `next` is the `before` of the page after, empty at the end."""
-
-    items: tuple[dict[str, Any], ...]
-    next: str = ""
 
 
 class Listing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,8 +45,8 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             _TAG,
             "work",
             headers=(IDEMPOTENCY_KEY,),
-            body=Body(Wanted, "where to, and for what"),
-            answers=(Answer(201, Shown, "the webhook and, this once, its secret"),),
+            body=Body(NewWebhook, "where to, and for what"),
+            answers=(Answer(201, WebhookInfo, "the webhook and, this once, its secret"),),
             errors=(404, 409, 422),
             example=wanted,
             # Not `creates`: its answer has a secret, which is nowhere kept in the clear. The desk knows the key itself.
@@ -72,7 +58,7 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             "listWebhooks",
             "One's own webhooks",
             _TAG,
-            "work",
+            "read",
             answers=(Answer(200, WebhookPage, "all of them"),),
         ),
         Operation(
@@ -82,8 +68,8 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             "getWebhook",
             "One of them",
             _TAG,
-            "work",
-            answers=(Answer(200, Shown, "the webhook"),),
+            "read",
+            answers=(Answer(200, WebhookInfo, "the webhook"),),
             places=_PLACES,
             example=unknown,
         ),
@@ -107,7 +93,7 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             "Send something to try it out; one that was switched off goes on",
             _TAG,
             "work",
-            answers=(Answer(202, dict[str, Any], "the delivery"),),
+            answers=(Answer(202, DeliveryInfo, "the delivery"),),
             errors=(409,),
             places=_PLACES,
             example=unknown,
@@ -119,7 +105,7 @@ def operations(desk: Desk) -> tuple[Operation, ...]:
             "listDeliveries",
             "What was and is to be sent, newest first",
             _TAG,
-            "work",
+            "read",
             query=Listing,
             answers=(Answer(200, DeliveryPage, "a page"),),
             places=_PLACES,
@@ -132,43 +118,30 @@ class _Face:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
+    def _own(self, request: Request) -> OwnWebhooks:
+        return self._desk.of(caller_of(request), api_of(request))
+
     async def make(self, request: Request) -> Response:
-        wanted = await read_json(request, Wanted)
-        if wanted.task:
-            # Raises NotFound where it isn't theirs.
-            found = (await api_of(request).task(wanted.task)).row
-            wanted = msgspec.structs.replace(wanted, task=found.root or found.id)
-        key = request.headers.get("idempotency-key", "")
-        return answer(await self._desk.make(caller_of(request), wanted, key), 201)
+        wanted = await read_json(request, NewWebhook)
+        return answer(await self._own(request).add(wanted, request.headers.get("idempotency-key", "")), 201)
 
     async def all(self, request: Request) -> Response:
-        return answer(WebhookPage(tuple(await self._desk.all(caller_of(request)))))
+        return answer(WebhookPage(tuple(await self._own(request).all())))
 
     async def show(self, request: Request) -> Response:
-        return answer(await self._desk.show(caller_of(request), _id(request)))
+        return answer(await self._own(request).show(_id(request)))
 
     async def remove(self, request: Request) -> Response:
-        await self._desk.remove(caller_of(request), _id(request))
+        await self._own(request).remove(_id(request))
         return Response(status_code=204)
 
     async def test(self, request: Request) -> Response:
-        return answer(_shown(await self._desk.test(caller_of(request), _id(request))), 202)
+        return answer(await self._own(request).test(_id(request)), 202)
 
     async def deliveries(self, request: Request) -> Response:
         asked = query_of(request, Listing)
-        found = await self._desk.deliveries(caller_of(request), _id(request), asked.before, asked.limit)
-        following = str(found[-1].place) if len(found) >= asked.limit else ""
-        return answer(DeliveryPage(tuple(_shown(each) for each in found), following))
+        return answer(await self._own(request).deliveries(_id(request), asked.before, asked.limit))
 
 
 def _id(request: Request) -> str:
     return str(request.path_params["webhook"])
-
-
-def _shown(delivery: Delivery) -> dict[str, Any]:
-    """A delivery with its body as JSON, and without what is the host's own business."""
-    fields = msgspec.structs.asdict(delivery)
-    fields["body"] = msgspec.Raw(delivery.body)
-    for own in ("place", "root"):
-        del fields[own]
-    return fields

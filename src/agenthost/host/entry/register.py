@@ -9,17 +9,23 @@ from agenthost.core.access import OWNER, Accounts, Key, Person
 from agenthost.core.errors import Conflict, NotFound, Unusable
 
 
-def _nothing() -> None:
-    return None
-
-
 class Register:
-    """Changes `accounts`. `changed` is called after each change: what was remembered of somebody is looked up again."""
+    """Changes `accounts`."""
 
     def __init__(self, accounts: Accounts) -> None:
         self.accounts = accounts
-        self.changed: Callable[[], None] = _nothing
+        self._heed: list[Callable[[], None]] = []
         self._turn = asyncio.Lock()
+
+    def heed(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called after each change that takes something from somebody: what was remembered of them counts
+        no more."""
+        self._heed.append(changed)
+
+    def changed(self) -> None:
+        """Something was taken from somebody."""
+        for changed in self._heed:
+            changed()
 
     async def person(self, id: str, namespace: str) -> Person:
         """Somebody of a namespace. Raises NotFound."""
@@ -57,6 +63,21 @@ class Register:
             await self.accounts.delete_person(person.id)
             self.changed()
 
+    async def shut_out(self, id: str) -> None:
+        """Let somebody in no more, whoever they are, before all that is theirs is deleted."""
+        async with self._turn:
+            person = await self.accounts.person(id)
+            if person is not None and id != OWNER:
+                await self.accounts.put_person(replace(person, disabled=True))
+            self.changed()
+
+    async def erase(self, id: str) -> bool:
+        """Remove somebody whose things are all gone; False where there is nobody, or it is who has this host."""
+        async with self._turn:
+            gone = id != OWNER and await self.accounts.delete_person(id)
+            self.changed()
+            return gone
+
     async def put_key(self, key: Key, most: int) -> None:
         """Keep a new key or session. Of more than `most` sessions the oldest end; with as many keys it raises BadInput."""
         async with self._turn:
@@ -65,10 +86,12 @@ class Register:
             there = [each for each in await self.accounts.keys(key.person) if each.session == key.session]
             if not key.session and len(there) >= most:
                 raise Unusable(f"'{key.person}' has {most} keys, the most that there may be; take one back first")
-            for old in there[: max(0, len(there) - most + 1)] if key.session else ():
+            ending = there[: max(0, len(there) - most + 1)] if key.session else []
+            for old in ending:
                 await self.accounts.delete_key(key.person, old.id)
             await self.accounts.put_key(key)
-        self.changed()
+        if ending:
+            self.changed()
 
     async def drop_key(self, person: str, id: str) -> bool:
         """Take a key back, or end a session; False where there is none."""

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
+from agenthost.host.entry.entrance import Entrance
 from agenthost.host.erasure.desk import Desk, Ends
 from agenthost.host.erasure.eraser import Eraser
 from agenthost.host.erasure.keeper import Keeper
@@ -14,9 +14,9 @@ from agenthost.host.webhooks.desk import Desk as WebhookDesk
 
 
 def joined(
-    host: Ends, settings: Settings, adapters: Adapters, webhooks: WebhookDesk, log: Log, forget: Callable[[str], None]
+    host: Ends, settings: Settings, adapters: Adapters, webhooks: WebhookDesk, entrance: Entrance, log: Log
 ) -> tuple[Keeper, Desk]:
-    """Who sweeps, and where deletion is asked for. `forget` as in `Desk`."""
+    """Who sweeps, and where deletion is asked for."""
     parts = adapters
     eraser = Eraser(parts.erasure, parts.store, parts.blobs, parts.workspaces, parts.webhooks, webhooks.forget, log)
 
@@ -24,7 +24,7 @@ def joined(
         return await asyncio.to_thread(_folders, str(settings.folder / "workspaces"))
 
     keeper = Keeper(parts.erasure, eraser, parts.store, parts.workspaces, folders, settings.retention, log)
-    return keeper, Desk(host, eraser, parts.erasure, parts.store, parts.accounts, parts.webhooks, forget)
+    return keeper, Desk(host, eraser, parts.erasure, parts.store, entrance, parts.webhooks)
 
 
 def _folders(root: str) -> list[tuple[str, float]]:

@@ -54,20 +54,20 @@ class Deliverer:
         webhooks: Webhooks,
         store: Store,
         secrets: Secrets,
+        accounts: Accounts,
         journal: Callable[[str], Awaitable[list[Recorded]]],
         sender: Sender,
         log: Log,
         patience: Patience,
-        accounts: Accounts,
     ) -> None:
         self._webhooks = webhooks
         self._store = store
         self._secrets = secrets
+        self._accounts = accounts
         self._journal = journal
         self._sender = sender
         self._log = log
         self._patience = patience
-        self._accounts = accounts
         self._sending: Counter[str] = Counter()
         self._called = asyncio.Event()
         self._pruned = 0.0

@@ -6,40 +6,29 @@ import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.access import Accounts, Caller, Right
+from agenthost.core.api import HostApi
 from agenthost.core.errors import Conflict, NotFound, Unusable
 from agenthost.core.ports import Secrets
-from agenthost.core.webhooks import TOLD, Delivery, Told, Webhook, Webhooks
+from agenthost.core.webhooks import (
+    TOLD,
+    Delivery,
+    DeliveryInfo,
+    DeliveryPage,
+    NewWebhook,
+    OwnWebhooks,
+    Webhook,
+    WebhookInfo,
+    Webhooks,
+)
 from agenthost.host.guarded import deed, forbidden
 from agenthost.host.webhooks import signing, telling
 from agenthost.host.webhooks.sending import Sender
 
 MOST = 100
 """Webhooks of one person."""
-
-
-class Wanted(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A webhook as it is asked for. `task`: one root task, empty for all of one's own. `secret`: one of the caller's own."""
-
-    url: str
-    events: tuple[Told, ...] = ("task.ended", "task.question")
-    task: str = ""
-    secret: str = ""
-
-
-class Shown(Struct, frozen=True, omit_defaults=True):
-    """A webhook as its person sees it. `secret` is told once, when it is made."""
-
-    id: str
-    url: str
-    events: tuple[Told, ...]
-    task: str
-    created: float
-    disabled: str = ""
-    secret: str = ""
 
 
 class Desk:
@@ -61,9 +50,13 @@ class Desk:
         self._call = call
         self._renew = renew
 
-    async def make(self, caller: Caller, wanted: Wanted, key: str = "") -> Shown:
-        """Make a webhook; with the same `key`, once. That a named task is the caller's is the face's to ask. Raises
-        BadInput, Conflict, Forbidden."""
+    def of(self, caller: Caller, api: HostApi) -> OwnWebhooks:
+        """The use-cases for a caller; `api` is the host as they may use it."""
+        return _Own(self, caller, api)
+
+    async def make(self, caller: Caller, wanted: NewWebhook, key: str = "") -> WebhookInfo:
+        """Make a webhook; with the same `key`, once. That a named task is the caller's was asked before (`of`).
+        Raises BadInput, Conflict, Forbidden."""
         _need(caller, "work", "make webhooks")
         self._sender.check(wanted.url)
         if not wanted.events:
@@ -92,12 +85,12 @@ class Desk:
         await self._note(caller, "webhook.make", made)
         return _shown(made, secret)
 
-    async def all(self, caller: Caller) -> list[Shown]:
+    async def all(self, caller: Caller) -> list[WebhookInfo]:
         """The caller's webhooks."""
         _need(caller, "read", "list webhooks")
         return [_shown(each) for each in await self._webhooks.of(caller.namespace, caller.person)]
 
-    async def show(self, caller: Caller, id: str) -> Shown:
+    async def show(self, caller: Caller, id: str) -> WebhookInfo:
         """One webhook. Raises NotFound."""
         _need(caller, "read", "look at webhooks")
         return _shown(await self._own(caller, id))
@@ -142,6 +135,55 @@ class Desk:
         await self._accounts.note([deed(caller, what, webhook.id, "done")])
 
 
+class _Own:
+    """Fulfils core.webhooks.OwnWebhooks. Made for each request, and cheap."""
+
+    def __init__(self, desk: Desk, caller: Caller, api: HostApi) -> None:
+        self._desk = desk
+        self._caller = caller
+        self._api = api
+
+    async def add(self, wanted: NewWebhook, key: str = "") -> WebhookInfo:
+        if wanted.task:
+            # Raises NotFound where it isn't theirs.
+            found = (await self._api.task(wanted.task)).row
+            wanted = replace(wanted, task=found.root or found.id)
+        return await self._desk.make(self._caller, wanted, key)
+
+    async def all(self) -> list[WebhookInfo]:
+        return await self._desk.all(self._caller)
+
+    async def show(self, id: str) -> WebhookInfo:
+        return await self._desk.show(self._caller, id)
+
+    async def remove(self, id: str) -> None:
+        await self._desk.remove(self._caller, id)
+
+    async def test(self, id: str) -> DeliveryInfo:
+        return _told(await self._desk.test(self._caller, id))
+
+    async def deliveries(self, id: str, before: int = 0, limit: int = 50) -> DeliveryPage:
+        found = await self._desk.deliveries(self._caller, id, before, limit)
+        following = str(found[-1].place) if len(found) >= limit else ""
+        return DeliveryPage(tuple(_told(each) for each in found), following)
+
+
+def _told(delivery: Delivery) -> DeliveryInfo:
+    """A delivery without what is the host's own business."""
+    return DeliveryInfo(
+        delivery.id,
+        delivery.webhook,
+        delivery.event,
+        delivery.at,
+        msgspec.json.decode(delivery.body),
+        delivery.state,
+        delivery.attempts,
+        delivery.due,
+        delivery.status,
+        delivery.reason,
+    )
+
+
 def _need(caller: Caller, right: Right, what: str) -> None:
     if not caller.may(right):
         raise forbidden(caller, right, what)
@@ -152,5 +194,5 @@ def _id_for(caller: Caller, key: str) -> str:
     return f"wh_{hashed[:24]}"
 
 
-def _shown(webhook: Webhook, secret: str = "") -> Shown:
-    return Shown(webhook.id, webhook.url, webhook.events, webhook.task, webhook.created, webhook.disabled, secret)
+def _shown(webhook: Webhook, secret: str = "") -> WebhookInfo:
+    return WebhookInfo(webhook.id, webhook.url, webhook.events, webhook.task, webhook.created, webhook.disabled, secret)

@@ -23,7 +23,7 @@ def joined(
     sender = Sender(adapters.outgoing, given.timeout)
     patience = Patience(given.attempts, given.backoff, given.backoff_most, hold=1.5 * given.timeout + 1)
     deliverer = Deliverer(
-        adapters.webhooks, adapters.store, adapters.secrets, journal, sender, log, patience, adapters.accounts
+        adapters.webhooks, adapters.store, adapters.secrets, adapters.accounts, journal, sender, log, patience
     )
     desk = Desk(adapters.webhooks, adapters.secrets, adapters.accounts, sender, deliverer.call, renew)
     return deliverer, desk

@@ -228,6 +228,8 @@ class HostHandler(RequestHandler):
             raise TaskNotCancelableError(f"the task '{params.id}' has ended ({detail.row.state})")
         try:
             await seat.api.cancel(params.id, seat.caller.person, "canceled by A2A")
+        except Forbidden:
+            raise
         except BadInput as error:
             # It ended in this moment.
             raise TaskNotCancelableError(error.message) from error

@@ -38,7 +38,8 @@ SIGNATURE = "X-AgentHost-Signature"
 
 
 class Notifier:
-    """Fulfils handler.PushConfigs, and tells the addresses, each in a task of `group`. `waits`: as WAITS."""
+    """Fulfils handler.PushConfigs, and tells the addresses, each in a task of `group`, for as long as `accounts` have whoever
+    gave them. `waits`: as WAITS."""
 
     def __init__(
         self,

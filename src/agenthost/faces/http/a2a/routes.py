@@ -133,8 +133,9 @@ class A2AFace:
         serving = await self.loaded()
         from agenthost.faces.http.a2a.rpc_port import serve
 
-        settings = self._parts.settings
-        await stack.enter_async_context(serve(serving, self._parts.reception, settings))
+        settings, group = self._parts.settings, self._group
+        assert group is not None
+        await stack.enter_async_context(serve(serving, self._parts.reception, settings, group))
 
     async def _card(self, request: Request) -> Response:
         return await (await self.loaded()).card(self._api, request)

@@ -1,6 +1,7 @@
 """gRPC on a port of its own, for 1.0 and 0.3. The agent is the request's tenant (1.0), or `x-agenthost-agent` of the
 metadata; none is the default one."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
@@ -15,10 +16,12 @@ from a2a.server.request_handlers.grpc_handler import GrpcHandler, GrpcServerCall
 from a2a.types import a2a_pb2_grpc
 from a2a.utils.errors import VersionNotSupportedError
 
+from agenthost.core.access import Caller
 from agenthost.core.api import Reception
 from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.faces.http.a2a.seats import Seat, take
 from agenthost.faces.http.a2a.serving import MOST_BODY, Serving
+from agenthost.faces.http.presence import Guest, Presence
 from agenthost.host.settings import A2ASettings
 
 AGENT = "x-agenthost-agent"
@@ -30,10 +33,11 @@ _Seats = ContextVar[Seat]
 
 
 class _Admitting(grpc.aio.ServerInterceptor):
-    """Refuses who has no token that is known; all others take their seat with them."""
+    """Refuses who has no token that is known; all others take their seat with them, and keep it while their token counts."""
 
-    def __init__(self, reception: Reception, base: str, seats: _Seats) -> None:
+    def __init__(self, reception: Reception, presence: Presence, base: str, seats: _Seats) -> None:
         self._reception = reception
+        self._presence = presence
         self._base = base
         self._seats = seats
 
@@ -41,8 +45,9 @@ class _Admitting(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         given = {str(key).lower(): str(value) for key, value in handler_call_details.invocation_metadata or ()}
         scheme, _, token = given.get("authorization", "").partition(" ")
+        token = token if scheme.lower() == "bearer" else ""
         try:
-            caller = await self._reception.known(token if scheme.lower() == "bearer" else "", "")
+            caller = await self._reception.known(token, "")
         except AgentHostError as error:
             return handler and _refusing(handler, error.message)
         if caller.via.startswith("session:"):
@@ -57,7 +62,40 @@ class _Admitting(grpc.aio.ServerInterceptor):
             version,
         )
         self._seats.set(seat)
-        return handler
+        return handler and self._while_known(handler, token, caller)
+
+    def _while_known(self, handler: Any, token: str, caller: Caller) -> Any:
+        """A handler of the same kind that is ended once its caller's token doesn't mean the same any more."""
+
+        async def call(request: Any, context: _Context) -> Any:
+            async with self._known(token, caller, context):
+                return await handler.unary_unary(request, context)
+
+        async def stream(request: Any, context: _Context) -> None:
+            async with (
+                self._known(token, caller, context),
+                contextlib.aclosing(handler.unary_stream(request, context)) as items,
+            ):
+                async for item in items:
+                    await context.write(item)
+
+        return _like(handler, call, stream)
+
+    @contextlib.asynccontextmanager
+    async def _known(self, token: str, caller: Caller, context: _Context) -> AsyncGenerator[None]:
+        here = asyncio.timeout(None)
+        try:
+            async with here:
+                guest = Guest(token, "", caller, lambda: here.reschedule(0.0))
+                self._presence.enter(guest)
+                try:
+                    yield
+                finally:
+                    self._presence.leave(guest)
+        except TimeoutError:
+            if here.expired():
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this token was taken back, or means less now")
+            raise
 
 
 class _Builder(GrpcServerCallContextBuilder):
@@ -88,21 +126,28 @@ def _refusing(handler: Any, message: str) -> Any:
         await context.abort(grpc.StatusCode.UNAUTHENTICATED, message)
         yield None
 
-    make: Any = (
-        grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
-    )
-    refusing: Any = refuse_stream if handler.response_streaming else refuse
-    return make(refusing, handler.request_deserializer, handler.response_serializer)
+    return _like(handler, refuse, refuse_stream)
+
+
+def _like(handler: Any, call: Any, stream: Any) -> Any:
+    """A handler that takes and gives what `handler` does."""
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(stream, handler.request_deserializer, handler.response_serializer)
+    return grpc.unary_unary_rpc_method_handler(call, handler.request_deserializer, handler.response_serializer)
 
 
 @contextlib.asynccontextmanager
-async def serve(serving: Serving, reception: Reception, settings: A2ASettings) -> AsyncGenerator[None]:
-    """Serve gRPC while the context is open. Raises Unavailable where the port can't be had."""
+async def serve(
+    serving: Serving, reception: Reception, settings: A2ASettings, group: asyncio.TaskGroup
+) -> AsyncGenerator[None]:
+    """Serve gRPC while the context is open; `group` looks meanwhile who may still be here. Raises Unavailable where the
+    port can't be had."""
     base = settings.url.rstrip("/")
     seats: _Seats = ContextVar("agenthost.a2a.seat")
     sizes = [("grpc.max_receive_message_length", MOST_BODY), ("grpc.max_send_message_length", MOST_BODY)]
+    presence = Presence(reception)
     server = grpc.aio.server(
-        interceptors=[_Admitting(reception, base, seats)], options=[*sizes, ("grpc.so_reuseport", 0)]
+        interceptors=[_Admitting(reception, presence, base, seats)], options=[*sizes, ("grpc.so_reuseport", 0)]
     )
     services: Any = a2a_pb2_grpc
     services.add_A2AServiceServicer_to_server(GrpcHandler(serving.handler, _Builder(seats, "1.0")), server)
@@ -114,7 +159,9 @@ async def serve(serving: Serving, reception: Reception, settings: A2ASettings) -
     except RuntimeError as error:
         raise Unavailable(f"gRPC can't listen on {place}; choose another [a2a] grpc-port") from error
     await server.start()
+    watching = group.create_task(presence.watch(), name="grpc presence")
     try:
         yield
     finally:
         await server.stop(GRACE)
+        watching.cancel()

@@ -26,7 +26,7 @@ from agenthost.core.events import Recorded
 from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.pages import TASKS, task_of
 from agenthost.faces.http.mcp.published import Published, Publishers
-from agenthost.faces.http.mcp.requests import Context, api_of, session_of
+from agenthost.faces.http.mcp.requests import Context, api_of, request_of, session_of
 from agenthost.faces.http.mcp.surface import Surface, Work
 
 LOOK = 2.0
@@ -159,8 +159,8 @@ class Subscriptions:
 
         self.end(ctx, uri)
         key = (session_of(ctx), uri)
-        self._open[key] = self._beside.begin(
-            self._follow(key, _changes(api_of(ctx), uri, after, tell)), "mcp: subscription"
+        self._open[key] = self._beside.begin_for(
+            request_of(ctx).scope, self._follow(key, _changes(api_of(ctx), uri, after, tell)), "mcp: subscription"
         )
         while len(self._open) > MOST_SUBSCRIPTIONS:
             self._open.popitem(last=False)[1].cancel()

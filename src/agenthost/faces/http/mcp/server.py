@@ -22,7 +22,7 @@ from agenthost.faces.http.mcp import pages, prompts, resources
 from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.calls import BUILT_IN, Calls
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION
-from agenthost.faces.http.mcp.fence import fenced
+from agenthost.faces.http.mcp.fence import fenced, let_in
 from agenthost.faces.http.mcp.listening import Subscriptions, listen
 from agenthost.faces.http.mcp.published import Published, Publishers, may_call, publishing
 from agenthost.faces.http.mcp.recent import RecentEvents
@@ -236,7 +236,7 @@ def _server(publishers: Publishers, surface: Surface, desk: Desk, tasks: Tasks) 
         on_completion=cast(Any, fenced(desk.complete)),
     )
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, fenced(desk.set_level))
-    server.middleware.append(desk.cancelled)
+    server.middleware += [let_in, desk.cancelled]
     tasks.add(server)
     return server
 

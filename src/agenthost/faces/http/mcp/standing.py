@@ -11,7 +11,7 @@ from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp.beside import Beside
-from agenthost.faces.http.mcp.requests import Asker, Context, api_of, caller_of, elicits, session_of
+from agenthost.faces.http.mcp.requests import Asker, Context, api_of, caller_of, elicits, request_of, session_of
 from agenthost.faces.http.mcp.watching import Left, Watch
 
 _MOST = 2_000
@@ -31,7 +31,7 @@ class Standing:
         key = (session_of(ctx), row.id)
         if not elicits(ctx) or key in self._watches:
             return
-        self._watches[key] = self._beside.begin(self._watch(ctx, row), "mcp: questions")
+        self._watches[key] = self._beside.begin_for(request_of(ctx).scope, self._watch(ctx, row), "mcp: questions")
         while len(self._watches) > _MOST:
             _stop(self._watches.popitem(last=False)[1])
 

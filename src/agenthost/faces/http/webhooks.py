@@ -10,6 +10,7 @@ from starlette.responses import Response
 from agenthost.core.webhooks import Delivery
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of, caller_of
+from agenthost.faces.http.keyed import key_of
 from agenthost.faces.http.operations import IDEMPOTENCY_KEY, Answer, Body, Example, Operation, query_of
 from agenthost.host.webhooks.desk import Desk, Shown, Wanted
 
@@ -138,7 +139,7 @@ class _Face:
             # Raises NotFound where it isn't theirs.
             found = (await api_of(request).task(wanted.task)).row
             wanted = msgspec.structs.replace(wanted, task=found.root or found.id)
-        key = request.headers.get("idempotency-key", "")
+        key = key_of(request) or ""
         return answer(await self._desk.make(caller_of(request), wanted, key), 201)
 
     async def all(self, request: Request) -> Response:

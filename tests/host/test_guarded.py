@@ -315,7 +315,7 @@ async def test_who_manages_nothing_has_little_checked_at_once_and_holds_up_nobod
     long = {f"{at}.yaml": "a: b\n" * 50_000 for at in range(3)}
     with pytest.raises(Unusable, match="at most 512 KB"):
         await reception.api(VIEWER).apply(long, dry_run=True)
-    checking = asyncio.ensure_future(reception.api(OPERATOR).apply(long, dry_run=True))
+    checking = asyncio.get_running_loop().create_task(reception.api(OPERATOR).apply(long, dry_run=True))
     turns = 0
     while not checking.done():
         turns += 1

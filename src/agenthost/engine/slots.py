@@ -1,7 +1,7 @@
 """How many runs of a role go on at once, across all tasks: `replicas`, read live. And how many root tasks."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 Turn = asyncio.Future[None]
@@ -14,7 +14,7 @@ class Slots:
 
     def __init__(self, most: Callable[[str], int]) -> None:
         self._most = most
-        self._taken: dict[str, dict[str, int]] = {}
+        self._taken: dict[str, Counter[str]] = {}
         self._waiting: dict[str, dict[str, deque[Turn]]] = {}
 
     def ask(self, key: str, who: str = "") -> Turn:
@@ -27,50 +27,38 @@ class Slots:
     def give_back(self, key: str, turn: Turn, who: str = "") -> None:
         """Give back a slot, or stop waiting for it."""
         if turn.done() and not turn.cancelled():
-            taken = self._taken[key]
-            taken[who] -= 1
-            if not taken[who]:
-                del taken[who]
+            self._taken[key][who] -= 1
         else:
             turn.cancel()
-            waiting = self._waiting.get(key, {}).get(who)
-            if waiting is not None and turn in waiting:
-                waiting.remove(turn)
         self.review(key)
 
     def review(self, key: str | None = None) -> None:
         """Give out what is free, of one key or (after the counts have changed) of all."""
         for name in [key] if key is not None else list(self._waiting):
-            waiting, taken = self._waiting.get(name, {}), self._taken.setdefault(name, {})
-            while waiting and sum(taken.values()) < self._most(name) and self._give(name, waiting, taken):
+            taken = self._taken.setdefault(name, Counter())
+            while taken.total() < self._most(name) and self._give(name, taken):
                 pass
-            if not waiting:
-                self._waiting.pop(name, None)
-            if not taken:
-                del self._taken[name]
 
-    def _give(self, key: str, waiting: dict[str, deque[Turn]], taken: dict[str, int]) -> bool:
+    def _give(self, key: str, taken: Counter[str]) -> bool:
         """Give out one slot; False where nobody who waits may have it."""
+        waiting = self._waiting.get(key, {})
         for who in list(waiting):
             turns = waiting.pop(who)
             while turns and turns[0].done():
                 turns.popleft()
-            if not turns:
-                continue
-            waiting[who] = turns  # at the end: the others are first the next time
-            if not who or taken.get(who, 0) < max(1, self._most(key) // 2):
-                taken[who] = taken.get(who, 0) + 1
-                turns.popleft().set_result(None)
-                return True
+            if turns:
+                waiting[who] = turns  # at the end: the others are first the next time
+                if not who or taken[who] < max(1, self._most(key) // 2):
+                    taken[who] += 1
+                    turns.popleft().set_result(None)
+                    return True
         return False
 
     def counts(self) -> dict[str, tuple[int, int, int]]:
         """By key: taken, waiting, and how many there are."""
-        return {
-            key: (
-                sum(self._taken.get(key, {}).values()),
-                sum(map(len, self._waiting.get(key, {}).values())),
-                self._most(key),
-            )
-            for key in self._taken.keys() | self._waiting.keys()
-        }
+        found: dict[str, tuple[int, int, int]] = {}
+        for key, taken in self._taken.items():
+            waiting = sum(not turn.done() for turns in self._waiting.get(key, {}).values() for turn in turns)
+            if taken.total() or waiting:
+                found[key] = (taken.total(), waiting, self._most(key))
+        return found

@@ -28,6 +28,14 @@ MOST_KEPT = 1024 * 1024
 _SWEEP = 3600.0
 
 
+def key_of(request: Request) -> str | None:
+    """The Idempotency-Key of a request, where it has one. Raises BadInput where it can't be one."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        raise BadInput(f"Idempotency-Key has {len(key)} characters; give 1 to {LONGEST_KEY}")
+    return key
+
+
 class Keyed:
     """Wraps the handlers of operations that create."""
 
@@ -42,11 +50,9 @@ class Keyed:
             return handler
 
         async def keyed(request: Request) -> ASGIApp:
-            key = request.headers.get("idempotency-key")
+            key = key_of(request)
             if key is None:
                 return await handler(request)
-            if not 0 < len(key) <= LONGEST_KEY:
-                raise BadInput(f"Idempotency-Key has {len(key)} characters; give 1 to {LONGEST_KEY}")
             may = operation.right is None or caller_of(request).may(operation.right)
             if self._keeping is None or not may:  # the answer to a person's one key is not for their lesser ones
                 return await handler(request)

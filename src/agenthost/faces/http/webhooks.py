@@ -9,6 +9,7 @@ from starlette.responses import Response
 from agenthost.core.webhooks import DeliveryInfo, DeliveryPage, NewWebhook, OwnWebhooks, WebhookInfo
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of, caller_of
+from agenthost.faces.http.keyed import key_of
 from agenthost.faces.http.operations import IDEMPOTENCY_KEY, Answer, Body, Example, Operation, query_of
 from agenthost.host.webhooks.desk import Desk
 from agenthost.wire.bodies import WebhookPage
@@ -123,7 +124,7 @@ class _Face:
 
     async def make(self, request: Request) -> Response:
         wanted = await read_json(request, NewWebhook)
-        return answer(await self._own(request).add(wanted, request.headers.get("idempotency-key", "")), 201)
+        return answer(await self._own(request).add(wanted, key_of(request) or ""), 201)
 
     async def all(self, request: Request) -> Response:
         return answer(WebhookPage(tuple(await self._own(request).all())))

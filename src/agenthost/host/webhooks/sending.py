@@ -68,11 +68,11 @@ class Sender:
 
 def _seconds(text: str) -> float:
     """What a Retry-After asks for (RFC 9110, section 10.2.3)."""
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 

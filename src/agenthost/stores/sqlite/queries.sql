@@ -205,6 +205,9 @@ SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks
 SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks
 WHERE namespace = ? AND person = ? ORDER BY created, id
 
+-- name: disable_webhook
+UPDATE webhooks SET disabled = ? WHERE id = ?
+
 -- name: delete_webhook
 DELETE FROM webhooks WHERE id = ?
 
@@ -212,7 +215,7 @@ DELETE FROM webhooks WHERE id = ?
 DELETE FROM deliveries WHERE webhook = ?
 
 -- name: marks
-SELECT task, seq, seen FROM webhook_marks WHERE seq > seen ORDER BY task LIMIT ?
+SELECT task, seq, seen, at FROM webhook_marks WHERE seq > seen ORDER BY task LIMIT ?
 
 -- name: see_mark
 UPDATE webhook_marks SET seen = max(seen, ?) WHERE task = ?

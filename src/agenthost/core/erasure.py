@@ -45,8 +45,9 @@ class Erasure(Protocol):
         """Those that a workspace has."""
         ...
 
-    async def release(self, digest: str) -> bool:
-        """Forget that those gave a file whose things are going; True where nobody else gave it."""
+    async def release(self, digest: str, before: float) -> bool:
+        """Forget that those gave a file whose things are going, unless they gave it again since `before`; True where it is
+        nobody's gift now."""
         ...
 
     async def spare(self, digest: str) -> None:
@@ -64,6 +65,14 @@ class Erasure(Protocol):
 
     async def forget_namespace(self, namespace: str) -> None:
         """Remove what is left of a namespace besides people, tasks and webhooks."""
+        ...
+
+    async def forget_answers(self, root: str) -> None:
+        """Remove answers to requests with a key that name a task."""
+        ...
+
+    async def trim_answers(self, before: float) -> int:
+        """Remove answers to requests with a key that are older; how many."""
         ...
 
     async def trim_audit(self, before: float) -> int:

@@ -139,7 +139,8 @@ class _Face:
             found = (await api_of(request).task(wanted.task)).row
             wanted = msgspec.structs.replace(wanted, task=found.root or found.id)
         key = request.headers.get("idempotency-key", "")
-        return answer(await self._desk.make(caller_of(request), wanted, key), 201)
+        made = await self._desk.make(caller_of(request), wanted, key)
+        return answer(made, 201, {"Cache-Control": "no-store"})
 
     async def all(self, request: Request) -> Response:
         return answer(WebhookPage(tuple(await self._desk.all(caller_of(request)))))

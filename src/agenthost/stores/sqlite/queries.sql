@@ -299,7 +299,7 @@ SELECT DISTINCT digest FROM doomed_files WHERE digest > ? ORDER BY digest LIMIT 
 DELETE FROM doomed_files WHERE digest = ?
 
 -- name: release_gifts
-DELETE FROM given_files WHERE digest = ?1 AND EXISTS (SELECT 1 FROM doomed_files AS d
+DELETE FROM given_files WHERE digest = ?1 AND at < ?2 AND EXISTS (SELECT 1 FROM doomed_files AS d
   WHERE d.digest = ?1 AND d.namespace = given_files.namespace AND d.person = given_files.person)
 
 -- name: keep_sums
@@ -372,8 +372,17 @@ DELETE FROM given_files WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
 -- name: erase_manifests
 DELETE FROM manifests WHERE namespace = ?
 
+-- name: erase_versions
+DELETE FROM manifest_versions WHERE namespace = ?
+
+-- name: erase_answers
+DELETE FROM given_answers WHERE instr(body, ?1) > 0 OR instr(head, ?1) > 0
+
+-- name: erase_answers_of
+DELETE FROM given_answers WHERE key >= ?1 AND key < ?1 || 'g'
+
 -- name: still_going
-SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || '/' AND ended = 0 LIMIT 1
+SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || '/' AND ended = 0 AND (id = ?1 OR hold = '') LIMIT 1
 
 -- name: whose_task
 SELECT namespace, person FROM tasks WHERE id = ?

@@ -67,8 +67,8 @@ class Erasure(Protocol):
         """Remove what is left of a namespace besides people, tasks and webhooks."""
         ...
 
-    async def forget_answers(self, root: str) -> None:
-        """Remove answers to requests with a key that name a task."""
+    async def forget_answers(self, root: str, after: str) -> str:
+        """Remove those of some answers to requests with a key that name a task; the place to go on from, empty at the end."""
         ...
 
     async def trim_answers(self, before: float) -> int:

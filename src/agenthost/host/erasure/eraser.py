@@ -114,11 +114,17 @@ class Eraser:
             await self._workspaces.discard(below.id)
         self._unsettled = True
         if row.updated > time.time() - ANSWERS_KEPT:
-            await self._erasure.forget_answers(row.id)
+            await self._forget_answers(row.id)
         gone = False
         while not gone:
             gone = await self._erasure.erase(row.id, row.person)
         self._log.info("task erased", task=row.id)
+
+    async def _forget_answers(self, root: str) -> None:
+        after, going = "", True
+        while going:
+            after = await self._erasure.forget_answers(root, after)
+            going = bool(after)
 
     async def _tree(self, row: TaskRow) -> list[TaskRow]:
         found: list[TaskRow] = []

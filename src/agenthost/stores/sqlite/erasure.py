@@ -12,6 +12,9 @@ from agenthost.stores.sqlite.store import SQLiteStore
 AT_ONCE = 2000
 """Events that one step removes: some milliseconds of the writer."""
 
+ANSWERS_AT_ONCE = 500
+"""Answers that one step looks through."""
+
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _BIG = re.compile(rb'\A\{"\$blob":"(sha256:[0-9a-f]{64})"\}\Z')
 
@@ -76,8 +79,8 @@ class SQLiteErasure:
     async def forget_namespace(self, namespace: str) -> None:
         await self._store.write(_forget_namespace, namespace)
 
-    async def forget_answers(self, root: str) -> None:
-        await self._store.write(_forget_answers, root)
+    async def forget_answers(self, root: str, after: str) -> str:
+        return await self._store.write(_forget_answers, root, after)
 
     async def trim_answers(self, before: float) -> int:
         return await self._store.write(_trim_answers, before)
@@ -181,8 +184,10 @@ def _forget_namespace(connection: sqlite3.Connection, statements: Statements, na
         connection.execute(statements[name], (namespace,))
 
 
-def _forget_answers(connection: sqlite3.Connection, statements: Statements, root: str) -> None:
-    connection.execute(statements["erase_answers"], (root.encode(),))
+def _forget_answers(connection: sqlite3.Connection, statements: Statements, root: str, after: str) -> str:
+    looked = connection.execute(statements["answers_that_name"], (after, root.encode(), ANSWERS_AT_ONCE)).fetchall()
+    connection.executemany(statements["forget_answer"], [(key,) for key, named in looked if named])
+    return looked[-1][0] if len(looked) == ANSWERS_AT_ONCE else ""
 
 
 def _trim_answers(connection: sqlite3.Connection, statements: Statements, before: float) -> int:

@@ -375,8 +375,8 @@ DELETE FROM manifests WHERE namespace = ?
 -- name: erase_versions
 DELETE FROM manifest_versions WHERE namespace = ?
 
--- name: erase_answers
-DELETE FROM given_answers WHERE instr(body, ?1) > 0 OR instr(head, ?1) > 0
+-- name: answers_that_name
+SELECT key, instr(body, ?2) + instr(head, ?2) FROM given_answers WHERE key > ?1 ORDER BY key LIMIT ?3
 
 -- name: erase_answers_of
 DELETE FROM given_answers WHERE key >= ?1 AND key < ?1 || 'g'

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agenthost.core.budgets import Spend
 from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
@@ -24,6 +26,9 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of `writes` or `reads`, and its arguments after connection and statements."""
 
 Job = Append | Creation | Call
+
+_OF_ONE = (sqlite3.Error, AgentHostError, ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
+"""What a read fails with: values that SQLite has no place for, such as text that is none, and rows that can't be read."""
 
 
 class SQLiteStore:
@@ -227,7 +232,8 @@ class SQLiteStore:
         for function, arguments in jobs:
             try:
                 outcomes.append(function(connection, statements, *arguments))
-            except sqlite3.Error as error:
+            except _OF_ONE as error:
+                # Who asked at the same moment has no part in it.
                 outcomes.append(meaning(error, self.file))
         return outcomes
 

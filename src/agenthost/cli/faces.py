@@ -28,7 +28,7 @@ async def faces(
         if host.settings.a2a.enabled:
             from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
 
-            parts = A2AParts(host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, reception)
+            parts = A2AParts(host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, reception, closing)
             a2a = A2AFace(host, parts)
             await stack.enter_async_context(a2a.running())
             spoken.append(a2a.face())

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from agenthost.stores.home import HomeLock
 from tests.product.product import ECHO, PATIENCE, Product
 
 SLOW = 'rules:\n  - reply: {text: "You said {{said}}", delay: 3}\n'
@@ -141,6 +142,25 @@ def test_a_host_that_is_told_to_stop_ends_its_calls_and_sends_new_work_away(busy
     with up(busy) as host:
         host.until(row["id"], "finished")
         assert len(host.ask("GET", f"/api/v1/tasks/{row['id']}/ledger")[2]) == 1
+
+
+def test_a_service_waits_for_a_home_that_a_command_holds(busy: Product, tmp_path: Path) -> None:
+    """It would be started again by nobody: a home that is held ends with 2, as a wrong setting does."""
+    lock = HomeLock(busy.home)
+    lock.acquire()
+    with manager(busy, tmp_path) as told, busy.running("up", "--json", "--quiet", "--port", "0") as process:
+        try:
+            while "STATUS=waiting for the home, which another process holds" not in told:
+                assert process.poll() is None
+                time.sleep(0.02)
+        finally:
+            lock.release()
+        assert process.stdout is not None
+        assert "url" in json.loads(process.stdout.readline())
+        while "READY=1" not in told:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
 
 
 def _message(way: str) -> Any:

@@ -13,7 +13,7 @@ from agenthost.core.access import Caller, Deed, DeedFilter, Key, Person
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, Temporary, Unavailable
 from agenthost.core.models import Turn
-from agenthost.core.parts import FilePart, TextPart, text_message
+from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import Terms
 from agenthost.host.erasure.eraser import Eraser
@@ -430,3 +430,46 @@ async def test_a_file_that_is_given_again_while_it_is_removed_stays(
     await host._keeper.sweep(time.time())  # pyright: ignore[reportPrivateUsage]
     assert await host.get_file(old.digest) == b"given long ago"
     assert await host.accounts.has_file("default", "ann", old.digest)
+
+
+async def test_a_file_that_is_named_anew_while_it_is_removed_stays(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a message, or as what a workspace begins with: neither brings the content along."""
+    host = await opens(PLAYS, ECHO, work=True)
+    going = await host.start(Order("echo", "for ever"))
+    adapters = host._adapters  # pyright: ignore[reportPrivateUsage]
+    named = adapters.erasure.named
+    for content, manner in ((b"said", "say"), (b"worked on", "start")):
+        soon(host)
+        file = await given(host, "owner", content)
+        used = await host.start(Order("echo", "hi", (file,)))
+        await followed(host, used.id)
+
+        async def meanwhile(
+            digests: set[str], after: int, step: int, file: FilePart = file, manner: str = manner
+        ) -> Any:
+            result = await named(digests, after, step)
+            if manner == "say":
+                await host.say(going.id, Message("owner", (file,)))
+            else:
+                await host.start(Order("echo", "for ever", workspace={"a.txt": file.digest}))
+            monkeypatch.setattr(adapters.erasure, "named", named)
+            return result
+
+        monkeypatch.setattr(adapters.erasure, "named", meanwhile)
+        await host.erasure.task(OWNER, used.id, False)
+        assert await host.get_file(file.digest) == content
+        await eraser_of(host).files()
+        assert await host.get_file(file.digest) == content
+
+
+async def test_work_on_files_that_are_not_there_is_refused_before_it_begins(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO, work=True)
+    missing = "sha256:" + "0" * 64
+    going = await host.start(Order("echo", "for ever"))
+    with pytest.raises(NotFound):
+        await host.start(Order("echo", "hi", workspace={"a.txt": missing}))
+    with pytest.raises(NotFound):
+        await host.say(going.id, Message("owner", (FilePart(missing, "text/plain", 1, "a.txt"),)))
+    assert [row.id for row in await host.tasks(Filter())] == [going.id]

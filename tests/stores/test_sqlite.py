@@ -542,3 +542,16 @@ async def test_a_read_that_makes_no_sense_fails_alone(tmp_path: Path) -> None:
     assert (found[0], found[3]) == (None, [])
     assert isinstance(found[1], UnicodeEncodeError)
     assert isinstance(found[2], OverflowError)
+
+
+async def test_a_write_that_makes_no_sense_fails_alone(store: SQLiteStore) -> None:
+    await owned(store, "t1")
+
+    def fails(*_: Any) -> None:
+        raise LookupError("a row that nobody can read")
+
+    found = await asyncio.gather(
+        store.write(fails), store.append(step("t1", 2)), store.put(item("t1", "i1")), return_exceptions=True
+    )
+    assert isinstance(found[0], LookupError)
+    assert found[1:] == [None, True]

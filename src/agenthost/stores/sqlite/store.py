@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from agenthost.core.budgets import Spend
 from agenthost.core.errors import AgentHostError, Unavailable
 from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
@@ -27,8 +25,9 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 Job = Append | Creation | Call
 
-_OF_ONE = (sqlite3.Error, AgentHostError, ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
-"""What a read fails with: values that SQLite has no place for, such as text that is none, and rows that can't be read."""
+_OF_ONE = (sqlite3.Error, AgentHostError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What one of those that are done together fails with: values that SQLite has no place for, such as text that is none, and
+rows that can't be read."""
 
 
 class SQLiteStore:
@@ -215,8 +214,7 @@ class SQLiteStore:
             _roll_back(connection)
             if len(jobs) == 1:
                 return [refused.error]
-        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-            # The last three: values that SQLite has no place for, such as a path that is no text.
+        except _OF_ONE as error:
             _roll_back(connection)
             if len(jobs) == 1 or of_the_disk(error):
                 return [meaning(error, self.file) for _ in jobs]

@@ -194,8 +194,7 @@ async def _uninstall(place: Place, screen: Screen) -> int:
         for command in place.stop:
             await _tell(list(command), place.file)
     except Unavailable as error:
-        error.args = (f"{error.message}; where it was never started, remove {place.file} yourself",)
-        raise
+        raise Unavailable(f"{error.message}; where it was never started, remove {place.file} yourself") from error
     with disk_errors(place.file.parent):
         place.file.unlink()
     for command in place.again:

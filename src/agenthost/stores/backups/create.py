@@ -102,8 +102,6 @@ def _target(target: Path, made: float) -> Path:
         target /= time.strftime("%Y%m%d-%H%M%S", time.gmtime(made)) + SUFFIX
     if target.exists():
         raise BadInput(f"{target} is there already; name another file, or a folder")
-    if not target.name.endswith(SUFFIX):
-        raise BadInput(f"there is no folder {target}; make it, or name a file that ends with {SUFFIX}")
     if not target.parent.is_dir():
         raise BadInput(f"there is no folder {target.parent}; make it, or name another")
     return target

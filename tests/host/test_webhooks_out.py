@@ -348,7 +348,7 @@ async def test_a_key_makes_one_webhook_and_a_secret_may_be_ones_own(opens: Opens
     assert await host.webhooks.make(OWNER, wanted, "k1") == made
     with pytest.raises(Conflict):
         await host.webhooks.make(OWNER, Wanted("https://b.example"), "k1")
-    for wrong in ("whsec_", "whsec_c2hvcnQ=", "secret", "whsec_@@@@"):
+    for wrong in ("whsec_", "whsec_c2hvcnQ=", "secret", "whsec_@@@@", "whsec_" + "é" * 40):
         with pytest.raises(BadInput, match="secret"):
             await host.webhooks.make(OWNER, Wanted("https://a.example", secret=wrong))
 

@@ -40,3 +40,14 @@ def test_a_home_that_cannot_be_written_does_not_stop_the_verb(tmp_path: Path, ca
     with logs.kept("text", "warning", tmp_path / "file" / "logs" / "agenthost.log"):
         structlog.stdlib.get_logger("agenthost").warning("heard")
     assert "heard" in capsys.readouterr().err
+
+
+def test_what_libraries_say_of_requests_when_they_are_debugged_is_told_nowhere(tmp_path: Path, capsys: Any) -> None:
+    file = tmp_path / "agenthost.log"
+    with logs.kept("json", "debug", file):
+        logging.getLogger("a2a.server.routes").debug("Request body: what somebody said")
+        logging.getLogger("a2a.server.routes").info("a library's info")
+        structlog.stdlib.get_logger("agenthost.host").debug("ours")
+    for told in (capsys.readouterr().err, file.read_text()):
+        assert "ours" in told and "a library's info" in told
+        assert "what somebody said" not in told

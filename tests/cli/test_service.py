@@ -77,6 +77,9 @@ async def test_what_the_manager_refuses_is_told_and_the_file_stays(
         await run(FakeHost([]), "service", "install")
     assert file.exists()
     assert await run(FakeHost([]), "service", "status") == 3
+    with pytest.raises(service.Unavailable, match=f"where it was never started, remove {file} yourself"):
+        await run(FakeHost([]), "service", "uninstall")
+    assert file.exists()
 
 
 async def test_what_is_somebody_elses_is_left_alone(run: Any, manager: Path, file: Path) -> None:

@@ -24,7 +24,8 @@ from agenthost.core.events import (
 )
 from agenthost.core.models import ModelAnswer, ModelCard, Usage
 from agenthost.core.parts import text_message, text_of
-from agenthost.core.ports import Append, InboxItem, StoredEvent
+from agenthost.core.ports import Append, InboxItem, NewTask, StoredEvent
+from agenthost.core.tasks import TaskRow
 from agenthost.core.tools import ToolResult, text_result
 from agenthost.engine.owner import Owner
 from agenthost.stores.memory import MemoryStore
@@ -659,6 +660,82 @@ def test_a_task_that_cannot_be_taken_over_yet_is_taken_over_later() -> None:
         store.full = False
         assert (await verdict(world, second, "t1")).outcome == "done"
         await second.close()
+
+    fast(go())
+
+
+class FullOnce(MemoryStore):
+    """A store that has no room when a child is first made, and whose answers take a moment, as those of a file do."""
+
+    full = True
+
+    async def create(self, new: NewTask, *more: Any) -> bool:
+        if new.row.parent and self.full:
+            self.full = False
+            raise Temporary("the disk is full", code="disk-full")
+        await asyncio.sleep(0.001)
+        return await super().create(new, *more)
+
+    async def task(self, task: str) -> TaskRow | None:
+        found = await super().task(task)
+        await asyncio.sleep(0.001)
+        return found
+
+
+def test_a_child_for_which_the_disk_had_no_room_at_first_is_made_and_worked_on() -> None:
+    async def go() -> None:
+        world = await world_of(agent("a"), flows={"w": fan([1])})
+        world.store = FullOnce()
+        await world.store.open()
+        world.models.players["m"] = plan()
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "w", "workflow"))
+        async with asyncio.timeout(600):
+            assert (await verdict(world, engine, "t1")).outcome == "done"
+        await engine.close()
+
+    fast(go())
+
+
+class SlowClaim(MemoryStore):
+    """A store that takes a second to give a task to an owner."""
+
+    async def claim(self, task: str, owner: str, now: float) -> TaskRow:
+        await asyncio.sleep(1)
+        return await super().claim(task, owner, now)
+
+
+def test_an_engine_that_stops_while_it_takes_tasks_over_calls_no_model_for_them() -> None:
+    async def go() -> None:
+        world = await world_of(agent("a"))
+        world.store = SlowClaim()
+        await world.store.open()
+        calls: list[str] = []
+
+        async def play(request: Any) -> Any:
+            calls.append(request.key)
+            await asyncio.Event().wait()
+
+        world.models.players["m"] = play
+        first = world.engine()
+        await first.start(alone=True)
+        await first.create(order("t1", "a"))
+        await asyncio.sleep(1)
+        await first.close()
+        second = world.engine("e2")
+        assert await second.start(alone=True) == 1
+        await asyncio.sleep(0.5)
+        await second.drain(10)
+        await asyncio.sleep(5)
+        await second.close()
+        assert calls == ["t1/m1/1"]
+        assert [entry.attempt for entry in await world.store.ledger("t1")] == [1]
+        third = world.engine("e3")
+        world.models.players["m"] = plan()
+        await third.start(alone=True)
+        assert (await verdict(world, third, "t1")).outcome == "done"
+        await third.close()
 
     fast(go())
 

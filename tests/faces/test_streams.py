@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from agenthost.client.client import Client, connect
 from agenthost.client.following import LONGEST_WAIT, Waits
@@ -18,8 +21,10 @@ from agenthost.core.api import LiveDelta, Order
 from agenthost.core.errors import BadInput, HostUnreachable
 from agenthost.core.events import Noted, Recorded
 from agenthost.core.models import Delta
+from agenthost.faces.http.app import Face
+from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.outbox import Outbox
-from agenthost.faces.http.server import ServeSettings, serve
+from agenthost.faces.http.server import Offer, ServeSettings, serve
 from agenthost.faces.http.streams import StreamSettings
 from agenthost.testing.api import assert_in_order, followed
 from agenthost.testing.memory_host import MemoryHost
@@ -246,6 +251,28 @@ async def test_a_host_that_stops_tells_its_followers(tmp_path: Path) -> None:
     assert [frame.event for frame in frames] == ["recorded", "recorded", "end"]
     assert json.loads(frames[-1].data) == {"reason": "closing"}
     assert host.followers == 0
+
+
+async def test_a_request_that_never_ends_is_cut_off_when_the_host_stops(tmp_path: Path) -> None:
+    host = MemoryHost()
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def never(request: Request) -> Response:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return Response()
+
+    offer = Offer(Everybody(host), faces=[Face((Route("/never", never),), ("/never",))])
+    async with asyncio.timeout(PATIENCE):
+        async with serve(host, tmp_path / "host.sock", ServeSettings(grace=0.1), offer):
+            _, writer = await asyncio.open_unix_connection(str(tmp_path / "host.sock"))
+            writer.write(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+            await began.wait()
+    assert ended.is_set()
+    writer.close()
 
 
 async def test_a_follower_goes_on_by_itself_when_the_host_comes_back(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 
 from agenthost.core.access import Caller, Deed, DeedFilter, Key, Person
 from agenthost.core.api import Order
-from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, Temporary, Unavailable
 from agenthost.core.keeping import UsageFilter
 from agenthost.core.models import Turn
-from agenthost.core.parts import FilePart, TextPart, text_message
+from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import Terms
 from agenthost.core.webhooks import NewWebhook
@@ -280,7 +281,8 @@ async def test_a_namespace_goes_with_everybody_in_it(opens: Opens) -> None:
     row = await host.start(Order("echo", "stays"))
     await followed(host, row.id)
     store = host._adapters.store  # pyright: ignore[reportPrivateUsage]
-    await store.put_manifests([("lab", "agent", "secret-agent", b"{}")], 1.0)
+    await store.put_manifests([("agent", "secret-agent", "lab", b"{}")], 1.0)
+    assert await store.manifests("agent", "lab")
     erased = await host.erasure.namespace(OWNER, "lab")
     assert (erased.tasks, erased.people) == (0, 1)
     assert await host.accounts.person("zoe") is None
@@ -343,3 +345,148 @@ async def test_by_default_journals_are_kept_for_ever_and_folders_of_the_dead_are
     await host._keeper.sweep(time.time() + 400 * 86_400)  # pyright: ignore[reportPrivateUsage]
     assert {each.id for each in await host.tasks(Filter())} == {row.id, going.id}
     assert (left.exists(), kept.exists()) == (False, True)
+
+
+async def test_what_stays_for_a_reason_of_its_own_keeps_nothing_else(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await opens(PLAYS, ECHO, toml="[retention]\ntasks = 10\n")
+    rows = [await host.start(Order("echo", f"number {number}")) for number in range(3)]
+    for row in rows:
+        await followed(host, row.id)
+    workspaces = host._adapters.workspaces  # pyright: ignore[reportPrivateUsage]
+    discard, stuck = workspaces.discard, [rows[0].id]
+
+    async def refused(id: str) -> None:
+        if id in stuck:
+            raise Unavailable("the folder can't be removed")
+        await discard(id)
+
+    monkeypatch.setattr(workspaces, "discard", refused)
+    later = time.time() + 11 * 86_400
+    await host._keeper.sweep(later)  # pyright: ignore[reportPrivateUsage]
+    assert [row.id for row in await host.tasks(Filter())] == [rows[0].id]
+    stuck.clear()
+    await host._keeper.sweep(later)  # pyright: ignore[reportPrivateUsage]
+    assert await host.tasks(Filter()) == []
+
+
+async def test_a_child_that_is_held_keeps_neither_its_ended_tree_nor_others_from_going(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO, PAIR, work=True)
+    first, second = [await host.start(Order("pair", f"{text} {MARKER}")) for text in ("one", "two")]
+    for row in (first, second):
+        await followed(host, row.id)
+    await host.close()
+    with sqlite3.connect(home_of(host) / "agenthost.db") as database:
+        held = "UPDATE tasks SET ended = 0, state = 'working', hold = 'dead-letter' WHERE id LIKE ? || '.%left%'"
+        assert database.execute(held, (first.id,)).rowcount == 1
+    database.close()
+    host = await opens(PLAYS, toml="[retention]\ntasks = 10\n")
+    soon(host)
+    await host._keeper.sweep(time.time() + 11 * 86_400)  # pyright: ignore[reportPrivateUsage]
+    assert await host.tasks(Filter()) == []
+    assert found(home_of(host)) == set()
+
+
+async def test_nothing_of_a_namespaces_manifests_stays(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO)
+    store = host._adapters.store  # pyright: ignore[reportPrivateUsage]
+    for text in (f"first {MARKER}", f"second {MARKER}"):
+        await store.put_manifests([("agent", "told", "lab", text.encode())], 1.0)
+    await host.erasure.namespace(OWNER, "lab")
+    assert found(home_of(host)) == set()
+    assert await host.versions("agent", "echo")
+
+
+async def test_who_is_deleted_gives_no_more_work_from_the_first_moment_on(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await opens(PLAYS, ECHO, work=True)
+    await host.accounts.put_person(Person("ann", "user", 1.0))
+    await host.accounts.put_key(Key("k1", "ann", "digest", 1.0))
+    row = await host.start(Order("echo", "hi", person="ann"))
+    await followed(host, row.id)
+    tasks = eraser_of(host).tasks
+
+    async def cut_off(roots: list[str]) -> int:
+        raise Temporary("the disk is full", code="disk-full")
+
+    monkeypatch.setattr(eraser_of(host), "tasks", cut_off)
+    with pytest.raises(Temporary):
+        await host.erasure.person(OWNER, "ann")
+    found = await host.accounts.key("digest")
+    assert found is not None and found[1].disabled
+    monkeypatch.setattr(eraser_of(host), "tasks", tasks)
+    assert (await host.erasure.person(OWNER, "ann")).tasks == 1
+    assert await host.accounts.key("digest") is None
+
+
+async def test_a_file_that_is_given_again_while_it_is_removed_stays(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await opens(PLAYS, ECHO, toml="[retention]\ngiven = 10\n")
+    old = await given(host, "ann", b"given long ago")
+    adapters = host._adapters  # pyright: ignore[reportPrivateUsage]
+    adapters.blobs.used_for = 0.0
+    store = adapters.store
+    await store.write(  # pyright: ignore[reportAttributeAccessIssue]
+        lambda connection, statements: connection.execute("UPDATE given_files SET at = at - 20 * 86400").rowcount
+    )
+    named = adapters.erasure.named
+
+    async def given_meanwhile(digests: set[str], after: int, step: int) -> Any:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"given long ago"
+
+        result = await named(digests, after, step)
+        again = await host.take_file("notes.txt", pieces())
+        await host.accounts.own_file("default", "ann", again.digest)
+        return result
+
+    monkeypatch.setattr(adapters.erasure, "named", given_meanwhile)
+    await host._keeper.sweep(time.time())  # pyright: ignore[reportPrivateUsage]
+    assert await host.get_file(old.digest) == b"given long ago"
+    assert await host.accounts.has_file("default", "ann", old.digest)
+
+
+async def test_a_file_that_is_named_anew_while_it_is_removed_stays(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a message, or as what a workspace begins with: neither brings the content along."""
+    host = await opens(PLAYS, ECHO, work=True)
+    going = await host.start(Order("echo", "for ever"))
+    adapters = host._adapters  # pyright: ignore[reportPrivateUsage]
+    named = adapters.erasure.named
+    for content, manner in ((b"said", "say"), (b"worked on", "start")):
+        soon(host)
+        file = await given(host, "owner", content)
+        used = await host.start(Order("echo", "hi", (file,)))
+        await followed(host, used.id)
+
+        async def meanwhile(
+            digests: set[str], after: int, step: int, file: FilePart = file, manner: str = manner
+        ) -> Any:
+            result = await named(digests, after, step)
+            if manner == "say":
+                await host.say(going.id, Message("owner", (file,)))
+            else:
+                await host.start(Order("echo", "for ever", workspace={"a.txt": file.digest}))
+            monkeypatch.setattr(adapters.erasure, "named", named)
+            return result
+
+        monkeypatch.setattr(adapters.erasure, "named", meanwhile)
+        await host.erasure.task(OWNER, used.id, False)
+        assert await host.get_file(file.digest) == content
+        await eraser_of(host).files()
+        assert await host.get_file(file.digest) == content
+
+
+async def test_work_on_files_that_are_not_there_is_refused_before_it_begins(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO, work=True)
+    missing = "sha256:" + "0" * 64
+    going = await host.start(Order("echo", "for ever"))
+    with pytest.raises(NotFound):
+        await host.start(Order("echo", "hi", workspace={"a.txt": missing}))
+    with pytest.raises(NotFound):
+        await host.say(going.id, Message("owner", (FilePart(missing, "text/plain", 1, "a.txt"),)))
+    assert [row.id for row in await host.tasks(Filter())] == [going.id]

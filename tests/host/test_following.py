@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +14,7 @@ from hypothesis import strategies as some
 
 from agenthost.core.api import LiveDelta, Order
 from agenthost.core.commands import Verdict
+from agenthost.core.errors import Unusable
 from agenthost.core.events import Created, Event, Finished, Noted, Recorded
 from agenthost.core.models import Delta
 from agenthost.core.parts import text_message
@@ -273,3 +275,46 @@ async def test_the_real_host_tells_children_that_appear(opens: Opens) -> None:
     rest = await followed(host, task, after)
     assert {(each.task, each.seq) for each in rest} == {place for place in want if place[1] > after.get(place[0], 0)}
     assert not any(isinstance(each, LiveDelta) for each in rest)
+
+
+async def test_who_says_to_have_seen_what_was_never_written_is_told_so(opens: Opens) -> None:
+    """Else they would wait for ever, as after a back-up was put back."""
+    host = await opens(PLAYS, ECHO, PAIR, work=True)
+    row = await host.start(Order("pair", "hi"))
+    whole = await followed(host, row.id)
+    child = next(recorded.task for recorded in whole if recorded.task != row.id)
+    last = (await host.task(row.id)).row.seq
+    assert await followed(host, row.id, {row.id: last}) != []  # the children's
+    for after in ({row.id: last + 1}, {child: 10**9}):
+        with pytest.raises(Unusable, match="from the beginning"):
+            await followed(host, row.id, after)
+    with pytest.raises(Unusable, match="from the beginning"):
+        await followed(host, row.id, {row.id: last + 1}, False)
+    # What is said of others' journals means nothing.
+    assert len(await followed(host, row.id, {"another": 10**9})) == len(whole)
+    newest = await host.keeping.newest()
+    assert (await host.news(newest)).items == ()
+    with pytest.raises(Unusable, match="without a cursor"):
+        await host.news(newest + 1)
+    with pytest.raises(Unusable, match="without a cursor"):
+        await anext(cast("Any", host.watch(newest + 1)))
+
+
+async def test_an_event_that_cannot_be_read_ends_nobodys_stream_of_everything(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO, work=True)
+    first = await host.start(Order("echo", "hello " * 10_000))
+    await followed(host, first.id)
+    second = await host.start(Order("echo", "hi"))
+    await followed(host, second.id)
+    expected = [(recorded.task, recorded.seq) for task in (first.id, second.id) for recorded in await host.events(task)]
+    big = [event for event in await host._adapters.store.events(first.id) if b"$blob" in event.body]  # pyright: ignore[reportPrivateUsage]
+    assert big
+    for path in (host.settings.folder / "blobs").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    readable = [(task, seq) for task, seq in expected if task == second.id or seq not in {event.seq for event in big}]
+    found = (await host.news(0)).items
+    assert [(recorded.task, recorded.seq) for _, recorded in found] == readable
+    async with aclosing(cast("Any", host.watch(0))) as items:
+        live = [await anext(items) for _ in readable]
+    assert [(recorded.task, recorded.seq) for _, recorded in live] == readable

@@ -1,9 +1,13 @@
 """Data of an earlier release in this version: opened, tried on a copy, and put back."""
 
 import asyncio
+import os
 import shutil
+import signal
 import sqlite3
+import sys
 import tarfile
+import time
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from agenthost.core.access import Caller
 from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, HomeBusy, NewerVersion, Temporary
 from agenthost.core.ports import Filter
@@ -142,9 +147,11 @@ async def test_where_the_copy_has_no_room_nothing_is_changed(old: Path, monkeypa
         raise Temporary("the disk is full", code="disk-full")
 
     monkeypatch.setattr(snapshot, "copy", full)
+    (old / "agenthost.db.copy-1234.part").write_text("of one that was killed, and takes the room")
     store = SQLiteStore(old / "agenthost.db")
     with pytest.raises(Temporary, match="full"):
         await store.open()
+    assert not list(old.glob("*.part"))
     assert sql(old / "agenthost.db", "PRAGMA user_version") == [(1,)]
     monkeypatch.undo()
     await store.open()
@@ -200,7 +207,19 @@ async def test_a_trial_sees_a_script_that_loses_rows_and_a_disk_without_room(
     assert len(found.lost) == 1 and found.lost[0].startswith("ledger: ")
     assert found.fits and not found.good
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
-    assert not (await upgrading.try_out(old, silent)).fits
+    before = contents(old)
+    with pytest.raises(BadInput, match="make room"):
+        await upgrading.try_out(old, silent)
+    assert contents(old) == before
+
+
+async def test_what_a_killed_trial_left_goes_with_the_next_one(old: Path) -> None:
+    for name, age in ((".upgrade-old", 2 * 86_400), (".upgrade-new", 60)):
+        (old / name).mkdir()
+        (old / name / "agenthost.db").write_text("a copy")
+        os.utime(old / name, (time.time() - age,) * 2)
+    await upgrading.try_out(old, silent)
+    assert [path.name for path in old.glob(".upgrade-*")] == [".upgrade-new"]
 
 
 async def test_a_trial_works_beside_a_host_that_works(old: Path) -> None:
@@ -244,6 +263,54 @@ async def test_what_was_written_since_is_only_given_up_with_force(old: Path) -> 
     assert back.events > 0
     assert sql(old / "agenthost.db", f"SELECT count(*) FROM tasks WHERE id = '{row.id}'") == [(0,)]
     assert sql(Path(back.kept), f"SELECT count(*) FROM tasks WHERE id = '{row.id}'") == [(1,)]
+
+
+async def test_what_was_deleted_since_hides_nothing_that_was_written(old: Path) -> None:
+    host = await opened(old)
+    row = await host.start(Order("echo", "since then"))
+    async for _ in host.follow(row.id):
+        pass
+    for ended in await host.tasks(Filter(states=("completed",), roots_only=True, limit=100)):
+        if ended.id != row.id:
+            await host.erasure.task(Caller(), ended.id, False)
+    await host.close()
+    with pytest.raises(BadInput, match=r"^\d+ events were written since the upgrade"):
+        await asyncio.to_thread(upgrading.go_back, old, False)
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from agenthost.stores.sqlite import connection, migrating
+
+at, made = int(sys.argv[2]), 0
+statements = migrating._statements
+
+def deadly(script):
+    global made
+    for statement in statements(script):
+        made += 1
+        if made == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield statement
+
+migrating._statements = deadly
+connection.open_migrated(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("at", [1, 3, 12, 30])
+async def test_a_migration_that_is_killed_in_the_middle_has_changed_nothing(old: Path, at: int) -> None:
+    file = old / "agenthost.db"
+    before = sorted(sql(file, "SELECT task, seq, body FROM events"))
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(file), str(at))
+    assert await done.wait() == -signal.SIGKILL
+    assert sql(file, "PRAGMA user_version") == [(1,)]
+    assert sql(file, "SELECT count(*) FROM sqlite_schema WHERE name = 'people'") == [(0,)]
+    host = await opened(old)
+    assert len(await host.tasks(Filter(limit=100))) == 9
+    await host.close()
+    assert sorted(sql(file, "SELECT task, seq, body FROM events")) == before
 
 
 async def test_without_a_copy_there_is_no_way_back(old: Path) -> None:

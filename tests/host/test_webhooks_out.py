@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from agenthost.core.access import Caller, Person
 from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.core.api import Order
-from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, StoreDamaged, Temporary
 from agenthost.core.webhooks import NewWebhook
 from agenthost.host.host import Host
 from agenthost.host.webhooks.deliverer import AT_ONCE, OF_ONE
@@ -41,10 +42,14 @@ QUICK = '[webhooks]\nbackoff = 0.01\nbackoff-most = 0.05\nattempts = 3\ntimeout 
 
 class Receiver:
     """Somebody who is called. `answers`: the status of each call in turn, 200 after the last. `takes`: how many it still
-    takes before it fails at everything; None is any number."""
+    takes before it fails at everything; None is any number. `again`: the Retry-After of each call in turn; `let_go`: nothing is
+    answered before it is set."""
 
     def __init__(self, *answers: int) -> None:
         self.answers = list(answers)
+        self.again: list[str] = []
+        self.let_go = asyncio.Event()
+        self.let_go.set()
         self.takes: int | None = None
         self.calls: list[tuple[dict[str, str], bytes]] = []
         self.taken: list[tuple[dict[str, str], bytes]] = []
@@ -65,8 +70,10 @@ class Receiver:
             status, self.takes = (200, self.takes - 1) if self.takes else (500, 0)
         if status == 200:
             self.taken.append(call)
-        location = {"Location": "/elsewhere"} if status == 302 else {}
-        return web.Response(status=status, headers=self.headers | location)
+        await self.let_go.wait()
+        told = {"Location": "/elsewhere"} if status == 302 else {}
+        again = {"Retry-After": self.again.pop(0)} if self.again else {}
+        return web.Response(status=status, headers=self.headers | told | again)
 
     def bodies(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.calls]
@@ -248,6 +255,93 @@ async def test_who_answers_410_is_not_called_again_until_it_is_tested(opens: Ope
     assert receiver.bodies()[-1]["type"] == "webhook.test"
 
 
+async def test_an_answer_that_asks_for_nonsense_ends_nobodys_calls(opens: Opens) -> None:
+    nonsense = [
+        "\u00b2",
+        "Mon, 99999999999999999999 Jan 2020 00:00:00 GMT",
+        "Mon, 01 Jan 2020 00:00:00 +99999999999999999999",
+    ]
+    async with receiving(503, 503, 503) as receiver:
+        receiver.again = list(nonsense)
+        toml = quick(receiver).replace("attempts = 3", "attempts = 9")
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=toml)
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+        await host.webhooks.test(OWNER, made.id)
+        await settled(host, made.id, "delivered")
+    assert len(receiver.calls) == len(nonsense) + 1
+
+
+async def test_a_webhook_that_is_removed_while_it_is_called_stays_removed(opens: Opens) -> None:
+    async with receiving(410) as receiver:
+        receiver.let_go.clear()
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+        await host.webhooks.test(OWNER, made.id)
+        await receiver.until(1)
+        await host.webhooks.remove(OWNER, made.id)
+        receiver.let_go.set()
+        # The next call is begun once the one before it is over with.
+        other = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+        await host.webhooks.test(OWNER, other.id)
+        await settled(host, other.id, "delivered")
+        async with asyncio.timeout(10):
+            while any("webhook" in name for name in host.engine.services.supervisor.names if name != "webhooks"):
+                await asyncio.sleep(0.01)
+        assert [each.id for each in await host.webhooks.all(OWNER)] == [other.id]
+
+
+async def test_a_journal_that_cant_be_read_for_a_moment_is_told_of_later(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiving() as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+        deliverer = host._deliverer  # pyright: ignore[reportPrivateUsage]
+        busy = [Temporary("the disk is slow", code="disk-error"), Temporary("the disk is slow", code="disk-error")]
+
+        async def journal(task: str) -> Any:
+            if busy:
+                deliverer.call()
+                raise busy.pop()
+            return await host.events_of(task)
+
+        monkeypatch.setattr(deliverer, "_journal", journal)
+        row = await host.start(Order("echo", "hi"))
+        await settled(host, made.id, "delivered")
+    assert [body["data"]["task"] for body in receiver.bodies()] == [row.id]
+
+
+async def test_the_end_of_a_task_whose_journal_is_damaged_is_told_by_its_row(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiving() as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+
+        async def journal(task: str) -> Any:
+            raise StoreDamaged("a file is gone")
+
+        monkeypatch.setattr(host._deliverer, "_journal", journal)  # pyright: ignore[reportPrivateUsage]
+        row = await host.start(Order("echo", "hi"))
+        await settled(host, made.id, "delivered")
+    (body,) = receiver.bodies()
+    assert (body["type"], body["data"]["task"]) == ("task.ended", row.id)
+    assert (body["data"]["state"], body["data"]["outcome"]) == ("completed", "done")
+
+
+async def test_an_end_that_was_long_on_its_way_into_the_journal_is_told_to_who_came_meanwhile(opens: Opens) -> None:
+    """A step has the time at which it began; what it stops may take long to stop."""
+    async with receiving() as receiver:
+        host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
+        services = host.engine.services
+        services.parts = replace(services.parts, clock=lambda: time.time() - 20)
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url))
+        row = await host.start(Order("echo", "hi"))
+        await followed(host, row.id)
+        await settled(host, made.id, "delivered")
+    assert [body["data"]["task"] for body in receiver.bodies()] == [row.id]
+
+
 async def test_a_private_address_is_never_called_unless_its_host_is_named(opens: Opens) -> None:
     async with receiving() as receiver:
         host = await opens("rules:\n  - reply: {text: 'done'}\n", ECHO, work=True, toml=quick(receiver))
@@ -337,7 +431,7 @@ async def test_a_key_makes_one_webhook_and_a_secret_may_be_ones_own(opens: Opens
     assert await host.webhooks.make(OWNER, wanted, "k1") == made
     with pytest.raises(Conflict):
         await host.webhooks.make(OWNER, NewWebhook("https://b.example"), "k1")
-    for wrong in ("whsec_", "whsec_c2hvcnQ=", "secret", "whsec_@@@@"):
+    for wrong in ("whsec_", "whsec_c2hvcnQ=", "secret", "whsec_@@@@", "whsec_" + "é" * 40):
         with pytest.raises(BadInput, match="secret"):
             await host.webhooks.make(OWNER, NewWebhook("https://a.example", secret=wrong))
 

@@ -163,6 +163,9 @@ def test_every_verb_says_what_it_did_and_what_is_wrong_in_one_line(product: Prod
     assert len(gone) == 1
 
     product.run("backup", "list", str(tmp_path / "no")).refused(f"there is no folder '{tmp_path}/no'")
+    product.run("backup", "create", str(tmp_path / "no")).refused(
+        f"there is no folder {tmp_path}/no; make it, or name a file that ends with .agenthost.tar.gz"
+    )
     product.run("backup", "create", "--keep", "-1").refused("--keep takes a number of back-ups, such as 7")
     busy = product.run("backup", "restore", str(file))
     assert busy.code == 2 and "isn't empty" in busy.err and "--force" in busy.err

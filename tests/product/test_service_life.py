@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from agenthost.stores.home import HomeLock
 from tests.product.product import ECHO, PATIENCE, Product
 
 SLOW = 'rules:\n  - reply: {text: "You said {{said}}", delay: 3}\n'
@@ -141,6 +142,64 @@ def test_a_host_that_is_told_to_stop_ends_its_calls_and_sends_new_work_away(busy
     with up(busy) as host:
         host.until(row["id"], "finished")
         assert len(host.ask("GET", f"/api/v1/tasks/{row['id']}/ledger")[2]) == 1
+
+
+def test_a_service_waits_for_a_home_that_a_command_holds(busy: Product, tmp_path: Path) -> None:
+    """It would be started again by nobody: a home that is held ends with 2, as a wrong setting does."""
+    lock = HomeLock(busy.home)
+    lock.acquire()
+    with manager(busy, tmp_path) as told, busy.running("up", "--json", "--quiet", "--port", "0") as process:
+        try:
+            while "STATUS=waiting for the home, which another process holds" not in told:
+                assert process.poll() is None
+                time.sleep(0.02)
+        finally:
+            lock.release()
+        assert process.stdout is not None
+        assert "url" in json.loads(process.stdout.readline())
+        while "READY=1" not in told:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def _message(way: str) -> Any:
+    message = {"kind": "message", "role": "user", "messageId": way, "parts": [{"kind": "text", "text": "hello"}]}
+    return {"jsonrpc": "2.0", "id": 1, "method": f"message/{way}", "params": {"message": message}}
+
+
+WAITING: dict[str, tuple[str, Any, int]] = {
+    "chat": ("/v1/chat/completions", {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}, 503),
+    "responses": ("/v1/responses", {"model": "echo", "input": "hello"}, 503),
+    "a2a": ("/a2a/echo", _message("send"), 200),
+}
+
+
+def test_a_host_that_stops_keeps_nobody_waiting_and_ends(busy: Product) -> None:
+    """Who waits for a task that takes for ever hears that the host stops, whatever protocol it is; nobody holds it up."""
+    busy.plays.write_text(ENDLESS)
+    busy.settings("[work]\ngrace = 0.1\n")
+    answers: dict[str, tuple[int, dict[str, str], Any]] = {}
+    with up(busy) as host:
+
+        def ask(name: str) -> None:
+            path, body, _ = WAITING[name]
+            answers[name] = host.ask("POST", path, body)
+
+        asking = [threading.Thread(target=ask, args=(name,)) for name in WAITING]
+        for thread in asking:
+            thread.start()
+        while len(rows := host.ask("GET", "/api/v1/tasks")[2]["items"]) < len(WAITING):
+            time.sleep(0.05)
+        for row in rows:
+            host.until(row["id"], "asked")
+        host.process.send_signal(signal.SIGTERM)
+        assert host.process.wait(PATIENCE) == 0
+        for thread in asking:
+            thread.join()
+    assert {name: answer[0] for name, answer in answers.items()} == {name: told[2] for name, told in WAITING.items()}
+    assert answers["chat"][2]["error"]["code"] == answers["responses"][2]["error"]["code"] == "closing"
+    assert answers["a2a"][2]["result"]["status"]["state"] == "working"
 
 
 def test_told_twice_it_ends_at_once_and_keeps_the_task(busy: Product) -> None:

@@ -4,16 +4,21 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import agenthost
 from agenthost.core.errors import BadInput, Temporary, Unavailable
 from agenthost.core.sandboxes import SandboxPolicy, SandboxRun
+from agenthost.sandboxes import bubblewrap
 from agenthost.sandboxes.bubblewrap import Bubblewrap
 from agenthost.sandboxes.station import Station
 from agenthost.testing.sandboxes import python, shell
@@ -42,6 +47,42 @@ def children(pid: int) -> list[int]:
         found += below
         todo += below
     return found
+
+
+@pytest.mark.parametrize("slow", ["certificates", "command", "process"])
+async def test_a_run_that_is_cancelled_while_the_launcher_starts_leaves_no_socket_open(
+    cache: Path, workspaces: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    began = threading.Event()
+    made: list[socket.socket] = []
+    pair = bubblewrap.sockets
+
+    def sockets() -> tuple[socket.socket, socket.socket]:
+        made.extend(found := pair())
+        return found
+
+    def waits(*_: Any) -> Any:
+        began.set()
+        time.sleep(0.2)
+        return []
+
+    async def waits_too(*_: Any, **__: Any) -> Any:
+        began.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bubblewrap, "sockets", sockets)
+    if slow == "process":
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", waits_too)
+    else:
+        monkeypatch.setattr(bubblewrap, slow, waits)
+    sandbox = Bubblewrap(cache, workspaces)
+    async with asyncio.TaskGroup() as group:
+        run = group.create_task(shell(sandbox, workspace, "true"))
+        while not began.is_set():
+            await asyncio.sleep(0.001)
+        run.cancel()
+    await sandbox.close()
+    assert [each for each in made if each.fileno() >= 0] == []
 
 
 async def test_a_launcher_that_is_late_hears_everything_in_the_end(sandbox: Bubblewrap, workspace: Path) -> None:
@@ -170,6 +211,7 @@ USER_CODE = """
 import asyncio, sys
 from pathlib import Path
 from agenthost.core.sandboxes import SandboxPolicy, SandboxRun
+from agenthost.sandboxes import bubblewrap
 from agenthost.core.errors import Unavailable
 from agenthost.sandboxes.bubblewrap import Bubblewrap
 async def main(base):

@@ -10,6 +10,7 @@ from agenthost.core.shelf import Shelf, Thing
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_erasure import MemoryErasure
+from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_webhooks import MemoryWebhooks
@@ -53,7 +54,9 @@ async def both(request: pytest.FixtureRequest, store: SQLiteStore) -> Both:
         return SQLiteShelf(store), SQLiteErasure(store)
     memory, shelf = MemoryStore(), MemoryShelf()
     await memory.open()
-    return shelf, MemoryErasure(memory, MemoryAccounts(memory), MemoryPushes(), MemoryWebhooks(memory), shelf)
+    return shelf, MemoryErasure(
+        memory, MemoryAccounts(memory), MemoryPushes(), MemoryWebhooks(memory), shelf, MemoryKeeping(memory)
+    )
 
 
 async def test_files_are_held_while_a_thing_has_them_and_may_go_with_it(both: Both) -> None:

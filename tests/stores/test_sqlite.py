@@ -524,3 +524,35 @@ def test_rows_are_cut_into_pieces_that_are_kept_prepared(count: int) -> None:
     cut = list(pieces(rows))
     assert [row for piece in cut for row in piece] == rows
     assert {len(piece) for piece in cut} <= {1, 2, 4, 8, 16, 32, 64}
+
+
+async def test_a_read_that_makes_no_sense_fails_alone(tmp_path: Path) -> None:
+    """All that is asked for at one moment is read together."""
+    store = SQLiteStore(tmp_path / "agenthost.db")
+    await store.open()
+    try:
+        found = await asyncio.gather(
+            store.task("t1"),
+            store.tasks(Filter(text="\ud800")),
+            store.events("t1", 2**70),
+            store.inbox("t1"),
+            return_exceptions=True,
+        )
+    finally:
+        await store.close()
+    assert (found[0], found[3]) == (None, [])
+    assert isinstance(found[1], UnicodeEncodeError)
+    assert isinstance(found[2], OverflowError)
+
+
+async def test_a_write_that_makes_no_sense_fails_alone(store: SQLiteStore) -> None:
+    await owned(store, "t1")
+
+    def fails(*_: Any) -> None:
+        raise LookupError("a row that nobody can read")
+
+    found = await asyncio.gather(
+        store.write(fails), store.append(step("t1", 2)), store.put(item("t1", "i1")), return_exceptions=True
+    )
+    assert isinstance(found[0], LookupError)
+    assert found[1:] == [None, True]

@@ -63,7 +63,7 @@ class Twins(RuleBasedStateMachine):
         self.keepers = SQLiteKeeping(sqlite), MemoryKeeping(memory)
         accounts = MemoryAccounts(memory)
         others = MemoryPushes(), MemoryWebhooks(memory), MemoryShelf()
-        self.erasers = SQLiteErasure(sqlite), MemoryErasure(memory, accounts, *others)
+        self.erasers = SQLiteErasure(sqlite), MemoryErasure(memory, accounts, *others, self.keepers[1])
 
     def teardown(self) -> None:
         async def end() -> None:

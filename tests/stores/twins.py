@@ -64,7 +64,7 @@ class InMemory:
         pushes: MemoryPushes,
         webhooks: MemoryWebhooks,
     ) -> Kept:
-        erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf())
+        erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf(), keeping)
         return Kept(store, keeping, accounts, pushes, webhooks, erasure)
 
 

@@ -58,7 +58,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
 async def _create(args: Namespace, door: Door, screen: Screen) -> int:
     if args.keep < 0:
         raise BadInput("--keep takes a number of back-ups, such as 7")
-    target = Path(args.target) if args.target else await asyncio.to_thread(_own_folder, door.home)
+    target = await asyncio.to_thread(_target, args.target, door.home)
     wanted = create.Wanted(door.home, __version__, not args.no_secrets)
     began = time.monotonic()
     # The host that works on this machine comes first.
@@ -86,6 +86,16 @@ async def _create(args: Namespace, door: Door, screen: Screen) -> int:
     for each in removed:
         screen.say(f"removed {each}")
     return _missing(screen, made.missing)
+
+
+def _target(given: str, home: Path) -> Path:
+    if not given:
+        return _own_folder(home)
+    target = Path(given).absolute()
+    if not target.is_dir() and not target.name.endswith(create.SUFFIX):
+        # It would be a file of that name, which no listing finds.
+        raise BadInput(f"there is no folder {target}; make it, or name a file that ends with {create.SUFFIX}")
+    return target
 
 
 def _own_folder(home: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from agenthost.cli.notify import managed, notify
 from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi
@@ -27,6 +28,10 @@ doesn't pay for loading the server (0.1 s of CPU)."""
 
 BUSY = 3.0
 """Seconds in which a home that is held by a host that doesn't answer may become free, or its host answer."""
+
+
+HELD = 1200.0
+"""Seconds for which a service waits for a home that a command holds: nobody would start it again where it ended."""
 
 
 async def _never() -> bool:
@@ -141,7 +146,8 @@ class HomeDoor:
 
     async def _hold(self) -> "Host":
         """A host in this process that others will reach. Raises HomeBusy where one answers already."""
-        deadline = asyncio.get_running_loop().time() + BUSY
+        loop = asyncio.get_running_loop()
+        began, told = loop.time(), False
         while True:
             try:
                 return await self._open(True, serving=True)
@@ -149,8 +155,13 @@ class HomeDoor:
                 running = await self._running() if self._socket.exists() else None
                 if running is not None:
                     await running.api.close()
-                if running is not None or asyncio.get_running_loop().time() > deadline:
+                long = loop.time() - began > BUSY
+                waits = managed() and loop.time() - began < HELD and (running is None or running.passing)
+                if not waits and (long or running is not None):
                     raise
+                if long and not told:
+                    told = True
+                    notify("STATUS=waiting for the home, which another process holds")
             await asyncio.sleep(0.1)
 
     @property

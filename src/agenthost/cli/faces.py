@@ -36,7 +36,7 @@ async def faces(
             from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
 
             parts = A2AParts(
-                host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, host.accounts, reception
+                host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, host.accounts, reception, closing
             )
             a2a = A2AFace(host, parts)
             await stack.enter_async_context(a2a.running())

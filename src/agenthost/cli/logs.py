@@ -100,6 +100,11 @@ def _without(item: Any, values: list[str]) -> Any:
     return item
 
 
+def _may_be_told(record: logging.LogRecord) -> bool:
+    """Whether a record has no one's words in it: what libraries say below `info` are whole requests."""
+    return record.levelno >= logging.INFO or record.name.partition(".")[0] == "agenthost"
+
+
 @contextmanager
 def kept(form: str, level: str, file: Path) -> Generator[None]:
     """Log while this goes on. `form` is `text` or `json`; the file holds JSON, and turns over at 2 MB, thrice."""
@@ -129,6 +134,8 @@ def kept(form: str, level: str, file: Path) -> Generator[None]:
     if kept_file is not None:
         kept_file.setFormatter(as_json)
         handlers.append(kept_file)
+    for handler in handlers:
+        handler.addFilter(_may_be_told)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -19,6 +19,11 @@ def notify(*lines: str) -> None:
             return
 
 
+def managed() -> bool:
+    """Whether a manager started this process and waits to hear that it is ready."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def watched() -> float | None:
     """Seconds after which the manager ends a process that it doesn't hear of; None where it doesn't watch this one."""
     microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")

@@ -190,8 +190,11 @@ def _advise(system: bool, home: Path, screen: Screen) -> None:
 async def _uninstall(place: Place, screen: Screen) -> int:
     if not place.file.exists():
         raise BadInput(f"there is no service to remove: {place.file} isn't there")
-    for command in place.stop:
-        await _tell(list(command), place.file)
+    try:
+        for command in place.stop:
+            await _tell(list(command), place.file)
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}; where it was never started, remove {place.file} yourself") from error
     with disk_errors(place.file.parent):
         place.file.unlink()
     for command in place.again:

@@ -88,8 +88,9 @@ class Erasure(Protocol):
         """Those that a workspace has, or a thing that a client keeps."""
         ...
 
-    async def release(self, digest: str) -> bool:
-        """Forget that those gave a file whose things are going; True where nobody else gave it."""
+    async def release(self, digest: str, before: float) -> bool:
+        """Forget that those gave a file whose things are going, unless they gave it again since `before`; True where it is
+        nobody's gift now."""
         ...
 
     async def spare(self, digest: str) -> None:
@@ -108,6 +109,14 @@ class Erasure(Protocol):
 
     async def forget_namespace(self, namespace: str) -> None:
         """Remove what is left of a namespace besides people, tasks and webhooks; the sums of what was used as well."""
+        ...
+
+    async def forget_answers(self, root: str, after: str) -> str:
+        """Remove those of some answers to requests with a key that name a task; the place to go on from, empty at the end."""
+        ...
+
+    async def trim_answers(self, before: float) -> int:
+        """Remove answers to requests with a key that are older; how many."""
         ...
 
     async def trim_audit(self, before: float) -> int:

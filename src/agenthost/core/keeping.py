@@ -1,6 +1,7 @@
 """What a host keeps beside journals so that it can be asked about later: earlier manifests, what was used, answers that
 were given, settings changed while it runs, and everybody's events in the order in which they happened."""
 
+import hashlib
 from collections.abc import AsyncIterable
 from typing import Literal, Protocol, get_args
 
@@ -10,6 +11,10 @@ from agenthost.core.ports import Blobs, StoredEvent
 
 Dimension = Literal["task", "agent", "person", "model", "day"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+
+
+ANSWERS_KEPT = 86_400.0
+"""Seconds for which an answer to a request with a key is given again."""
 
 
 class Version(Struct, frozen=True):
@@ -63,6 +68,11 @@ class KeptAnswer(Struct, frozen=True):
     body: bytes = b""
 
 
+def answers_of(namespace: str, person: str) -> str:
+    """What the keys of all answers that somebody was given begin with."""
+    return hashlib.sha256(f"{namespace}\0{person}".encode()).hexdigest()[:32] + ":"
+
+
 class PlacedEvent(Struct, frozen=True):
     """An event of any task, with its place among all events of the store."""
 
@@ -99,8 +109,6 @@ class Keeping(Protocol):
     async def end_answer(self, key: str, answer: KeptAnswer | None) -> None:
         """Keep an answer, or forget that it was begun."""
         ...
-
-    async def sweep_answers(self, before: float) -> int: ...
 
     async def changed(self) -> dict[str, bytes]:
         """Settings that were changed while the host ran: name to JSON."""

@@ -120,11 +120,13 @@ class OwnWebhooks(Protocol):
 
 
 class Mark(Struct, frozen=True):
-    """A task that ended or waits for an answer: its journal after `seen` up to `seq` wasn't looked at yet."""
+    """A task that ended or waits for an answer: its journal after `seen` up to `seq` wasn't looked at yet. `at`: when that
+    was written, which may be later than the time that the event says."""
 
     task: str
     seq: int
     seen: int
+    at: float = 0.0
 
 
 class Webhooks(Protocol):
@@ -137,6 +139,10 @@ class Webhooks(Protocol):
 
     async def of(self, namespace: str, person: str) -> list[Webhook]:
         """A person's webhooks, the oldest first."""
+        ...
+
+    async def disable(self, id: str, why: str) -> None:
+        """Send nothing more to one, where it is still there; an empty `why` has it go on."""
         ...
 
     async def delete(self, id: str) -> bool:

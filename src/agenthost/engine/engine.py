@@ -183,6 +183,8 @@ class Engine:
         """Make a task without a step; whoever wants it hears what came of it."""
         with suppress(AgentHostError):
             await birth.write()
+            # Who was at work when it was asked for may have looked before it was there, and be gone.
+            self._submit(birth.row.id, None)
 
     async def _guarded(self, task: str, work: Work, birth: Birth | None) -> None:
         """The fence around a task's worker: what fails here holds this task and no other."""
@@ -304,11 +306,14 @@ class Engine:
             state = await self._restore(program, state, row.id)
             # Whoever had the task before may have changed its files elsewhere.
             self.services.files.dirty(spec.workspace)
+        if self._closing:
+            # Its calls would be cut off the moment after, and paid for again.
+            if birth is not None:
+                await birth.write()
+            return
         owner = work.owner = Owner(self.services, row, state, program, birth)
         if work.poked.is_set():
             owner.poke()
-        if self._closing and birth is None:
-            owner.drain()
         await owner.run(birth is None)
         await self.services.release(spec)
 

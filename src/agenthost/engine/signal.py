@@ -32,9 +32,7 @@ class Signal:
         if self._set:
             return
         waiter = asyncio.get_running_loop().create_future()
-        if self._waiting is None:
-            self._waiting = []
-        self._waiting.append(waiter)
+        self._waiting = [*(self._waiting or ()), waiter]
         try:
             await waiter
         except asyncio.CancelledError:

@@ -23,7 +23,7 @@ from agenthost.core.api import (
     Placed,
     SettingLine,
 )
-from agenthost.core.errors import BadInput, Conflict, NotFound, nearest
+from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Temporary, Unusable, nearest
 from agenthost.core.events import Recorded
 from agenthost.core.keeping import Keeping, PlacedEvent, UsageFilter, UsageLine, Version
 from agenthost.core.lifecycle import State
@@ -90,7 +90,30 @@ Decode = Callable[[PlacedEvent], Awaitable[Recorded]]
 async def news(keeping: Keeping, decode: Decode, after: int, limit: int, person: str, namespace: str) -> News:
     """A page of everybody's events."""
     found, place = await keeping.placed(after, namespace, person, limit)
-    return News(tuple([(each.place, await decode(each)) for each in found]), place)
+    if place == after:
+        await _need_past(keeping, after)
+    return News(tuple([item async for item in _read(found, decode)]), place)
+
+
+async def _need_past(keeping: Keeping, after: int) -> None:
+    """Raise Unusable for a place that is yet to come: who waits there would miss everything up to it."""
+    if after > (newest := await keeping.newest()):
+        raise Unusable(
+            f"there was no event {after} yet, the last one is {newest} (perhaps a back-up was put back); begin without a "
+            "cursor"
+        )
+
+
+async def _read(found: list[PlacedEvent], decode: Decode) -> AsyncIterator[tuple[int, Recorded]]:
+    """Those that can be read: one that can't be stops its own task, and nobody who follows everything."""
+    for each in found:
+        try:
+            recorded = await decode(each)
+        except Temporary:
+            raise
+        except AgentHostError:
+            continue
+        yield each.place, recorded
 
 
 async def watch(
@@ -101,11 +124,12 @@ async def watch(
     bus.watchers.add(more)
     try:
         place = await keeping.newest() if after is None else after
+        await _need_past(keeping, place)
         while True:
             more.clear()
             found, reached = await keeping.placed(place, namespace, person)
-            for each in found:
-                yield each.place, await decode(each)
+            async for item in _read(found, decode):
+                yield item
             if reached == place:
                 await more.wait()
             place = reached

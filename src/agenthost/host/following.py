@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from agenthost.core.api import LiveDelta
-from agenthost.core.errors import AgentHostError, NotFound
+from agenthost.core.errors import AgentHostError, NotFound, Unusable
 from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
@@ -59,6 +59,8 @@ async def follow(
     What comes live is shown as the journal has it: without secrets.
     """
     seen = dict(after or {})
+    if seen:
+        _need_past(await tree_of(store, task) if tree else [await the_row(store, task)], seen)
     follower = engine.services.bus.follow(task)
     failed: AgentHostError | None = None
     try:
@@ -88,6 +90,16 @@ async def follow(
                         return
     finally:
         engine.services.bus.leave(task, follower)
+
+
+def _need_past(rows: list[TaskRow], seen: dict[str, int]) -> None:
+    """Raise Unusable where somebody says to have seen what was never written: they would miss what is written now."""
+    for row in rows:
+        if seen.get(row.id, 0) > row.seq:
+            raise Unusable(
+                f"there was no event {seen[row.id]} of the task '{row.id}', whose journal ends with {row.seq} (perhaps a "
+                "back-up was put back); follow it from the beginning"
+            )
 
 
 def _without_secrets(items: list[Live], redact: Callable[[bytes], bytes]) -> list[Live]:

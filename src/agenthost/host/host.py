@@ -41,12 +41,7 @@ from agenthost.core.ids import root_id, task_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import Fitness, ModelAnswer
 from agenthost.core.parts import FilePart, Message
-from agenthost.core.ports import (
-    Abilities,
-    Filter,
-    InboxItem,
-    LedgerEntry,
-)
+from agenthost.core.ports import Abilities, Filter, InboxItem, LedgerEntry
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
 from agenthost.core.telling import Committed
@@ -63,6 +58,7 @@ from agenthost.host.entry.oidc import Providers
 from agenthost.host.entry.register import Register
 from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
+from agenthost.host.guarded import files_of
 from agenthost.host.library import Library
 from agenthost.host.logs import logger
 from agenthost.host.reception import Doors, Reception, ensure_owner, owners_token
@@ -288,7 +284,7 @@ class Host(Desk):
             await terms.check_output(order.terms)
             await self._need_sandbox(order)
             spec = await orders.specify(order, given, id, self.library)
-            await self._need_files(given.files)
+            await self._need_files(files_of(order) | {file.digest for file in given.files})
             await self._start_working()
             made = await self.engine.create(spec, order.workspace)
             if made is not None:
@@ -306,9 +302,9 @@ class Host(Desk):
                     f"code runs only in a sandbox, and there is none: {found.detail}. To mend it: {found.fix}"
                 )
 
-    async def _need_files(self, files: tuple[FilePart, ...]) -> None:
-        """Refuse an order that names files which nobody has given."""
-        for named in {file.digest for file in files}:
+    async def _need_files(self, digests: set[str]) -> None:
+        """Refuse what names files that aren't there. From now on those that are stay, for a while (`Blobs.remove`)."""
+        for named in digests:
             await self._adapters.blobs.size(named)
 
     async def _need_same(self, order: Order, row: TaskRow) -> None:
@@ -408,6 +404,7 @@ class Host(Desk):
 
     async def say(self, task: str, message: Message) -> None:
         """A message for a running task."""
+        await self._need_files({part.digest for part in message.parts if isinstance(part, FilePart)})
         # Whoever writes chooses the message's id: it must not stand for an answer, a cancel or a child's end.
         id = f"message:{message.id or secrets.token_hex(8)}"
         await self._put(task, id, "message", msgspec.json.encode(message))
@@ -460,8 +457,7 @@ class Host(Desk):
         await self._row(task)
         created = records.spec_of(await self.events(task, 0, 1))
         files = await self._adapters.store.files(created.workspace)
-        size = self._adapters.blobs.size
-        return [Artifact(path, digest, await size(digest)) for path, digest in sorted(files.items())]
+        return [Artifact(path, named, await self._adapters.blobs.size(named)) for path, named in sorted(files.items())]
 
     async def artifact(self, task: str, path: str) -> Artifact:
         """One file of a task's workspace."""

@@ -30,6 +30,8 @@ from agenthost.stores.sqlite.reads import every_task
 
 DATABASE = "agenthost.db"
 _PAGE = 1000
+_TRIAL = ".upgrade-"
+_STALE = 24 * 3600.0
 
 Say = Callable[[str, int, int], None]
 
@@ -78,11 +80,27 @@ class Trial(Struct, frozen=True):
 async def try_out(home: Path, say: Say) -> Trial:
     """Upgrade a copy of a home's database and read every journal in it; the home itself, which a host may hold, stays
     as it is. Raises BadInput, StoreDamaged, NewerVersion, Temporary (`disk-full`)."""
-    folder = Path(await asyncio.to_thread(mkdtemp, prefix=".upgrade-", dir=home))
+    folder = await asyncio.to_thread(_room, home)
     try:
         return await _try_out(home, folder, say)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder)
+
+
+def _room(home: Path) -> Path:
+    """A folder for the copy. Raises BadInput where the disk, which a host may need, would be full of it."""
+    for left in home.glob(f"{_TRIAL}*"):
+        # Of a trial that was killed.
+        if left.stat().st_mtime < time.time() - _STALE:
+            shutil.rmtree(left, ignore_errors=True)
+    database = home / DATABASE
+    size = database.stat().st_size if database.is_file() else 0
+    if (free := shutil.disk_usage(home).free) < 3 * size:
+        raise BadInput(
+            f"trying it out takes {3 * size / 1e6:.1f} MB of the disk of {home} for a while, and so does the upgrade itself; "
+            f"{free / 1e6:.1f} MB are free: make room"
+        )
+    return Path(mkdtemp(prefix=_TRIAL, dir=home))
 
 
 async def _try_out(home: Path, folder: Path, say: Say) -> Trial:
@@ -224,12 +242,11 @@ def go_back(home: Path, force: bool) -> Back:
         copy = Path(chosen.file)
         snapshot.check(copy)
         _settle(file)
-        now, then = snapshot.facts(file), snapshot.facts(copy)
-        since = now.counts.get("events", 0) - then.counts.get("events", 0)
+        now, since = snapshot.facts(file), _since(file, copy)
         if since and not force:
             raise BadInput(
-                f"{since} events were written since the upgrade, by {now.tasks - then.tasks} new tasks and older ones, and "
-                "the copy doesn't have them; --force puts it back all the same"
+                f"{since} events were written since the upgrade, and the copy doesn't have them; --force puts it back all "
+                "the same"
             )
         aside = file.with_name(f"{DATABASE}.after-{now.format}")
         aside.unlink(missing_ok=True)
@@ -238,6 +255,13 @@ def go_back(home: Path, force: bool) -> Back:
         os.replace(copy, file)
         fsync_folder(home)
     return Back(chosen, str(aside), since)
+
+
+def _since(file: Path, copy: Path) -> int:
+    """Events that were written after the copy was made, whatever was deleted since."""
+    with closing(connect(copy, reader=True)) as then, closing(connect(file, reader=True)) as now:
+        last = then.execute("SELECT coalesce(max(rowid), 0) FROM events").fetchone()[0]
+        return now.execute("SELECT count(*) FROM events WHERE rowid > ? AND task <> ''", (last,)).fetchone()[0]
 
 
 def _settle(file: Path) -> None:

@@ -147,9 +147,14 @@ class Bubblewrap:
             raise NotStarted(missing.detail)
         found = await places(self._cache, self._workspaces)
         bwrap = await asyncio.to_thread(shutil.which, self._bwrap)
-        near, far = sockets()
         self._trusts = await asyncio.to_thread(certificates) is not None
-        words = await asyncio.to_thread(command, bwrap or self._bwrap, found, far.fileno(), self._root)
+        near, far = sockets()
+        try:
+            words = await asyncio.to_thread(command, bwrap or self._bwrap, found, far.fileno(), self._root)
+        except BaseException:
+            near.close()
+            far.close()
+            raise
         return await Station.start(words, near, far)
 
     def _look(self, workspace: str) -> dict[str, Any]:

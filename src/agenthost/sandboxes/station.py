@@ -145,6 +145,9 @@ class Station:
         except OSError as problem:
             control.close()
             raise NotStarted(str(problem)) from problem
+        except BaseException:
+            control.close()
+            raise
         finally:
             far.close()
         station = cls(process, control)

@@ -123,6 +123,7 @@ class FileBlobs:
     def _arrived(self, arriving: "_Arriving") -> tuple[str, int]:
         name = "sha256:" + arriving.hash.hexdigest()
         path = self._path(name)
+        self._use(name)
         with disk_errors(self._root):
             arriving.flush()
             self._folder(path.parent)

@@ -1,14 +1,16 @@
 """Erasure in memory: the same rules, for tests. What is let go of here is gone at once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from agenthost.core.erasure import big_body, named_in
 from agenthost.core.ids import root_id
+from agenthost.core.keeping import KeptAnswer, answers_of
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
+from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_usage import deleted, nobodys
@@ -28,12 +30,14 @@ class MemoryErasure:
         pushes: MemoryPushes,
         webhooks: MemoryWebhooks,
         shelf: MemoryShelf,
+        keeping: MemoryKeeping,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._pushes = pushes
         self._webhooks = webhooks
         self._shelf = shelf
+        self._keeping = keeping
         self._begun: set[str] = set()
         self._doomed: set[tuple[str, str, str]] = set()
 
@@ -92,11 +96,11 @@ class MemoryErasure:
         of_workspaces = {digest for files in self._store.tables.files.values() for digest in files.values()}
         return (of_workspaces | self._shelf.held()) & digests
 
-    async def release(self, digest: str) -> bool:
+    async def release(self, digest: str, before: float) -> bool:
         given = self._accounts.given
         for of, namespace, person in self._doomed:
-            if of == digest:
-                given.pop((namespace, person, digest), None)
+            if of == digest and given.get((namespace, person, digest), before) < before:
+                del given[namespace, person, digest]
         return all(of != digest for _, _, of in given)
 
     async def spare(self, digest: str) -> None:
@@ -115,6 +119,7 @@ class MemoryErasure:
         self._forget_gifts(namespace, person)
         tables = self._store.tables
         tables.used = nobodys(tables.used, namespace, person)
+        self._forget_answers(lambda key, _: key.startswith(answers_of(namespace, person)))
 
     async def forget_namespace(self, namespace: str) -> None:
         self._shelf.forget(namespace)
@@ -122,6 +127,14 @@ class MemoryErasure:
         tables = self._store.tables
         tables.used = {of: sums for of, sums in tables.used.items() if of.namespace != namespace}
         tables.manifests = {key: body for key, body in tables.manifests.items() if key[0] != namespace}
+        tables.versions = {key: kept for key, kept in tables.versions.items() if key[0] != namespace}
+
+    async def forget_answers(self, root: str, after: str) -> str:
+        self._forget_answers(lambda _, answer: root.encode() in answer.head + answer.body)
+        return ""
+
+    async def trim_answers(self, before: float) -> int:
+        return self._forget_answers(lambda _, answer: answer.at < before)
 
     async def trim_audit(self, before: float) -> int:
         return self._accounts.trim(before)
@@ -135,6 +148,12 @@ class MemoryErasure:
     @staticmethod
     def _below(root: str, ids: Iterable[str]) -> list[str]:
         return [id for id in ids if root_id(id) == root]
+
+    def _forget_answers(self, gone: Callable[[str, KeptAnswer], bool]) -> int:
+        going = [key for key, answer in self._keeping.answers.items() if gone(key, answer)]
+        for key in going:
+            del self._keeping.answers[key]
+        return len(going)
 
     def _forget_gifts(self, namespace: str, person: str) -> None:
         given = self._accounts.given

@@ -16,7 +16,7 @@ class MemoryKeeping:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._answers: dict[str, KeptAnswer] = {}
+        self.answers: dict[str, KeptAnswer] = {}
         self._settings: dict[str, bytes] = {}
 
     async def versions(self, kind: str, name: str, namespace: str, before: int = 0, limit: int = 50) -> list[Version]:
@@ -38,23 +38,17 @@ class MemoryKeeping:
         return [row for row in self._store.tables.tasks.values() if row.state not in FINAL]
 
     async def begin_answer(self, key: str, answer: KeptAnswer, since: float) -> KeptAnswer | None:
-        found = self._answers.get(key)
+        found = self.answers.get(key)
         if found is not None and found.at >= since and (found.status or found.maker == answer.maker):
             return found
-        self._answers[key] = answer
+        self.answers[key] = answer
         return None
 
     async def end_answer(self, key: str, answer: KeptAnswer | None) -> None:
         if answer is None:
-            self._answers.pop(key, None)
+            self.answers.pop(key, None)
         else:
-            self._answers[key] = answer
-
-    async def sweep_answers(self, before: float) -> int:
-        gone = [key for key, answer in self._answers.items() if answer.at < before]
-        for key in gone:
-            del self._answers[key]
-        return len(gone)
+            self.answers[key] = answer
 
     async def changed(self) -> dict[str, bytes]:
         return dict(self._settings)

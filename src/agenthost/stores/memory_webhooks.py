@@ -29,6 +29,10 @@ class MemoryWebhooks:
         found = [each for each in self._webhooks.values() if (each.namespace, each.person) == (namespace, person)]
         return sorted(found, key=lambda each: (each.created, each.id))
 
+    async def disable(self, id: str, why: str) -> None:
+        if id in self._webhooks:
+            self._webhooks[id] = replace(self._webhooks[id], disabled=why)
+
     async def delete(self, id: str) -> bool:
         self._deliveries = {key: each for key, each in self._deliveries.items() if each.webhook != id}
         return self._webhooks.pop(id, None) is not None
@@ -39,7 +43,7 @@ class MemoryWebhooks:
             for row in await self._store.tasks(Filter(namespace, person=person, limit=1_000_000)):
                 seen = self._seen.get(row.id, 0)
                 if row.seq > seen and (row.state in FINAL or row.state in ("input-required", "auth-required")):
-                    found.append(Mark(row.id, row.seq, seen))
+                    found.append(Mark(row.id, row.seq, seen, row.updated))
         return sorted(found, key=lambda mark: mark.task)[:limit]
 
     async def add(self, deliveries: list[Delivery], mark: Mark | None = None) -> None:

@@ -1,6 +1,7 @@
 """The conformance suite of `core.erasure.Erasure`. Subclass `ErasureSuite` and give it a fixture `kept`: all that is kept
 of one host, open and empty."""
 
+import math
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from agenthost.core.budgets import Spend
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import Conflict
 from agenthost.core.ids import digest
-from agenthost.core.keeping import Keeping, UsageFilter, UsageLine
+from agenthost.core.keeping import Keeping, KeptAnswer, UsageFilter, UsageLine, answers_of
 from agenthost.core.lifecycle import State
 from agenthost.core.ports import Filter, InboxItem, Settlement, Store, StoredEvent
 from agenthost.core.pushes import Push, Pushes
@@ -168,6 +169,23 @@ class ErasureSuite:
         assert await kept.store.manifests("agent", "lab") == {}
         assert await kept.store.manifests("agent", "default") == {"a": b"{}"}
 
+    # --- answers to requests with a key
+
+    async def test_answers_go_with_the_task_that_they_name_with_their_person_and_with_age(self, kept: Kept) -> None:
+        kinds = {"a": (b"/tasks/t1", 5.0), "b": (b"", 6.0), "c": (b"", 1.0), "d": (b"/tasks/t2", 7.0)}
+        for name, (head, at) in kinds.items():
+            key = answers_of("default", "ann" if name == "b" else "bob") + name
+            await kept.keeping.end_answer(key, KeptAnswer("f", "me", at, 200, head))
+        assert await kept.erasure.forget_answers("t1", "") == ""
+        await kept.erasure.forget_person("default", "ann")
+        assert await kept.erasure.trim_answers(2.0) == 1
+        mine = KeptAnswer("f", "me", 9.0)
+        left = [
+            name for name in kinds if await kept.keeping.begin_answer(answers_of("default", "bob") + name, mine, 0.0)
+        ]
+        assert left == ["d"]
+        assert await kept.keeping.begin_answer(answers_of("default", "ann") + "b", mine, 0.0) is None
+
     # --- files
 
     async def test_files_of_a_deleted_task_are_doomed_until_they_are_spared(self, kept: Kept) -> None:
@@ -177,9 +195,9 @@ class ErasureSuite:
         await kept.erasure.begin("t1", {FILES[1], FILES[2]})
         assert await kept.erasure.doomed("", 10) == sorted(FILES[:3])
         assert await kept.erasure.doomed(min(FILES[:3]), 1) == sorted(FILES[:3])[1:2]
-        assert await kept.erasure.release(FILES[1])
+        assert await kept.erasure.release(FILES[1], math.inf)
         assert not await kept.accounts.has_file("default", "ann", FILES[1])
-        assert not await kept.erasure.release(FILES[2])
+        assert not await kept.erasure.release(FILES[2], math.inf)
         assert await kept.accounts.has_file("default", "bob", FILES[2])
         for file in FILES[:3]:
             await kept.erasure.spare(file)

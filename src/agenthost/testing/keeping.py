@@ -120,12 +120,6 @@ class KeepingSuite:
         await keeping.end_answer("k", KeptAnswer("f", "me", 12.0, 200))
         assert await keeping.begin_answer("k", KeptAnswer("f", "me", 99.0), 50.0) is None
 
-    async def test_old_answers_are_swept(self, keeping: Keeping) -> None:
-        await keeping.end_answer("old", KeptAnswer("f", "me", 1.0, 200))
-        await keeping.end_answer("new", KeptAnswer("f", "me", 9.0, 200))
-        assert await keeping.sweep_answers(5.0) == 1
-        assert await keeping.begin_answer("new", KeptAnswer("f", "me", 9.0), 0.0) is not None
-
     async def test_settings_are_changed_and_taken_back(self, keeping: Keeping) -> None:
         await keeping.change({"http.rate": b"5", "files.size": b"9"})
         await keeping.change({"http.rate": b"6", "files.size": None, "unknown": None})

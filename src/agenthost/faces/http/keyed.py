@@ -7,25 +7,23 @@ import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message
 
-from agenthost.core.errors import BadInput, Conflict, Permanent
-from agenthost.core.keeping import Keeping, KeptAnswer
+from agenthost.core.errors import AgentHostError, BadInput, Conflict, Permanent
+from agenthost.core.keeping import ANSWERS_KEPT, Keeping, KeptAnswer, answers_of
 from agenthost.faces.http.bodies import MOST_JSON, pieces
 from agenthost.faces.http.callers import caller_of
 from agenthost.faces.http.operations import Handler, Operation
 from agenthost.faces.http.site import Limits
 
-KEPT_FOR = 86_400.0
 LONGEST_KEY = 200
 MOST_KEPT = 1024 * 1024
 """Bytes of an answer that is kept; what is longer is made again."""
-
-_SWEEP = 3600.0
 
 
 def key_of(request: Request) -> str | None:
@@ -43,7 +41,7 @@ class Keyed:
         self._keeping = keeping
         self._limits = limits
         self._maker = secrets.token_hex(8)
-        self._swept = 0.0
+        self._making: set[str] = set()
 
     def __call__(self, operation: Operation, handler: Handler) -> Handler:
         if not operation.creates:
@@ -62,24 +60,35 @@ class Keyed:
 
     async def _once(self, keeping: Keeping, request: Request, name: str, handler: Handler) -> ASGIApp:
         now = time.time()
-        await self._sweep(keeping, now)
-        found = await keeping.begin_answer(name, KeptAnswer("", self._maker, now), now - KEPT_FOR)
-        if found is not None:
+        found = await keeping.begin_answer(name, KeptAnswer("", self._maker, now), now - ANSWERS_KEPT)
+        if found is not None and found.status:
             return await self._again(request, found)
+        # One that was begun here and isn't being made came to an end that couldn't be kept.
+        if name in self._making:
+            raise Conflict("a request with this Idempotency-Key is being answered; ask again when that has ended")
+        self._making.add(name)
+        try:
+            return await self._make(keeping, request, name, handler, now)
+        finally:
+            self._making.discard(name)
+
+    async def _make(self, keeping: Keeping, request: Request, name: str, handler: Handler, now: float) -> ASGIApp:
         made: KeptAnswer | None = None
         try:
             hashed = _Hashed(request)
             answer = await handler(Request(request.scope, hashed.receive))
-            if isinstance(answer, Response) and answer.status_code < 400 and len(answer.body) <= MOST_KEPT:
+            if isinstance(answer, Response) and _may_be_kept(answer):
                 head = msgspec.json.encode(dict(answer.headers))
                 made = KeptAnswer(hashed.digest(), self._maker, now, answer.status_code, head, bytes(answer.body))
-            return answer
-        finally:
+        except BaseException:
+            await keeping.end_answer(name, None)
+            raise
+        # It is done: who asked hears so, also where that can't be kept.
+        with suppress(AgentHostError):
             await keeping.end_answer(name, made)
+        return answer
 
     async def _again(self, request: Request, found: KeptAnswer) -> Response:
-        if not found.status:
-            raise Conflict("a request with this Idempotency-Key is being answered; ask again when that has ended")
         hashed = _Hashed(request)
         async for _ in pieces(Request(request.scope, hashed.receive), max(MOST_JSON, self._limits().upload)):
             pass
@@ -91,11 +100,6 @@ class Keyed:
         headers = msgspec.json.decode(found.head, type=dict[str, str]) | {"idempotency-replayed": "true"}
         headers.pop("content-length", None)
         return Response(found.body, found.status, headers)
-
-    async def _sweep(self, keeping: Keeping, now: float) -> None:
-        if now - self._swept > _SWEEP:
-            self._swept = now
-            await keeping.sweep_answers(now - KEPT_FOR)
 
 
 class _Hashed:
@@ -114,7 +118,14 @@ class _Hashed:
         return self._hash.hexdigest()
 
 
+def _may_be_kept(answer: Response) -> bool:
+    """Not what failed, what is too long, or what holds a secret: who makes that knows its key by itself."""
+    secret = "no-store" in answer.headers.get("cache-control", "")
+    return answer.status_code < 400 and len(answer.body) <= MOST_KEPT and not secret
+
+
 def _name(request: Request, key: str) -> str:
     caller = caller_of(request)
-    told = "\0".join((caller.namespace, caller.person, request.method, request.url.path, key))
-    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+    told = "\0".join((request.method, request.url.path, key))
+    hashed = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+    return answers_of(caller.namespace, caller.person) + hashed

@@ -28,6 +28,9 @@ from agenthost.faces.http.site import Limits, Ready, Site
 from agenthost.faces.http.streams import Closing, StreamSettings
 from agenthost.wire import sockets as local
 
+_LAST = 1.0
+"""Seconds in which a request that was being answered may see that nobody is there any more."""
+
 
 class ServeSettings(msgspec.Struct, frozen=True):
     """How the API is served. `grace`: seconds that open requests get when the host stops.
@@ -184,4 +187,10 @@ class _Server(uvicorn.Server):
                     await asyncio.sleep(0.01)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+        left = list(self.server_state.tasks)
+        if left:
+            _, left = await asyncio.wait(left, timeout=_LAST)
+        # Who still waits, waits for what only the next start may bring.
+        for request in left:
+            request.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

@@ -8,14 +8,14 @@ id of the last event, and then nothing is missed or repeated.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any, TypeVar, cast
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from agenthost.core.api import LiveDelta
-from agenthost.core.errors import AgentHostError
+from agenthost.core.errors import AgentHostError, Temporary
 from agenthost.core.events import Recorded
 from agenthost.core.models import Fitness
 from agenthost.faces.http.bodies import mistake, problem
@@ -23,6 +23,8 @@ from agenthost.faces.http.outbox import Outbox
 from agenthost.wire import sse
 from agenthost.wire.bodies import End, encode
 from agenthost.wire.problems import encode_problem, problem_of
+
+T = TypeVar("T")
 
 ABORT = "agenthost.abort"
 """In the scope: cuts the connection off, where the server gives a way to."""
@@ -45,14 +47,47 @@ class Closing:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._bound: set[asyncio.Timeout] = set()
         self.open = 0
         self.slow = 0
 
     def set(self) -> None:
         self._event.set()
+        for bound in self._bound:
+            bound.reschedule(0.0)
 
     async def wait(self) -> None:
         await self._event.wait()
+
+    @asynccontextmanager
+    async def bounding(self) -> AsyncGenerator[None]:
+        """What is waited for in here is waited for until the host stops, and no longer: then Temporary (`closing`)."""
+        bound = asyncio.timeout_at(0.0 if self._event.is_set() else None)
+        try:
+            async with bound:
+                self._bound.add(bound)
+                try:
+                    yield
+                finally:
+                    self._bound.discard(bound)
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            told = "the host stops; the task goes on when it is started again"
+            raise Temporary(told, code="closing", delay=5.0) from None
+
+    async def until(self, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
+        """`items` until the host stops."""
+        async with aclosing(items):
+            while True:
+                try:
+                    async with self.bounding():
+                        item = await anext(items)
+                except (StopAsyncIteration, Temporary) as error:
+                    if isinstance(error, Temporary) and not self._event.is_set():
+                        raise
+                    return
+                yield item
 
 
 Items = AsyncIterator[Any]

@@ -124,7 +124,8 @@ class _Face:
 
     async def make(self, request: Request) -> Response:
         wanted = await read_json(request, NewWebhook)
-        return answer(await self._own(request).add(wanted, key_of(request) or ""), 201)
+        made = await self._own(request).add(wanted, key_of(request) or "")
+        return answer(made, 201, {"Cache-Control": "no-store"})
 
     async def all(self, request: Request) -> Response:
         return answer(WebhookPage(tuple(await self._own(request).all())))

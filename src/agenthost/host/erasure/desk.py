@@ -134,9 +134,11 @@ class Desk:
 
     async def _all_tasks(self, namespace: str, person: str) -> int:
         tasks = 0
-        # From the beginning each time: what came meanwhile may stand before the last.
-        while roots := await self._erasure.roots_of(namespace, person, "", PAGE):
-            tasks += (await self._erase(roots, settle=False)).tasks
+        for _ in range(2):  # what came meanwhile may stand before the last
+            after = ""
+            while roots := await self._erasure.roots_of(namespace, person, after, PAGE):
+                after = roots[-1]
+                tasks += (await self._erase(roots, settle=False)).tasks
         return tasks
 
     async def _shut_out(self, person: str) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from agenthost.core.erasure import Erasure, Removal, big_body, named_in
-from agenthost.core.errors import AgentHostError
+from agenthost.core.errors import AgentHostError, Temporary
+from agenthost.core.keeping import ANSWERS_KEPT
 from agenthost.core.ports import Blobs, Filter, Store, Workspaces
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import Webhook, Webhooks
@@ -71,7 +72,12 @@ class Eraser:
         for root in await self._erasure.begun():
             row = await self._store.task(root)
             if row is not None:
-                await self._finish(row)
+                try:
+                    await self._finish(row)
+                except Temporary:
+                    raise
+                except AgentHostError as error:
+                    self._log.warning("a task can't be erased for now", task=root, problem=error.message)
 
     async def files(self) -> int:
         """Remove the doomed files that nobody needs; how many. Those that are in use just now stay doomed."""
@@ -103,10 +109,18 @@ class Eraser:
         for below in await self._tree(row):
             await self._workspaces.discard(below.id)
         self._unsettled = True
+        if row.updated > time.time() - ANSWERS_KEPT:
+            await self._forget_answers(row.id)
         gone = False
         while not gone:
             gone = await self._erasure.erase(row.id)
         self._log.info("task erased", task=row.id)
+
+    async def _forget_answers(self, root: str) -> None:
+        after, going = "", True
+        while going:
+            after = await self._erasure.forget_answers(root, after)
+            going = bool(after)
 
     async def _tree(self, row: TaskRow) -> list[TaskRow]:
         found: list[TaskRow] = []
@@ -137,7 +151,7 @@ class Eraser:
             return set()
 
     async def _remove(self, doomed: set[str]) -> int:
-        since = time.monotonic()
+        since, began = time.monotonic(), time.time()
         needed = await self._erasure.held(doomed)
         looked: set[str] = set()
         place, going = 0, True
@@ -150,7 +164,7 @@ class Eraser:
             going = place > 0
         removed = 0
         for digest in sorted(doomed):
-            if digest in needed or not await self._erasure.release(digest):
+            if digest in needed or not await self._erasure.release(digest, began):
                 await self._erasure.spare(digest)
             elif (became := await self._blobs.remove(digest, since)) != "used":
                 await self._erasure.spare(digest)

@@ -5,7 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from agenthost.core.erasure import Erasure
-from agenthost.core.errors import AgentHostError
+from agenthost.core.errors import AgentHostError, Temporary
+from agenthost.core.keeping import ANSWERS_KEPT
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Store, Workspaces
 from agenthost.engine.parts import Log
@@ -52,9 +53,8 @@ class Keeper:
         keep = self._settings
         await self._eraser.go_on()
         if keep.tasks:
-            while roots := await self._erasure.ended_before(now - keep.tasks * DAY, STEP):
-                await self._eraser.tasks(roots)
-                await asyncio.sleep(0)
+            await self._sweep_tasks(now - keep.tasks * DAY)
+        await self._erasure.trim_answers(now - ANSWERS_KEPT)
         if keep.given:
             after: float | None = 0.0
             while after is not None:
@@ -65,6 +65,20 @@ class Keeper:
             self._log.info("audit log trimmed", lines=gone)
         await self._eraser.files()
         await self._eraser.settle()
+
+    async def _sweep_tasks(self, before: float) -> None:
+        stuck: set[str] = set()
+        while old := set(await self._erasure.ended_before(before, STEP + len(stuck))) - stuck:
+            for root in sorted(old):
+                try:
+                    await self._eraser.tasks([root])
+                except Temporary:
+                    raise
+                except AgentHostError as error:
+                    # The others go all the same.
+                    stuck.add(root)
+                    self._log.warning("a task that is old stays for now", task=root, problem=error.message)
+            await asyncio.sleep(0)
 
     async def _sweep_folders(self, before: float) -> None:
         """Folders of tasks that ended, or that are gone, are left over from a host that died."""

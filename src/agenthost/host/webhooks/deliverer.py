@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.access import OWNER, Accounts
-from agenthost.core.errors import AgentHostError
+from agenthost.core.errors import AgentHostError, Temporary
 from agenthost.core.events import Recorded
 from agenthost.core.ports import Secrets, Store
 from agenthost.core.webhooks import Delivery, Mark, Webhook, Webhooks
@@ -109,11 +109,15 @@ class Deliverer:
             return []
         try:
             events = await self._journal(mark.task)
+        except Temporary:
+            raise
         except AgentHostError as error:
-            self._log.warning("nobody is told of a task that can't be read", task=mark.task, problem=error.message)
-            return []
+            self._log.warning(
+                "only the end is told of a task that can't be read", task=mark.task, problem=error.message
+            )
+            return telling.tell(wanted, row, telling.end_of(row), set(), mark.at)
         new = [recorded for recorded in events if mark.seen < recorded.seq <= mark.seq]
-        return telling.tell(wanted, row, new, telling.answered_in(events))
+        return telling.tell(wanted, row, new, telling.answered_in(events), mark.at)
 
     async def _send_due(
         self,
@@ -155,8 +159,8 @@ class Deliverer:
         try:
             outcome = await self._try(webhook, delivery, clock)
             await self._webhooks.settle(self._after(delivery, outcome, clock(), random()))
-            if outcome.status == GONE and await self._webhooks.get(webhook.id) is not None:
-                await self._webhooks.put(replace(webhook, disabled=outcome.reason))
+            if outcome.status == GONE:
+                await self._webhooks.disable(webhook.id, outcome.reason)
         except AgentHostError as error:
             # It is held for a while, and then tried again.
             self._log.warning("webhook not settled", delivery=delivery.id, problem=error.message)

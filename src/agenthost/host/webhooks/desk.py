@@ -113,7 +113,7 @@ class Desk:
         webhook = await self._own(caller, id)
         _need(caller, "work", "test webhooks")
         if webhook.disabled:
-            await self._webhooks.put(replace(webhook, disabled=""))
+            await self._webhooks.disable(webhook.id, "")
         delivery = telling.test_delivery(webhook, randomness.token_hex(8), time.time())
         await self._webhooks.add([delivery])
         self._call()

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask
+from agenthost.core.commands import Ask, Verdict
 from agenthost.core.events import Answered, Asked, Event, Finished, Recorded
+from agenthost.core.lifecycle import FINAL
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import Delivery, Told, Webhook
 
@@ -18,16 +19,32 @@ def is_told(event: Event) -> bool:
     return isinstance(event, Finished) or (isinstance(event, Asked) and isinstance(event.command, Ask))
 
 
-def tell(webhooks: list[Webhook], row: TaskRow, events: list[Recorded], answered: set[str]) -> list[Delivery]:
-    """The deliveries that events of a task lead to, in order. `answered`: questions that nobody has to hear of any more."""
+def tell(
+    webhooks: list[Webhook], row: TaskRow, events: list[Recorded], answered: set[str], ended: float = 0.0
+) -> list[Delivery]:
+    """The deliveries that events of a task lead to, in order; what was before a webhook was made is old news.
+
+    `answered`: questions that nobody has to hear of any more. `ended`: when its end was written, where that is later than
+    the time of the event, which is that of its step's beginning: what is stopped then may take long to stop.
+    """
     found: list[Delivery] = []
     for recorded in events:
         event = recorded.event
         if isinstance(event, Finished) and not row.parent:
-            found += _for_each(webhooks, row, recorded, "task.ended", _end(row, event))
+            there = [each for each in webhooks if each.created <= max(recorded.at, ended)]
+            found += _for_each(there, row, recorded, "task.ended", _end(row, event))
         elif isinstance(event, Asked) and isinstance(event.command, Ask) and event.command.id not in answered:
-            found += _for_each(webhooks, row, recorded, "task.question", {"question": _question(event.command)})
+            there = [each for each in webhooks if each.created <= recorded.at]
+            found += _for_each(there, row, recorded, "task.question", {"question": _question(event.command)})
     return found
+
+
+def end_of(row: TaskRow) -> list[Recorded]:
+    """The end of a task by its row alone, as it would be in its journal; nothing where it goes on."""
+    if row.state not in FINAL:
+        return []
+    verdict = msgspec.convert({"outcome": row.outcome, "reason": row.reason}, Verdict)
+    return [Recorded(row.id, row.seq, row.updated, Finished(verdict))]
 
 
 def answered_in(events: Iterable[Recorded]) -> set[str]:
@@ -50,8 +67,7 @@ def _for_each(
             _id(webhook, row.id, str(recorded.seq)), webhook.id, row.root, event, recorded.at, body, due=recorded.at
         )
         for webhook in webhooks
-        # An event from before the webhook was made is old news.
-        if event in webhook.events and webhook.task in ("", row.root) and recorded.at >= webhook.created
+        if event in webhook.events and webhook.task in ("", row.root)
     ]
 
 

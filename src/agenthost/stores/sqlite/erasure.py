@@ -5,12 +5,16 @@ import sqlite3
 
 from agenthost.core.erasure import big_body, named_in
 from agenthost.core.errors import Temporary
+from agenthost.core.keeping import answers_of
 from agenthost.stores.rules import goes_on
 from agenthost.stores.sqlite.statements import Statements
 from agenthost.stores.sqlite.store import SQLiteStore
 
 AT_ONCE = 2000
 """Events that one step removes: some milliseconds of the writer."""
+
+ANSWERS_AT_ONCE = 500
+"""Answers that one step looks through."""
 
 _LEFT = (
     "delete_within",
@@ -60,8 +64,8 @@ class SQLiteErasure:
     async def held(self, digests: set[str]) -> set[str]:
         return await self._store.read(_held, sorted(digests))
 
-    async def release(self, digest: str) -> bool:
-        return await self._store.write(_release, digest)
+    async def release(self, digest: str, before: float) -> bool:
+        return await self._store.write(_release, digest, before)
 
     async def spare(self, digest: str) -> None:
         await self._store.write(_spare, digest)
@@ -74,6 +78,12 @@ class SQLiteErasure:
 
     async def forget_namespace(self, namespace: str) -> None:
         await self._store.write(_forget_namespace, namespace)
+
+    async def forget_answers(self, root: str, after: str) -> str:
+        return await self._store.write(_forget_answers, root, after)
+
+    async def trim_answers(self, before: float) -> int:
+        return await self._store.write(_trim_answers, before)
 
     async def trim_audit(self, before: float) -> int:
         return await self._store.write(_trim_audit, before)
@@ -131,8 +141,8 @@ def _held(connection: sqlite3.Connection, statements: Statements, digests: list[
     return {digest for digest in digests if connection.execute(sql, (digest,)).fetchone()[0]}
 
 
-def _release(connection: sqlite3.Connection, statements: Statements, digest: str) -> bool:
-    connection.execute(statements["release_gifts"], (digest,))
+def _release(connection: sqlite3.Connection, statements: Statements, digest: str, before: float) -> bool:
+    connection.execute(statements["release_gifts"], (digest, before))
     return not connection.execute(statements["is_given"], (digest,)).fetchone()[0]
 
 
@@ -160,12 +170,25 @@ def _named(
 def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
     for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage"):
         connection.execute(statements[name], (namespace, person))
+    connection.execute(statements["erase_answers_of"], (answers_of(namespace, person),))
 
 
 def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
     for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "delete_usage"):
         connection.execute(statements[name], (namespace, ""))
-    connection.execute(statements["erase_manifests"], (namespace,))
+    # The versions last: a manifest that goes leaves one.
+    for name in ("erase_manifests", "erase_versions"):
+        connection.execute(statements[name], (namespace,))
+
+
+def _forget_answers(connection: sqlite3.Connection, statements: Statements, root: str, after: str) -> str:
+    looked = connection.execute(statements["answers_that_name"], (after, root.encode(), ANSWERS_AT_ONCE)).fetchall()
+    connection.executemany(statements["forget_answer"], [(key,) for key, named in looked if named])
+    return looked[-1][0] if len(looked) == ANSWERS_AT_ONCE else ""
+
+
+def _trim_answers(connection: sqlite3.Connection, statements: Statements, before: float) -> int:
+    return connection.execute(statements["sweep_answers"], (before,)).rowcount
 
 
 def _trim_audit(connection: sqlite3.Connection, statements: Statements, before: float) -> int:

@@ -41,9 +41,6 @@ class SQLiteKeeping:
     async def end_answer(self, key: str, answer: KeptAnswer | None) -> None:
         await self._store.write(_end_answer, key, answer)
 
-    async def sweep_answers(self, before: float) -> int:
-        return await self._store.write(_sweep_answers, before)
-
     async def changed(self) -> dict[str, bytes]:
         return await self._store.read(_changed)
 
@@ -88,10 +85,6 @@ def _end_answer(connection: sqlite3.Connection, statements: Statements, key: str
         connection.execute(statements["forget_answer"], (key,))
     else:
         connection.execute(statements["put_answer"], (key, *astuple(answer)))
-
-
-def _sweep_answers(connection: sqlite3.Connection, statements: Statements, before: float) -> int:
-    return connection.execute(statements["sweep_answers"], (before,)).rowcount
 
 
 def _changed(connection: sqlite3.Connection, statements: Statements) -> dict[str, bytes]:

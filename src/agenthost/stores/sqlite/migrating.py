@@ -96,6 +96,7 @@ def migrate(connection: sqlite3.Connection, file: Path) -> Migrated | None:
 
 def keep(file: Path, known: int) -> Path:
     """Copy a database to where the way back is, whole and synced, before it gets the format `known`."""
+    _sweep(file)
     target = file.with_name(f"{file.name}.before-{known}")
     part = file.with_name(f"{file.name}.copy-{secrets.token_hex(4)}.part")
     snapshot.copy(file, part)
@@ -129,7 +130,12 @@ def forget(file: Path) -> None:
     """Remove all copies but the newest, and what a copying that was killed left."""
     for copy in copies(file)[KEPT:]:
         Path(copy.file).unlink(missing_ok=True)
-    for left in file.parent.glob(f"{file.name}.copy-*.part"):
+    _sweep(file)
+
+
+def _sweep(file: Path) -> None:
+    """Remove what a copying that was killed left: the next one needs the room."""
+    for left in file.parent.glob(f"{file.name}.copy-*.part*"):
         left.unlink(missing_ok=True)
 
 

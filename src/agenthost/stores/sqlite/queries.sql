@@ -212,6 +212,9 @@ SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks
 SELECT id, person, url, created, namespace, events, task, disabled FROM webhooks
 WHERE namespace = ? AND person = ? ORDER BY created, id
 
+-- name: disable_webhook
+UPDATE webhooks SET disabled = ? WHERE id = ?
+
 -- name: delete_webhook
 DELETE FROM webhooks WHERE id = ?
 
@@ -219,7 +222,7 @@ DELETE FROM webhooks WHERE id = ?
 DELETE FROM deliveries WHERE webhook = ?
 
 -- name: marks
-SELECT task, seq, seen FROM webhook_marks WHERE seq > seen ORDER BY task LIMIT ?
+SELECT task, seq, seen, at FROM webhook_marks WHERE seq > seen ORDER BY task LIMIT ?
 
 -- name: see_mark
 UPDATE webhook_marks SET seen = max(seen, ?) WHERE task = ?
@@ -303,7 +306,7 @@ SELECT DISTINCT digest FROM doomed_files WHERE digest > ? ORDER BY digest LIMIT 
 DELETE FROM doomed_files WHERE digest = ?
 
 -- name: release_gifts
-DELETE FROM given_files WHERE digest = ?1 AND EXISTS (SELECT 1 FROM doomed_files AS d
+DELETE FROM given_files WHERE digest = ?1 AND at < ?2 AND EXISTS (SELECT 1 FROM doomed_files AS d
   WHERE d.digest = ?1 AND d.namespace = given_files.namespace AND d.person = given_files.person)
 
 -- name: decide_ledger
@@ -371,8 +374,17 @@ DELETE FROM given_files WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
 -- name: erase_manifests
 DELETE FROM manifests WHERE namespace = ?
 
+-- name: erase_versions
+DELETE FROM manifest_versions WHERE namespace = ?
+
+-- name: answers_that_name
+SELECT key, instr(body, ?2) + instr(head, ?2) FROM given_answers WHERE key > ?1 ORDER BY key LIMIT ?3
+
+-- name: erase_answers_of
+DELETE FROM given_answers WHERE key >= ?1 AND key < ?1 || 'g'
+
 -- name: still_going
-SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || '/' AND ended = 0 LIMIT 1
+SELECT id FROM tasks WHERE id >= ?1 AND id < ?1 || '/' AND ended = 0 AND (id = ?1 OR hold = '') LIMIT 1
 
 -- name: whose_task
 SELECT namespace, person FROM tasks WHERE id = ?

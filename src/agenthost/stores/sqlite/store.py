@@ -25,6 +25,10 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 Job = Append | Creation | Call
 
+_OF_ONE = (sqlite3.Error, AgentHostError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What one of those that are done together fails with: values that SQLite has no place for, such as text that is none, and
+rows that can't be read."""
+
 
 class SQLiteStore:
     """The port `core.ports.Store` on one SQLite file.
@@ -213,8 +217,7 @@ class SQLiteStore:
             _roll_back(connection)
             if len(jobs) == 1:
                 return [refused.error]
-        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-            # The last three: values that SQLite has no place for, such as a path that is no text.
+        except _OF_ONE as error:
             _roll_back(connection)
             if len(jobs) == 1 or of_the_disk(error):
                 return [meaning(error, self.file) for _ in jobs]
@@ -230,7 +233,8 @@ class SQLiteStore:
         for function, arguments in jobs:
             try:
                 outcomes.append(function(connection, statements, *arguments))
-            except sqlite3.Error as error:
+            except _OF_ONE as error:
+                # Who asked at the same moment has no part in it.
                 outcomes.append(meaning(error, self.file))
         return outcomes
 

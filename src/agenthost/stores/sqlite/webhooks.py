@@ -27,6 +27,9 @@ class SQLiteWebhooks:
     async def of(self, namespace: str, person: str) -> list[Webhook]:
         return await self._store.read(_of, namespace, person)
 
+    async def disable(self, id: str, why: str) -> None:
+        await self._store.write(_disable, id, why)
+
     async def delete(self, id: str) -> bool:
         return await self._store.write(_delete, id)
 
@@ -69,6 +72,10 @@ def _get(connection: sqlite3.Connection, statements: Statements, id: str) -> Web
 
 def _of(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> list[Webhook]:
     return [_webhook(row) for row in connection.execute(statements["webhooks_of"], (namespace, person)).fetchall()]
+
+
+def _disable(connection: sqlite3.Connection, statements: Statements, id: str, why: str) -> None:
+    connection.execute(statements["disable_webhook"], (why, id))
 
 
 def _delete(connection: sqlite3.Connection, statements: Statements, id: str) -> bool:

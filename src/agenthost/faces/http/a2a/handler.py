@@ -49,6 +49,7 @@ from agenthost.faces.http.a2a.earlier import earlier_terms
 from agenthost.faces.http.a2a.seats import Seat, seat_of
 from agenthost.faces.http.a2a.tasks import Shown, context_of, detail_of, task_of
 from agenthost.faces.http.a2a.updates import Update, Updates
+from agenthost.faces.http.streams import Closing
 
 M = TypeVar("M", bound=ProtoMessage)
 T = TypeVar("T")
@@ -108,9 +109,11 @@ def fenced_stream(method: Callable[[Any, M, ServerCallContext], AsyncGenerator[T
 
 
 class HostHandler(RequestHandler):
-    """The SDK's RequestHandler over core.api.HostApi. The SDK's stores, queues and executors have no part in it."""
+    """The SDK's RequestHandler over core.api.HostApi. The SDK's stores, queues and executors have no part in it. Nobody is
+    kept waiting by a host that stops: a call answers with the task as it is, and a stream ends."""
 
-    def __init__(self, agents: Agents, extended: Cards, pushes: PushConfigs | None) -> None:
+    def __init__(self, agents: Agents, extended: Cards, pushes: PushConfigs | None, closing: Closing) -> None:
+        self._closing = closing
         self._agents = agents
         self._extended = extended
         self._pushes = pushes
@@ -123,7 +126,7 @@ class HostHandler(RequestHandler):
         seat = seat_of(context)
         detail, answered = await self._deliver(seat, params, context)
         if not params.configuration.return_immediately:
-            async for _ in Updates(seat.api, detail, seat.base, answered).turn():
+            async for _ in self._closing.until(Updates(seat.api, detail, seat.base, answered).turn()):
                 pass
         detail = await seat.api.task(detail.row.id)
         task = await task_of(seat.api, detail, seat.base, Shown(_history(params.configuration)))
@@ -141,7 +144,7 @@ class HostHandler(RequestHandler):
         if answered:
             task.status.CopyFrom(words.status(updates.state, detail.row.updated))
         yield apply_history_length(task, params.configuration)
-        async for update in updates.turn():
+        async for update in self._closing.until(updates.turn()):
             yield update
 
     async def _deliver(
@@ -235,7 +238,7 @@ class HostHandler(RequestHandler):
             raise TaskNotCancelableError(error.message) from error
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_SECONDS):
-                async for _ in Updates(seat.api, detail, seat.base).follow():
+                async for _ in self._closing.until(Updates(seat.api, detail, seat.base).follow()):
                     pass
         return await task_of(seat.api, await seat.api.task(params.id), seat.base)
 
@@ -250,7 +253,7 @@ class HostHandler(RequestHandler):
             raise UnsupportedOperationError(f"the task '{params.id}' has ended ({detail.row.state}); get it instead")
         updates = Updates(seat.api, detail, seat.base)
         yield await task_of(seat.api, detail, seat.base)
-        async for update in updates.follow():
+        async for update in self._closing.until(updates.follow()):
             yield update
 
     # --- push notifications -----------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 from msgspec import Struct
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from agenthost.core.pushes import Pushes
 from agenthost.faces.http.app import Face
 from agenthost.faces.http.bodies import edge
 from agenthost.faces.http.grouped import grouped
+from agenthost.faces.http.streams import Closing
 from agenthost.host.outgoing import Outgoing
 from agenthost.host.settings import A2ASettings
 from agenthost.wire.problems import problem_of
@@ -57,7 +59,8 @@ STATUSES = {
 
 class A2AParts(Struct, frozen=True):
     """What the face is joined from. `home` holds the host's key; `pushes` keeps addresses for push notifications, and
-    `outgoing` sends to them, `accounts` knows whether they may still be told; `reception` knows who may come by gRPC."""
+    `outgoing` sends to them, `accounts` knows whether they may still be told; `reception` knows who may come by gRPC;
+    `closing` says that the host stops."""
 
     settings: A2ASettings
     home: Path
@@ -65,6 +68,7 @@ class A2AParts(Struct, frozen=True):
     outgoing: Outgoing | None = None
     accounts: Accounts | None = None
     reception: Reception | None = None
+    closing: Closing = msgspec.field(default_factory=Closing)
 
 
 class A2AFace:
@@ -165,7 +169,7 @@ class A2AFace:
             await self._notifier.start()
         grpc = settings.grpc_url or f"{settings.grpc_host}:{settings.grpc_port}"
         offered = Offered(grpc if settings.grpc_port else "", self._notifier is not None)
-        return Serving(settings.agent, settings.url, Cards(own, offered), self._notifier)
+        return Serving(settings.agent, settings.url, Cards(own, offered), self._notifier, parts.closing)
 
 
 def refusal(error: AgentHostError, status: int | None = None) -> Response:

@@ -22,6 +22,7 @@ from agenthost.faces.http.a2a.handler import HostHandler, PushConfigs
 from agenthost.faces.http.a2a.routes import refusal
 from agenthost.faces.http.a2a.seats import REFUSED, SeatBuilder, base_of
 from agenthost.faces.http.bodies import TooLarge, read
+from agenthost.faces.http.streams import Closing
 
 MOST_BODY = 48 * 1024 * 1024
 """Bytes that a request may have: a file of the size that the host takes, in base64, and some words."""
@@ -30,13 +31,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Serving:
-    """Serves requests once the SDK is loaded. `url`: where the host is reached, empty for where a request says."""
+    """Serves requests once the SDK is loaded. `url`: where the host is reached, empty for where a request says. `closing`
+    says that the host stops."""
 
-    def __init__(self, default: str, url: str, cards: Cards, pushes: PushConfigs | None) -> None:
+    def __init__(self, default: str, url: str, cards: Cards, pushes: PushConfigs | None, closing: Closing) -> None:
         self._default = default
         self._url = url.rstrip("/")
         self._cards = cards
-        self.handler: RequestHandler = HostHandler(Agents(default), self._extended, pushes)
+        self.handler: RequestHandler = HostHandler(Agents(default), self._extended, pushes, closing)
         builder = SeatBuilder(self._url)
         self._rpc = JsonRpcDispatcher(self.handler, builder, enable_v0_3_compat=True)
         made = create_rest_routes(self.handler, builder, enable_v0_3_compat=True)

@@ -53,7 +53,7 @@ class Serving(Struct, frozen=True):
         try:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(_gone(request))
-                result = await _caught(work)
+                result = await _caught(self._bounded(work))
                 watching.cancel()
         except* _Left:
             pass
@@ -63,6 +63,10 @@ class Serving(Struct, frozen=True):
         if isinstance(result, AgentHostError):
             raise result
         return result
+
+    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
+        async with self.closing.bounding():
+            return await work
 
     def stream(self, request: Request, api: HostApi, caller: Caller, tasks: Sequence[str], pump: Pump) -> Response:
         """The response that streams what `pump` puts."""

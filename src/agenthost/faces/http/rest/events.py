@@ -37,7 +37,9 @@ def operations(site: Site) -> tuple[Operation, ...]:
 
     async def follow(request: Request) -> EventStream:
         task, asked = task_of(request), query_of(request, Following)
-        after = decode_after(task, request.headers.get("last-event-id") or asked.after)
+        told = decode_after(task, request.headers.get("last-event-id") or asked.after)
+        # Places in other tasks say nothing here, and each frame's id would have them.
+        after = {each: seq for each, seq in told.items() if each == task or each.startswith(f"{task}.")}
         if not asked.ids:
             frame = bare_frames
         else:
@@ -56,6 +58,7 @@ def operations(site: Site) -> tuple[Operation, ...]:
             query=Following,
             headers=(LAST_EVENT_ID,),
             answers=(Answer(200, description="the stream", media=STREAM),),
+            errors=(422,),
             example=Example(query={"tree": "false"}),
             streams=True,
         ),

@@ -100,7 +100,7 @@ def operations(site: Site) -> tuple[Operation, ...]:
                 Answer(200, EventPage, "a page of events"),
                 Answer(200, None, "the stream", media=STREAM),
             ),
-            errors=(404,),
+            errors=(404, 422),
             example=Example(query={"limit": "20"}),
         ),
     )

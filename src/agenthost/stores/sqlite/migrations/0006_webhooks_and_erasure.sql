@@ -11,10 +11,12 @@ CREATE TABLE webhooks (
 ) WITHOUT ROWID;
 CREATE INDEX webhooks_by_person ON webhooks (namespace, person, created);
 
+-- `at` is when it was written, which may be long after the time that the event has: that of the beginning of its step.
 CREATE TABLE webhook_marks (
     task TEXT NOT NULL PRIMARY KEY,
     seq INTEGER NOT NULL,
-    seen INTEGER NOT NULL
+    seen INTEGER NOT NULL,
+    at REAL NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE deliveries (
@@ -41,20 +43,20 @@ CREATE INDEX deliveries_over ON deliveries (at) WHERE state <> 'waiting';
 CREATE TRIGGER tasks_to_tell AFTER UPDATE OF seq ON tasks
 WHEN new.ended = 1 OR new.state IN ('input-required', 'auth-required')
 BEGIN
-    INSERT INTO webhook_marks (task, seq, seen)
-    SELECT new.id, new.seq, 0 WHERE EXISTS (
+    INSERT INTO webhook_marks (task, seq, seen, at)
+    SELECT new.id, new.seq, 0, (julianday('now') - 2440587.5) * 86400.0 WHERE EXISTS (
         SELECT 1 FROM webhooks WHERE namespace = new.namespace AND person = new.person
     )
-    ON CONFLICT (task) DO UPDATE SET seq = excluded.seq;
+    ON CONFLICT (task) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 CREATE TRIGGER tasks_to_tell_at_once AFTER INSERT ON tasks
 WHEN new.ended = 1 OR new.state IN ('input-required', 'auth-required')
 BEGIN
-    INSERT INTO webhook_marks (task, seq, seen)
-    SELECT new.id, new.seq, 0 WHERE EXISTS (
+    INSERT INTO webhook_marks (task, seq, seen, at)
+    SELECT new.id, new.seq, 0, (julianday('now') - 2440587.5) * 86400.0 WHERE EXISTS (
         SELECT 1 FROM webhooks WHERE namespace = new.namespace AND person = new.person
     )
-    ON CONFLICT (task) DO UPDATE SET seq = excluded.seq;
+    ON CONFLICT (task) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 -- Tasks whose rows are going: what was begun is ended, whenever the host dies. And files that nobody may need any more.

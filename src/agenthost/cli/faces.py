@@ -28,7 +28,8 @@ async def faces(
         if host.settings.a2a.enabled:
             from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
 
-            parts = A2AParts(host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, reception)
+            own = host.settings
+            parts = A2AParts(own.a2a, own.folder, host.pushes, host.outgoing, reception, host.entrance.url)
             a2a = A2AFace(host, parts)
             await stack.enter_async_context(a2a.running())
             spoken.append(a2a.face())

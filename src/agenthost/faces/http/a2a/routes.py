@@ -53,13 +53,15 @@ STATUSES = {
 
 class A2AParts(Struct, frozen=True):
     """What the face is joined from. `home` holds the host's key; `pushes` keeps addresses for push notifications, and
-    `outgoing` sends to them; `reception` knows who may come by gRPC."""
+    `outgoing` sends to them; `reception` knows who may come by gRPC; `address` is the URL of the host's port, for who
+    comes by gRPC and doesn't name it."""
 
     settings: A2ASettings
     home: Path
     pushes: Pushes | None = None
     outgoing: Outgoing | None = None
     reception: Reception | None = None
+    address: str = ""
 
 
 class A2AFace:
@@ -134,7 +136,8 @@ class A2AFace:
         from agenthost.faces.http.a2a.rpc_port import serve
 
         settings = self._parts.settings
-        await stack.enter_async_context(serve(serving, self._parts.reception, settings))
+        base = settings.url or self._parts.address
+        await stack.enter_async_context(serve(serving, self._parts.reception, settings, base))
 
     async def _card(self, request: Request) -> Response:
         return await (await self.loaded()).card(self._api, request)

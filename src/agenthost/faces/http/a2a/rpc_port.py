@@ -16,7 +16,7 @@ from a2a.types import a2a_pb2_grpc
 from a2a.utils.errors import VersionNotSupportedError
 
 from agenthost.core.api import Reception
-from agenthost.core.errors import AgentHostError, Unavailable
+from agenthost.core.errors import AgentHostError, Unauthenticated, Unavailable
 from agenthost.faces.http.a2a.seats import Seat, take
 from agenthost.faces.http.a2a.serving import MOST_BODY, Serving
 from agenthost.host.settings import A2ASettings
@@ -42,7 +42,9 @@ class _Admitting(grpc.aio.ServerInterceptor):
         given = {str(key).lower(): str(value) for key, value in handler_call_details.invocation_metadata or ()}
         scheme, _, token = given.get("authorization", "").partition(" ")
         try:
-            caller = await self._reception.known(token if scheme.lower() == "bearer" else "", "")
+            if scheme.lower() != "bearer" or not token:
+                raise Unauthenticated("there is no token; send `authorization: Bearer TOKEN` in the metadata")
+            caller = await self._reception.known(token, "")
         except AgentHostError as error:
             return handler and _refusing(handler, error.message)
         version = given.get("a2a-version", "")
@@ -94,9 +96,10 @@ def _refusing(handler: Any, message: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def serve(serving: Serving, reception: Reception, settings: A2ASettings) -> AsyncGenerator[None]:
-    """Serve gRPC while the context is open. Raises Unavailable where the port can't be had."""
-    base = settings.url.rstrip("/")
+async def serve(serving: Serving, reception: Reception, settings: A2ASettings, base: str) -> AsyncGenerator[None]:
+    """Serve gRPC while the context is open. `base`: the URL that the host is reached at by HTTP, which cards and files
+    name. Raises Unavailable where the port can't be had."""
+    base = base.rstrip("/")
     seats: _Seats = ContextVar("agenthost.a2a.seat")
     sizes = [("grpc.max_receive_message_length", MOST_BODY), ("grpc.max_send_message_length", MOST_BODY)]
     server = grpc.aio.server(

@@ -19,6 +19,7 @@ from agenthost.core.errors import AgentHostError, NotFound, nearest
 from agenthost.faces.http.a2a.agents import Agents, default_of, everything
 from agenthost.faces.http.a2a.cards import Cards, etag_of
 from agenthost.faces.http.a2a.handler import HostHandler, PushConfigs
+from agenthost.faces.http.a2a.passed_over import problem_of_rest, problem_of_rpc
 from agenthost.faces.http.a2a.routes import refusal
 from agenthost.faces.http.a2a.seats import REFUSED, SeatBuilder, base_of
 from agenthost.faces.http.bodies import TooLarge, read
@@ -45,7 +46,7 @@ class Serving:
 
     async def rpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         """JSON-RPC."""
-        await self._answer(self._rpc.handle_requests, scope, receive, send)
+        await self._answer(self._rpc.handle_requests, scope, receive, send, problem_of_rpc)
 
     async def rest(self, scope: Scope, receive: Receive, send: Send, below: str) -> None:
         """HTTP+JSON. `below`: the path below the agent."""
@@ -56,7 +57,7 @@ class Serving:
             if match is Match.FULL:
                 given = {**scope["path_params"], **found["path_params"]}
                 endpoint = _as_03(route.endpoint) if below.startswith("v1/") else route.endpoint
-                await self._answer(endpoint, {**scope, "path_params": given}, receive, send)
+                await self._answer(endpoint, {**scope, "path_params": given}, receive, send, problem_of_rest)
                 return
             if match is Match.PARTIAL:
                 allowed += sorted(route.methods or ())
@@ -65,12 +66,24 @@ class Serving:
             response.headers["Allow"] = ", ".join(allowed)
         await response(scope, receive, send)
 
-    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request whose body was read first, and no more of it than is allowed."""
+    async def _answer(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        look: Callable[[Request, bytes], Response | None],
+    ) -> None:
+        """Answer a request whose body was read first, and no more of it than is allowed. `look` refuses what the SDK would
+        pass over."""
         try:
             body = await read(Request(scope, receive), MOST_BODY)
         except TooLarge as error:
             await refusal(error, 413)(scope, receive, send)
+            return
+        problem = look(Request(scope), body)
+        if problem is not None:
+            await problem(scope, receive, send)
             return
         refused: list[AgentHostError] = scope.setdefault(REFUSED, [])
         response = await endpoint(Request(scope, _replay(body)))

@@ -103,7 +103,8 @@ async def test_a_session_knows_what_is_said_of_tasks(door: Door) -> None:
         unknown = await mcp.ask("tasks/get", {"taskId": "nonsense"})
         built_in = await mcp.ask("tools/call", {"name": "agenthost_wait", "arguments": {}, "task": {}})
         newer = await mcp.ask("tasks/update", {"taskId": "x", "inputResponses": {}})
-    assert unknown["error"]["code"] == -32602
+        page = await mcp.ask("tasks/list", {"cursor": "nonsense"})
+    assert unknown["error"]["code"] == page["error"]["code"] == -32602
     assert built_in["error"]["code"] == newer["error"]["code"] == -32601
 
 

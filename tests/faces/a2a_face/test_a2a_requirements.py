@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import re
-import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from aiohttp import web
 
 from agenthost.testing.a2a_tck.home import AGENT, PLAYS
 from tests.faces.a2a_face.clients import BINDINGS
-from tests.faces.a2a_face.conftest import TOKEN, Serving, served
+from tests.faces.a2a_face.conftest import TOKEN, Serving, free_port, served
 from tests.faces.a2a_face.wires import Refused, Wire
 
 ERRORS = {
@@ -32,20 +31,21 @@ NO_PUSH = {"taskId": "no-such-task", "id": "p"}
 
 
 @pytest.fixture
-async def played(tmp_path: Path) -> AsyncGenerator[tuple[Serving, str]]:
-    """A host with the agent for the suites, and its gRPC port."""
+async def played(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[tuple[Serving, str]]:
+    """A host with the agent for the suites, and where its gRPC is, which is served where it is tested."""
     (tmp_path / "plays.yaml").write_text(PLAYS)
-    with socket.socket() as side:
-        side.bind(("127.0.0.1", 0))
-        port = side.getsockname()[1]
-    toml = f'[a2a]\nagent = "tck"\ngrpc-port = {port}\n[network]\nprivate = ["localhost:*", "127.0.0.1:*"]\n'
+    toml = '[network]\nprivate = ["localhost:*", "127.0.0.1:*"]\n[a2a]\nagent = "tck"\n'
+    port = 0
+    if "binding" in request.fixturenames and request.getfixturevalue("binding") == "GRPC":
+        port = free_port()
+        toml += f"grpc-port = {port}\n"
     async with served(tmp_path / "home", [AGENT], f"scripted:{tmp_path / 'plays.yaml'}", toml) as serving:
-        yield serving, f"127.0.0.1:{port}"
+        yield serving, f"127.0.0.1:{port}" if port else ""
 
 
-@pytest.fixture(params=BINDINGS)
-async def wire(request: pytest.FixtureRequest, played: tuple[Serving, str]) -> AsyncGenerator[Wire]:
-    made = Wire(played[0], request.param, played[1])
+@pytest.fixture
+async def wire(binding: str, played: tuple[Serving, str]) -> AsyncGenerator[Wire]:
+    made = Wire(played[0], binding, played[1])
     yield made
     await made.close()
 

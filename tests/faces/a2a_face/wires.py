@@ -48,12 +48,13 @@ class Wire:
     def __init__(self, serving: Serving, binding: str, grpc_at: str) -> None:
         self.binding = binding
         self._http = httpx.AsyncClient(base_url=serving.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
-        self._channel = grpc.aio.insecure_channel(grpc_at)
-        self._stub: Any = a2a_pb2_grpc.A2AServiceStub(self._channel)
+        self._channel = grpc.aio.insecure_channel(grpc_at) if grpc_at else None
+        self._stub: Any = a2a_pb2_grpc.A2AServiceStub(self._channel) if self._channel is not None else None
 
     async def close(self) -> None:
         await self._http.aclose()
-        await self._channel.close()
+        if self._channel is not None:
+            await self._channel.close()
 
     async def call(self, method: str, params: dict[str, Any], version: str = "1.0") -> dict[str, Any]:
         """What a call gives, as JSON. Raises Refused."""

@@ -126,13 +126,20 @@ def _replay(body: bytes) -> Receive:
 
 
 def _as_03(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose errors are also told as clients of 0.3 read them: by their type's name, or its code."""
+    """An endpoint whose answers are also told as all clients of 0.3 read them: errors by their type's name, or its code,
+    and how to authenticate as the proto has it, beside the specification's JSON."""
 
     async def answering(request: Request) -> Response:
         response = await endpoint(request)
-        if response.status_code < 400 or not isinstance(response, JSONResponse):
+        if not isinstance(response, JSONResponse):
+            return response
+        if response.status_code < 400 and not request.url.path.endswith("/v1/card"):
             return response
         told: dict[str, Any] = json.loads(bytes(response.body))
+        if response.status_code < 400:
+            for scheme in told.get("securitySchemes", {}).values():
+                scheme["httpAuthSecurityScheme"] = {key: scheme[key] for key in ("scheme", "description")}
+            return JSONResponse(told)
         error: dict[str, Any] = told.get("error", {})
         details: list[dict[str, Any]] = error.get("details") or [{}]
         kind = A2A_REASON_TO_ERROR.get(str(details[0].get("reason", "")), InternalError)

@@ -27,6 +27,50 @@ async def asking(binding: str, tmp_path: Path, scripted: str) -> AsyncGenerator[
         yield serving
 
 
+async def test_answers_are_what_clients_of_0_3_can_read(serving: Serving) -> None:
+    async with serving.http() as http:
+
+        async def rpc(method: str, params: Any) -> dict[str, Any]:
+            body = {"jsonrpc": "2.0", "id": "x", "method": method, "params": params}
+            response = await http.post("/a2a/echo", json=body)
+            said = response.json()
+            assert response.status_code == 200 and said["id"] == "x" and ("result" in said) != ("error" in said)
+            return said
+
+        said = {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": "hi"}]}
+        for method, params in (
+            ("message/send", {}),
+            ("message/send", {"message": {"kind": "message"}}),
+            ("message/send", {"message": said | {"parts": "words"}}),
+            ("message/send", {"message": said | {"parts": [{"kind": "other"}]}}),
+            ("message/stream", {"invalid": "params"}),
+            ("tasks/get", {}),
+        ):
+            error = (await rpc(method, params))["error"]
+            assert error["code"] == -32602 and "pydantic" not in str(error), (method, params)
+        task = (await rpc("message/send", {"message": said}))["result"]["id"]
+        config = {"taskId": task, "pushNotificationConfig": {"url": "https://93.184.216.34/hook"}}
+        kept = (await rpc("tasks/pushNotificationConfig/set", config))["result"]
+        assert (await rpc("tasks/pushNotificationConfig/get", {"id": task}))["result"] == kept
+        named = {"id": task, "pushNotificationConfigId": kept["pushNotificationConfig"]["id"]}
+        for _ in range(2):
+            assert await rpc("tasks/pushNotificationConfig/delete", named) == {
+                "jsonrpc": "2.0",
+                "id": "x",
+                "result": None,
+            }
+        assert (await rpc("tasks/pushNotificationConfig/get", {"id": task}))["error"]["code"] == -32001
+        for path, code in ((f"{task}:subscribe", -32004), ("none:subscribe", -32001)):
+            refused = await http.get(f"/a2a/echo/v1/tasks/{path}")
+            assert refused.status_code >= 400 and refused.json()["code"] == code, refused.text
+        refused = await http.post("/a2a/echo/v1/message:stream", json={"request": {"messageId": "m"}})
+        assert refused.status_code == 400 and refused.json()["code"] == -32602
+        request = {"messageId": "m", "role": "ROLE_USER", "content": [{"text": "hi"}]}
+        streamed = await http.post("/a2a/echo/v1/message:stream", json={"request": request})
+        assert streamed.headers["content-type"].startswith("text/event-stream")
+        assert "TASK_STATE_COMPLETED" in streamed.text
+
+
 async def told(*line: str) -> dict[str, Any]:
     made = await asyncio.create_subprocess_exec(*line, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     out, err = await made.communicate()

@@ -1,14 +1,11 @@
 """The SDK's dispatchers over the host: JSON-RPC and HTTP+JSON for 1.0 and 0.3, and the cards."""
 
-import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.server.routes.rest_routes import create_rest_routes
 from a2a.types.a2a_pb2 import AgentCard
-from a2a.utils.errors import A2A_REASON_TO_ERROR, JSON_RPC_ERROR_CODE_MAP, InternalError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
@@ -17,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, NotFound, nearest
 from agenthost.faces.http.a2a.agents import Agents, default_of, everything
+from agenthost.faces.http.a2a.answers_03 import Endpoint, rest_03, rpc_03
 from agenthost.faces.http.a2a.cards import Cards, etag_of
 from agenthost.faces.http.a2a.handler import HostHandler, PushConfigs
 from agenthost.faces.http.a2a.passed_over import problem_of_rest, problem_of_rpc
@@ -26,8 +24,6 @@ from agenthost.faces.http.bodies import TooLarge, read
 
 MOST_BODY = 48 * 1024 * 1024
 """Bytes that a request may have: a file of the size that the host takes, in base64, and some words."""
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Serving:
@@ -46,7 +42,7 @@ class Serving:
 
     async def rpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         """JSON-RPC."""
-        await self._answer(self._rpc.handle_requests, scope, receive, send, problem_of_rpc)
+        await self._answer(rpc_03(self._rpc.handle_requests), scope, receive, send, problem_of_rpc)
 
     async def rest(self, scope: Scope, receive: Receive, send: Send, below: str) -> None:
         """HTTP+JSON. `below`: the path below the agent."""
@@ -56,7 +52,7 @@ class Serving:
             match, found = route.matches(inner)
             if match is Match.FULL:
                 given = {**scope["path_params"], **found["path_params"]}
-                endpoint = _as_03(route.endpoint) if below.startswith("v1/") else route.endpoint
+                endpoint = rest_03(route.endpoint) if below.startswith("v1/") else route.endpoint
                 await self._answer(endpoint, {**scope, "path_params": given}, receive, send, problem_of_rest)
                 return
             if match is Match.PARTIAL:
@@ -123,31 +119,3 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
-
-
-def _as_03(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose answers are also told as all clients of 0.3 read them: errors by their type's name, or its code,
-    and how to authenticate as the proto has it, beside the specification's JSON."""
-
-    async def answering(request: Request) -> Response:
-        response = await endpoint(request)
-        if not isinstance(response, JSONResponse):
-            return response
-        if response.status_code < 400 and not request.url.path.endswith("/v1/card"):
-            return response
-        told: dict[str, Any] = json.loads(bytes(response.body))
-        if response.status_code < 400:
-            for scheme in told.get("securitySchemes", {}).values():
-                scheme["httpAuthSecurityScheme"] = {key: scheme[key] for key in ("scheme", "description")}
-            return JSONResponse(told)
-        error: dict[str, Any] = told.get("error", {})
-        details: list[dict[str, Any]] = error.get("details") or [{}]
-        kind = A2A_REASON_TO_ERROR.get(str(details[0].get("reason", "")), InternalError)
-        told |= {
-            "type": kind.__name__,
-            "code": JSON_RPC_ERROR_CODE_MAP.get(kind, -32603),
-            "message": str(error.get("message", "")),
-        }
-        return JSONResponse(told, response.status_code)
-
-    return answering

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a2a.types.a2a_pb2 import AgentCard
+from a2a.types.a2a_pb2 import AgentCard, Message, Task
 
 from agenthost.core.errors import Permanent, Temporary
 from agenthost.core.models import ModelAnswer, ModelRequest, Turn
@@ -80,6 +80,29 @@ async def test_an_answer_that_has_arrived_is_not_given_again(serving: Serving, f
     assert done.text == "You said blue"
     assert await far.begin(said(3, "m2", *turns)) == handle
     assert await count(serving) == 1
+
+
+class Late(Wire):
+    """An agent whose task still shows its question for a moment after the answer was given."""
+
+    stale: Task | None = None
+
+    async def send(self, message: Message) -> Task | Message:
+        self.stale = await super().task(message.task_id) if message.task_id else None
+        return await super().send(message)
+
+    async def task(self, id: str, history: int = 0) -> Task | None:
+        stale, self.stale = self.stale, None
+        return stale or await super().task(id, history)
+
+
+async def test_a_question_that_was_answered_is_not_asked_again(serving: Serving) -> None:
+    late = agent(serving, "asker", Late)
+    asks = await late.resume(await late.begin(said(1, "m1", GO)), said(1, "m1", GO), quietly)
+    turns = told(asks, "blue")
+    done = await late.resume(await late.begin(said(1, "m2", *turns)), said(1, "m2", *turns), quietly)
+    assert not done.calls and done.text == "You said blue"
+    await late.wire.close()
 
 
 class Old(Wire):

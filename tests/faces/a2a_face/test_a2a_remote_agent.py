@@ -1,11 +1,12 @@
 """The crash rule at a remote agent: what may have arrived is looked up, and never given blindly a second time."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from a2a.types.a2a_pb2 import AgentCard, Message, Task
+from a2a.types.a2a_pb2 import AgentCard, Message, Task, TaskState
 
 from agenthost.core.errors import Permanent, Temporary
 from agenthost.core.models import ModelAnswer, ModelRequest, Turn
@@ -103,6 +104,30 @@ async def test_a_question_that_was_answered_is_not_asked_again(serving: Serving)
     done = await late.resume(await late.begin(said(1, "m2", *turns)), said(1, "m2", *turns), quietly)
     assert not done.calls and done.text == "You said blue"
     await late.wire.close()
+
+
+class Early(Wire):
+    """An agent whose task asks right after it was looked at, before it is followed."""
+
+    async def task(self, id: str, history: int = 0) -> Task | None:
+        found = await super().task(id, history)
+        async with asyncio.timeout(30):
+            while not (now := await super().task(id)) or now.status.state != TaskState.TASK_STATE_INPUT_REQUIRED:
+                await asyncio.sleep(0.02)
+        if found is not None and not self.seen:
+            self.seen = True
+            found.status.state = TaskState.TASK_STATE_WORKING
+        return found if found is None or found.status.state == TaskState.TASK_STATE_WORKING else now
+
+    seen = False
+
+
+async def test_a_question_that_comes_before_the_stream_is_heard(serving: Serving) -> None:
+    early = agent(serving, "asker", Early)
+    async with asyncio.timeout(60):
+        asks = await early.resume(await early.begin(said(1, "m1", GO)), said(1, "m1", GO), quietly)
+    assert asks.calls[0].name == "ask_person"
+    await early.wire.close()
 
 
 class Old(Wire):

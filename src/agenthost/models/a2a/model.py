@@ -188,6 +188,9 @@ class Said:
     def take(self, event: StreamResponse) -> bool:
         """Show an event; whether it is the last that is waited for."""
         kind = event.WhichOneof("payload")
+        if kind == "task":
+            # It asked between the look and the stream, which says no more of it until somebody answers.
+            return event.task.status.state in _INTERRUPTED
         if kind == "artifact_update":
             update = event.artifact_update
             text = "".join(part.text for part in update.artifact.parts)

@@ -206,7 +206,7 @@ MEANINGS = {
     "sandbox.docker.most": "containers that workspaces have at once; the one used longest ago goes first",
     "machine.cpu": "the same for processors: a share of the cores (`400%`: each may be given out four times, as most runs wait more than they compute), or a number of them",
     "machine.gpu-memory": "the same for the memory of all GPUs together; a size where it can't be found out",
-    "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public; also remote agents and addresses for notifications, for which alone an address (`127.0.0.1:9000`) may stand",
+    "network.private": "hosts with their ports (`git.lan:443`) that granted network may reach though their address is not public; also remote agents and addresses for notifications, for which alone an address (`127.0.0.1:9000`) or any port of this machine (`localhost:*`) may stand",
     "telemetry.metrics-open": "`/metrics` needs no token from this machine; leave it off behind a proxy on this machine that doesn't say that it is one",
     "telemetry.requests": "whether each request is a line in the log",
     "telemetry.endpoint": "an OTLP receiver over HTTP, such as `http://localhost:4318`, for traces and metrics ([observability](observability.md)); empty: what `OTEL_EXPORTER_OTLP_ENDPOINT` says, else none",

@@ -35,8 +35,9 @@ async def faces(
         if host.settings.a2a.enabled:
             from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
 
+            own = host.settings
             parts = A2AParts(
-                host.settings.a2a, host.settings.folder, host.pushes, host.outgoing, host.accounts, reception, closing
+                own.a2a, own.folder, host.pushes, host.outgoing, host.accounts, reception, closing, host.entrance.url
             )
             a2a = A2AFace(host, parts)
             await stack.enter_async_context(a2a.running())

@@ -1,11 +1,12 @@
 """The crash rule at a remote agent: what may have arrived is looked up, and never given blindly a second time."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from a2a.types.a2a_pb2 import AgentCard
+from a2a.types.a2a_pb2 import AgentCard, Message, Task, TaskState
 
 from agenthost.core.errors import Permanent, Temporary
 from agenthost.core.models import ModelAnswer, ModelRequest, Turn
@@ -80,6 +81,53 @@ async def test_an_answer_that_has_arrived_is_not_given_again(serving: Serving, f
     assert done.text == "You said blue"
     assert await far.begin(said(3, "m2", *turns)) == handle
     assert await count(serving) == 1
+
+
+class Late(Wire):
+    """An agent whose task still shows its question for a moment after the answer was given."""
+
+    stale: Task | None = None
+
+    async def send(self, message: Message) -> Task | Message:
+        self.stale = await super().task(message.task_id) if message.task_id else None
+        return await super().send(message)
+
+    async def task(self, id: str, history: int = 0) -> Task | None:
+        stale, self.stale = self.stale, None
+        return stale or await super().task(id, history)
+
+
+async def test_a_question_that_was_answered_is_not_asked_again(serving: Serving) -> None:
+    late = agent(serving, "asker", Late)
+    asks = await late.resume(await late.begin(said(1, "m1", GO)), said(1, "m1", GO), quietly)
+    turns = told(asks, "blue")
+    done = await late.resume(await late.begin(said(1, "m2", *turns)), said(1, "m2", *turns), quietly)
+    assert not done.calls and done.text == "You said blue"
+    await late.wire.close()
+
+
+class Early(Wire):
+    """An agent whose task asks right after it was looked at, before it is followed."""
+
+    async def task(self, id: str, history: int = 0) -> Task | None:
+        found = await super().task(id, history)
+        async with asyncio.timeout(30):
+            while not (now := await super().task(id)) or now.status.state != TaskState.TASK_STATE_INPUT_REQUIRED:
+                await asyncio.sleep(0.02)
+        if found is not None and not self.seen:
+            self.seen = True
+            found.status.state = TaskState.TASK_STATE_WORKING
+        return found if found is None or found.status.state == TaskState.TASK_STATE_WORKING else now
+
+    seen = False
+
+
+async def test_a_question_that_comes_before_the_stream_is_heard(serving: Serving) -> None:
+    early = agent(serving, "asker", Early)
+    async with asyncio.timeout(60):
+        asks = await early.resume(await early.begin(said(1, "m1", GO)), said(1, "m1", GO), quietly)
+    assert asks.calls[0].name == "ask_person"
+    await early.wire.close()
 
 
 class Old(Wire):

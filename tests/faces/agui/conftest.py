@@ -28,7 +28,7 @@ from agenthost.models.playbook import load_playbook
 from agenthost.testing.openai_server.service import Service, serving
 
 HERE = Path(__file__).parent
-CLIENT = {"@ag-ui/client": "1.0.0"}
+CLIENT = "1.0.0"
 SETTINGS = """
 [models]
 default = "fake:scripted"
@@ -81,9 +81,9 @@ class Face:
     def headers(self, person: str = "owner") -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[person]}", "Accept": "text/event-stream"}
 
-    async def front(self, agent: str, *runs: dict[str, Any], **plan: Any) -> list[dict[str, Any]]:
-        """What the official client of npm makes of runs of one thread."""
-        folder = await asyncio.to_thread(lambda: npm_folder(**CLIENT))
+    async def front(self, agent: str, *runs: dict[str, Any], client: str = CLIENT, **plan: Any) -> list[dict[str, Any]]:
+        """What the official client of npm, of that version, makes of runs of one thread."""
+        folder = await asyncio.to_thread(lambda: npm_folder(**{"@ag-ui/client": client}))
         told = json.dumps({"thread": "t1", "runs": runs, "headers": self.headers(), **plan})
         process = await asyncio.create_subprocess_exec(
             str(NODE), str(HERE / "front.mjs"), str(folder), self.url(agent), told,
@@ -112,7 +112,7 @@ class Face:
     @asynccontextmanager
     async def opened(self, agent: str, person: str = "owner", **given: Any) -> AsyncGenerator[aiohttp.ClientResponse]:
         """The response of one run while it is open; leaving it hangs up."""
-        body = {"threadId": "t1", "runId": "r1", "messages": [], **given}
+        body = {"threadId": "t1", "runId": "r1", "messages": [], "protocolVersion": "1.0", **given}
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60)) as session,
             session.post(self.url(agent), json=body, headers=self.headers(person)) as response,

@@ -15,6 +15,12 @@ const agent = new HttpAgent({
 });
 for (const message of told.messages ?? []) agent.addMessage(message);
 
+// Clients from before 1.0 aren't told which calls wait: they are those without a result.
+function unanswered() {
+  const answered = new Set(agent.messages.map((message) => message.toolCallId));
+  return agent.messages.flatMap((message) => message.toolCalls ?? []).map((call) => call.id).filter((id) => !answered.has(id));
+}
+
 let pending = [];
 let interrupts = [];
 const runs = [];
@@ -37,7 +43,7 @@ for (const run of told.runs) {
     },
     onRunFinishedEvent: (end) => {
       seen.outcome = end.outcome;
-      pending = end.pendingToolCallIds ?? [];
+      pending = end.pendingToolCallIds ?? (run.waits_for_calls ? unanswered() : []);
       interrupts = end.interrupts ?? [];
     },
     onRunErrorEvent: ({ event }) => seen.errors.push(event.message),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from agenthost.core.ports import Filter
 from agui.conftest import Serves, said
 
@@ -197,3 +199,29 @@ async def test_a_workflow_tells_its_steps_and_its_output(serves: Serves) -> None
     assert kinds(run).count("STEP_STARTED") == kinds(run).count("STEP_FINISHED")
     assert kinds(run).count("SUBAGENT_STARTED") == kinds(run).count("SUBAGENT_FINISHED") == 2
     assert (last(run)["content"], last(run).get("subagentRunId")) == ("You said right hi", None)
+
+
+BEFORE_1_0 = pytest.mark.parametrize("client", ["0.0.42", "0.0.53", "0.0.59"])
+
+
+@BEFORE_1_0
+async def test_a_client_from_before_1_0_answers_with_its_tools(serves: Serves, client: str) -> None:
+    face = await serves(PLAYS)
+    first, second = await face.front(
+        "echo",
+        {"say": [said("u1", "draw")], "parameters": {"tools": [CHART]}, "waits_for_calls": True},
+        {"tools_answer": "shown", "parameters": {"tools": [CHART]}},
+        client=client,
+    )
+    assert first["errors"] == second["errors"] == []
+    assert len(first["pending"]) == 1 and last(second)["content"] == "The front end said: shown"
+
+
+@BEFORE_1_0
+async def test_a_client_from_before_1_0_hears_what_those_below_say(serves: Serves, client: str) -> None:
+    face = await serves(PLAYS)
+    (run,) = await face.front("pair", {"say": [said("u1", "hi")]}, client=client)
+    assert run["errors"] == [] and kinds(run)[-1] == "RUN_FINISHED"
+    assert not [kind for kind in kinds(run) if kind.startswith("SUBAGENT")]
+    assert last(run)["content"] == "You said right hi"
+    assert run["state"]["agenthost"]["outcome"] == "done"

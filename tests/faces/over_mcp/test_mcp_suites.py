@@ -18,6 +18,7 @@ from tests.faces.over_mcp.everything import PNG
 HERE = Path(__file__).parent
 PACKAGES = {
     "@modelcontextprotocol/client": "2.3.1",
+    "@modelcontextprotocol/sdk": "1.32.2",
     "@modelcontextprotocol/ext-tasks": "0.2.2",
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/inspector": "2.12.0",
@@ -132,3 +133,30 @@ async def test_the_official_client_of_tasks_runs_them_in_both_revisions(
     assert told["late"] == {"kind": "task", "status": "completed", "text": "You said blue"}
     assert told["cancelled"] == {"kind": "task", "outcome": "cancelled"}
     assert told["asked"] == ["Which colour?"]
+
+
+@pytest.mark.slow
+async def test_the_official_client_of_the_older_revision_does_all_that_it_can(
+    opens: Opens, packages: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    async with opens() as door:
+        line = (str(HERE / "sdk.mjs"), door.url, door.token, str(packages.parent))
+        code, out, error = await ran(environment, tmp_path, *line)
+    assert code == 0, error + out
+    told = json.loads(out)
+    assert told["server"]["name"] == "agenthost" and told["version"] == "2025-11-25"
+    assert {"echo", "greet", "judge", "agenthost_wait"} <= set(told["tools"])
+    assert told["said"] == "You said hello" and told["progress"] == sorted(set(told["progress"])) != []
+    assert told["mark"] == {"mark": 7} and told["colour"] == "You said blue"
+    assert told["wrong"]["isError"] and "'text' is a required property" in told["wrong"]["text"]
+    assert (told["unknown"], told["missing"]) == (-32602, -32002)
+    assert told["file"] == "Noted.\n" and "notes/a b.txt" in told["listed"]
+    assert "agenthost://tasks/{task}" in told["templates"] and len(told["completed"]) == 1
+    assert "Ada" in told["prompt"] and {"echo", "greet"} <= set(told["prompts"])
+    assert {"info", "debug"} <= set(told["logged"])
+    one, late, mark = told["tasks"]
+    assert one["states"][0] == late["states"][0] == "taskCreated"
+    assert (one["text"], late["text"]) == ("You said one", "You said blue")
+    assert json.loads(mark["text"].splitlines()[0]) == {"mark": 7}
+    assert told["asked"] == ["Which colour?"] * 2 and told["known"] >= 7
+    assert told["ended"] == 400  # it forgot its session

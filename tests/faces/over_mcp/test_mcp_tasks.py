@@ -72,7 +72,7 @@ async def test_the_result_of_a_task_that_waits_asks_who_wants_it(opens: Opens) -
         task = made["task"]["taskId"]
         await until(mcp, task, "input_required")
     async with opens() as door, asyncio.TaskGroup() as group, plain(door.url, door.headers, OLD) as mcp:
-        waiting = group.create_task(mcp.ask("tasks/result", {"taskId": task}))
+        waiting = group.create_task(mcp.ask("tasks/result", {"taskId": task, "_meta": {"progressToken": "p"}}))
         await asyncio.sleep(0.2)
         assert not waiting.done()
         async with plain(door.url, door.headers, OLD) as other:
@@ -80,6 +80,10 @@ async def test_the_result_of_a_task_that_waits_asks_who_wants_it(opens: Opens) -
             await other.ask("tools/call", answer)
         result = await waiting
     assert "blue" in result["content"][0]["text"]
+    heard = [each for each in mcp.heard if each.get("method") in ("notifications/progress", "notifications/message")]
+    assert {each["method"] for each in heard} == {"notifications/progress", "notifications/message"}
+    for each in (*(each["params"] for each in heard), result):
+        assert each["_meta"]["io.modelcontextprotocol/related-task"] == {"taskId": task}
 
 
 async def test_a_task_is_cancelled_and_what_has_ended_is_not(door: Door) -> None:
@@ -103,7 +107,8 @@ async def test_a_session_knows_what_is_said_of_tasks(door: Door) -> None:
         unknown = await mcp.ask("tasks/get", {"taskId": "nonsense"})
         built_in = await mcp.ask("tools/call", {"name": "agenthost_wait", "arguments": {}, "task": {}})
         newer = await mcp.ask("tasks/update", {"taskId": "x", "inputResponses": {}})
-    assert unknown["error"]["code"] == -32602
+        page = await mcp.ask("tasks/list", {"cursor": "nonsense"})
+    assert unknown["error"]["code"] == page["error"]["code"] == -32602
     assert built_in["error"]["code"] == newer["error"]["code"] == -32601
 
 

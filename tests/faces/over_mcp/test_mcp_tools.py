@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+import httpx
 import mcp.types as types
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -130,8 +131,21 @@ async def test_what_isnt_there_is_an_error_of_the_protocol(door: Door, mode: str
             await mcp.read_resource("agenthost://tasks/nonsense")
         with pytest.raises(MCPError, match="Resource not found"):
             await mcp.read_resource("test://nowhere")
-        with pytest.raises(MCPError, match="cursor"):
-            await mcp.list_tools(cursor="?")
+        for listing in (mcp.list_tools, mcp.list_resources):
+            with pytest.raises(MCPError, match="cursor"):
+                await listing(cursor="?")
+        for uri in ("agenthost://tasks/nonsense", "test://nowhere"):
+            with pytest.raises(MCPError) as caught:
+                await mcp.read_resource(uri)
+            assert caught.value.error.code == (types.INVALID_PARAMS if mode == NEW else -32002)
+            assert caught.value.error.data == {"uri": uri}
+        with pytest.raises(MCPError, match="needs the argument 'name'"):
+            await mcp.get_prompt("greet", {"times": "2"})
+        with pytest.raises(MCPError, match="Unknown prompt"):
+            await mcp.complete(types.PromptReference(name="nobody"), {"name": "name", "value": ""})
+        assert (
+            await mcp.complete(types.PromptReference(name="greet"), {"name": "name", "value": ""})
+        ).completion.values == []
 
 
 @MODES
@@ -206,3 +220,7 @@ async def test_without_a_token_or_with_a_wrong_one_nobody_comes_in(door: Door) -
             answer = await mcp.post("tools/list")
         assert answer["jsonrpc"] == "2.0"
         assert answer["error"]["data"]["code"] == "unauthenticated"
+        async with httpx.AsyncClient(headers=headers) as http:
+            challenge = (await http.post(door.url, json={})).headers["www-authenticate"]
+        assert challenge.startswith('Bearer realm="agenthost"')
+        assert ('error="invalid_token"' in challenge) == bool(headers)  # RFC 6750, section 3.1

@@ -141,7 +141,9 @@ class Guard:
         limited = isinstance(error, Temporary)
         response = shape(error, 429 if limited else None)
         if isinstance(error, Unauthenticated):
-            response.headers["WWW-Authenticate"] = 'Bearer realm="agenthost"'
+            # RFC 6750, 3.1: a token that came and is none is said to be that.
+            wrong = ', error="invalid_token"' if "authorization" in Headers(scope=scope) else ""
+            response.headers["WWW-Authenticate"] = f'Bearer realm="agenthost"{wrong}'
         if limited and error.delay is not None:
             response.headers["Retry-After"] = str(max(1, round(error.delay)))
         return response

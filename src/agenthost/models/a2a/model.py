@@ -21,6 +21,8 @@ PATIENCE = 600.0
 """Seconds that an agent which was given work may be out of reach before that is a failure."""
 FIRST, MOST = 0.3, 5.0
 """Seconds between two looks at a task; doubles from the first to the last."""
+HEARD = 30.0
+"""Seconds in which a task may still show the question that was answered; after them it is asked again."""
 _BYTES_A_TOKEN = 4
 _INTERRUPTED = (TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED)
 _FAILED = {
@@ -86,7 +88,7 @@ class RemoteAgent:
             return _called((), call, Mark("doubt"))
         if begun.message is not None:
             return _ended(begun.message, Mark("done"))
-        return await self._awaited(begun.task, tell)
+        return await self._awaited(begun, tell)
 
     async def cancel(self, handle: str) -> None:
         """Have the remote task end."""
@@ -107,7 +109,7 @@ class RemoteAgent:
         )
         answer = await self.wire.send(message)
         if isinstance(answer, Task):
-            return Handle(task=answer.id)
+            return Handle(task=answer.id, question=plan.question)
         said = await read_parts(answer.parts, self.wire, self._keep)
         return Handle(message=(TextPart(said.text),))
 
@@ -118,7 +120,7 @@ class RemoteAgent:
             if task is None:
                 raise _lost(self.wire.name, plan.task)
             waits = task.status.state in _INTERRUPTED and task.status.message.message_id == plan.question
-            return None if waits else Handle(task=plan.task)
+            return None if waits else Handle(task=plan.task, question=plan.question)
         task, sure = await self.wire.find(plan.context, plan.id)
         if task is not None:
             return Handle(task=task.id)
@@ -126,15 +128,17 @@ class RemoteAgent:
 
     # --- waiting ----------------------------------------------------------------------------------
 
-    async def _awaited(self, id: str, tell: Tell) -> ModelAnswer:
+    async def _awaited(self, begun: Handle, tell: Tell) -> ModelAnswer:
         loop = asyncio.get_running_loop()
-        wait, failing = FIRST, 0.0
+        wait, failing, id = FIRST, 0.0, begun.task
+        until = loop.time() + HEARD
         while True:
             try:
                 task = await self.wire.task(id)
                 if task is None:
                     raise _lost(self.wire.name, id)
-                answer = await self._answer(task)
+                heard = task.status.message.message_id != begun.question or loop.time() > until
+                answer = await self._answer(task) if not begun.question or heard else None
                 if answer is not None:
                     return answer
                 failing = 0.0
@@ -184,6 +188,9 @@ class Said:
     def take(self, event: StreamResponse) -> bool:
         """Show an event; whether it is the last that is waited for."""
         kind = event.WhichOneof("payload")
+        if kind == "task":
+            # It asked between the look and the stream, which says no more of it until somebody answers.
+            return event.task.status.state in _INTERRUPTED
         if kind == "artifact_update":
             update = event.artifact_update
             text = "".join(part.text for part in update.artifact.parts)

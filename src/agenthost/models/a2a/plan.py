@@ -31,10 +31,12 @@ class Mark(Struct, frozen=True, omit_defaults=True):
 
 
 class Handle(Struct, frozen=True, omit_defaults=True):
-    """What was begun: the remote `task`; or, without one, a `message` it answered with at once; or nothing at all, as
-    there was nothing to be said (`said`), or it can't be known whether it was said (`doubt`)."""
+    """What was begun: the remote `task`, and which `question` of it was answered; or, without one, a `message` it answered
+    with at once; or nothing at all, as there was nothing to be said (`said`), or it can't be known whether it was said
+    (`doubt`)."""
 
     task: str = ""
+    question: str = ""
     message: tuple[Part, ...] | None = None
     said: bool = False
     doubt: bool = False

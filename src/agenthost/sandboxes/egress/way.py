@@ -78,12 +78,15 @@ def _address(host: str) -> str:
 
 
 def _own_place(entry: str) -> tuple[str, int] | None:
-    """An entry for the host itself alone, which a sandbox can't be granted: an address, or this machine."""
+    """An entry for the host itself alone, which a sandbox can't be granted: an address, or this machine. Any port (`*`)
+    is 0."""
     name, colon, number = entry.strip().lower().rpartition(":")
     name = name.strip("[]")
-    if not colon or not number.isdigit() or not 0 < int(number) < 65536:
+    if not colon or not (name == "localhost" or _address(name)):
         return None
-    return (name, int(number)) if name == "localhost" or _address(name) else None
+    if number == "*":
+        return name, 0
+    return (name, int(number)) if number.isdigit() and 0 < int(number) < 65536 else None
 
 
 def _is_own(side: socket.socket) -> bool:
@@ -166,7 +169,7 @@ class Way:
 
     async def _look_up(self, host: str, port: int) -> Sequence[tuple[str, int]]:
         # A dot at its end makes a name a whole one: the machine's search domains are for its own names, which are `private`.
-        return await self._resolver(host if (host, port) in self._private else f"{host}.", port)
+        return await self._resolver(host if self._is_private(host, port) else f"{host}.", port)
 
     async def _open(self, host: str, port: int, within: float, looking: asyncio.Semaphore) -> socket.socket:
         what = f"{host}:{port}"
@@ -175,7 +178,7 @@ class Way:
                 async with looking:
                     addresses = await self._resolve(host, port)
                 usable = self._usable(host, port, addresses)
-                return await self._first(usable[:_MOST_ADDRESSES], (host, port) in self._private)
+                return await self._first(usable[:_MOST_ADDRESSES], self._is_private(host, port))
         except TimeoutError:
             raise Refused(what, "it does not answer") from None
         except UnicodeError:
@@ -184,7 +187,8 @@ class Way:
             raise Refused(what, f"it can't be reached ({problem.strerror or problem})") from problem
 
     def _usable(self, host: str, port: int, addresses: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        usable = [found for found in addresses if (host, port) in self._private or is_public(found[0])]
+        private = self._is_private(host, port)
+        usable = [found for found in addresses if private or is_public(found[0])]
         if addresses and not usable:
             raise Refused(
                 f"{host}:{port}",
@@ -192,6 +196,9 @@ class Way:
                 "agenthost.toml under [network] private",
             )
         return usable
+
+    def _is_private(self, host: str, port: int) -> bool:
+        return (host, port) in self._private or (host, 0) in self._private
 
     async def close(self) -> None:
         """Nobody looks anything up any more."""

@@ -93,13 +93,14 @@ rules:
 
 
 def write_home(folder: Path, grpc_port: int = 0, hosts: tuple[str, ...] = ()) -> None:
-    """Write a home whose default agent plays the suites. `hosts`: addresses that push notifications may go to."""
+    """Write a home whose default agent plays the suites. `hosts`: addresses that push notifications may go to; none is
+    any port of this machine, as a suite listens where there is room."""
     manifests = folder / "manifests"
     manifests.mkdir(parents=True, exist_ok=True)
     (manifests / "tck.yaml").write_text(AGENT)
     plays = folder / "tck-plays.yaml"
     plays.write_text(PLAYS)
-    private = ", ".join(f'"{host}"' for host in hosts)
+    private = ", ".join(f'"{host}"' for host in hosts or ("localhost:*", "127.0.0.1:*"))
     (folder / "agenthost.toml").write_text(
         f'[models]\ndefault = "scripted:{plays.resolve()}"\n\n[a2a]\nagent = "tck"\ngrpc-port = {grpc_port}\n\n'
         f"[network]\nprivate = [{private}]\n"

@@ -77,13 +77,20 @@ def fenced(method: Callable[[Any, M, ServerCallContext], Coroutine[Any, Any, T]]
 
     @wraps(method)
     async def inner(self: Any, params: M, context: ServerCallContext) -> T:
-        validate_proto_required_fields(params)
+        _check(params, context)
         try:
             return await method(self, params, context)
         except AgentHostError as error:
             raise _told(error, context) from error
 
     return inner
+
+
+def _check(params: ProtoMessage, context: ServerCallContext) -> None:
+    """What 1.0 requires; 0.3 gets a push notification config without its id, too."""
+    early = seat_of(context).version.startswith("0.")
+    if not (early and isinstance(params, GetTaskPushNotificationConfigRequest)):
+        validate_proto_required_fields(params)
 
 
 def _told(error: AgentHostError, context: ServerCallContext) -> A2AError:

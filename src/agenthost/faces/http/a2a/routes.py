@@ -60,7 +60,7 @@ STATUSES = {
 class A2AParts(Struct, frozen=True):
     """What the face is joined from. `home` holds the host's key; `pushes` keeps addresses for push notifications, and
     `outgoing` sends to them, `accounts` knows whether they may still be told; `reception` knows who may come by gRPC;
-    `closing` says that the host stops."""
+    `closing` says that the host stops; `address` is the URL of the host's port, for who comes by gRPC and doesn't name it."""
 
     settings: A2ASettings
     home: Path
@@ -69,6 +69,7 @@ class A2AParts(Struct, frozen=True):
     accounts: Accounts | None = None
     reception: Reception | None = None
     closing: Closing = msgspec.field(default_factory=Closing)
+    address: str = ""
 
 
 class A2AFace:
@@ -139,7 +140,8 @@ class A2AFace:
 
         settings, group = self._parts.settings, self._group
         assert group is not None
-        await stack.enter_async_context(serve(serving, self._parts.reception, settings, group))
+        base = settings.url or self._parts.address
+        await stack.enter_async_context(serve(serving, self._parts.reception, settings, base, group))
 
     async def _card(self, request: Request) -> Response:
         return await (await self.loaded()).card(self._api, request)

@@ -18,7 +18,7 @@ from a2a.utils.errors import VersionNotSupportedError
 
 from agenthost.core.access import Caller
 from agenthost.core.api import Reception
-from agenthost.core.errors import AgentHostError, Unavailable
+from agenthost.core.errors import AgentHostError, Unauthenticated, Unavailable
 from agenthost.faces.http.a2a.seats import Seat, take
 from agenthost.faces.http.a2a.serving import MOST_BODY, Serving
 from agenthost.faces.http.presence import Guest, Presence
@@ -47,6 +47,8 @@ class _Admitting(grpc.aio.ServerInterceptor):
         scheme, _, token = given.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else ""
         try:
+            if scheme.lower() != "bearer" or not token:
+                raise Unauthenticated("there is no token; send `authorization: Bearer TOKEN` in the metadata")
             caller = await self._reception.known(token, "")
         except AgentHostError as error:
             return handler and _refusing(handler, error.message)
@@ -138,11 +140,11 @@ def _like(handler: Any, call: Any, stream: Any) -> Any:
 
 @contextlib.asynccontextmanager
 async def serve(
-    serving: Serving, reception: Reception, settings: A2ASettings, group: asyncio.TaskGroup
+    serving: Serving, reception: Reception, settings: A2ASettings, base: str, group: asyncio.TaskGroup
 ) -> AsyncGenerator[None]:
-    """Serve gRPC while the context is open; `group` looks meanwhile who may still be here. Raises Unavailable where the
-    port can't be had."""
-    base = settings.url.rstrip("/")
+    """Serve gRPC while the context is open. `base`: the URL that the host is reached at by HTTP, which cards and files
+    name; `group` looks meanwhile who may still be here. Raises Unavailable where the port can't be had."""
+    base = base.rstrip("/")
     seats: _Seats = ContextVar("agenthost.a2a.seat")
     sizes = [("grpc.max_receive_message_length", MOST_BODY), ("grpc.max_send_message_length", MOST_BODY)]
     presence = Presence(reception)

@@ -1,14 +1,11 @@
 """The SDK's dispatchers over the host: JSON-RPC and HTTP+JSON for 1.0 and 0.3, and the cards."""
 
-import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from a2a.server.request_handlers.request_handler import RequestHandler
 from a2a.server.routes.jsonrpc_dispatcher import JsonRpcDispatcher
 from a2a.server.routes.rest_routes import create_rest_routes
 from a2a.types.a2a_pb2 import AgentCard
-from a2a.utils.errors import A2A_REASON_TO_ERROR, JSON_RPC_ERROR_CODE_MAP, InternalError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
@@ -17,8 +14,10 @@ from starlette.types import Message, Receive, Scope, Send
 from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, NotFound, nearest
 from agenthost.faces.http.a2a.agents import Agents, default_of, everything
+from agenthost.faces.http.a2a.answers_03 import Endpoint, rest_03, rpc_03
 from agenthost.faces.http.a2a.cards import Cards, etag_of
 from agenthost.faces.http.a2a.handler import HostHandler, PushConfigs
+from agenthost.faces.http.a2a.passed_over import problem_of_rest, problem_of_rpc
 from agenthost.faces.http.a2a.routes import refusal
 from agenthost.faces.http.a2a.seats import REFUSED, SeatBuilder, base_of
 from agenthost.faces.http.bodies import TooLarge, read
@@ -26,8 +25,6 @@ from agenthost.faces.http.streams import Closing
 
 MOST_BODY = 48 * 1024 * 1024
 """Bytes that a request may have: a file of the size that the host takes, in base64, and some words."""
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Serving:
@@ -47,7 +44,7 @@ class Serving:
 
     async def rpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         """JSON-RPC."""
-        await self._answer(self._rpc.handle_requests, scope, receive, send)
+        await self._answer(rpc_03(self._rpc.handle_requests), scope, receive, send, problem_of_rpc)
 
     async def rest(self, scope: Scope, receive: Receive, send: Send, below: str) -> None:
         """HTTP+JSON. `below`: the path below the agent."""
@@ -57,8 +54,8 @@ class Serving:
             match, found = route.matches(inner)
             if match is Match.FULL:
                 given = {**scope["path_params"], **found["path_params"]}
-                endpoint = _as_03(route.endpoint) if below.startswith("v1/") else route.endpoint
-                await self._answer(endpoint, {**scope, "path_params": given}, receive, send)
+                endpoint = rest_03(route.endpoint) if below.startswith("v1/") else route.endpoint
+                await self._answer(endpoint, {**scope, "path_params": given}, receive, send, problem_of_rest)
                 return
             if match is Match.PARTIAL:
                 allowed += sorted(route.methods or ())
@@ -67,12 +64,24 @@ class Serving:
             response.headers["Allow"] = ", ".join(allowed)
         await response(scope, receive, send)
 
-    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request whose body was read first, and no more of it than is allowed."""
+    async def _answer(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        look: Callable[[Request, bytes], Response | None],
+    ) -> None:
+        """Answer a request whose body was read first, and no more of it than is allowed. `look` refuses what the SDK would
+        pass over."""
         try:
             body = await read(Request(scope, receive), MOST_BODY)
         except TooLarge as error:
             await refusal(error, 413)(scope, receive, send)
+            return
+        problem = look(Request(scope), body)
+        if problem is not None:
+            await problem(scope, receive, send)
             return
         refused: list[AgentHostError] = scope.setdefault(REFUSED, [])
         response = await endpoint(Request(scope, _replay(body)))
@@ -112,24 +121,3 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
-
-
-def _as_03(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose errors are also told as clients of 0.3 read them: by their type's name, or its code."""
-
-    async def answering(request: Request) -> Response:
-        response = await endpoint(request)
-        if response.status_code < 400 or not isinstance(response, JSONResponse):
-            return response
-        told: dict[str, Any] = json.loads(bytes(response.body))
-        error: dict[str, Any] = told.get("error", {})
-        details: list[dict[str, Any]] = error.get("details") or [{}]
-        kind = A2A_REASON_TO_ERROR.get(str(details[0].get("reason", "")), InternalError)
-        told |= {
-            "type": kind.__name__,
-            "code": JSON_RPC_ERROR_CODE_MAP.get(kind, -32603),
-            "message": str(error.get("message", "")),
-        }
-        return JSONResponse(told, response.status_code)
-
-    return answering

@@ -15,6 +15,9 @@ from ag_ui.core import (
     RunFinishedOutcome,
     RunFinishedSuccessOutcome,
     RunStartedEvent,
+    SubagentErrorEvent,
+    SubagentFinishedEvent,
+    SubagentStartedEvent,
     TokenUsage,
 )
 
@@ -27,6 +30,7 @@ from agenthost.faces.http.agui.given import OURS
 from agenthost.faces.http.agui.teller import Teller
 
 PAGE = 500
+_SUBAGENTS = (SubagentStartedEvent, SubagentFinishedEvent, SubagentErrorEvent)
 
 
 @asynccontextmanager
@@ -50,9 +54,17 @@ class Run:
         self._found = found
         self._warnings = warnings
         self._teller = Teller(given, found.task)
+        # What speaks 1.0 says so (spec, "Versioning").
+        self._declared = bool(given.protocol_version)
 
     async def events(self) -> AsyncIterator[BaseEvent]:
-        """Everything that the other side is told, in order."""
+        """Everything that the other side is told, in order. Clients from before 1.0 give up at an event that they don't
+        know: they are told what those below say and do as if it were the agent's own."""
+        async for event in self._all():
+            if self._declared or not isinstance(event, _SUBAGENTS):
+                yield event
+
+    async def _all(self) -> AsyncIterator[BaseEvent]:
         given = self._given
         yield RunStartedEvent(
             thread_id=given.thread_id,
@@ -123,7 +135,7 @@ class Run:
             interrupts = [asking.interrupt(each, self._about(each)) for each in asked]
             outcome: RunFinishedOutcome = RunFinishedInterruptOutcome(interrupts=interrupts)
         else:
-            outcome = RunFinishedSuccessOutcome(pending_tool_call_ids=self._teller.spoken.pending)
+            outcome = self._succeeded()
         return [*events, self._finish(outcome, detail)]
 
     def _about(self, question: OpenQuestion) -> str:
@@ -135,13 +147,17 @@ class Run:
         verdict = ended.verdict
         events = self._teller.end(detail, [artifact.path for artifact in await self._api.artifacts(self.task)])
         if verdict.outcome == "done":
-            pending = self._teller.spoken.pending
             data = [part.data for part in ended.parts if isinstance(part, DataPart)]
-            outcome = RunFinishedSuccessOutcome(pending_tool_call_ids=pending or None)
-            return [*events, self._finish(outcome, detail, data[0] if data else None)]
+            return [*events, self._finish(self._succeeded(), detail, data[0] if data else None)]
         if verdict.outcome == "canceled" or verdict.code == "budget":
             return [*events, self._finish(RunFinishedCancelledOutcome(), detail)]
         return [*events, self._failed(verdict.reason, verdict.code or verdict.outcome)]
+
+    def _succeeded(self) -> RunFinishedSuccessOutcome:
+        """Clients from before 1.0, which declare no version, refuse an outcome that names calls; they know them by having
+        no result."""
+        pending = self._teller.spoken.pending if self._declared else []
+        return RunFinishedSuccessOutcome(pending_tool_call_ids=pending or None)
 
     def _held(self, detail: TaskDetail) -> BaseEvent:
         """The task stands still, and nothing that the front end could say moves it."""

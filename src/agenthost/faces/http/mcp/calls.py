@@ -141,7 +141,8 @@ class Calls:
             return await self._left(PATIENCE if manner.began and decides(ctx) else self._patience)
 
         try:
-            outcome = await Watch(api, row.id, Told(ctx, self._levels), ask, by, leaving, manner.new).run()
+            told = Told(ctx, self._levels, row.id if manner.related and not stateless(ctx) else "")
+            outcome = await Watch(api, row.id, told, ask, by, leaving, manner.new).run()
         except asyncio.CancelledError:
             # Without sessions a closed stream is the word for cancel; with them a notification is, see `cancelled`.
             if stateless(ctx):

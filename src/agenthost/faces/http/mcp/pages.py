@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
-from agenthost.core.errors import BadInput
+from agenthost.core.api import HostApi
+from agenthost.core.errors import AgentHostError, BadInput
 
 T = TypeVar("T")
 PAGE = 200
 """Entries of a page of tools, resources or prompts."""
 TASKS = "agenthost://tasks/"
+_NONE_OF_OURS = "the cursor is not one of this list's; begin again without one"
 
 
 def artifact_uri(task: str, path: str) -> str:
@@ -48,5 +50,13 @@ def read_cursor(cursor: str | None) -> int:
     except (binascii.Error, ValueError):
         place = -1
     if place < 0:
-        raise BadInput("the cursor is not one of this list's; begin again without one")
+        raise BadInput(_NONE_OF_OURS)
     return place
+
+
+async def after_task(api: HostApi, cursor: str) -> str:
+    """The task that a page of tasks goes on after, where the caller has it. Raises BadInput."""
+    try:
+        return (await api.task(cursor)).row.id if cursor else ""
+    except AgentHostError as error:
+        raise BadInput(_NONE_OF_OURS) from error

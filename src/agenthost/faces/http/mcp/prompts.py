@@ -4,6 +4,7 @@ import json
 
 import mcp.types as types
 
+from agenthost.core.errors import BadInput
 from agenthost.faces.http.mcp.surface import Work
 
 
@@ -19,7 +20,10 @@ def prompt(work: Work) -> types.Prompt:
 
 
 def filled(work: Work, arguments: dict[str, str]) -> types.GetPromptResult:
-    """What it says with these arguments."""
+    """What it says with these arguments. Raises BadInput where one is missing that it can't do without."""
+    for name in work.schema.get("required", ()):
+        if _plain(work, name) and name not in arguments:
+            raise BadInput(f"the prompt '{work.name}' needs the argument '{name}'")
     given = {name: value for name, value in arguments.items() if name in work.schema["properties"]}
     text = f"Call the tool `{work.name}` with these arguments and tell me what comes of it:\n{json.dumps(given, ensure_ascii=False)}"
     return types.GetPromptResult(

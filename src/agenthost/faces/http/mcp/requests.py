@@ -82,10 +82,12 @@ class Levels:
 
 
 class Told:
-    """Tells a client what happens: progress where it gave a token, log messages where it wants them."""
+    """Tells a client what happens: progress where it gave a token, log messages where it wants them. `task`: the MCP task
+    that all of it belongs to, if it does (2025-11-25)."""
 
-    def __init__(self, ctx: Context, levels: Levels) -> None:
+    def __init__(self, ctx: Context, levels: Levels, task: str = "") -> None:
         self._ctx = ctx
+        self._meta = cast(Any, {RELATED_TASK: {"taskId": task}} if task else None)
         self._levels = levels
         self._teller = Teller()
         self._count = 0
@@ -96,12 +98,23 @@ class Told:
             return
         text, level = line
         self._count += 1
-        await self._ctx.session.report_progress(self._count, message=text)
+        await self._progress(text)
         if self._levels.wants(self._ctx, level):
             params = types.LoggingMessageNotificationParams(
-                level=level, logger="agenthost", data={"task": recorded.task, "message": text}
+                level=level, logger="agenthost", data={"task": recorded.task, "message": text}, _meta=self._meta
             )
             message = types.LoggingMessageNotification(params=params)
+            await self._ctx.session.send_notification(message, related_request_id=self._ctx.request_id)
+
+    async def _progress(self, text: str) -> None:
+        token: Any = (self._ctx.meta or {}).get("progress_token")
+        if self._meta is None:
+            await self._ctx.session.report_progress(self._count, message=text)
+        elif token is not None:
+            params = types.ProgressNotificationParams(
+                progress_token=token, progress=self._count, message=text, _meta=self._meta
+            )
+            message = types.ProgressNotification(params=params)
             await self._ctx.session.send_notification(message, related_request_id=self._ctx.request_id)
 
 

@@ -11,7 +11,7 @@ from agenthost.core.media import media_type, named_type
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp.orders import FILES
-from agenthost.faces.http.mcp.pages import TASKS, artifact_uri, task_of
+from agenthost.faces.http.mcp.pages import TASKS, after_task, artifact_uri, task_of
 
 TASKS_AT_ONCE = 20
 """Tasks whose files stand on one page."""
@@ -36,6 +36,7 @@ def own(uri: str) -> bool:
 
 async def listed(api: HostApi, namespace: str, before: str) -> tuple[list[types.Resource], str]:
     """The files of the caller's tasks, the newest first, from the task after `before` on; where the next page begins."""
+    before = await after_task(api, before)
     rows = await api.tasks(Filter(namespace, roots_only=True, before=before, limit=TASKS_AT_ONCE))
     found = [_listed(row, one) for row in rows for one in await api.artifacts(row.id)]
     return found, rows[-1].id if len(rows) == TASKS_AT_ONCE else ""

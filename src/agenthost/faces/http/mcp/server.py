@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 
 from agenthost import __version__
 from agenthost.core.access import OWNER
-from agenthost.core.errors import AgentHostError
+from agenthost.core.errors import AgentHostError, NotFound
 from agenthost.faces.http.mcp import pages, prompts, resources
 from agenthost.faces.http.mcp.beside import Beside
 from agenthost.faces.http.mcp.calls import BUILT_IN, Calls
@@ -26,7 +26,7 @@ from agenthost.faces.http.mcp.fence import fenced, let_in
 from agenthost.faces.http.mcp.listening import Subscriptions, listen
 from agenthost.faces.http.mcp.published import Published, Publishers, may_call, publishing
 from agenthost.faces.http.mcp.recent import RecentEvents
-from agenthost.faces.http.mcp.requests import Context, Levels, api_of, caller_of
+from agenthost.faces.http.mcp.requests import Context, Levels, api_of, caller_of, stateless
 from agenthost.faces.http.mcp.results import failure
 from agenthost.faces.http.mcp.standing import Standing
 from agenthost.faces.http.mcp.surface import Surface
@@ -43,6 +43,8 @@ MOST_BODY = 64 * 1024 * 1024
 """Bytes of a request: files come in base64, so that about three quarters of it are theirs."""
 RETRY = 1_000
 """Milliseconds after which a client whose stream was closed comes back."""
+_NO_RESOURCE = -32002
+"""Of 2025-11-25, server/resources; 2026-07-28 says that parameters are invalid."""
 MOST_SESSIONS = 2_000
 MOST_OF_ONE = MOST_SESSIONS // 4
 """Sessions of one person that isn't the owner: nobody keeps the others out."""
@@ -133,13 +135,13 @@ class Desk:
 
     async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> HandlerResult:
         if resources.own(params.uri):
-            return await resources.read(api_of(ctx), params.uri)
+            return await _read(ctx, params.uri)
         return await (await self._reader(ctx, params.uri))(ctx)
 
     async def _reader(self, ctx: Context, uri: str) -> Published:
         reader = await self._publishers.reader(ctx, uri)
         if reader is None:
-            raise MCPError(types.INVALID_PARAMS, f"Resource not found: {uri}", data={"uri": uri})
+            raise _missing(ctx, uri, f"Resource not found: {uri}")
         return reader
 
     async def subscribe(self, ctx: Context, params: Any) -> HandlerResult:
@@ -148,7 +150,7 @@ class Desk:
             if ctx.method == "resources/unsubscribe":
                 self._subscriptions.end(ctx, params.uri)
             else:
-                await resources.read(api_of(ctx), params.uri)
+                await _read(ctx, params.uri)
                 await self._subscriptions.begin(ctx, params.uri)
             return types.EmptyResult()
         reader = await self._reader(ctx, params.uri)
@@ -174,18 +176,21 @@ class Desk:
         if isinstance(ref, types.ResourceTemplateReference) and resources.own(ref.uri):
             task = (params.context.arguments or {}).get("task", "") if params.context else ""
             values = await resources.complete(api_of(ctx), caller_of(ctx).namespace, params.argument, task)
-        elif (holder := await self._completer(ctx, ref)) is not None:
+        elif isinstance(ref, types.PromptReference) and ref.name in await self._calls.surface.works(api_of(ctx)):
+            values = []
+        elif (holder := await self._completer(ctx, ref)).has(ctx.method):
             return await holder(ctx)
         else:
             values = []
         return types.CompleteResult(completion=types.Completion(values=values, total=len(values), has_more=False))
 
-    async def _completer(self, ctx: Context, ref: Any) -> Published | None:
-        if isinstance(ref, types.PromptReference):
-            holder = await self._publishers.holder(ctx, "prompts/list", "prompts", ref.name)
-        else:
-            holder = await self._publishers.reader(ctx, ref.uri)
-        return holder if holder is not None and holder.has(ctx.method) else None
+    async def _completer(self, ctx: Context, ref: Any) -> Published:
+        if not isinstance(ref, types.PromptReference):
+            return await self._reader(ctx, ref.uri)
+        holder = await self._publishers.holder(ctx, "prompts/list", "prompts", ref.name)
+        if holder is None:
+            raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {ref.name}")
+        return holder
 
     async def set_level(self, ctx: Context, params: types.SetLevelRequestParams) -> HandlerResult:
         self._levels.set(ctx, params.level)
@@ -199,6 +204,18 @@ class Desk:
         if ctx.method == "notifications/cancelled" and ctx.request is not None:
             self._calls.cancelled(ctx, str((ctx.params or {}).get("requestId")))
         return await call_next(ctx)
+
+
+async def _read(ctx: Context, uri: str) -> types.ReadResourceResult:
+    try:
+        return await resources.read(api_of(ctx), uri)
+    except NotFound as error:
+        raise _missing(ctx, uri, error.message) from error
+
+
+def _missing(ctx: Context, uri: str, message: str) -> MCPError:
+    """A resource that isn't there: each revision has a code of its own for it."""
+    return MCPError(types.INVALID_PARAMS if stateless(ctx) else _NO_RESOURCE, message, data={"uri": uri})
 
 
 def _first(items: list[Any]) -> list[Any]:

@@ -22,6 +22,7 @@ from agenthost.faces.http.mcp.asking import askable, form, name_of
 from agenthost.faces.http.mcp.calls import Calls, Manner, decides
 from agenthost.faces.http.mcp.described import TASKS_EXTENSION, described
 from agenthost.faces.http.mcp.fence import fenced
+from agenthost.faces.http.mcp.pages import after_task
 from agenthost.faces.http.mcp.requests import RELATED_TASK, Context, api_of, caller_of, request_of, stateless
 from agenthost.faces.http.mcp.standing import Standing
 
@@ -123,7 +124,8 @@ class Tasks:
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams) -> HandlerResult:
         """The caller's tasks, the newest first."""
-        wanted = Filter(caller_of(ctx).namespace, roots_only=True, before=params.cursor or "", limit=PAGE)
+        before = await after_task(api_of(ctx), params.cursor or "")
+        wanted = Filter(caller_of(ctx).namespace, roots_only=True, before=before, limit=PAGE)
         rows = await api_of(ctx).tasks(wanted)
         told: dict[str, Any] = {"tasks": [described(row, "ttl") for row in rows]}
         return told | ({"nextCursor": rows[-1].id} if len(rows) == PAGE else {})

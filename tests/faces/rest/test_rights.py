@@ -42,6 +42,7 @@ other's, whatever they are."""
 DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "getHealth": (None, ""),
     "getReadiness": (None, ""),
+    "getHealthInFull": ("manage", ""),
     "startTask": ("work", ""),
     "listTasks": ("read", ""),
     "findTask": ("read", ""),

@@ -81,7 +81,7 @@ A2A = tuple(
         Try("POST", f"{base}/tasks/{{task}}:subscribe", 404, 400, {}),
         Try("POST", f"{base}/message:send", 200, 403, MESSAGE),
         Try("POST", f"{base}/message:stream", 200, 403, MESSAGE),
-        Try("GET", f"{base}/tasks/{{task}}/pushNotificationConfigs", 404, 200),
+        Try("GET", f"{base}/tasks/{{task}}/pushNotificationConfigs", 404, 403),
         Try("GET", f"{base}/v1/tasks/{{task}}", 404, 200),
         Try("GET", f"{base}/extendedAgentCard", 200, 200),
     )
@@ -108,7 +108,31 @@ TRIED: dict[str, tuple[Try, ...]] = {
     ),
     "/v1/responses/{id}/cancel": (Try("POST", "/v1/responses/{response}/cancel", 404, 400),),
     "/v1/responses/{id}/input_items": (Try("GET", "/v1/responses/{response}/input_items", 404, 200),),
-    "/v1/{path:path}": (Try("GET", "/v1/nothing", 404, 404), Try("POST", "/v1/files", 404, 404, {})),
+    "/v1/conversations": (Try("POST", "/v1/conversations", 200, 403, {}),),
+    "/v1/conversations/{id}": (
+        Try("GET", "/v1/conversations/{conversation}", 404, 404),
+        Try("POST", "/v1/conversations/{conversation}", 404, 404, {"metadata": {"a": "b"}}),
+        Try("DELETE", "/v1/conversations/{conversation}", 404, 404),
+    ),
+    "/v1/conversations/{id}/items": (
+        Try("GET", "/v1/conversations/{conversation}/items", 404, 404),
+        Try("POST", "/v1/conversations/{conversation}/items", 404, 404, {"items": SAID}),
+    ),
+    "/v1/conversations/{id}/items/{item}": (
+        Try("GET", "/v1/conversations/{conversation}/items/{item}", 404, 404),
+        Try("DELETE", "/v1/conversations/{conversation}/items/{item}", 404, 404),
+    ),
+    "/v1/files": (Try("GET", "/v1/files", 200, 200), Try("POST", "/v1/files", 400, 400, {})),
+    "/v1/files/{id}": (Try("GET", "/v1/files/{file}", 404, 404), Try("DELETE", "/v1/files/{file}", 404, 404)),
+    "/v1/files/{id}/content": (Try("GET", "/v1/files/{file}/content", 404, 404),),
+    "/v1/embeddings": (Try("POST", "/v1/embeddings", 404, 403, {"model": "none", "input": "hello"}),),
+    "/v1/moderations": (Try("POST", "/v1/moderations", 404, 403, {"model": "none", "input": "hello"}),),
+    "/v1/images/generations": (Try("POST", "/v1/images/generations", 404, 403, {"model": "none", "prompt": "a cat"}),),
+    "/v1/audio/speech": (
+        Try("POST", "/v1/audio/speech", 404, 403, {"model": "none", "input": "hello", "voice": "alloy"}),
+    ),
+    "/v1/audio/transcriptions": (Try("POST", "/v1/audio/transcriptions", 400, 400, {}),),
+    "/v1/{path:path}": (Try("GET", "/v1/nothing", 404, 404), Try("POST", "/v1/completions", 404, 404, {})),
     "/ag-ui/{agent}": (Try("GET", "/ag-ui/echo", 200, 200), Try("POST", "/ag-ui/echo", 200, 403, RUN)),
     "/mcp": (
         Try("POST", "/mcp", 200, 200, mcp("agenthost_wait", task="{task}"), "there is no task"),
@@ -220,9 +244,16 @@ async def anns(up: Up) -> dict[str, str]:
     async with up.http(up.tokens["ann"]) as http:
         made = await http.post("/v1/responses", json={"model": "echo", "input": WORDS})
         assert made.status_code == 200, made.text
+        said = {"items": [{"type": "message", "role": "user", "content": WORDS}]}
+        conversation = (await http.post("/v1/conversations", json=said)).json()["id"]
+        item = (await http.get(f"/v1/conversations/{conversation}/items")).json()["data"][0]["id"]
+        file = (await http.post("/v1/files", data={"purpose": "user_data"}, files={"file": ("a.txt", WORDS)})).json()[
+            "id"
+        ]
     (row,) = await up.host.tasks(Filter(person="ann"))
     going = await up.host.start(Order("echo", "for ever", person="ann"))
-    return {"task": row.id, "response": made.json()["id"], "going": going.id}
+    kept = {"conversation": conversation, "item": item, "file": file}
+    return {"task": row.id, "response": made.json()["id"], "going": going.id} | kept
 
 
 def filled(value: Any, places: dict[str, str]) -> Any:

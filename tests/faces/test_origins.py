@@ -215,6 +215,6 @@ async def test_a_page_elsewhere_may_read_the_headers_that_clients_go_by(tmp_path
             # Beside these a page reads Content-Type and Cache-Control anyway.
             own = {name.lower() for name in answer.headers} - {"content-type", "cache-control", "vary"}
             hidden = {name for name in own - set(told) if not name.startswith("access-control-")}
-            assert hidden <= {"date", "server", "connection"}
+            assert hidden <= {"date", "server", "connection", "x-content-type-options"}
         assert refused.status == 401
         assert refused.headers["X-Request-Id"]

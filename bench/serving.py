@@ -22,7 +22,7 @@ from bench.setting import Setting, Subject
 
 SUITE = "http"
 BARE, OURS, PEER, EMPTY = "bare loop", "agenthost", "agno AgentOS + SQLite", "empty FastAPI"
-TOKENS = 2000
+TOKENS, FEW = 2000, 16
 STREAMS = 8
 WAITING = 1000
 _AGENT = """
@@ -77,6 +77,7 @@ def measure(setting: Setting) -> None:
     place.mkdir(parents=True, exist_ok=True)
     base = f"http://127.0.0.1:{setting.model.port}"
     urls = {"0": f"{base}/l0/v1", "stream": f"{base}/s{TOKENS}/v1", "wait": f"{base}/l900000/v1"}
+    urls["few"] = f"{base}/s{FEW}/v1"
     with contextlib.ExitStack() as stack:
         caller = Worker("bench.subjects.caller:Caller", Path(sys.executable), setting.model.urls, place, pinned=False)
         stack.callback(caller.close)
@@ -149,22 +150,33 @@ def _runs(setting: Setting, served: dict[str, Served], caller: Worker) -> None:
 
 
 def _first_token(setting: Setting, served: dict[str, Served], caller: Worker) -> None:
-    """Beside the same request to the model itself."""
+    """Beside the same request to the model itself: of an answer of a few words, and of one whose thousands come as fast as
+    they are taken, so that the first has to wait for what is read with it."""
+    for kind, tokens, metric in (
+        ("few", FEW, "added time to first token"),
+        ("stream", TOKENS, f"added time to first token of {TOKENS} at once"),
+    ):
+        _first_of(setting, served, caller, kind, tokens, metric)
+
+
+def _first_of(
+    setting: Setting, served: dict[str, Served], caller: Worker, stream: str, tokens: int, metric: str
+) -> None:
     firsts: dict[str, list[float]] = defaultdict(list)
     body = json.dumps({"model": "fake", "stream": True, "messages": [{"role": "user", "content": "go"}]})
-    direct = post(f"/s{TOKENS}/v1/chat/completions", body, "application/json")
+    direct = post(f"/s{tokens}/v1/chat/completions", body, "application/json")
     for _ in range(setting.scale.repetitions):
         for name, one in served.items():
             setting.tell(f"time to the first token: {name}")
             for kind, port, request, mark in (
-                (name, one.port, one.stream("stream"), one.mark),
+                (name, one.port, one.stream(stream), one.mark),
                 (f"{name} direct", setting.model.port, direct, " token"),
             ):
                 asked = {"port": port, "request": request, "mark": mark, "concurrent": 1, "times": 10}
                 firsts[kind].append(caller.order(call="streams", **{"with": asked})["first_ms"])
     for name in served:
         added = [through - alone for through, alone in zip(firsts[name], firsts[f"{name} direct"], strict=True)]
-        setting.results.add(SUITE, name, "added time to first token", median(added), "ms")
+        setting.results.add(SUITE, name, metric, median(added), "ms")
 
 
 def _relayed(setting: Setting, served: dict[str, Served], caller: Worker) -> None:
@@ -267,7 +279,7 @@ def _simple(
 
 
 def _bare(setting: Setting, urls: dict[str, str], place: Path) -> contextlib.AbstractContextManager[Served]:
-    told = {"0": urls["0"], "900000": urls["wait"], "stream": urls["stream"]}
+    told = {"0": urls["0"], "900000": urls["wait"], "stream": urls["stream"], "few": urls["few"]}
     paths = {"0": "/run/0", "wait": "/run/900000"}
     return _simple(
         BARE,
@@ -275,7 +287,7 @@ def _bare(setting: Setting, urls: dict[str, str], place: Path) -> contextlib.Abs
         place,
         "/healthz",
         lambda kind: post(paths[kind], "", "text/plain"),
-        lambda kind: post("/stream/stream", "", "text/plain"),
+        lambda kind: post(f"/stream/{kind}", "", "text/plain"),
     )
 
 
@@ -288,7 +300,7 @@ def ours(setting: Setting, urls: dict[str, str], place: Path) -> Iterator[Served
         lines.append(
             f'[models.providers.p{name}]\nbase-url = "{url}"\napi-key = "none"\nwire = "chat"\nstream = true\n'
         )
-        tools = "" if name == "stream" else "add"
+        tools = "" if name in ("stream", "few") else "add"
         (home / "manifests" / f"{name}.yaml").write_text(_AGENT % (name, name, tools))
     (home / "manifests" / "asker.yaml").write_text(_ASKER % (home / "plays.yaml"))
     (home / "plays.yaml").write_text(_PLAYS)

@@ -13,6 +13,7 @@ class _Answer(asyncio.Protocol):
         self._mark = mark
         self._got = bytearray()
         self._done: asyncio.Future[bytes] | None = None
+        self._seam = b""
         self.first = 0.0
         self.marks = 0
 
@@ -28,12 +29,13 @@ class _Answer(asyncio.Protocol):
         assert self.transport is not None
         self._done = asyncio.get_running_loop().create_future()
         self._got.clear()
-        self.first, self.marks = 0.0, 0
+        self.first, self.marks, self._seam = 0.0, 0, b""
         self.transport.write(request)
         return self._done
 
     def data_received(self, data: bytes) -> None:
-        found = data.count(self._mark)
+        found = (self._seam + data).count(self._mark)
+        self._seam = data[1 - len(self._mark) :] if len(self._mark) > 1 else b""  # a mark may be cut in two
         if found:
             self.first = self.first or time.perf_counter()
             self.marks += found

@@ -20,7 +20,7 @@ from agenthost.host.health import Clock, Watch
 from agenthost.host.host import Host, open_host
 from agenthost.host.lately import MOST, WINDOW, Lately
 from agenthost.host.settings import load
-from agenthost.stores.backups import create
+from agenthost.stores.backups import home as backups
 from agenthost.stores.sqlite.stock import SQLiteStock
 from tests.host.conftest import ECHO, ENVIRONMENT, Opens, followed
 
@@ -180,7 +180,7 @@ def test_a_backup_that_is_old_or_missing_for_long_is_told() -> None:
 
 def test_only_backups_that_are_still_there_count(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("")
-    noted = [create.Noted(str(tmp_path / "gone"), 9.0), create.Noted(str(tmp_path / "there"), 7.0)]
+    noted = [backups.Noted(str(tmp_path / "gone"), 9.0), backups.Noted(str(tmp_path / "there"), 7.0)]
     (tmp_path / "backups.json").write_bytes(msgspec.json.encode(noted))
     (tmp_path / "token").write_text("")
     os.utime(tmp_path / "token", (5.0, 5.0))

@@ -78,7 +78,7 @@ def test_it_holds_what_the_database_names_and_what_nobody_makes_again(kept: Path
     assert made.head.secrets and made.missing == ()
     assert made.head.left_out == ("models/: models are large, and fetched again by `agenthost model pull`",)
     assert (tmp_path / "b.gz").stat().st_mode & 0o777 == 0o600
-    assert [each.file for each in create.noted(kept)] == [str(tmp_path / "b.gz")]
+    assert [each.file for each in home.noted(kept)] == [str(tmp_path / "b.gz")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.gz", "home"]
 
 

@@ -15,7 +15,7 @@ from agenthost.cli.screen import Screen
 from agenthost.cli.working import work
 from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.stores.backups import archive, create, restore
-from agenthost.stores.backups.home import FOLDER
+from agenthost.stores.backups.home import FOLDER, noted
 
 
 def parser(verb: str) -> Parser:
@@ -137,11 +137,11 @@ def _known(home: Path, folder: str) -> list[dict[str, Any]]:
     """The back-ups of a folder, or those that the home remembers together with those in its own folder, newest first."""
     if folder and not Path(folder).is_dir():
         raise BadInput(f"there is no folder '{folder}'")
-    noted = {} if folder else {each.file: each.made for each in create.noted(home)}
+    known = {} if folder else {each.file: each.made for each in noted(home)}
     there = {
         str(path): 0.0 for path in (Path(folder) if folder else home / FOLDER).absolute().glob("*" + create.SUFFIX)
     }
-    found = [_about(Path(file), made) for file, made in (there | noted).items()]
+    found = [_about(Path(file), made) for file, made in (there | known).items()]
     return sorted(found, key=lambda each: each["made"], reverse=True)
 
 

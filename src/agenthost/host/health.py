@@ -16,7 +16,7 @@ from agenthost.core.webhooks import Webhooks
 from agenthost.engine.engine import Engine
 from agenthost.host.lately import Failing, Lately
 from agenthost.machine import words
-from agenthost.stores.backups import create
+from agenthost.stores.backups import home as backups
 
 LOW_DISK = 1 << 30
 """Bytes free on the home's disk below which it is nearly full; a twentieth of them, and nothing more may be written soon."""
@@ -137,7 +137,7 @@ def _look(home: Path) -> _Disk:
         except OSError:
             return 0
 
-    backup = next((each.made for each in create.noted(home) if Path(each.file).exists()), 0.0)
+    backup = next((each.made for each in backups.noted(home) if Path(each.file).exists()), 0.0)
     # The owner's token is made at the first start, and stays.
     began = (home / "token").stat().st_mtime if (home / "token").exists() else 0.0
     return _Disk(shutil.disk_usage(home).free, size("agenthost.db"), size("agenthost.db-wal"), backup, began)

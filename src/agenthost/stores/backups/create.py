@@ -31,13 +31,6 @@ class Made(Struct, frozen=True, omit_defaults=True):
     missing: tuple[str, ...] = ()
 
 
-class Noted(Struct, frozen=True):
-    """A back-up as the home remembers it: where it was put, and when it was made (seconds since the epoch)."""
-
-    file: str
-    made: float
-
-
 class Wanted(Struct, frozen=True):
     """What is to be backed up: the home, whether with its secrets, and which version of AgentHost does it."""
 
@@ -69,17 +62,8 @@ def create(wanted: Wanted, target: Path, say: Say) -> Made:
             for left in (part, copied):
                 left.unlink(missing_ok=True)
     found = Made(str(target), target.stat().st_size, head, missing)
-    _note(wanted.home, Noted(found.file, made))
+    _note(wanted.home, home.Noted(found.file, made))
     return found
-
-
-def noted(folder: Path) -> list[Noted]:
-    """The back-ups that a home remembers, newest first."""
-    try:
-        found = msgspec.json.decode((folder / home.RECORD).read_bytes(), type=list[Noted])
-    except (OSError, msgspec.DecodeError):
-        return []
-    return sorted(found, key=lambda each: each.made, reverse=True)
 
 
 def prune(folder: Path, newest: Path, keep: int) -> list[str]:
@@ -215,8 +199,8 @@ def _path(root: Path, digest: str) -> Path:
     return root / digest[7:9] / digest[9:]
 
 
-def _note(folder: Path, made: Noted) -> None:
+def _note(folder: Path, made: home.Noted) -> None:
     """Have the home remember. One that can't be written to is backed up all the same."""
     with suppress(OSError):
-        kept = [made, *noted(folder)][:_KEPT_RECORDS]
+        kept = [made, *home.noted(folder)][:_KEPT_RECORDS]
         replace_file(folder / home.RECORD, msgspec.json.encode(kept), 0o600)

@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 DATABASE = "agenthost.db"
 RECORD = "backups.json"
 FOLDER = "backups"
@@ -60,3 +63,19 @@ def left_out(home: Path) -> list[str]:
 def is_secret(path: str, content: bytes) -> bool:
     """Whether a file of a home is, or may hold, something that opens doors."""
     return bool(_SECRET.search(path)) or (path == SETTINGS and bool(_SETTING.search(content)))
+
+
+class Noted(Struct, frozen=True):
+    """A back-up as the home remembers it: where it was put, and when it was made (seconds since the epoch)."""
+
+    file: str
+    made: float
+
+
+def noted(folder: Path) -> list[Noted]:
+    """The back-ups that a home remembers, newest first."""
+    try:
+        found = msgspec.json.decode((folder / RECORD).read_bytes(), type=list[Noted])
+    except (OSError, msgspec.DecodeError):
+        return []
+    return sorted(found, key=lambda each: each.made, reverse=True)

@@ -19,6 +19,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 _TURN_OVER = 2_000_000
+_AT_ONCE = 100
 _LATE = 0.2
 """Seconds after which the line of an event is on disk."""
 
@@ -34,11 +35,12 @@ class _Stderr(logging.Handler):
 
 class _File(logging.handlers.RotatingFileHandler):
     """Turns over by its own count of bytes. Lines that come whole (`host.logs.event_line`) are on disk a moment later, those
-    of a record at once."""
+    of a record at once, with what came before them."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=_TURN_OVER, backupCount=3, delay=True, encoding="utf-8")
         self._size = path.stat().st_size if path.exists() else 0
+        self._waiting: list[bytes] = []
         self._late = threading.Event()
         self._ended = False
         self._flusher: threading.Thread | None = None
@@ -47,25 +49,39 @@ class _File(logging.handlers.RotatingFileHandler):
         return self._full(len(self.format(record)) + 1)
 
     def line(self, line: bytes) -> None:
-        """Keep a line."""
-        with self.lock or nullcontext():
-            if self._full(len(line)):
-                self.doRollover()
-                self._size = len(line)
-            if self.stream is None:  # pyright: ignore[reportUnnecessaryComparison] # `delay`
-                self.stream = self._open()
-            self.stream.write(line.decode())
+        """Keep a line. Called for every event, and so does next to nothing."""
+        self._waiting.append(line)
+        if not self._late.is_set():
             if self._flusher is None:
                 self._flusher = threading.Thread(target=self._flush_late, name="agenthost-log", daemon=True)
                 self._flusher.start()
-        self._late.set()
+            self._late.set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):  # as in `_flush_late`
+            self._write_waiting()
+        super().emit(record)
 
     def close(self) -> None:
         self._ended = True
         self._late.set()
         if self._flusher is not None:
             self._flusher.join()
+        with suppress(OSError, ValueError):
+            self._write_waiting()
         super().close()
+
+    def _write_waiting(self) -> None:
+        with self.lock or nullcontext():
+            while self._waiting:
+                lines = self._waiting[:_AT_ONCE]
+                del self._waiting[:_AT_ONCE]  # another thread may add to its end meanwhile
+                if self._full(sum(map(len, lines))):
+                    self.doRollover()
+                    self._size = sum(map(len, lines))
+                if self.stream is None:  # pyright: ignore[reportUnnecessaryComparison] # `delay`
+                    self.stream = self._open()
+                self.stream.write(b"".join(lines).decode())
 
     def _full(self, size: int) -> bool:
         self._size += size
@@ -80,6 +96,7 @@ class _File(logging.handlers.RotatingFileHandler):
             self._late.clear()
             time.sleep(0 if self._ended else _LATE)
             with suppress(OSError, ValueError):  # a full disk is the host's to report; a closed file has nothing left
+                self._write_waiting()
                 self.flush()
 
 

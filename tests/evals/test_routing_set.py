@@ -12,7 +12,7 @@ import yaml
 
 FOLDER = Path(__file__).parents[2] / "src" / "agenthost" / "evals" / "routing" / "conversations"
 PATHS = sorted(FOLDER.iterdir())
-LEAST_CONVERSATIONS, LEAST_TURNS = 25, 250
+LEAST_CONVERSATIONS, LEAST_TURNS = 50, 600
 PLACE = re.compile(r"\{(\w+)\}")
 """Where a text names a task by its id."""
 

@@ -1,6 +1,7 @@
 """Runs one verb: its parser, its coroutine, and what its errors mean for the shell."""
 
 import asyncio
+import gc
 import importlib
 import os
 import sys
@@ -11,9 +12,13 @@ from typing import Any
 from agenthost.cli.verbs import VERBS
 from agenthost.core.errors import AgentHostError
 
+_RARELY = 20_000
+
 
 def launch(verb: str, words: list[str]) -> int:
     """Run a verb with the words after it; the exit code."""
+    # What modules define lives as long as the process: the collector finds nothing among it, however often it looks.
+    gc.set_threshold(_RARELY)
     try:
         module = importlib.import_module(f"agenthost.cli.{VERBS[verb][0]}")
         args: Namespace = module.parser(verb).parse_args(words)

@@ -1,8 +1,10 @@
 """The README can't lie: its manifests are the examples, its commands run, its links lead somewhere."""
 
+import json
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -52,6 +54,34 @@ def test_its_commands_run_in_order_and_show_what_it_says(tmp_path: Path) -> None
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
         for words in shown:
             assert words in done.stdout, f"{line}: {done.stdout}"
+
+
+def test_its_programs_run_with_a_host_that_serves(tmp_path: Path) -> None:
+    (tmp_path / "hello.yaml").write_text(files()["hello.yaml"], encoding="utf-8")
+    env = environment(tmp_path / "home", f"scripted:{PLAYBOOK}")
+    applied = subprocess.run(
+        ["agenthost", "apply", "-f", "hello.yaml"], env=env, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert applied.returncode == 0, applied.stderr
+    words = ["agenthost", "up", "--port", "0", "--no-open", "--json", "--quiet"]
+    with subprocess.Popen(words, env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        try:
+            url = json.loads(host.stdout.readline())["url"]
+            token = (tmp_path / "home" / "token").read_text().strip()
+            programs = [text for kind, text in BLOCKS if kind == "python"]
+            assert len(programs) == 2
+            for text in programs:
+                command = [sys.executable, "-c", text]
+                at = env | {"AGENTHOST_URL": url, "AGENTHOST_TOKEN": token}
+                done = subprocess.run(
+                    command, env=at, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+                )
+                assert done.returncode == 0, done.stderr
+                assert "A journal is" in done.stdout, done.stdout
+        finally:
+            host.terminate()
+    assert host.returncode == 0
 
 
 def test_its_links_lead_to_files() -> None:

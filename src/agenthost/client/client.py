@@ -1,6 +1,7 @@
 """`Client`: the use-cases of a host over HTTP."""
 
 import io
+import os
 import sys
 import time
 import uuid
@@ -87,12 +88,18 @@ def _expecting(version: str | None) -> dict[str, str]:
     return {"If-Match": f'"{version}"' if version != "*" else "*"} if version else {"If-None-Match": "*"}
 
 
-def connect(home: Path, environ: Mapping[str, str], timing: Timing | None = None) -> "Client":
+def connect(
+    home: Path | None = None, environ: Mapping[str, str] = os.environ, timing: Timing | None = None
+) -> "Client":
     """The client for the host that a command means: AGENTHOST_URL's (with AGENTHOST_TOKEN), else the
-    one that holds `home`. Nothing is sent yet; `info` says whether it is there."""
+    one that holds `home` (else AGENTHOST_HOME). Nothing is sent yet; `info` says whether it is there. Raises BadInput
+    where nothing says which."""
     url = environ.get("AGENTHOST_URL", "").strip()
     if not url:
-        return Client(Address(socket=home / SOCKET_NAME), timing)
+        place = home or Path(environ.get("AGENTHOST_HOME", "").strip() or "/")
+        if place == Path("/"):
+            raise BadInput("nothing says where the host is; set AGENTHOST_URL and AGENTHOST_TOKEN, or AGENTHOST_HOME")
+        return Client(Address(socket=place / SOCKET_NAME), timing)
     if not url.startswith(("http://", "https://")):
         raise BadInput(f"AGENTHOST_URL is no address: '{url}'. Give one such as http://127.0.0.1:8484")
     return Client(Address(url=url, token=environ.get("AGENTHOST_TOKEN", "").strip()), timing)

@@ -296,7 +296,7 @@ def _bare(setting: Setting, urls: dict[str, str], place: Path) -> contextlib.Abs
 def ours(setting: Setting, urls: dict[str, str], place: Path) -> Iterator[Served]:
     home = place / "home"
     (home / "manifests").mkdir(parents=True)
-    lines = ['[tools]\nadd = "bench.tools:ADD"\n[sandbox]\nkind = "bubblewrap"\n[work]\ntasks = 5000\n']
+    lines = ['[tools]\nadd = "bench.tools:ADD"\n[sandbox]\nkind = "bubblewrap"\n[work]\ntasks = 20000\n']
     for name, url in urls.items():
         lines.append(
             f'[models.providers.p{name}]\nbase-url = "{url}"\napi-key = "none"\nwire = "chat"\nstream = true\n'

@@ -15,7 +15,19 @@ async def with_token(url: str, token: str) -> AsyncGenerator[str]:
     assert parts.hostname is not None and parts.port is not None
     target = (parts.hostname, parts.port)
 
+    going: set[asyncio.Task[None]] = set()
+
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        going.add(task)
+        try:
+            await passed(reader, writer)
+        finally:
+            writer.close()
+            going.discard(task)
+
+    async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             first, *lines = head[:-4].split(b"\r\n")
@@ -30,13 +42,16 @@ async def with_token(url: str, token: str) -> AsyncGenerator[str]:
                     asking.cancel()
             finally:
                 outer.transport.abort()
-        writer.close()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1024 * 1024)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{parts.path}"
     finally:
         server.close()
+        for task in (left := list(going)):  # a suite hangs up on streams that go on
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0)  # what was closed is let go of
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

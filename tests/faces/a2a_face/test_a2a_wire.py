@@ -12,10 +12,13 @@ import jwt
 import pytest
 from a2a.utils.errors import VersionNotSupportedError
 from a2a.utils.signing import InvalidSignaturesError, create_signature_verifier
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agenthost.core.access import Key, Person
 from agenthost.core.errors import BadInput
 from agenthost.core.tasks import Filter, TaskRow
+from agenthost.faces.http.a2a.listing import NANO, nanoseconds
 from agenthost.faces.http.a2a.routes import A2AFace, A2AParts
 from agenthost.host.settings import A2ASettings
 from tests.faces.a2a_face.clients import card_of
@@ -335,3 +338,9 @@ async def test_a_page_of_twenty_thousand_tasks_reads_a_pages_rows(
         token = page["nextPageToken"]
     assert seen == [first, *(f"copy{number:05}" for number in range(119))]
     assert read == [41, 41, 41]
+
+
+@given(st.floats(min_value=0, max_value=2**33))
+def test_a_pages_end_is_the_very_time_of_its_last_row(at: float) -> None:
+    again = nanoseconds(at) / NANO
+    assert again == at or at < 2**22, "a double from 1970-02-18 on is coarser than a nanosecond"

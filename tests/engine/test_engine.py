@@ -9,6 +9,7 @@ import pytest
 from bundles import SPECS, agent, ended, plan, turns, until, verdict, world_of
 
 from agenthost.core.budgets import Limits, Spend
+from agenthost.core.commands import Ask
 from agenthost.core.errors import Permanent, Temporary
 from agenthost.core.events import (
     Answered,
@@ -22,7 +23,7 @@ from agenthost.core.events import (
     Started,
     Value,
 )
-from agenthost.core.models import ModelAnswer, ModelCard, Usage
+from agenthost.core.models import ModelAnswer, ModelCard, ModelRequest, Usage
 from agenthost.core.parts import text_message, text_of
 from agenthost.core.ports import Append, InboxItem, NewTask, StoredEvent
 from agenthost.core.tasks import TaskRow
@@ -112,6 +113,79 @@ def test_more_replicas_count_at_once_and_fewer_as_runs_end() -> None:
         await asyncio.sleep(1)
         assert busy.most == 2
         await ended(world, "t1")
+        await engine.close()
+
+    fast(go())
+
+
+def test_whoever_waits_for_a_person_has_no_slot_and_goes_on_with_one() -> None:
+    asked: list[str] = []
+
+    def play(request: ModelRequest) -> ModelAnswer:
+        if turns(request) == 0 and not asked:
+            asked.append("once")
+            return says("", ("ask_person", {"question": "which?"}))
+        return says("done")
+
+    async def go() -> None:
+        world = await world_of(agent("a", tools=("ask",)), flows={"w": fan([1, 2, 3])})
+        world.models.players["m"] = play
+        world.programs.counts["w/coder"] = 1
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "w", "workflow"))
+        # The two others go on, one after the other, while the first waits.
+        done = await until(lambda: [each.task for each in world.recorded if isinstance(each.event, Finished)][1:])
+        assert "t1" not in done
+        children = [f"t1.each-1-{number}" for number in range(3)]
+        rows = {child: await world.store.task(child) for child in children}
+        (waiting,) = [child for child, row in rows.items() if row is not None and row.state == "input-required"]
+        assert all(taken == 0 for key, (taken, _, _) in engine.slots.counts().items() if key.endswith("coder"))
+        await engine.put(item(waiting, "r", "reply", question="m1-0", text="this"))
+        assert (await ended(world, "t1"))["t1"].verdict.outcome == "done"
+        assert all(taken == 0 for taken, _, _ in engine.slots.counts().values())
+        await engine.close()
+
+    fast(go())
+
+
+def test_whoever_was_answered_waits_for_a_slot_and_a_cancel_needs_none() -> None:
+    async def go() -> None:
+        world = await world_of(agent("a", tools=("ask",)), flows={"w": fan([1, 2, 3])})
+        answers = iter([says("", ("ask_person", {"question": "which?"}))] * 2)
+
+        async def play(request: ModelRequest) -> ModelAnswer:
+            if turns(request) == 0 and (answer := next(answers, None)) is not None:
+                return answer
+            return await hang() if turns(request) == 0 else says("done")
+
+        world.models.players["m"] = play
+        world.programs.counts["w/coder"] = 1
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "w", "workflow"))
+        first, second = await until(
+            lambda: (
+                found
+                if len(
+                    found := [
+                        each.task
+                        for each in world.recorded
+                        if isinstance(each.event, Asked) and isinstance(each.event.command, Ask)
+                    ]
+                )
+                == 2
+                else None
+            )
+        )
+        # The third has the only slot, and keeps it.
+        await until(lambda: engine.slots.counts().get("default:w/coder", (0,))[0] == 1)
+        await engine.put(item(first, "r", "reply", question="m1-0", text="this"))
+        await engine.put(item(second, "c", "cancel", by="owner", reason="enough"))
+        await ended(world, second)
+        assert (await ended(world, second))[second].verdict.outcome == "canceled"
+        assert not any(isinstance(event, Finished) for event in world.events(first))
+        assert engine.slots.counts()["default:w/coder"][:2] == (1, 1)
         await engine.close()
 
     fast(go())

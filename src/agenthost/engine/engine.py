@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from agenthost.engine.owner import Owner
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.services import Services
 from agenthost.engine.signal import Signal
-from agenthost.engine.slots import Slots
+from agenthost.engine.slots import Seat, Slots
 from agenthost.engine.supervisor import Supervisor
 
 PAGE = 1000
@@ -42,6 +43,12 @@ class Work(Struct):
     poked: Signal
     worker: asyncio.Task[None] | None = None
     owner: Owner | None = None
+    seat: Seat | None = None
+
+    def leave(self) -> None:
+        """Give the slot back."""
+        if self.seat is not None:
+            self.seat.leave()
 
 
 class Engine:
@@ -265,19 +272,20 @@ class Engine:
         key = f"{spec.namespace}:{spec.role}" if spec.role else "" if not spec.parent else None
         # A role's replicas are the host's own to give; what root tasks there are is somebody's choice.
         who = "" if key or spec.person == OWNER else f"{spec.namespace}/{spec.person}"
-        turn = self.slots.ask(key, who) if key is not None else None
+        work.seat = Seat(self.slots, key, who) if key is not None else None
         try:
-            if turn is not None and not turn.done():
-                if birth is not None:
-                    await birth.write()
-                await self._wait_for_slot(task, work, turn)
+            if work.seat is not None and birth is not None and not work.seat.again().done():
+                await birth.write()
+            await self._take_seat(task, work)
             await self._own(work, row, created, birth)
         finally:
-            if turn is not None and key is not None:
-                self.slots.give_back(key, turn, who)
+            work.leave()
 
-    async def _wait_for_slot(self, task: str, work: Work, turn: asyncio.Future[None]) -> None:
-        """Wait for a slot, or for a cancel, which needs none."""
+    async def _take_seat(self, task: str, work: Work) -> None:
+        """Wait for a slot where one is needed, or for a cancel, which needs none."""
+        turn = work.seat.again() if work.seat is not None else None
+        if turn is None or turn.done():
+            return
         while not turn.done():
             if work.poked.is_set():
                 work.poked.clear()
@@ -312,6 +320,7 @@ class Engine:
                 await birth.write()
             return
         owner = work.owner = Owner(self.services, row, state, program, birth)
+        owner.away, owner.back = work.leave, partial(self._take_seat, row.id, work)
         if work.poked.is_set():
             owner.poke()
         await owner.run(birth is None)

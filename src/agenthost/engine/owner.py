@@ -1,9 +1,10 @@
 """The owner of one task: lets its program decide, commits, has it performed, and goes round again."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agenthost.core.commands import CallModel, Command, Evaluate, Finish, StartChild
+from agenthost.core.commands import Ask, CallModel, Command, Evaluate, Finish, StartChild
 from agenthost.core.errors import AgentHostError, BudgetRefused, Failure
 from agenthost.core.events import Answered, Asked, Begun, Claimed, Finished, Recorded, Started
 from agenthost.core.lifecycle import FINAL, State
@@ -20,6 +21,10 @@ from agenthost.engine.recovery import recover
 from agenthost.engine.services import Services
 from agenthost.engine.signal import Signal
 from agenthost.engine.step import Step, state_after
+
+
+async def _at_once() -> None:
+    """Who has no slot needs none again."""
 
 
 class Owner:
@@ -43,6 +48,9 @@ class Owner:
         self._poked = False
         self._ending = False
         self._draining = False
+        self.away: Callable[[], None] = lambda: None
+        """Called when the task only waits for a person; `back` before it goes on."""
+        self.back: Callable[[], Awaitable[None]] = _at_once
 
     # --- what performers see (performer.Task) -----------------------------------------------------
 
@@ -105,8 +113,11 @@ class Owner:
         try:
             await self._begin(restored)
             while not self.ended:
+                if all(isinstance(entry.command, Ask) for entry in self._state.open.values()):
+                    self.away()  # whoever is asked may take days
                 await self._wake.wait()
                 self._wake.clear()
+                await self.back()
                 await self._turn()
         finally:
             self._ending = True

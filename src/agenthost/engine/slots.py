@@ -62,3 +62,22 @@ class Slots:
             if taken.total() or waiting:
                 found[key] = (taken.total(), waiting, self._most(key))
         return found
+
+
+class Seat:
+    """One task's slot of a key: left while it only waits, and asked for again before anything of it goes on."""
+
+    def __init__(self, slots: Slots, key: str, who: str) -> None:
+        self._slots, self._key, self._who = slots, key, who
+        self.turn: Turn | None = slots.ask(key, who)
+
+    def again(self) -> Turn:
+        """The turn that is held, or waited for."""
+        if self.turn is None:
+            self.turn = self._slots.ask(self._key, self._who)
+        return self.turn
+
+    def leave(self) -> None:
+        if self.turn is not None:
+            turn, self.turn = self.turn, None
+            self._slots.give_back(self._key, turn, self._who)

@@ -1,0 +1,240 @@
+"""Use-cases of tasks that are there: shown, followed, spoken to, cancelled, taken along."""
+
+import secrets
+import time
+from asyncio import Lock
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, ReplayReport, TaskDetail
+from agenthost.core.commands import Ask
+from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
+from agenthost.core.events import Recorded
+from agenthost.core.ids import root_id
+from agenthost.core.lifecycle import FINAL
+from agenthost.core.parts import FilePart, Message
+from agenthost.core.ports import Filter, InboxItem, LedgerEntry
+from agenthost.core.redact import Redactor
+from agenthost.core.tasks import TaskRow
+from agenthost.core.traces import trace_id
+from agenthost.host import following, records
+from agenthost.host.adapters import Adapters
+from agenthost.host.desk import Desk
+from agenthost.host.library import Library
+from agenthost.host.settings import Settings
+
+
+class TaskDesk(Desk):
+    """What people do with tasks once they are there."""
+
+    def __init__(self, adapters: Adapters, library: Library, given: Settings) -> None:
+        super().__init__(adapters, library, given)
+        self._redactor = Redactor({})
+        self._working = False
+        self._exporting = Lock()
+
+    def _redact(self, body: bytes) -> bytes:
+        return self._redactor.raw(body)
+
+    async def _need_files(self, digests: set[str]) -> None:
+        """Refuse what names files that aren't there. From now on those that are stay, for a while (`Blobs.remove`)."""
+        for named in digests:
+            await self._adapters.blobs.size(named)
+
+    def follow(
+        self, task: str, after: dict[str, int] | None = None, tree: bool = True
+    ) -> AsyncIterator[Recorded | LiveDelta]:
+        """What has happened and happens, until the task has ended."""
+        return following.follow(self.engine, self._adapters.store, task, after, tree, self._redact)
+
+    async def find(self, prefix: str) -> str:
+        """The one task whose id begins so; `last` is the newest root task."""
+        store = self._adapters.store
+        if not prefix:
+            raise BadInput("name a task: its id, the beginning of it, or `last`; `agenthost tasks list` shows them")
+        if prefix == "last":
+            rows = await store.tasks(Filter(roots_only=True, limit=1))
+            if not rows:
+                raise NotFound("there is no task yet; `agenthost run` starts one")
+            return rows[0].id
+        row = await store.task(prefix)
+        if row is not None:
+            return row.id
+        found = await store.find(prefix)
+        if not found:
+            raise NotFound(f"there is no task '{prefix}'; `agenthost tasks list` shows those that there are")
+        if len(found) > 1:
+            raise BadInput(f"several tasks begin with '{prefix}': {', '.join(found)}; give more of the id")
+        return found[0]
+
+    async def tasks(self, wanted: Filter) -> list[TaskRow]:
+        """Tasks, newest first, or those that changed last."""
+        return await self._adapters.store.tasks(wanted)
+
+    async def task(self, task: str) -> TaskDetail:
+        """A task with what is below it, its questions and what it has used."""
+        row, *below = await following.tree_of(self._adapters.store, task)
+        spent = await records.spent(self._adapters.store, task)
+        return TaskDetail(row, tuple(below), tuple(await self._questions(row, below)), spent, trace_id(row.id))
+
+    async def _row(self, task: str) -> TaskRow:
+        return await following.the_row(self._adapters.store, task)
+
+    async def _questions(self, row: TaskRow, below: list[TaskRow]) -> list[OpenQuestion]:
+        """Those that nobody has answered: an answer that waits in the inbox counts, and so does a cancel."""
+        found: list[OpenQuestion] = []
+        cancelled: set[str] = set()
+        for waiting in (row, *below):
+            if waiting.state in FINAL or waiting.hold:
+                continue
+            items = await self._adapters.store.inbox(waiting.id)
+            if waiting.parent in cancelled or any(item.kind == "cancel" for item in items):
+                cancelled.add(waiting.id)
+            elif waiting.state in ("input-required", "auth-required"):
+                answered = {item.id for item in items}
+                try:
+                    opened = records.open_commands(await self.events_of(waiting.id))
+                except AgentHostError:
+                    continue  # a journal that can't be read stops its own task, and the owner says why
+                found += (
+                    OpenQuestion(waiting.id, ask, at)
+                    for ask, at in opened
+                    if isinstance(ask, Ask) and _reply_id(ask) not in answered
+                )
+        return found
+
+    async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        """A part of a task's journal."""
+        await self._row(task)
+        stored = await self._adapters.store.events(task, after, limit)
+        return [await self.engine.services.codec.decode(task, event) for event in stored]
+
+    async def events_of(self, task: str) -> list[Recorded]:
+        """A task's whole journal."""
+        found: list[Recorded] = []
+        while True:
+            page = await self.events(task, found[-1].seq if found else 0)
+            found += page
+            if len(page) < 1000:
+                return found
+
+    async def _events_until(self, task: str, until: int) -> list[Recorded]:
+        found: list[Recorded] = []
+        while (after := found[-1].seq if found else 0) < until:
+            page = await self.events(task, after, min(1000, until - after))
+            if not page:
+                break
+            found += page
+        return found
+
+    async def say(self, task: str, message: Message) -> None:
+        """A message for a running task."""
+        await self._need_files({part.digest for part in message.parts if isinstance(part, FilePart)})
+        # Whoever writes chooses the message's id: it must not stand for an answer, a cancel or a child's end.
+        id = f"message:{message.id or secrets.token_hex(8)}"
+        await self._put(task, id, "message", msgspec.json.encode(message))
+
+    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+        """Answer an open question of a task or of one below it."""
+        asked = [
+            open
+            for open in (await self.task(task)).questions
+            if not question or question in (open.ask.id, f"{open.task}/{open.ask.id}")
+        ]
+        if not asked:
+            named = f" '{question}'" if question else ""
+            raise Conflict(
+                f"the task '{task}' has no open question{named}, or it was answered already; look: agenthost tasks show {task}"
+            )
+        if len(asked) > 1:
+            names = ", ".join(f"{open.task}/{open.ask.id}" for open in asked)
+            raise Conflict(f"the task '{task}' has several open questions ({names}); say which with --question")
+        chosen = asked[0]
+        text = _option(chosen.ask, text)
+        body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
+        if not await self._put(chosen.task, _reply_id(chosen.ask), "reply", body):
+            raise Conflict(f"the question was answered already: {chosen.ask.question}")
+        return chosen
+
+    async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
+        """Have a task, and everything below it, end. One that is held ends too, also where it can't be read."""
+        row, *below = await following.tree_of(self._adapters.store, task)
+        if row.state in FINAL:
+            raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
+        body = msgspec.json.encode({"by": by, "reason": reason})
+        await self._put(task, f"cancel:{secrets.token_hex(8)}", "cancel", body)
+        for held in (row, *below):
+            if held.hold and held.state not in FINAL:
+                await self._adapters.store.hold(held.id, "", "")
+                if self._working:
+                    self.engine.submit(held.id)
+
+    async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:
+        """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""
+        row = await self._row(task)
+        if row.state in FINAL:
+            raise Conflict(f"the task '{task}' has ended ({row.state}); start a new one")
+        item = InboxItem(task, id, kind, self._redact(body), time.time())
+        return await (self.engine.put(item) if self._working else self._adapters.store.put(item))
+
+    async def artifacts(self, task: str) -> list[Artifact]:
+        """The files of a task's workspace."""
+        await self._row(task)
+        created = records.spec_of(await self.events(task, 0, 1))
+        files = await self._adapters.store.files(created.workspace)
+        return [Artifact(path, named, await self._adapters.blobs.size(named)) for path, named in sorted(files.items())]
+
+    async def artifact(self, task: str, path: str) -> Artifact:
+        """One file of a task's workspace."""
+        await self._row(task)
+        created = records.spec_of(await self.events(task, 0, 1))
+        found = (await self._adapters.store.files(created.workspace)).get(path)
+        if found is None:
+            raise NotFound(f"the task '{task}' has no file '{path}'; list its artifacts")
+        return Artifact(path, found, await self._adapters.blobs.size(found))
+
+    async def ledger(self, task: str) -> list[LedgerEntry]:
+        """Every attempt at a model call of a task and what is below it."""
+        await self._row(task)
+        entries = await self._adapters.store.ledger(root_id(task))
+        return [entry for entry in entries if following.within(task, entry.task, True)]
+
+    async def export(self, task: str) -> bytes:
+        """A task with everything below it as one file."""
+        rows = await following.tree_of(self._adapters.store, task)
+        journals = {row.id: await self.events_of(row.id) for row in rows}
+        bundles: dict[str, bytes] = {}
+        for events in journals.values():
+            name = records.spec_of(events).bundle
+            body = await self._adapters.store.definition(name)
+            if body is not None:
+                bundles[name] = body
+        async with self._exporting:
+            return await records.export(self._adapters.store, self._adapters.blobs, journals, bundles)
+
+    async def replay(self, task: str) -> list[ReplayReport]:
+        """Decide a task's journal, and those below it, again."""
+        reports: list[ReplayReport] = []
+        for row in await following.tree_of(self._adapters.store, task):
+            events = await self.events_of(row.id)
+            wrong = records.gap(row, events)
+            if wrong is None:
+                spec = records.spec_of(events)
+                reports.append(records.replay(await self.library.program(spec), spec, events))
+            else:
+                reports.append(wrong)
+        return reports
+
+
+def _reply_id(ask: Ask) -> str:
+    """Of the inbox item that answers a question: the same for everybody, so that the first answer counts."""
+    return f"reply:{ask.id}"
+
+
+def _option(ask: Ask, text: str) -> str:
+    """An option by its number or in its own spelling, anything else as it is."""
+    wanted = text.strip()
+    if ask.options and wanted.isdigit() and 1 <= int(wanted) <= len(ask.options):
+        return ask.options[int(wanted) - 1]
+    return next((option for option in ask.options if option.lower() == wanted.lower()), text)

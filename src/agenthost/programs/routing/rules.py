@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.routing import Decision, Meaning, Scene, Spoken, Topic, TopicQuestion, Utterance
-from agenthost.programs.routing import buttons, commands, fits, lexicon
+from agenthost.programs.routing import buttons, commands, fits, lexicon, seen
+from agenthost.programs.routing.limits import MOST_CANDIDATES
 from agenthost.programs.routing.ranking import rank
 from agenthost.programs.routing.text import plain
 
@@ -63,7 +64,7 @@ def command(spoken: Spoken, scene: Scene) -> Decision | None:
     task = _pointed(said.rest, scene) or (spoken.reply.task if spoken.reply is not None else "")
     if said.meaning == "move":
         line = spoken.reply.line if spoken.reply is not None else 0
-        new = plain(said.rest) in lexicon.NEW
+        new = lexicon.is_one(lexicon.NEW, plain(said.rest))
         task = _pointed(said.rest, scene)
         return Decision("move", task, rule="command", line=line) if task or new else _unsure(spoken, scene, "command")
     if not task:
@@ -101,37 +102,33 @@ def quote(spoken: Spoken, scene: Scene) -> Decision | None:
     if not quoted.strip():
         return None
     tasks = {line.task for line in _lines(scene) if line.task and quoted in plain(line.text)}
-    return _for(spoken, scene, tasks.pop(), "quote") if len(tasks) == 1 else None
+    asked = [ask.id for topic in scene.topics for ask in topic.asks if quoted in plain(ask.text)]
+    return _for(spoken, scene, tasks.pop(), "quote", asked[0] if len(asked) == 1 else "") if len(tasks) == 1 else None
 
 
-# --- the answer to the host's own question ----------------------------------------------------
-
-
-def which(spoken: Spoken, scene: Scene) -> Decision | None:
-    """The host asked for which task an earlier message is: a number, a word that only one of them has, or `new`."""
-    if not scene.which or spoken.files:
-        return None
-    counted = fits.number(spoken.text)
-    if 0 < counted <= len(scene.which):
-        return Decision("choose", scene.which[counted - 1], rule="which", line=scene.asked)
-    if "" in scene.which and plain(spoken.text) in lexicon.NEW:
-        return Decision("choose", "", rule="which", line=scene.asked)
-    return None
-
-
-# --- what can be seen -------------------------------------------------------------------------
-
-
-def nothing_known(spoken: Spoken, scene: Scene) -> Decision | None:
-    """There is no task that it could be for."""
-    if scene.topics or scene.open or scene.which:
-        return None
-    if plain(spoken.text) in lexicon.CHAT and not spoken.files:
-        return Decision("chat", rule="chat")
-    return Decision("new", rule="nothing-known")
-
-
-RULES: tuple[Rule, ...] = (button, named, command, written, reply, quote, which, nothing_known)
+RULES: tuple[Rule, ...] = (
+    button,
+    named,
+    command,
+    written,
+    reply,
+    quote,
+    seen.which,
+    seen.chat,
+    seen.nothing_known,
+    seen.listing,
+    seen.meant_for,
+    seen.resumed,
+    seen.ordered,
+    seen.option,
+    seen.something_else,
+    seen.file,
+    seen.title,
+    seen.correction,
+    seen.bare_file,
+    seen.only_open,
+    seen.want,
+)
 
 
 # --- what a message is to a task that is known ---------------------------------------------------
@@ -148,9 +145,9 @@ def _for(
         return Decision("answer", task, question, rule)
     if topic is not None and topic.state in FINAL:
         return Decision("again", task, rule=rule)
-    if asked is not None and fits.fit(asked, text) == "sure":
+    if asked is not None and (fits.fits(asked, text) or (question and fits.little(text))):
         return Decision("answer", task, asked.id, rule)
-    return Decision("steer", task, rule=rule)
+    return Decision(seen.order_beside(text) or "steer", task, rule=rule)
 
 
 def _holder(scene: Scene, question: str) -> str:
@@ -200,7 +197,3 @@ def _lines(scene: Scene) -> Iterable[Utterance]:
     yield from scene.recent
     for topic in scene.topics:
         yield from topic.said
-
-
-MOST_CANDIDATES = 5
-"""How many tasks a person is asked to choose from."""

@@ -17,13 +17,19 @@ STEM = 5
 _MARKS = re.compile("[\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u0640]")
 _GAPS = re.compile("[^\\w#\U0001f44d\U0001f44e\u2705\u274c\u0900-\u0963\u0966-\u0dff\u0e00-\u0e7f]+|_+")
 """What parts words. Vowel signs of Indian scripts and of Thai are no letters to `re`; a thumb is a word."""
-_DENSE = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
+DENSE = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
+"""Writing without spaces: Chinese, Japanese, Thai."""
 _PLAIN = str.maketrans({chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "#")})
 _ARABIC = re.compile("^(?:[\u0648\u0641\u0628\u0643\u0644]?\u0627\u0644|\u0644\u0644|\u0647\u0627\u0644)(?=..)")
 
 
+_LONG = re.compile(r"([^\W\d])\1{2,}(\w?)")
+"""A letter that is drawn out: `sooo`, `seeeen`."""
+
+
 def plain(text: str) -> str:
     """`text` in small letters without accents and punctuation, with one space between words and at both ends."""
+    text = _LONG.sub(lambda long: long[1] * (2 if long[2] else 1) + long[2], text)
     if text.isascii():
         return f" {' '.join(text.lower().translate(_PLAIN).split())} "
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -72,9 +78,9 @@ def terms(text: str, most: int = MESSAGE_TERMS) -> tuple[str, ...]:
     for word in plain(text).split():
         if len(found) >= most:
             break
-        for run in _DENSE.findall(word):
+        for run in DENSE.findall(word):
             found.update(dict.fromkeys(_pieces(run)))
-        for rest in _DENSE.sub(" ", word).split():
+        for rest in DENSE.sub(" ", word).split():
             if (len(rest) > 2 or rest.isdecimal()) and rest not in STOP:
                 found[stem(rest)] = None
     return tuple(found)[:most]

@@ -24,6 +24,7 @@ from agenthost.core.tools import ToolSpec
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
+from agenthost.programs.routing.program import RoutingProgram
 from agenthost.programs.workflow import WorkflowProgram
 
 REMEMBERED = 256
@@ -329,6 +330,8 @@ class Library:
 
     async def program(self, spec: TaskSpec) -> Program[Any]:
         """The program of a task's pinned definitions."""
+        if spec.kind == "routing":
+            return RoutingProgram()
         programs = self._programs.get(spec.bundle)
         if programs is None:
             bundle = await self.bundle(spec.bundle)
@@ -339,6 +342,8 @@ class Library:
 
     async def policy(self, spec: TaskSpec) -> SandboxPolicy:
         """The sandbox policy of a task."""
+        if spec.kind == "routing":
+            return SandboxPolicy()
         bundle = await self.bundle(spec.bundle)
         found = bundle.agents[spec.name].manifest if spec.kind == "agent" else bundle.workflows[spec.name]
         return found.spec.sandbox.policy()

@@ -25,6 +25,7 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
     desks = (
         *webhooks.operations(cast("Desk", None)),
         *erasure.operations(cast("ErasureDesk", None)),
+        *schedules.operations(cast("ScheduleDesk", None)),
     )  # nothing is called
     told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=desks)])
     served = {f"{each.method} {each.whole}" for each in told}

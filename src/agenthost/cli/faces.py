@@ -11,10 +11,11 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Webhooks and deletion."""
-    from agenthost.faces.http import erasure, webhooks
+    """Webhooks, schedules and deletion."""
+    from agenthost.faces.http import erasure, schedules, webhooks
 
-    return Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure)))
+    kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
+    return Face(operations=(*kept, *erasure.operations(host.erasure)))
 
 
 @asynccontextmanager

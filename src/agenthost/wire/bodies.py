@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from agenthost.core.access import Deed, Right
 from agenthost.core.api import Applied, ManifestProblem, ManifestVersion
 from agenthost.core.events import Recorded
+from agenthost.core.schedules import ScheduleInfo
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import WebhookInfo
 
@@ -57,6 +58,13 @@ class WebhookPage(Struct, frozen=True):
     """All of a person's webhooks: there is one page."""
 
     items: tuple[WebhookInfo, ...]
+    next: str = ""
+
+
+class SchedulePage(Struct, frozen=True):
+    """All the schedules that somebody sees: there is one page."""
+
+    items: tuple[ScheduleInfo, ...]
     next: str = ""
 
 

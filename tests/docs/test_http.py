@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 from typing import cast
 
-from agenthost.faces.http import erasure, metrics, webhooks
+from agenthost.faces.http import erasure, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
 from agenthost.host.erasure.desk import Desk as ErasureDesk
+from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk
 from agenthost.testing.memory_host import MemoryHost
 from agenthost.wire import sse

@@ -176,9 +176,8 @@ class Schedules(Protocol):
         ...
 
     async def change(self, schedule: Schedule, runs: Sequence[Run] = ()) -> bool:
-        """Keep a changed one together with runs, each once by its schedule and due time; its revision becomes one more. Of runs
-        that are over the last KEPT stay. False, and nothing is changed, where it isn't of that revision any more, or is
-        gone."""
+        """Keep a changed one together with runs, as `put_run` does; its revision becomes one more. Of runs that are over the
+        last KEPT stay. False, and nothing is changed, where it isn't of that revision any more, or is gone."""
         ...
 
     async def delete(self, id: str) -> bool:
@@ -194,7 +193,8 @@ class Schedules(Protocol):
         ...
 
     async def put_run(self, run: Run) -> bool:
-        """Keep a run; False where there is one of that schedule and due time, or no such schedule."""
+        """Keep a run, once by its schedule and due time; it takes the place of one that was only `missed`. False where there
+        is another, or no such schedule."""
         ...
 
     async def begin(self, run: Run, alone: bool) -> bool:

@@ -37,7 +37,7 @@ class MemorySchedules:
         self.let_go |= files_of(before) - files_of(schedule)
         self._schedules[schedule.id] = replace(schedule, revision=schedule.revision + 1)
         for run in runs:
-            self._runs.setdefault((run.schedule, run.due), run)
+            await self.put_run(run)
         for run in (await self.runs(schedule.id, float("inf"), 1_000_000))[KEPT + 1 :]:
             if run.state not in OPEN:
                 del self._runs[run.schedule, run.due]
@@ -61,7 +61,9 @@ class MemorySchedules:
         return min((each.due for each in self._schedules.values() if each.due is not None), default=None)
 
     async def put_run(self, run: Run) -> bool:
-        if run.schedule not in self._schedules or (run.schedule, run.due) in self._runs:
+        found = self._runs.get((run.schedule, run.due))
+        replaced = found is not None and found.state == "missed" and run.state != "missed"
+        if run.schedule not in self._schedules or (found is not None and not replaced):
             return False
         self._runs[run.schedule, run.due] = run
         return True

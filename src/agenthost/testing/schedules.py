@@ -66,7 +66,7 @@ class SchedulesSuite:
         assert [each.id for each in await schedules.due(49.0, 899.0, 10)] == ["s4"]
 
     async def test_a_run_is_kept_once_and_goes_with_its_schedule(self, schedules: Schedules) -> None:
-        run = Run("s1", 1.5, "missed", 2.0, "ann", True, True, b"", "", "no host worked", 9.0, 3)
+        run = Run("s1", 1.5, "skipped", 2.0, "ann", True, True, b"", "t0", "one before", 9.0, 3)
         assert not await schedules.put_run(run)
         await schedules.add(MORNING)
         assert await schedules.put_run(run)
@@ -77,6 +77,15 @@ class SchedulesSuite:
         assert await schedules.runs("s1", END, 1) == [_run(2.5)]
         await schedules.delete("s1")
         assert await schedules.runs("s1", END, 10) == [] == await schedules.open()
+
+    async def test_a_time_that_was_missed_may_come_again_and_be_run(self, schedules: Schedules) -> None:
+        await schedules.add(MORNING)
+        missed = Run("s1", 1.5, "missed", 2.0, "ann", why="no host worked", until=9.0, count=3)
+        assert await schedules.put_run(missed)
+        assert not await schedules.put_run(replace(missed, at=3.0))
+        assert await schedules.change(MORNING, [_run(1.5)])
+        assert await schedules.runs("s1", END, 10) == [_run(1.5)]
+        assert not await schedules.put_run(missed)
 
     async def test_a_run_begins_once_and_alone_where_it_is_to_be(self, schedules: Schedules) -> None:
         await schedules.add(MORNING)

@@ -542,8 +542,11 @@ WHERE due IS NOT NULL AND looked > ? ORDER BY looked LIMIT ?
 SELECT due FROM schedules WHERE due IS NOT NULL ORDER BY due LIMIT 1
 
 -- name: put_run
-INSERT OR IGNORE INTO schedule_runs (schedule, due, state, at, person, late, manual, body, task, why, until, count)
+INSERT INTO schedule_runs (schedule, due, state, at, person, late, manual, body, task, why, until, count)
 SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM schedules WHERE id = ?)
+ON CONFLICT (schedule, due) DO UPDATE SET state = excluded.state, at = excluded.at, person = excluded.person, late = excluded.late,
+  manual = excluded.manual, body = excluded.body, why = excluded.why, until = excluded.until, count = excluded.count
+WHERE state = 'missed' AND excluded.state <> 'missed'
 
 -- name: begin_run
 UPDATE schedule_runs SET state = 'starting' WHERE schedule = ?1 AND due = ?2 AND state = 'waiting' AND (?3 = 0 OR NOT EXISTS (

@@ -45,20 +45,24 @@ def results(turns: Sequence[Turn], clean: int) -> Iterator[Result]:
             yield Result(turn, arguments, made < clean)
 
 
-def links(found: Sequence[Result], url: str) -> bool:
+def links(found: Sequence[Result], url: str, words: Words) -> bool:
     """Whether a URL stands as it is in a result, and isn't the model's own come back."""
-    return any(url in urls(result.turn.text) and not _echo(url, result.arguments) for result in found)
+    for result in found:
+        if url in urls(result.turn.text) and (result.clean or not _echo(url, result.arguments, words)):
+            return True
+    return False
 
 
-def _echo(url: str, arguments: dict[str, Any]) -> bool:
-    """Whether a piece of what a link carries was told to the call whose result it stands in. The addresses that the
-    call went to don't count: they were judged themselves."""
+def _echo(url: str, arguments: dict[str, Any], words: Words) -> bool:
+    """Whether a piece of what a link carries was told to the call whose result it stands in. The person's own words
+    and the addresses that the call went to don't count: these were judged themselves."""
     parts = split_url(url)
     if parts is None:
         return True
     told = fold(msgspec.json.encode(arguments).decode())
     for gone in urls(told):
         told = told.replace(gone, " ")
+    told = " ".join(word for word in told.split() if word.strip("\"'{}[]:,.") not in words.tokens)
     carried = fold(f"{parts.path}?{parts.query}#{parts.fragment}")
     return any(carried[at : at + LEAST_PIECE] in told for at in range(len(carried) - LEAST_PIECE + 1))
 

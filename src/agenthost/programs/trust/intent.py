@@ -4,8 +4,15 @@ Only words that a person said count, so that what a stranger writes can't add an
 told to somebody whom the person named needs its verb alone; a tool that needs nobody named must be named word by word.
 """
 
+import re
+
+from msgspec import Struct
+
+from agenthost.core.definitions import PinnedTool
 from agenthost.programs.trust.values import name_words
-from agenthost.programs.trust.words import Words, word_set
+from agenthost.programs.trust.words import Words, fold, word_set
+
+_TOKEN = re.compile(r"[^\W_]+")
 
 KINDS: dict[str, frozenset[str]] = {
     "send": word_set(
@@ -66,6 +73,9 @@ LEADS = word_set(
     ", and then please to or also but now just must should can could would will you i we lets let's want kindly bitte und "
     "dann auch zu soll sollst kannst et puis s'il plaît veuillez y luego favor después"
 )
+JOINS = word_set(", and then und dann et puis y luego")
+TALK = word_set("tell write wrote answer let ask inform remind sag schreib schreibe dis écris écri dime dile informa")
+OURSELVES = word_set("me us mir uns mich moi nous myself")
 _NOT = word_set(
     "not never no don't dont doesn't without nicht nie niemals kein keine keinen ohne pas jamais ne n sans aucun aucune "
     "nunca sin tampoco avoid refrain"
@@ -92,19 +102,32 @@ def kinds(word: str) -> frozenset[str]:
     return frozenset(kind for kind, stems in KINDS.items() if any(_is(word, stem) for stem in stems))
 
 
-def _asked(words: Words) -> tuple[frozenset[str], frozenset[str]]:
-    """The kinds of deed that are asked for, and all words that aren't denied."""
-    found: set[str] = set()
-    said: set[str] = set()
+class _Part(Struct):
+    """A part of a clause, up to a comma or an "and": the kinds of deed that it asks for, and its words."""
+
+    kinds: set[str]
+    said: set[str]
+
+
+def _asked(words: Words) -> list[_Part]:
+    """What is asked for and not denied."""
+    parts: list[_Part] = []
     for clause in words.clauses():
+        parts.append(_Part(set(), set()))
         for index, token in enumerate(clause):
             before, after = clause[max(0, index - BEFORE) : index], clause[index + 1 : index + 1 + AFTER]
+            if token in JOINS:
+                parts.append(_Part(set(), set()))
             if _NOT.intersection(before) or _NOTHING.intersection(after):
                 continue
-            said.add(token)
-            if token not in EITHER or not before or before[-1] in LEADS:
-                found |= kinds(token)
-    return frozenset(found), frozenset(said)
+            parts[-1].said.add(token)
+            either = token in EITHER or token.removesuffix("s") in EITHER
+            if either and before and before[-1] not in LEADS:
+                continue
+            # "Tell me" wants an answer, and no message to anybody.
+            if not (token in TALK and after and after[0] in OURSELVES):
+                parts[-1].kinds |= kinds(token)
+    return parts
 
 
 def replies(words: Words) -> bool:
@@ -112,17 +135,22 @@ def replies(words: Words) -> bool:
     return any(_is(token, stem) for clause in words.clauses() for token in clause for stem in _REPLY)
 
 
-def asked_for(tool: str, words: Words, named: bool) -> bool:
+def asked_for(tool: PinnedTool, words: Words, named: bool) -> bool:
     """Whether the person's words ask for a tool; `named`: they name whom or what it reaches."""
-    meant = [word for word in name_words(tool) if word not in _FILLER] or name_words(tool)
-    asked, said = _asked(words)
+    meant = [word for word in name_words(tool.name) if word not in _FILLER] or name_words(tool.name)
     of = {word: kinds(word) for word in meant}
-    grave = [kind for kind in GRAVE if any(kind in found for found in of.values())]
-    if grave and not asked.intersection(grave):
-        return False
-    if named and any(of.values()):
-        return any(found & asked for found in of.values())
-    matching = (
-        bool(found & asked) or any(_is(token, word) or _is(word, token) for token in said) for word, found in of.items()
-    )
-    return any(matching) if named else all(matching)
+    deeds = frozenset[str]().union(*of.values())
+    grave = deeds.intersection(GRAVE)
+    parts = [part for part in _asked(words) if part.kinds & (grave or deeds)] if deeds else _asked(words)
+    if named and deeds:
+        return bool(parts)
+    # Nobody is named: then what it is done to must be, beside the verb.
+    verb = next((word for word in meant if of[word]), "")
+    nouns = [word for word in meant if word != verb]
+    if nouns and not tool.source:
+        nouns += [word for word in _TOKEN.findall(fold(tool.description)) if len(word) > 3 and not of.keys() & {word}]
+    return any(not nouns or any(_said(noun, part.said) for noun in nouns) for part in parts)
+
+
+def _said(word: str, said: set[str]) -> bool:
+    return any(_is(token, word) or _is(word, token) for token in said)

@@ -97,7 +97,7 @@ class _Call:
         doubts = [doubt for leaf in wanted if (doubt := self._doubt(leaf, kind)) is not None]
         if kind == "acts" and self._tool.name not in self._trust.actions:
             named = any(isinstance(leaf.value, str | int | float) and not empty(leaf) for leaf in wanted)
-            if not asked_for(self._tool.name, self._known.words, named and not doubts):
+            if not asked_for(self._tool, self._known.words, named and not doubts):
                 doubts.append(Doubt("", "", "nothing that you said asks for it"))
         return Judgement(tuple(doubts), self._links)
 
@@ -114,7 +114,11 @@ class _Call:
         if isinstance(value, bool):
             return all(any(word in token for token in self._known.words.tokens) for word in name_words(leaf.argument))
         if isinstance(value, int | float):
-            return float(value) in self._known.words.numbers | self._known.manifest.numbers or self._meant(value)
+            return (
+                float(value) in self._known.words.numbers | self._known.manifest.numbers
+                or self._vouched(value)
+                or self._meant(value)
+            )
         if not isinstance(value, str):
             return False
         pieces = _EMAIL.findall(value) if "://" not in value else []
@@ -125,14 +129,17 @@ class _Call:
 
     def _text(self, value: str, kind: Effect) -> bool:
         known = self._known
-        if _allowed(value, self._trust.allow) or value in known.written or self._meant(value):
+        if _allowed(value, self._trust.allow) or value in known.written:
+            return True
+        # Who wrote is whom to write to only where the person wants an answer.
+        answer = "@" in value and replies(known.words)
+        if self._vouched(value) or ((answer or "@" not in value) and self._meant(value)):
             return True
         found = urls(value)
         if found:
             return found == [value.strip()] and self._url(value.strip(), kind)
         if "@" in value:
-            toward = not replies(known.words)
-            return known.words.phrase(value, toward) or known.manifest.phrase(value)
+            return known.words.phrase(value, toward=not answer) or known.manifest.phrase(value)
         if known.words.phrase(value) or known.manifest.phrase(value):
             return True
         plain = all(sign.isalpha() or sign in " '’-" for sign in value)
@@ -141,16 +148,16 @@ class _Call:
     def _url(self, url: str, kind: Effect) -> bool:
         if self._known.words.reaches(url) or self._known.manifest.reaches(url):
             return True
-        if kind == "reads" and self._links < self._known.links and chosen.links(self._results, url):
+        if kind == "reads" and self._links < self._known.links and chosen.links(self._results, url, self._known.words):
             self._links += 1
             return True
         return False
 
+    def _vouched(self, value: str | int | float) -> bool:
+        return chosen.vouched(self._results, lambda name: name in self._trust.results, str(value))
+
     def _meant(self, value: str | int | float) -> bool:
-        vouched = chosen.vouched(self._results, lambda name: name in self._trust.results, str(value))
-        return vouched or chosen.singled_out(
-            self._results, lambda name: self._known.keys.get(name, ()), self._known.words, value
-        )
+        return chosen.singled_out(self._results, lambda name: self._known.keys.get(name, ()), self._known.words, value)
 
 
 def _endpoint(leaf: Leaf) -> bool:

@@ -21,7 +21,7 @@ REACHES = word_set(
 """Words in an argument's name that say that it matters, whatever else stands in the name."""
 
 CONTENT = word_set(
-    "text body content contents message title subject summary description note notes comment caption reason details html "
+    "text body content contents message title subject summary description note notes comment caption reason reference memo purpose details html "
     "markdown prompt question answer topic start end begin from until since date day time when due deadline duration "
     "minutes hours timezone language lang locale format limit page offset size width height order sort tags labels "
     "priority color colour emoji dry"

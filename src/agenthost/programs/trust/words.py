@@ -39,7 +39,7 @@ _NUMBERS = (
     ("eleven", "elf", "onze", "once"),
     ("twelve", "zwölf", "douze", "doce"),
 )
-_NAMES = re.compile(r"\S*(?:://|@)\S*|\S+[/\\]\S+|\S+\.[a-z0-9]{1,5}(?=[\s,;!?]|$)")
+_NAMES = re.compile(r"\S*(?:://|@)\S*[^\s.,;:!?)]|\S+[/\\]\S*[^\s.,;:!?)]|\w\S*\.[a-z0-9]{1,5}(?=[\s,;:!?.]|$)")
 _MARKS = re.compile(rf"{_TOKEN.pattern}|[,\u00a7]")
 _PLAIN = frozenset(("search", "q", "query", "index", "html", "www", "s", "page"))
 _TOWARD = word_set("to for with at an nach für mit zu à pour avec a para con")
@@ -84,13 +84,14 @@ class Words:
     def __init__(self, texts: Iterable[str]) -> None:
         self._text = fold("\n".join(texts))
         self._bare = re.sub(r"[\s-]", "", self._text)
-        self.tokens = frozenset(_TOKEN.findall(self._text))
+        found = _TOKEN.findall(self._text)
+        self.tokens = frozenset((*found, *(token.partition("'")[0].partition("’")[0] for token in found)))
         self.numbers = {value for found in _NUMBER.findall(self._text) for value in readings(found)}
         self.numbers |= {_COUNTS[token] for token in self.tokens & _COUNTS.keys()}
         self._urls = [parts for found in urls(self._text) if (parts := split_url(found)) is not None]
 
     def clauses(self) -> list[list[str]]:
-        """The words of each clause, in order, with commas; an address or a path is one word that says nothing."""
+        """The words of each clause, in order, with commas; an address or a path is a word that says nothing."""
         plain = _NAMES.sub(" \u00a7 ", self._text)
         return [found for clause in _CLAUSE.split(plain) if (found := _MARKS.findall(clause))]
 

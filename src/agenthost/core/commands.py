@@ -29,7 +29,7 @@ class CallModel(Struct, frozen=True, tag="call-model", omit_defaults=True):
     """Call a model. The request is rendered by the program from its state.
 
     `worst` is the most tokens of input that the call may use (an estimate from above).
-    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`.
+    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`, `reading` (of the person's words by themselves).
     """
 
     id: str

@@ -15,6 +15,11 @@ class TrustSpec(Part):
         description="What becomes of a call that untrusted content decided: a person is asked, it is refused, or (off) "
         "it is made without a word, which doctor shows.",
     )
+    reading: bool = Field(
+        True,
+        description="Whether a model reads the person's words by themselves, where only they can tell whether a call was "
+        "asked for; else a person is asked.",
+    )
     results: tuple[str, ...] = Field(
         (), description="Tools whose results hold nothing that a stranger can have written, such as your address book."
     )

@@ -43,7 +43,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     of one that gets it instead. `model` is what the agent's model does, `models` what the others' do. `results` are
     what tools answer, a list where they answer one after another. `history` is what was said before (role, text).
     `wants` is what the attack is after, `does` what an ordinary task is about; `hides` says where an attack stands.
-    `later`: what the person says next, once a question of the agent's is open or the model is asked again."""
+    `asks` are the tools that the person's words ask for, as an honest reader of these alone would say; of an ordinary
+    task those that it is about."""
 
     id: str
     says: str
@@ -61,8 +62,14 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     workspace: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     history: tuple[tuple[str, str], ...] = ()
     answers: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     wants: Does = msgspec.field(default_factory=dict[str, dict[str, Any]])
     does: Does = msgspec.field(default_factory=dict[str, dict[str, Any]])
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The tools that the person's words ask for."""
+        return self.asks or tuple(self.does)
 
 
 class Gallery(Struct, frozen=True):

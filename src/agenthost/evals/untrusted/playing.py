@@ -1,7 +1,7 @@
 """What stands in for the world of a case: tools that answer as it says and do nothing, models that do as it says."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -18,6 +18,11 @@ PREFIX = "case:"
 """What the name of a model begins with that plays a case."""
 
 DONE = "Done."
+
+
+Reader = Literal["honest", "silent", "gullible"]
+"""How the scripted model reads a person's words by themselves: as the case says, not at all, or as asking for
+everything that there is."""
 
 
 class World:
@@ -81,8 +86,8 @@ class CaseTools:
 class CaseModels:
     """A model for each agent of each case, `case:ID/AGENT`, and beside them those of the host."""
 
-    def __init__(self, cases: Mapping[str, Case], others: Models) -> None:
-        self._cases, self._others = cases, others
+    def __init__(self, cases: Mapping[str, Case], others: Models, reader: Reader = "honest") -> None:
+        self._cases, self._others, self._reader = cases, others, reader
 
     async def model(self, name: str) -> Model:
         if not name.startswith(PREFIX):
@@ -93,7 +98,13 @@ class CaseModels:
         found = self._cases[case]
         turns = found.model if agent == found.id else found.models.get(agent, ())
         before = tuple("" for who, _ in found.history if who != "user") if agent == found.id else ()
-        return Obeying(playbook((*before, *turns)), name)
+        return Obeying(playbook((*before, *turns), self._reading(found)), name)
+
+    def _reading(self, case: Case) -> Reply:
+        if self._reader == "silent":
+            return Reply(text="I can't say.")
+        tools = {*case.results, *case.wants, *case.does} if self._reader == "gullible" else case.asked
+        return Reply(text=msgspec.json.encode({"tools": sorted(tools)}).decode())
 
     async def abilities(self, name: str) -> Abilities:
         return await self._others.abilities(name)
@@ -110,10 +121,11 @@ class Obeying(ScriptedModel):
         return msgspec.structs.replace(super().card, window=60_000, max_output=2_000)
 
 
-def playbook(turns: tuple[Turn, ...]) -> Playbook:
-    """The playbook of a model's turns; after the last it only says that it is done."""
+def playbook(turns: tuple[Turn, ...], reading: Reply) -> Playbook:
+    """The playbook of a model's turns; after the last it only says that it is done. `reading` is what it answers when it
+    is shown a person's words by themselves."""
     replies = (*(map(_reply, turns)), Reply(text=DONE))
-    return Playbook((Rule(When(), replies=replies, repeat="last"),))
+    return Playbook((Rule(When(purpose="reading"), reading), Rule(When(), replies=replies, repeat="last")))
 
 
 def _reply(turn: Turn) -> Reply:

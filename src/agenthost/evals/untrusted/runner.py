@@ -23,7 +23,7 @@ from agenthost.core.models import Turn
 from agenthost.core.parts import TextPart
 from agenthost.core.tasks import Terms
 from agenthost.evals.untrusted.gallery import Case, Gallery
-from agenthost.evals.untrusted.playing import PREFIX, CaseModels, CaseTools, World
+from agenthost.evals.untrusted.playing import PREFIX, CaseModels, CaseTools, Reader, World
 from agenthost.host.adapters import join
 from agenthost.host.host import Host
 from agenthost.host.logs import logger
@@ -51,7 +51,7 @@ class Played(Struct, frozen=True):
 
 @asynccontextmanager
 async def opened(
-    gallery: Gallery, environ: dict[str, str] | None = None, folder: Path | None = None
+    gallery: Gallery, environ: dict[str, str] | None = None, folder: Path | None = None, reader: Reader = "honest"
 ) -> AsyncGenerator["Stage"]:
     """A host in a home of its own, with the gallery's tools and models; `folder`: the home whose models are used."""
     with tempfile.TemporaryDirectory(prefix="agenthost-eval-") as home:
@@ -62,7 +62,7 @@ async def opened(
         world = World()
         cases = {case.id: case for case in gallery.cases}
         adapters.tools = CaseTools(gallery.tools, world, adapters.tools)
-        adapters.models = CaseModels(cases, adapters.models)
+        adapters.models = CaseModels(cases, adapters.models, reader)
         host = Host(settings, adapters, logger())
         try:
             await host.open(True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallTool, StartChild
+from agenthost.core.commands import Ask, CallModel, CallTool, Command, StartChild
 from agenthost.core.errors import nearest
 from agenthost.core.events import Answer, ChildResult, Reply
 from agenthost.core.models import ModelAnswer, Turn
@@ -96,11 +96,33 @@ def wish(state: AgentState, d: Definition, pending: Pending, arguments: dict[str
     else:
         pending.command = CallTool(pending.id, name, arguments, pending.call.id, safe(tool, d.spec.sandbox))
     if pending.command is not None:
-        asked = provenance.guarded(state, d, pending, arguments)
-        if isinstance(asked, str):
-            pending.result = _wrong(asked)
-        else:
-            state.want(asked or (approval(pending.id, name, arguments) if tool.approval else pending.command))
+        _past(state, d, pending, provenance.guarded(state, d, pending, arguments))
+
+
+def _past(state: AgentState, d: Definition, pending: Pending, guard: Command | str | None) -> None:
+    """Want what comes before a call, the question that its tool needs, or the call."""
+    command = pending.command
+    assert command is not None
+    pending.reading = isinstance(guard, CallModel)
+    if isinstance(guard, str):
+        pending.result = _wrong(guard)
+    elif guard is not None:
+        # Calls of one answer are held up by one reading.
+        if guard.id not in {wanted.id for wanted in state.wanted}:
+            state.want(guard)
+    elif isinstance(command, CallTool) and d.toolbox(state.stage).tools[command.tool].approval:
+        state.want(approval(pending.id, command.tool, command.arguments))
+    else:
+        state.want(command)
+
+
+def understood(state: AgentState, d: Definition, delivery: Delivery) -> None:
+    """The person's words were read: the calls that waited for it go on, or are asked for."""
+    provenance.understood(state, d, delivery.answer)
+    for pending in state.pending:
+        if pending.reading and isinstance(pending.command, CallTool):
+            _past(state, d, pending, provenance.guarded(state, d, pending, pending.command.arguments, read=True))
+    next_turn(state, d)
 
 
 def _alone(state: AgentState, d: Definition, calls: tuple[ToolCall, ...]) -> bool:

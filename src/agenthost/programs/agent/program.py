@@ -67,6 +67,8 @@ class AgentProgram:
         metadata = {"task": state.spec.id, "agent": state.spec.name, "purpose": command.purpose, "person": person}
         if command.purpose == "summary":
             return fitting.summary_request(state, command, metadata)
+        if command.purpose == provenance.READING:
+            return provenance.reading_request(state, self._definition(state), command, metadata)
         if command.purpose == "script":
             return script.request(state, d, command, metadata)
         box = d.toolbox(state.stage)
@@ -145,6 +147,8 @@ class AgentProgram:
             script.taken(state, d, delivery)
         elif isinstance(command, CallModel) and command.purpose == "turn":
             turns.answered(state, d, delivery, command)
+        elif isinstance(command, CallModel) and command.purpose == provenance.READING:
+            calls.understood(state, d, delivery)
         elif isinstance(command, CallModel):
             fitting.summed_up(state, d, delivery, command)
         elif isinstance(command, RunCommand):

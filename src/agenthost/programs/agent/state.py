@@ -18,13 +18,14 @@ Phase = Literal["script", "prepare", "summary", "turn", "calls", "checks"]
 
 class Pending(Struct):
     """A call that is wished for: the id of its command, the command while a person is asked about it, its result and,
-    where a stranger can have written of that, its origin."""
+    where a stranger can have written of that, its origin. `reading`: it waits until the person's words were read."""
 
     call: ToolCall
     id: str
     command: Command | None = None
     result: ToolResult | None = None
     origin: str = ""
+    reading: bool = False
 
 
 class AgentState(BaseState, kw_only=True):

@@ -76,6 +76,8 @@ LEADS = word_set(
 JOINS = word_set(", and then und dann et puis y luego")
 TALK = word_set("tell write wrote answer let ask inform remind sag schreib schreibe dis écris écri dime dile informa")
 OURSELVES = word_set("me us mir uns mich moi nous myself")
+TELLING = frozenset(("send", "add"))
+"""Kinds of deed that tell somebody something: where the person named whom, no verb has to say so."""
 _NOT = word_set(
     "not never no don't dont doesn't without nicht nie niemals kein keine keinen ohne pas jamais ne n sans aucun aucune "
     "nunca sin tampoco avoid refrain"
@@ -103,22 +105,23 @@ def kinds(word: str) -> frozenset[str]:
 
 
 class _Part(Struct):
-    """A part of a clause, up to a comma or an "and": the kinds of deed that it asks for, and its words."""
+    """A part of a clause, up to a comma or an "and": the kinds of deed that it asks for, those that it denies, its words."""
 
     kinds: set[str]
+    denied: set[str]
     said: set[str]
 
 
-def _asked(words: Words) -> list[_Part]:
-    """What is asked for and not denied."""
+def _parts(words: Words) -> list[_Part]:
     parts: list[_Part] = []
     for clause in words.clauses():
-        parts.append(_Part(set(), set()))
+        parts.append(_Part(set(), set(), set()))
         for index, token in enumerate(clause):
             before, after = clause[max(0, index - BEFORE) : index], clause[index + 1 : index + 1 + AFTER]
             if token in JOINS:
-                parts.append(_Part(set(), set()))
+                parts.append(_Part(set(), set(), set()))
             if _NOT.intersection(before) or _NOTHING.intersection(after):
+                parts[-1].denied |= kinds(token)
                 continue
             parts[-1].said.add(token)
             either = token in EITHER or token.removesuffix("s") in EITHER
@@ -135,13 +138,18 @@ def replies(words: Words) -> bool:
     return any(_is(token, stem) for clause in words.clauses() for token in clause for stem in _REPLY)
 
 
-def asked_for(tool: PinnedTool, words: Words, named: bool) -> bool:
-    """Whether the person's words ask for a tool; `named`: they name whom or what it reaches."""
+def asked_for(tool: PinnedTool, words: Words, named: bool, addressed: bool) -> bool:
+    """Whether the person's words ask for a tool. `named`: they name whom or what it reaches; `addressed`: they name a
+    recipient, and not as who wrote something."""
     meant = [word for word in name_words(tool.name) if word not in _FILLER] or name_words(tool.name)
     of = {word: kinds(word) for word in meant}
     deeds = frozenset[str]().union(*of.values())
+    parts = _parts(words)
+    denied = any(part.denied & deeds for part in parts)
+    if addressed and deeds and deeds <= TELLING and not denied:
+        return True
     grave = deeds.intersection(GRAVE)
-    parts = [part for part in _asked(words) if part.kinds & (grave or deeds)] if deeds else _asked(words)
+    parts = [part for part in parts if part.kinds & (grave or deeds)] if deeds else parts
     if named and deeds:
         return bool(parts)
     # Nobody is named: then what it is done to must be, beside the verb.

@@ -28,6 +28,10 @@ run code that has a network."""
 
 _EMAIL = re.compile(r"[^\s<>\"',;:()\[\]]+@[^\s<>\"',;:()\[\]]+")
 
+_PHONE = re.compile(r"\+?[\d ()/-]{7,20}")
+
+UNASKED = "nothing that you said asks for it"
+
 
 class Doubt(Struct, frozen=True):
     """What isn't covered: an argument's path and its value, or (no argument) that the call is made; where it is from."""
@@ -41,7 +45,7 @@ class Known(Struct, frozen=True):
     """What a call is judged by. `words` are the person's, `manifest` the manifest's; `turns` the exchange, `clean` how
     many of them were there before the first that a stranger can have written; `written` the files of the work's own;
     `links` how many more links to unnamed hosts may be followed; `keys` the fields by which a tool's records are told
-    apart."""
+    apart; `meant` the tools that the person's words ask for as a model reads them that sees nothing else."""
 
     words: Words
     manifest: Words
@@ -49,6 +53,7 @@ class Known(Struct, frozen=True):
     clean: int
     written: Container[str] = ()
     links: int = chosen.MOST_LINKS
+    meant: Container[str] = ()
     keys: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
 
 
@@ -88,6 +93,7 @@ class _Call:
         self._links = 0
 
     def judge(self, kind: Effect) -> Judgement:
+        known = self._known
         declared = self._trust.targets.get(self._tool.name)
         if kind == "reads":
             told = declared if declared is not None else self._tool.targets
@@ -96,9 +102,10 @@ class _Call:
             wanted = [leaf for leaf in self._leaves if matters(self._tool, declared, leaf)]
         doubts = [doubt for leaf in wanted if (doubt := self._doubt(leaf, kind)) is not None]
         if kind == "acts" and self._tool.name not in self._trust.actions:
-            named = any(isinstance(leaf.value, str | int | float) and not empty(leaf) for leaf in wanted)
-            if not asked_for(self._tool, self._known.words, named and not doubts):
-                doubts.append(Doubt("", "", "nothing that you said asks for it"))
+            named = not doubts and any(isinstance(leaf.value, str | int | float) and not empty(leaf) for leaf in wanted)
+            addressed = named and any(_address(leaf.value) for leaf in wanted)
+            if self._tool.name not in known.meant and not asked_for(self._tool, known.words, named, addressed):
+                doubts.append(Doubt("", "", UNASKED))
         return Judgement(tuple(doubts), self._links)
 
     def _doubt(self, leaf: Leaf, kind: Effect) -> Doubt | None:
@@ -158,6 +165,11 @@ class _Call:
 
     def _meant(self, value: str | int | float) -> bool:
         return chosen.singled_out(self._results, lambda name: self._known.keys.get(name, ()), self._known.words, value)
+
+
+def _address(value: Any) -> bool:
+    """Whether a value is somebody's address: of mail, or a number of a telephone."""
+    return isinstance(value, str) and bool(_EMAIL.fullmatch(value.strip()) or _PHONE.fullmatch(value.strip()))
 
 
 def _endpoint(leaf: Leaf) -> bool:

@@ -17,12 +17,16 @@ STRANGERS = ("agent:", "tool:")
 class Provenance(Struct):
     """`said`: a person's words, and what stands for them in a task that was given by another. `sources`: what was read
     that a stranger can have written, and `since` the number of the turn with the first of it. `links`: how many links
-    to hosts that nobody named were followed."""
+    to hosts that nobody named were followed. `meant` are the tools that the first `understood` of `said` ask for, as a
+    model read them that saw nothing else; `readings` is how often one did."""
 
     said: list[str] = msgspec.field(default_factory=list[str])
     sources: list[str] = msgspec.field(default_factory=list[str])
     since: int = 0
     links: int = 0
+    meant: tuple[str, ...] = ()
+    understood: int = 0
+    readings: int = 0
 
     def read(self, source: str, turn: int) -> None:
         """Something was read that a stranger can have written."""

@@ -33,6 +33,9 @@ from agenthost.host.settings import load
 PATIENCE = 60.0
 """Seconds that a case with a scripted model may take."""
 
+MOST_TURNS = 15
+"""Calls of a real model that one case may take."""
+
 AT_ONCE = 4
 """Cases that are played at once."""
 
@@ -120,6 +123,7 @@ class Stage:
         named = {**({case.id: case.agent} if case.agent else {}), **case.agents}
         for name, spec in named.items():
             own = {"model": model or f"{PREFIX}{case.id}/{name}", **spec}
+            own |= {"budget": {"turns": MOST_TURNS}} if model else {}
             texts[f"{name}.yaml"] = _manifest("Agent", name, own)
         if case.workflow:
             texts["workflow.yaml"] = _manifest("Workflow", case.id, case.workflow)

@@ -12,8 +12,9 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.checks import Inspector
 from agenthost.core.erasure import Erasure
-from agenthost.core.errors import Permanent, Temporary, Unavailable
+from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
@@ -22,6 +23,7 @@ from agenthost.core.sandboxes import Isolation
 from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
+from agenthost.host.checking.inspector import HostInspector
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -59,6 +61,7 @@ class Adapters(Struct):
     machine: Ledger
     sandbox: Choice
     prober: Prober
+    inspector: Inspector
     scripts: Scripts
     list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
@@ -135,6 +138,7 @@ async def join(settings: Settings) -> Adapters:
         outgoing = Outgoing(_addresses(way), trace)
         sandbox = _choice(settings, machine, way, secrets.get, figures)
         prober = HttpProber(sandbox)
+        inspector = HostInspector(_search, outgoing.fetch)
     except BaseException:
         lock.release()
         raise
@@ -166,6 +170,7 @@ async def join(settings: Settings) -> Adapters:
         machine,
         sandbox,
         prober,
+        inspector,
         scripts,
         models.lines,
         models.detail,
@@ -184,6 +189,16 @@ def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf]:
     from agenthost.stores.sqlite.shelf import SQLiteShelf
 
     return SQLitePushes(store), SQLiteShelf(store)
+
+
+async def _search(pattern: str, text: bytes) -> bool:
+    """Look for an expression in a process of its own, which ends where that takes too long."""
+    from agenthost.sandboxes.patterns import Endless, found
+
+    try:
+        return await found(pattern, text)
+    except Endless as problem:
+        raise BadInput(str(problem)) from problem
 
 
 def _addresses(way: Way) -> Addresses:

@@ -65,6 +65,9 @@ def receipt(event: int, at: float, command: Command, answer: Answer | None, code
         return Receipt(event, at, "check", "a script over the checks")
     if isinstance(command, StartChild) and isinstance(answer, ChildResult) and command.kind != "supervisor":
         kept = {path: name for path, name in answer.changes.items() if path not in set(answer.conflicts)}
+        # What it says of its work is a claim; without files there is nothing that the host saw.
+        if not kept:
+            return None
         return Receipt(event, at, "child", f"the files that {command.kind} '{command.name}' changed", changes=kept)
     if isinstance(command, Ask) and isinstance(answer, Reply) and answer.by != "host":
         kind: Kind = "client" if command.kind == "tool" else "person"

@@ -138,7 +138,6 @@ async def join(settings: Settings) -> Adapters:
         outgoing = Outgoing(_addresses(way), trace)
         sandbox = _choice(settings, machine, way, secrets.get, figures)
         prober = HttpProber(sandbox)
-        inspector = HostInspector(_search, outgoing.fetch)
     except BaseException:
         lock.release()
         raise
@@ -170,7 +169,7 @@ async def join(settings: Settings) -> Adapters:
         machine,
         sandbox,
         prober,
-        inspector,
+        HostInspector(_search, outgoing.fetch),
         scripts,
         models.lines,
         models.detail,

@@ -19,10 +19,10 @@ from agenthost.programs.agent.steps import tell, to_turn
 from agenthost.programs.answers import clip
 from agenthost.programs.base import Delivery
 from agenthost.programs.checking import checks as checking
+from agenthost.programs.checking.receipts import Receipt
 from agenthost.programs.supervisor import judgement
 from agenthost.programs.supervisor.evidence import Case, named
 from agenthost.programs.supervisor.judgement import Judgement
-from agenthost.programs.supervisor.receipts import Receipt
 
 BASELINE = "f0"
 MOST_SHOWN = 40

@@ -9,7 +9,7 @@ from agenthost.core.tools import ToolResult
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState
 from agenthost.programs.base import Delivery
-from agenthost.programs.supervisor import receipts
+from agenthost.programs.checking import receipts
 
 _CACHES = frozenset(("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"))
 

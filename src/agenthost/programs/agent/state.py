@@ -11,7 +11,7 @@ from agenthost.core.models import Turn
 from agenthost.core.parts import Message, Part
 from agenthost.core.tools import ToolCall, ToolResult
 from agenthost.programs.base import BaseState
-from agenthost.programs.supervisor.receipts import Receipt
+from agenthost.programs.checking.receipts import Receipt
 
 Phase = Literal["baseline", "script", "prepare", "summary", "turn", "calls", "checks", "judged"]
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.shell import hides_exit, only_says
-from agenthost.programs.supervisor.receipts import Receipt
+from agenthost.programs.checking.receipts import Receipt
 
 _ENDINGS = (
     "py|pyi|js|ts|tsx|jsx|mjs|css|html?|md|rst|txt|csv|tsv|json|jsonl|ya?ml|toml|xml|ini|cfg|conf|sh|sql|c|h|cpp|hpp|cc|rs|go|"

@@ -3,9 +3,9 @@
 import msgspec
 
 from agenthost.core.ids import digest
+from agenthost.programs.checking.receipts import Receipt
 from agenthost.programs.supervisor.evidence import Case
 from agenthost.programs.supervisor.judgement import Judgement
-from agenthost.programs.supervisor.receipts import Receipt
 
 INSTRUCTIONS = (
     "You judge whether work is done. You are given the work, its criteria, and receipts: what the host itself saw, each with "

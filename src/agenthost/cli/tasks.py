@@ -44,6 +44,9 @@ def parser(verb: str) -> Parser:
     files.add_argument("--yes", action="store_true", help="apply without asking")
     cancel = _task(group, "cancel", "stop it for good", "tasks cancel last --reason 'wrong file'")
     cancel.add_argument("--reason", default="", help="why; it is kept with the task")
+    pause = _task(group, "pause", "have it rest until it is resumed", "tasks pause last --reason 'not today'")
+    pause.add_argument("--reason", default="", help="why; it is kept with the task")
+    _task(group, "resume", "have a paused one go on", "tasks resume last")
     reply = _task(group, "reply", "answer its question", 'tasks reply last "use SQLite"')
     reply.add_argument("text", metavar="TEXT", help="the answer")
     _question(reply)
@@ -80,6 +83,8 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "show": _show,
         "artifacts": _artifacts,
         "cancel": _cancel,
+        "pause": _pause,
+        "resume": _resume,
         "reply": _reply,
         "approve": _decide,
         "deny": _decide,
@@ -95,7 +100,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
             return await delete_task(args, host, screen)
         if args.word != "follow":
             code = await verbs[args.word](args, host.api, screen)
-            if host.own and args.word in ("reply", "approve", "deny", "cancel") and not code:
+            if host.own and args.word in ("reply", "approve", "deny", "cancel", "resume") and not code:
                 screen.hint(f"no host is running; it goes on with: agenthost tasks follow {args.task}")
             return code
         code, view = await follow(host, screen, args.task)
@@ -208,6 +213,24 @@ async def _cancel(args: Namespace, api: HostApi, screen: Screen) -> int:
         screen.object({"task": args.task, "cancel": "asked"})
     else:
         screen.say(f"Cancel was asked for. See it end: agenthost tasks follow {args.task}")
+    return 0
+
+
+async def _pause(args: Namespace, api: HostApi, screen: Screen) -> int:
+    await api.pause(args.task, reason=args.reason)
+    return _told(screen, args.task, "paused", f"It rests as soon as what it does has ended; go on: agenthost tasks resume {args.task}")
+
+
+async def _resume(args: Namespace, api: HostApi, screen: Screen) -> int:
+    await api.resume(args.task)
+    return _told(screen, args.task, "resumed", f"It goes on. See it: agenthost tasks follow {args.task}")
+
+
+def _told(screen: Screen, task: str, done: str, words: str) -> int:
+    if screen.json:
+        screen.object({"task": task, done: True})
+    else:
+        screen.say(words)
     return 0
 
 

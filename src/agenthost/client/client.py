@@ -334,6 +334,12 @@ class Client(HostApi):
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         await self._send("POST", path_of("tasks", task, "cancel"), CancelBody(by, reason))
 
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._send("POST", path_of("tasks", task, "pause"), CancelBody(by, reason))
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        await self._send("POST", path_of("tasks", task, "resume"), CancelBody(by))
+
     async def artifacts(self, task: str) -> list[Artifact]:
         return await self._get(list[Artifact], "tasks", task, "artifacts")
 

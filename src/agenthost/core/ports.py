@@ -100,7 +100,7 @@ class Settlement(Struct, frozen=True):
 class InboxItem(Struct, frozen=True, omit_defaults=True):
     """Something from outside for a task: `id` is unique within the task, so that it counts once.
 
-    `kind`: `message`, `cancel`, `reply`, `child`. `body` is JSON.
+    `kind`: `message`, `cancel`, `pause`, `resume`, `reply`, `child`. `body` is JSON.
     """
 
     task: str

@@ -298,6 +298,14 @@ class GuardedHost(HostApi):
         await self._task(task, "work", "cancel tasks")
         await self._host.cancel(task, self._caller.person, reason)
 
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._task(task, "work", "pause tasks")
+        await self._host.pause(task, self._caller.person, reason)
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        await self._task(task, "work", "resume tasks")
+        await self._host.resume(task, self._caller.person)
+
     async def artifacts(self, task: str) -> list[Artifact]:
         await self._task(task, "read", "look at files")
         return await self._host.artifacts(task)

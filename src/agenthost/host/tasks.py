@@ -4,6 +4,7 @@ import secrets
 import time
 from asyncio import Lock
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 
@@ -86,7 +87,7 @@ class TaskDesk(Desk):
         found: list[OpenQuestion] = []
         cancelled: set[str] = set()
         for waiting in (row, *below):
-            if waiting.state in FINAL or waiting.hold:
+            if waiting.state in FINAL or waiting.hold == "dead-letter":
                 continue
             items = await self._adapters.store.inbox(waiting.id)
             if waiting.parent in cancelled or any(item.kind == "cancel" for item in items):
@@ -165,10 +166,44 @@ class TaskDesk(Desk):
         body = msgspec.json.encode({"by": by, "reason": reason})
         await self._put(task, f"cancel:{secrets.token_hex(8)}", "cancel", body)
         for held in (row, *below):
-            if held.hold and held.state not in FINAL:
+            if held.hold == "dead-letter" and held.state not in FINAL:
                 await self._adapters.store.hold(held.id, "", "")
                 if self._working:
                     self.engine.submit(held.id)
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        """Have a task, and everything below it, begin nothing more until it is resumed."""
+        tree = await self._going(task, "pause")
+        why = f"paused by {by}" + (f": {reason}" if reason else "")
+        body = msgspec.json.encode({"by": by, "reason": reason})
+        for row in tree:
+            if not row.hold:
+                await self._adapters.store.hold(row.id, "paused", why)
+                with suppress(Conflict):  # it has ended meanwhile
+                    await self._put(row.id, f"pause:{secrets.token_hex(8)}", "pause", body)
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        """Have a paused task, and everything below it, go on."""
+        tree = await self._going(task, "resume")
+        if all(row.hold != "paused" for row in tree):
+            raise Conflict(f"the task '{task}' isn't paused; it goes on")
+        for row in tree:
+            if row.hold == "paused":
+                with suppress(Conflict):
+                    body = msgspec.json.encode({"by": by})
+                    await self._put(row.id, f"resume:{secrets.token_hex(8)}", "resume", body)
+                await self._adapters.store.hold(row.id, "", "")
+                if self._working:
+                    self.engine.submit(row.id)
+
+    async def _going(self, task: str, what: str) -> list[TaskRow]:
+        """A task and those below it that haven't ended."""
+        row, *below = await following.tree_of(self._adapters.store, task)
+        if row.state in FINAL:
+            raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to {what}")
+        if row.hold == "dead-letter":
+            raise Conflict(f"the task '{task}' can't go on ({row.reason}); there is nothing to {what}, but it can be cancelled")
+        return [row, *(each for each in below if each.state not in FINAL)]
 
     async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:
         """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""

@@ -31,8 +31,10 @@ from agenthost.core.events import (
     Created,
     Doubted,
     Finished,
+    Paused,
     Recorded,
     Reply,
+    Resumed,
     Retried,
     RunResult,
     Started,
@@ -45,7 +47,7 @@ DOUBT_OPTIONS = ("it happened", "run it again", "give up")
 
 class Open(Struct):
     """A command without answer yet: where in the journal and when it was asked, its attempt (from 1), and what that
-    has begun elsewhere."""
+    has begun elsewhere. `rested`: for how many seconds the task has rested since."""
 
     command: Command
     seq: int
@@ -54,12 +56,14 @@ class Open(Struct):
     started: bool = False
     doubted: bool = False
     begun: Begun | None = None
+    rested: float = 0.0
 
 
 class BaseState(Struct, kw_only=True):
     """The part of a state that the engine and every program share.
 
-    `changed` is what the task did to its files so far, path to content digest, None where removed.
+    `changed` is what the task did to its files so far, path to content digest, None where removed. `paused`: since when the task
+    rests, in seconds since the epoch.
     """
 
     spec: TaskSpec
@@ -71,6 +75,7 @@ class BaseState(Struct, kw_only=True):
     again: dict[str, Command] = msgspec.field(default_factory=dict[str, Command])
     again_of: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     cancel: CancelAsked | None = None
+    paused: float | None = None
     finished: Finished | None = None
     changed: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
 
@@ -129,6 +134,11 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
         _progress(state, event)
     elif isinstance(event, Claimed):
         state.epoch = event.epoch
+        _goes_on(state)
+    elif isinstance(event, Resumed):
+        _goes_on(state)
+    elif isinstance(event, Paused):
+        state.paused = recorded.at
     elif isinstance(event, CancelAsked):
         state.cancel = event
     elif isinstance(event, Finished):
@@ -137,6 +147,14 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     elif isinstance(event, Created):
         state.created_at = recorded.at
     return None
+
+
+def _goes_on(state: BaseState) -> None:
+    """The time for which the task rested counts for nothing that it waits for."""
+    if state.paused is not None:
+        for entry in state.open.values():
+            entry.rested += max(0.0, state.now - state.paused)
+        state.paused = None
 
 
 def _progress(state: BaseState, event: Started | Retried | Begun | Doubted) -> None:

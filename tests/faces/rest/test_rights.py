@@ -54,6 +54,8 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "listApprovals": ("read", "ann"),
     "answerApproval": ("work", "ann"),
     "cancelTask": ("work", "ann"),
+    "pauseTask": ("work", "ann"),
+    "resumeTask": ("work", "ann"),
     "listArtifacts": ("read", "ann"),
     "getArtifact": ("read", "ann"),
     "linkArtifact": ("read", "ann"),

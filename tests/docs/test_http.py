@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from typing import cast
 
-from agenthost.faces.http import erasure, metrics, webhooks
+from agenthost.faces.http import budgets, erasure, metrics, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.webhooks.desk import Desk
 from agenthost.testing.memory_host import MemoryHost
@@ -25,6 +26,7 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
     desks = (
         *webhooks.operations(cast("Desk", None)),
         *erasure.operations(cast("ErasureDesk", None)),
+        *budgets.operations(cast("BudgetDesk", None)),
     )  # nothing is called
     told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=desks)])
     served = {f"{each.method} {each.whole}" for each in told}

@@ -11,10 +11,11 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Webhooks and deletion."""
-    from agenthost.faces.http import erasure, webhooks
+    """Webhooks, deletion and budgets."""
+    from agenthost.faces.http import budgets, erasure, webhooks
 
-    return Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure)))
+    told = (*webhooks.operations(host.webhooks), *erasure.operations(host.erasure), *budgets.operations(host.budgets))
+    return Face(operations=told)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agenthost.cli import folder, options, paths
 from agenthost.cli.asking import decision
+from agenthost.cli.budgets import row as row_of_budget
 from agenthost.cli.connect import Door
 from agenthost.cli.deleting import delete_task, sure
 from agenthost.cli.follow import follow
@@ -23,6 +24,7 @@ from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
+from agenthost.core.spending import BudgetLine
 from agenthost.core.tasks import TaskRow
 from agenthost.machine.words import amount
 
@@ -100,6 +102,8 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
             return await delete_task(args, host, screen)
         if args.word != "follow":
             code = await verbs[args.word](args, host.api, screen)
+            if args.word == "show" and host.budgets is not None and not screen.json:
+                _budgets(screen, await host.budgets.of_task(args.task))
             if host.own and args.word in ("reply", "approve", "deny", "cancel", "resume") and not code:
                 screen.hint(f"no host is running; it goes on with: agenthost tasks follow {args.task}")
             return code
@@ -173,6 +177,13 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
     return 0
 
 
+def _budgets(screen: Screen, lines: list[BudgetLine]) -> None:
+    """Say what bounds the task, and what of it is spent."""
+    if lines:
+        screen.say("")
+        screen.table(["budget of", "at most", "spent", "begins anew", "by"], [row_of_budget(line) for line in lines])
+
+
 async def _waits(api: HostApi, screen: Screen, row: TaskRow) -> None:
     """Say what the task's tree waits for."""
     for place, waiting in enumerate((await api.info()).waiting):
@@ -218,7 +229,12 @@ async def _cancel(args: Namespace, api: HostApi, screen: Screen) -> int:
 
 async def _pause(args: Namespace, api: HostApi, screen: Screen) -> int:
     await api.pause(args.task, reason=args.reason)
-    return _told(screen, args.task, "paused", f"It rests as soon as what it does has ended; go on: agenthost tasks resume {args.task}")
+    return _told(
+        screen,
+        args.task,
+        "paused",
+        f"It rests as soon as what it does has ended; go on: agenthost tasks resume {args.task}",
+    )
 
 
 async def _resume(args: Namespace, api: HostApi, screen: Screen) -> int:

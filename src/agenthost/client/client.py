@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.administering import RemoteAdministration
-from agenthost.client.calling import RemoteDeletion, RemoteWebhooks
+from agenthost.client.calling import RemoteBudgets, RemoteDeletion, RemoteWebhooks
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
@@ -124,6 +124,10 @@ class Client(HostApi):
     def admin(self) -> RemoteAdministration:
         """People and keys of the host, as whoever has the token may look after them."""
         return RemoteAdministration(self._transport)
+
+    def budgets(self) -> RemoteBudgets:
+        """The budgets that bound whoever has the token and, where they manage the host, everybody's."""
+        return RemoteBudgets(self._transport)
 
     def webhooks(self) -> RemoteWebhooks:
         """The webhooks of whoever has the token: whom they want called when their tasks end or ask."""

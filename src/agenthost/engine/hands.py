@@ -12,7 +12,6 @@ from agenthost.engine.performer import Task
 from agenthost.engine.services import Services
 from agenthost.programs.base import Open
 
-
 T = TypeVar("T")
 
 

@@ -22,7 +22,6 @@ from agenthost.engine.services import Services
 from agenthost.engine.signal import Signal
 from agenthost.engine.step import Step, state_after
 
-
 T = TypeVar("T")
 
 

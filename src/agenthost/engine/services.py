@@ -28,9 +28,6 @@ from agenthost.engine.supervisor import Supervisor
 Submit = Callable[[str, Birth | None], None]
 T = TypeVar("T")
 
-PATIENCE = 0.05
-"""Seconds between two looks at a child that is about to end."""
-
 
 class Services:
     """Made once by an engine. `submit` has a task worked on, or poked where it is being worked on."""
@@ -155,13 +152,14 @@ class Services:
         for command in commands:
             await self.cancel_child(parent, command, reason)
         for child, ended in waiting.items():
-            while not ended.done() and await self._goes_on(child):
+            while await self._goes_on(child):
+                if ended.done():
+                    # It came to rest at that moment, and was told to end since; or it has ended, as the next look shows.
+                    ended = self._end_of(child)
+                    continue
                 # Another engine that works on it can't tell this one: then it is looked up now and then.
                 await asyncio.wait([ended], timeout=self.settings.heartbeat)
             ended.cancel()
-            # One that came to rest at that moment was told so, too.
-            while await self._goes_on(child):
-                await asyncio.sleep(PATIENCE)
 
     def _end_of(self, task: str) -> asyncio.Future[None]:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()

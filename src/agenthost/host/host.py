@@ -43,6 +43,7 @@ from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import health, orders, records, shelf, terms
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.desk import GOING, cancel_all
 from agenthost.host.entry.entrance import Entrance
 from agenthost.host.entry.oidc import Providers
@@ -102,6 +103,8 @@ class Host(TaskDesk):
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
+        self.library.allowances.take(settings.budgets)
+        self.budgets = BudgetDesk(self.library, adapters.store, adapters.keeping, adapters.accounts)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
@@ -123,6 +126,7 @@ class Host(TaskDesk):
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
+        await self.budgets.open()
         if work:
             await self._start_working()
             if not self.serving:

@@ -21,6 +21,7 @@ from agenthost.core.ports import Models, Program, Store, Tools
 from agenthost.core.sandboxes import SandboxPolicy
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.core.tools import ToolSpec
+from agenthost.host.budgets.allowances import Allowances
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
@@ -57,6 +58,7 @@ class Library:
         self._pinned: dict[tuple[str, str, str, str], str] = {}
         self._code: dict[tuple[str, str], frozenset[SandboxPolicy]] = {}
         self._changes = 0
+        self.allowances = Allowances()
         self._changing = asyncio.Lock()
         self._checking = asyncio.Lock()
 
@@ -357,6 +359,29 @@ class Library:
         kind, _, name = named.partition("/")
         found = self._live.get((kind, namespace, name))
         return found.spec.budget.limits() if found is not None else scope.limits
+
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        """Every budget that counts for a task's call, as it is now."""
+        own = [self._scope(scope) for scope in spec.scopes]
+        found = self._live.get((spec.kind, spec.namespace, spec.name))
+        day = found.spec.budget.day.limits() if isinstance(found, Agent) else Limits()
+        return (*own, *self.allowances.today(spec, day, now))
+
+    def daily(self) -> dict[str, Limits]:
+        """What manifests say of their agents' days, by subject."""
+        found = [manifest for manifest in self._live.values() if isinstance(manifest, Agent)]
+        return {
+            f"agent/{agent.metadata.namespace}/{agent.metadata.name}": agent.spec.budget.day.limits()
+            for agent in found
+            if agent.spec.budget.day.limits() != Limits()
+        }
+
+    def _scope(self, scope: Scope) -> Scope:
+        namespace, _, named = scope.source.partition("/")
+        kind, _, name = named.partition("/")
+        found = self._live.get((kind, namespace, name))
+        reached = found.spec.budget.reached if found is not None else scope.reached
+        return Scope(scope.task, self.allowances.of(scope.task, self.limits(scope)), scope.source, reached)
 
 
 class _Reached(Struct):

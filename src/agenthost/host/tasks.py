@@ -11,7 +11,7 @@ import msgspec
 from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, ReplayReport, TaskDetail
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
-from agenthost.core.events import Recorded
+from agenthost.core.events import Recorded, Reply
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message
@@ -21,13 +21,18 @@ from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
 from agenthost.host import following, records
 from agenthost.host.adapters import Adapters
+from agenthost.host.budgets.allowances import asks_for_budget
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.desk import Desk
 from agenthost.host.library import Library
 from agenthost.host.settings import Settings
+from agenthost.programs.answers import approved
 
 
 class TaskDesk(Desk):
     """What people do with tasks once they are there."""
+
+    budgets: BudgetDesk
 
     def __init__(self, adapters: Adapters, library: Library, given: Settings) -> None:
         super().__init__(adapters, library, given)
@@ -154,7 +159,12 @@ class TaskDesk(Desk):
         chosen = asked[0]
         text = _option(chosen.ask, text)
         body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
+        raises = asks_for_budget(chosen.ask) and approved(Reply(text))
+        # Before the answer: the task asks for room again as soon as it has it.
+        before = await self.budgets.raise_for(chosen.ask) if raises else None
         if not await self._put(chosen.task, _reply_id(chosen.ask), "reply", body):
+            if raises:
+                await self.budgets.take_back(chosen.ask, before)
             raise Conflict(f"the question was answered already: {chosen.ask.question}")
         return chosen
 
@@ -202,7 +212,9 @@ class TaskDesk(Desk):
         if row.state in FINAL:
             raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to {what}")
         if row.hold == "dead-letter":
-            raise Conflict(f"the task '{task}' can't go on ({row.reason}); there is nothing to {what}, but it can be cancelled")
+            raise Conflict(
+                f"the task '{task}' can't go on ({row.reason}); there is nothing to {what}, but it can be cancelled"
+            )
         return [row, *(each for each in below if each.state not in FINAL)]
 
     async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:

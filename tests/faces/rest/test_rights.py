@@ -10,12 +10,13 @@ from agenthost.core.access import RIGHTS, Caller, Right, Role
 from agenthost.core.api import Linked, Order
 from agenthost.core.ports import Filter
 from agenthost.core.webhooks import NewWebhook
-from agenthost.faces.http import erasure, metrics, webhooks
+from agenthost.faces.http import budgets, erasure, metrics, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.operations import Operation
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.webhooks.desk import Desk as WebhookDesk
 from agenthost.testing.memory_host import MemoryHost
@@ -31,6 +32,7 @@ OPERATIONS = table(
     [
         Face(operations=webhooks.operations(cast("WebhookDesk", None))),  # nothing of it is called
         Face(operations=erasure.operations(cast("ErasureDesk", None))),
+        Face(operations=budgets.operations(cast("BudgetDesk", None))),
         metrics.face(_unasked),
     ],
 )
@@ -55,6 +57,10 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "answerApproval": ("work", "ann"),
     "cancelTask": ("work", "ann"),
     "pauseTask": ("work", "ann"),
+    "listBudgets": ("read", ""),
+    "listTaskBudgets": ("read", "ann"),
+    "setBudget": ("manage", ""),
+    "clearBudget": ("manage", ""),
     "resumeTask": ("work", "ann"),
     "listArtifacts": ("read", "ann"),
     "getArtifact": ("read", "ann"),

@@ -86,6 +86,10 @@ class Hands:
         while self._going:
             await asyncio.wait(list(self._going.values()))
 
+    async def stopped(self, ids: list[str]) -> None:
+        """Stop some of what goes on, and wait until it has stopped."""
+        await self._ended(ids)
+
     async def rest(self, spare: Collection[str] = ()) -> None:
         """Stop everything and wait until it has stopped, but for what only waits for its answer's commit (`spare`)."""
         for timer in self._timers.values():

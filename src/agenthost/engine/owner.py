@@ -258,10 +258,16 @@ class Owner:
     # --- the end ----------------------------------------------------------------------------------
 
     async def _finish(self, step: Step, finish: Finish) -> None:
-        """End the task: performers first, then everything below it, then the journal. What they still
+        """End the task: what it does and everything below it at once, then the journal. What they still
         brought is written down; what may have happened without an answer is named."""
         self._ending = True
-        await self._hands.rest(step.answers())
+        opened = list(self._state.open.values())
+        begun = [entry.begun for entry in opened]
+        ends = [self._hands.rest(step.answers()), *map(self._services.performer.withdraw, filter(None, begun))]
+        below = [entry.command for entry in opened if isinstance(entry.command, StartChild)]
+        if below:
+            ends.append(self._end_below(below, finish.verdict.reason))
+        await asyncio.gather(*ends) if len(ends) > 1 else await ends[0]
         # Nothing that was reserved in this step has been called.
         step.refuse(None)
         brought, self._outcomes = self._outcomes, []
@@ -270,12 +276,15 @@ class Owner:
                 step.add(outcome, self._state.open)
         opened = list(self._state.open.values())
         for entry in opened:
-            await self._services.performer.withdraw(entry.begun)
-        below = [entry.command for entry in opened if isinstance(entry.command, StartChild)]
-        if below:
-            await self._services.end_children(self.spec, below, finish.verdict.reason)
+            if entry.begun is not None and entry.begun not in begun:
+                await self._services.performer.withdraw(entry.begun)
         uncertain = tuple(entry.command.id for entry in opened if entry.started and not entry.command.repeatable)
         finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain)
         step.event(finished)
         if self.spec.parent:
             step.send.append(children.report(self.spec, finished, self._state.changed, step.now))
+
+    async def _end_below(self, below: list[StartChild], reason: str) -> None:
+        # Where the making of a child goes on it is cut off first: it is there then, or never will be.
+        await self._hands.stopped([command.id for command in below])
+        await self._services.end_children(self.spec, below, reason)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agenthost.core.budgets import Limits, Spend, day_account
+from agenthost.core.budgets import Limits, Spend
 from agenthost.core.errors import BudgetRefused, LostLease, NotFound
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, Settlement, Store, StoredEvent
@@ -356,25 +356,6 @@ class StoreConformance:
         await store.append(step("t1.c", 3, settle=(Settlement("a", 1, Spend(1, 40, 0.1), "m"),)))
         assert await store.spent("t1.c") == Spend(1, 40, 0.1)
         assert await store.spent("t1") == Spend(2, 140, 0.35)
-
-    async def test_the_accounts_of_a_day_hold_what_the_ledger_says_and_never_less_than_before(self, store: Store) -> None:
-        await owned(store, "t1")
-        today = Scope(day_account("2026-03-01", "person/default/ann"), Limits(turns=100))
-        late = entry("t1", "b", at=2000.0, person="ann", scopes=(today,))
-        reserve = (entry("t1", "a", at=1500.0, person="ann"), late, entry("t1", "c", at=2500.0, person="bob"))
-        await store.append(step("t1", 2, reserve=reserve, settle=(Settlement("c", 1, Spend(1, 7, 0.5), "m"),)))
-        assert await store.accounts("day/2026-03-01/") == {today.task: Spend(1, 100, 0.25)}
-        await store.reckon("2026-03-01", 2000.0)
-        names = ("host", "namespace/default", "person/default/ann", "person/default/bob", "agent/default/coder")
-        both = Spend(2, 107, 0.75)
-        sums = (both, both, Spend(1, 100, 0.25), Spend(1, 7, 0.5), both)
-        wanted = {day_account("2026-03-01", name): held for name, held in zip(names, sums, strict=True)}
-        assert await store.accounts("day/2026-03-01/") == wanted
-        await store.append(step("t1", 3, settle=(Settlement("b", 1, Spend(1, 1, 0.0), "m"),)))
-        assert await store.spent(today.task) == Spend(1, 1, 0.0)
-        await store.reckon("2026-03-01", 2200.0)
-        assert (await store.accounts("day/2026-03-01/host"))[day_account("2026-03-01", "host")] == both
-        assert await store.accounts("day/2026-03-02/") == {}
 
     async def test_an_attempt_may_be_reserved_and_settled_in_one_step(self, store: Store) -> None:
         await owned(store, "t1")

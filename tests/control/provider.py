@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from agenthost.models.playbook import load_playbook
 from agenthost.testing.openai_server.service import Service, serving
@@ -26,6 +26,8 @@ class Provider:
         self.asked += 1
         try:
             return await handler(request)
+        except ClientConnectionResetError:
+            return web.Response()  # nobody is left to read it
         finally:
             self.open -= 1
 

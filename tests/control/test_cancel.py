@@ -5,11 +5,13 @@ import json
 import os
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from agenthost.core.api import Order
+from agenthost.core.errors import Conflict
 from agenthost.core.events import Finished
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
@@ -70,19 +72,31 @@ class Bed:
         return before
 
     async def cancelled(self, name: str, at: int) -> None:
-        """Cancel a run after so many events of its tree, and follow it to its end."""
+        """Cancel a run after so many events of its tree, or where it stays, and follow it to its end."""
         row = await self.host.start(Order(name, "" if name in ("runs", "fans") else "go"))
-        count, asked = 0, 0.0
-        if at == 0:
-            asked = time.perf_counter()
-            await self.host.cancel(row.id)
-        async for item in self.host.follow(row.id):
-            count += hasattr(item, "event")
-            if count >= at and not asked:
-                asked = time.perf_counter()
+        asked: list[float] = []
+
+        async def cancel() -> None:
+            if not asked:
+                asked.append(time.perf_counter())
                 await self.host.cancel(row.id)
-            if item.task == row.id and isinstance(getattr(item, "event", None), Finished):
-                self.times.setdefault(name, []).append(time.perf_counter() - asked)
+
+        async def in_any_case() -> None:
+            await self.stays(row.id)
+            with suppress(Conflict):
+                await cancel()
+
+        count = 0
+        async with asyncio.TaskGroup() as group:
+            group.create_task(in_any_case())
+            if at == 0:
+                await cancel()
+            async for item in self.host.follow(row.id):
+                count += hasattr(item, "event")
+                if count >= at:
+                    await cancel()
+                if item.task == row.id and isinstance(getattr(item, "event", None), Finished):
+                    self.times.setdefault(name, []).append(time.perf_counter() - asked[0])
         assert (await self.host.task(row.id)).row.state == "canceled"
 
     async def left(self) -> dict[str, object]:

@@ -15,9 +15,10 @@ from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
 from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.host.settings import (
+    A2ASettings,
+    AskingSettings,
     GvisorSettings,
     HttpSettings,
-    A2ASettings,
     McpSettings,
     NetworkSettings,
     RetentionSettings,
@@ -101,6 +102,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "models.local.NAME": LocalSettings,
     "models.llamacpp": LlamaCppSettings,
     "work": WorkSettings,
+    "asking": AskingSettings,
     "sandbox": SandboxSettings,
     "sandbox.functions": FunctionsSettings,
     "sandbox.gvisor": GvisorSettings,
@@ -223,6 +225,9 @@ MEANINGS = {
     "http.certificate": "a PEM file, for TLS",
     "http.key": "a PEM file, for TLS",
     "http.public": "it may listen beyond loopback, where everybody who has a token is served",
+    "asking.approvals": "seconds after which an approval that nobody answers ends by its default, which is `deny` unless the manifest says otherwise ([approvals](approvals.md)); 0 is never",
+    "asking.questions": "seconds after which a question that nobody answers ends, and the agent is told so; 0 is never",
+    "asking.by": "who may answer where the manifest doesn't say: `requester`, `owner`, `role:operator`, people's ids; empty: whoever may work on the task",
     "webhooks.attempts": "tries of one delivery before it is given up",
     "webhooks.backoff": "seconds between its first two tries; each wait after is four times the one before, of which between half and all is waited",
     "webhooks.backoff-most": "seconds between two tries at most",

@@ -10,6 +10,7 @@ from agenthost.core.stock import Stock
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_erasure import MemoryErasure
+from agenthost.stores.memory_grants import MemoryGrants
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_shelf import MemoryShelf
@@ -17,6 +18,7 @@ from agenthost.stores.memory_stock import MemoryStock
 from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.sqlite.accounts import SQLiteAccounts
 from agenthost.stores.sqlite.erasure import SQLiteErasure
+from agenthost.stores.sqlite.grants import SQLiteGrants
 from agenthost.stores.sqlite.keeping import SQLiteKeeping
 from agenthost.stores.sqlite.pushes import SQLitePushes
 from agenthost.stores.sqlite.stock import SQLiteStock
@@ -56,6 +58,10 @@ class InMemory:
         return MemoryWebhooks(store)
 
     @pytest.fixture
+    def grants(self) -> MemoryGrants:
+        return MemoryGrants()
+
+    @pytest.fixture
     def kept(
         self,
         store: MemoryStore,
@@ -63,8 +69,9 @@ class InMemory:
         accounts: MemoryAccounts,
         pushes: MemoryPushes,
         webhooks: MemoryWebhooks,
+        grants: MemoryGrants,
     ) -> Kept:
-        erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf(), keeping)
+        erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf(), keeping, grants)
         return Kept(store, keeping, accounts, pushes, webhooks, erasure)
 
 
@@ -97,6 +104,10 @@ class InSQLite:
     @pytest.fixture
     def webhooks(self, store: SQLiteStore) -> SQLiteWebhooks:
         return SQLiteWebhooks(store)
+
+    @pytest.fixture
+    def grants(self, store: SQLiteStore) -> SQLiteGrants:
+        return SQLiteGrants(store)
 
     @pytest.fixture
     def kept(

@@ -11,10 +11,16 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Webhooks and deletion."""
-    from agenthost.faces.http import erasure, webhooks
+    """Webhooks, grants and deletion."""
+    from agenthost.faces.http import erasure, grants, webhooks
 
-    return Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure)))
+    return Face(
+        operations=(
+            *webhooks.operations(host.webhooks),
+            *grants.operations(host.grants),
+            *erasure.operations(host.erasure),
+        )
+    )
 
 
 @asynccontextmanager

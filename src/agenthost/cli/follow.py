@@ -242,7 +242,7 @@ class _Following:
                         self._screen.say(_again(ask))
                         self._prompt()
                         continue
-                    await self._host.api.reply(self._view.root, answer, question=f"{task}/{ask.id}")
+                    await self._host.api.reply(self._view.root, answer, f"{task}/{ask.id}", via="cli")
                     return await self._catch_up(later)
                 case Pressed():
                     if (code := await self._pressed()) is not None:

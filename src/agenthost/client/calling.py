@@ -1,12 +1,13 @@
-"""Webhooks and deletion at a host, over HTTP."""
+"""Webhooks, grants and deletion at a host, over HTTP."""
 
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from agenthost.client.transport import Transport, path_of
 from agenthost.core.erasure import Erased
+from agenthost.core.grants import Grant, GrantDetail
 from agenthost.core.webhooks import DeliveryInfo, DeliveryPage, NewWebhook, WebhookInfo
-from agenthost.wire.bodies import ErasureBody, WebhookPage, encode
+from agenthost.wire.bodies import ErasureBody, GrantPage, WebhookPage, encode
 
 T = TypeVar("T")
 
@@ -39,6 +40,22 @@ class RemoteWebhooks:
 
     async def _ask(self, type: type[T], method: str, *names: str, **options: Any) -> T:
         return self._transport.decode(await self._transport.call(method, path_of(*names), **options), type)
+
+
+class RemoteGrants:
+    """Fulfils core.grants.OwnGrants, for whoever has the token."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def all(self) -> list[Grant]:
+        return list(self._transport.decode(await self._transport.call("GET", path_of("grants")), GrantPage).items)
+
+    async def show(self, id: str) -> GrantDetail:
+        return self._transport.decode(await self._transport.call("GET", path_of("grants", id)), GrantDetail)
+
+    async def remove(self, id: str) -> None:
+        await self._transport.call("DELETE", path_of("grants", id))
 
 
 class RemoteDeletion:

@@ -14,6 +14,7 @@ from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import Permanent, Temporary, Unavailable
+from agenthost.core.grants import Grants
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
@@ -46,6 +47,7 @@ class Adapters(Struct):
 
     store: Store
     accounts: Accounts
+    grants: Grants
     stock: Stock
     webhooks: Webhooks
     erasure: Erasure
@@ -153,6 +155,7 @@ async def join(settings: Settings) -> Adapters:
     return Adapters(
         store,
         SQLiteAccounts(store),
+        _grants(store),
         SQLiteStock(store),
         SQLiteWebhooks(store),
         SQLiteErasure(store),
@@ -176,6 +179,12 @@ async def join(settings: Settings) -> Adapters:
         models.stands_for,
         closing,
     )
+
+
+def _grants(store: "SQLiteStore") -> Grants:
+    from agenthost.stores.sqlite.grants import SQLiteGrants
+
+    return SQLiteGrants(store)
 
 
 def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf]:

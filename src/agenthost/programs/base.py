@@ -207,6 +207,9 @@ def shared_commands(state: BaseState) -> Iterator[Command | Finish]:
                     "happened, and doing it twice may do harm. What is right?"
                 ),
                 options=DOUBT_OPTIONS,
+                default=DOUBT_OPTIONS[-1] if state.spec.asking.questions else "",
+                expires=state.spec.asking.questions or None,
                 about=entry.command.id,
+                by=state.spec.asking.by,
             )
     yield from state.again.values()

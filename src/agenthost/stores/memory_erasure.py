@@ -10,6 +10,7 @@ from agenthost.core.ports import StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
+from agenthost.stores.memory_grants import MemoryGrants
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_shelf import MemoryShelf
@@ -31,6 +32,7 @@ class MemoryErasure:
         webhooks: MemoryWebhooks,
         shelf: MemoryShelf,
         keeping: MemoryKeeping,
+        grants: MemoryGrants | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -38,6 +40,7 @@ class MemoryErasure:
         self._webhooks = webhooks
         self._shelf = shelf
         self._keeping = keeping
+        self._grants = grants or MemoryGrants()
         self._begun: set[str] = set()
         self._doomed: set[tuple[str, str, str]] = set()
 
@@ -73,6 +76,7 @@ class MemoryErasure:
         tables.placed = [("", _GONE) if root_id(task) == root else (task, event) for task, event in tables.placed]
         self._pushes.forget(root)
         self._webhooks.forget(root)
+        self._grants.forget(root)
         self._shelf.forget_within(root)
         self._begun.discard(root)
         return True
@@ -116,6 +120,7 @@ class MemoryErasure:
 
     async def forget_person(self, namespace: str, person: str) -> None:
         self._shelf.forget(namespace, person)
+        self._grants.forget_person(namespace, person)
         self._forget_gifts(namespace, person)
         tables = self._store.tables
         tables.used = nobodys(tables.used, namespace, person)
@@ -123,6 +128,7 @@ class MemoryErasure:
 
     async def forget_namespace(self, namespace: str) -> None:
         self._shelf.forget(namespace)
+        self._grants.forget_person(namespace, "")
         self._forget_gifts(namespace, "")
         tables = self._store.tables
         tables.used = {of: sums for of, sums in tables.used.items() if of.namespace != namespace}

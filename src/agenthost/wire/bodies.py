@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from agenthost.core.access import Deed, Right
 from agenthost.core.api import Applied, ManifestProblem, ManifestVersion
 from agenthost.core.events import Recorded
+from agenthost.core.grants import Always, Grant
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import WebhookInfo
 
@@ -57,6 +58,13 @@ class WebhookPage(Struct, frozen=True):
     """All of a person's webhooks: there is one page."""
 
     items: tuple[WebhookInfo, ...]
+    next: str = ""
+
+
+class GrantPage(Struct, frozen=True):
+    """All grants that somebody sees: there is one page."""
+
+    items: tuple[Grant, ...]
     next: str = ""
 
 
@@ -110,11 +118,14 @@ class Found(Struct, frozen=True):
 
 
 class ReplyBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A person's answer to a question (`question` may be empty where there is only one)."""
+    """A person's answer to a question (`question` may be empty where there is only one). `via`: the channel that it came
+    by, where that is another than this one. `always`: an approval is given for later calls too."""
 
     text: str
     question: str = ""
     by: str = "owner"
+    via: Annotated[str, Meta(pattern="^[a-z0-9-]{0,40}$")] = ""
+    always: Always | None = None
 
 
 class CancelBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

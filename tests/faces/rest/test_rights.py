@@ -8,15 +8,17 @@ import pytest
 
 from agenthost.core.access import RIGHTS, Caller, Right, Role
 from agenthost.core.api import Linked, Order
+from agenthost.core.grants import Grant
 from agenthost.core.ports import Filter
 from agenthost.core.webhooks import NewWebhook
-from agenthost.faces.http import erasure, metrics, webhooks
+from agenthost.faces.http import erasure, grants, metrics, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.operations import Operation
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
 from agenthost.host.erasure.desk import Desk as ErasureDesk
+from agenthost.host.grants.desk import Desk as GrantDesk
 from agenthost.host.webhooks.desk import Desk as WebhookDesk
 from agenthost.testing.memory_host import MemoryHost
 from tests.faces.rest.conftest import Served
@@ -30,6 +32,7 @@ OPERATIONS = table(
     Site(Everybody(MemoryHost()), Closing()),
     [
         Face(operations=webhooks.operations(cast("WebhookDesk", None))),  # nothing of it is called
+        Face(operations=grants.operations(cast("GrantDesk", None))),
         Face(operations=erasure.operations(cast("ErasureDesk", None))),
         metrics.face(_unasked),
     ],
@@ -53,6 +56,7 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "replyToTask": ("work", "ann"),
     "listApprovals": ("read", "ann"),
     "answerApproval": ("work", "ann"),
+    "listQuestions": ("work", ""),
     "cancelTask": ("work", "ann"),
     "listArtifacts": ("read", "ann"),
     "getArtifact": ("read", "ann"),
@@ -124,6 +128,9 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "deleteWebhook": ("work", "ann alone"),
     "testWebhook": ("work", "ann alone"),
     "listDeliveries": ("read", "ann alone"),
+    "listGrants": ("read", ""),
+    "getGrant": ("read", "ann"),
+    "removeGrant": ("work", "ann"),
     "deleteTask": ("work", "ann"),
     "erase": ("own", ""),
     "getMetrics": ("manage", ""),
@@ -136,6 +143,7 @@ OTHERS: dict[str, Right] = {
     "sayToTask": "manage",
     "replyToTask": "manage",
     "answerApproval": "manage",
+    "removeGrant": "manage",
     "deleteTask": "own",
 }
 """The right that an operation takes beside its own where the thing is somebody else's."""
@@ -165,6 +173,9 @@ async def world(served: Served) -> dict[str, str]:
         }
     )
     webhook = await served.host.webhooks.of(Caller("ann", "user", ("read", "work")), served.host).add(NewWebhook(URL))
+    await served.host.grants.kept.put(
+        Grant("gr_anns", "default", "ann", "agent", "echo", "pay", "ann", 1.0, note=WORDS)
+    )
     return {
         "task": task,
         "digest": kept.digest,
@@ -173,13 +184,14 @@ async def world(served: Served) -> dict[str, str]:
         "number": "1",
         "name": "echo",
         "webhook": webhook.id,
+        "grant": "gr_anns",
     }
 
 
 async def tried(served: Served, operation: Operation, places: dict[str, str], token: str | None) -> tuple[int, str]:
     """The status and the text of the answer to an operation's example."""
     example, path = operation.example, operation.whole
-    for name, value in (places | example.places | {"webhook": places["webhook"]}).items():
+    for name, value in (places | example.places | {name: places[name] for name in ("webhook", "grant")}).items():
         path = path.replace("{" + name + "}", value)
     body = example.body if example.body is not None else example.content
     headers = {name.replace("-", "_"): value for name, value in example.headers.items()}
@@ -191,7 +203,8 @@ def test_every_operation_was_decided_on_and_says_what_was_decided() -> None:
     assert {operation.id: operation.right for operation in OPERATIONS} == {
         id: right for id, (right, _) in DECIDED.items()
     }
-    of_task = {operation.id for operation in OPERATIONS if "{task}" in operation.whole or "{digest}" in operation.whole}
+    named = ("{task}", "{digest}", "{grant}")
+    of_task = {operation.id for operation in OPERATIONS if any(name in operation.whole for name in named)}
     assert {id for id, (_, whose) in DECIDED.items() if whose == "ann"} == of_task
 
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from agenthost.core.manifests.asking import Approvals, Questions
 from agenthost.core.manifests.common import (
     API_VERSION,
     STEP_ID,
@@ -120,6 +121,12 @@ class AgentSpec(Part):
         default_factory=lambda: Completion.model_validate({}), description="When the work is done."
     )
     budget: Budget = Field(default_factory=lambda: Budget.model_validate({}), description="What one task may spend.")
+    approvals: Approvals = Field(
+        default_factory=lambda: Approvals.model_validate({}), description="When a person must agree before a call."
+    )
+    questions: Questions = Field(
+        default_factory=lambda: Questions.model_validate({}), description="How it asks people (the tool `ask`)."
+    )
     maxOutputTokens: int = Field(4096, ge=16, le=1_000_000, description="Most tokens of one answer.")
     temperature: float | None = Field(
         None, ge=0, le=2, description="How freely the model chooses its words; the model's own if not given."

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import CallTool, RunCommand, Stop, Wait
-from agenthost.core.events import Reply
+from agenthost.core.commands import RunCommand, Stop, Wait
 from agenthost.core.manifests.workflow import Step
-from agenthost.programs.answers import approval, approved, clip
+from agenthost.programs.answers import approved, clip, refusal
 from agenthost.programs.base import Delivery
+from agenthost.programs.workflow.gate import gated, opening
 from agenthost.programs.workflow.plan import Plan
 from agenthost.programs.workflow.results import EXPECT, NOT_RUN, Taken, said, take
 from agenthost.programs.workflow.state import Item, Route, What, WorkflowState
@@ -53,13 +53,17 @@ class Runs:
         if isinstance(command, Wrong):
             self._failed(route, Taken(NOT_RUN, command.message), again=False)
             return
-        self._item(route).command = command
+        item = self._item(route)
+        item.command = command
+        item.question = opening(self._manifest(route), values) if isinstance(values, dict) else ""
         self._perform(route)
 
     def _perform(self, route: Route) -> None:
-        command = self._item(route).command
-        if isinstance(command, CallTool) and self._plan.bundle.tools[command.tool].approval:
-            self._state.want(approval(self._base(route), command.tool, command.arguments), _for(route, "approval"))
+        item = self._item(route)
+        assert item.command is not None
+        ask = gated(self._state, self._plan, self._manifest(route), self._base(route), item.command, item.question)
+        if ask is not None:
+            self._state.want(ask, _for(route, "approval"))
         else:
             self._act(route)
 
@@ -67,9 +71,8 @@ class Runs:
         if approved(delivery.answer):
             self._act(route)
             return
-        told = delivery.failure.message if delivery.failure else ""
-        if isinstance(delivery.answer, Reply):
-            told = f"a person did not allow this call; they said: {clip(delivery.answer.text)}"
+        what = "this call" if self._manifest(route).tool else "this step"
+        told = delivery.failure.message if delivery.failure else refusal(delivery.answer, what)
         self._failed(route, Taken(NOT_RUN, told or "the approval was not given", "blocked", True), again=False)
 
     def _act(self, route: Route) -> None:

@@ -181,7 +181,7 @@ def test_an_approval_shows_exactly_what_will_be_done_and_then_it_is_done() -> No
         "m1-0-ok",
         "approval",
         shown,
-        ("approve", "deny"),
+        ("approve", "deny", "approve always"),
         "deny",
         about="m1-0",
         tool="pay",

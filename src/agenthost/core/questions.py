@@ -24,9 +24,12 @@ ROLE = "role:"
 """What an entry begins with that means everybody of a role."""
 
 APPROVE, DENY = "approve", "deny"
+ALWAYS = "approve always"
+"""The answer that agrees, and for later calls with the same arguments too."""
+
 DECISIONS = (APPROVE, DENY)
 
-YES = frozenset((APPROVE, "approved", "yes", "y", "ok"))
+YES = frozenset((APPROVE, "approved", "yes", "y", "ok", ALWAYS, "always"))
 """The answers to an approval that agree. Any other refuses."""
 
 SHOWN = 6000
@@ -55,6 +58,11 @@ def reply_id(question: str) -> str:
 def agrees(text: str) -> bool:
     """Whether an answer to an approval is a yes. Anything else is a no."""
     return text.strip().lower() in YES
+
+
+def for_good(text: str) -> bool:
+    """Whether an answer to an approval agrees for later calls too."""
+    return text.strip().lower() in (ALWAYS, "always")
 
 
 def may_answer(by: tuple[str, ...], person: str, role: str, requester: str) -> bool:
@@ -105,6 +113,20 @@ def cut(text: str, most: int = SHOWN, all_of_it: str = "") -> str:
     left = len(text) - head - tail
     where = f"; see all of it: {all_of_it}" if all_of_it else ""
     return f"{text[:head]}\n[... {left:,} characters are left out here{where} ...]\n{text[-tail:]}"
+
+
+def about(ask: Ask) -> dict[str, Any]:
+    """What programs want to know of an approval beside its words; nothing of another question."""
+    if ask.kind != "approval":
+        return {}
+    told = {
+        "tool": ask.tool,
+        "arguments": ask.arguments,
+        "by": list(ask.by),
+        "reason": ask.reason,
+        "default": ask.default,
+    }
+    return {name: value for name, value in told.items() if value or name == "arguments"}
 
 
 def shown(task: str, ask: Ask, most: int = SHOWN) -> str:

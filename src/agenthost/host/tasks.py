@@ -16,7 +16,7 @@ from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry
-from agenthost.core.questions import ends, reply_id
+from agenthost.core.questions import APPROVE, ends, for_good, reply_id
 from agenthost.core.redact import Redactor
 from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
@@ -176,8 +176,11 @@ class TaskDesk(Desk):
         chosen = asked[0]
         answering.need_owner(chosen.ask, by, rows[0].person)
         text = answering.option(chosen.ask, text)
+        if always is None and chosen.ask.kind == "approval" and for_good(text):
+            always = Always()
         if always is not None:
             check(chosen.ask, text, always)
+            text = APPROVE
         if not await self._put(answering.item(chosen, text, by, via)):
             raise await self._none_open(rows, f"{chosen.task}/{chosen.ask.id}")
         if always is not None:

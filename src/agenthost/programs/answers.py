@@ -11,7 +11,7 @@ from agenthost.core.definitions import PinnedTool
 from agenthost.core.events import Reply, RunResult
 from agenthost.core.manifests.asking import Approvals
 from agenthost.core.manifests.common import Expect, SandboxSpec
-from agenthost.core.questions import DECISIONS, DENY, HOST, TIME_LIMIT, Asking, agrees, readable
+from agenthost.core.questions import ALWAYS, DECISIONS, DENY, HOST, TIME_LIMIT, Asking, agrees, readable
 
 NO_LIMITS = Asking()
 """Questions that wait without end."""
@@ -74,7 +74,7 @@ def approval(
         f"{base}-ok",
         "approval",
         f"{told}{because}\n{readable(arguments)}",
-        DECISIONS,
+        DECISIONS if why.untrusted else (*DECISIONS, ALWAYS),
         # What comes of untrusted content is never agreed to by nobody.
         DENY if why.untrusted else default,
         expires,

@@ -4,13 +4,14 @@ import re
 from pathlib import Path
 from typing import cast
 
-from agenthost.faces.http import erasure, grants, metrics, webhooks
+from agenthost.faces.http import erasure, grants, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.grants.desk import Desk as GrantDesk
+from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk
 from agenthost.testing.memory_host import MemoryHost
 from agenthost.wire import sse
@@ -27,6 +28,7 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
         *webhooks.operations(cast("Desk", None)),
         *grants.operations(cast("GrantDesk", None)),
         *erasure.operations(cast("ErasureDesk", None)),
+        *schedules.operations(cast("ScheduleDesk", None)),
     )  # nothing is called
     told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=desks)])
     served = {f"{each.method} {each.whole}" for each in told}

@@ -96,9 +96,9 @@ def test_a_default_that_agrees_has_it_done() -> None:
 def test_what_comes_of_untrusted_content_says_why_and_is_never_agreed_to_by_nobody() -> None:
     given = Approvals.model_validate({"default": "approve"})
     ask = approval(
-        "a", "send", {"to": "x"}, given, why=Why(reason="`to` comes from the page x.example", untrusted=True)
+        "a", "send", {"to": "x"}, given, why=Why(reason="`to` comes from the page x.example.", untrusted=True)
     )
-    assert "You are asked because `to` comes from the page x.example." in ask.question
+    assert ask.question.startswith("`to` comes from the page x.example.\n\nMay the tool 'send'")
     assert (ask.untrusted, ask.default, ask.options) == (True, "deny", ("approve", "deny"))
 
 

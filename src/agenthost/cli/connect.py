@@ -17,6 +17,7 @@ from agenthost.core.api import HostApi
 from agenthost.core.erasure import Deletion
 from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
 from agenthost.core.grants import OwnGrants
+from agenthost.core.schedules import OwnSchedules
 from agenthost.core.webhooks import OwnWebhooks
 
 if TYPE_CHECKING:  # a verb that talks to a host that runs loads none
@@ -49,7 +50,8 @@ async def _at_once() -> None:
 
 class Reached(Struct):
     """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command. `admin`:
-    its people and keys; `webhooks`: one's own there; `grants`: approvals given for good; `deletion`: of tasks and people, for good.
+    its people and keys; `webhooks`: one's own there; `grants`: approvals given for good; `deletion`: of tasks and people, for good; `schedules`: those that one
+    sees.
 
     `recovered` returns when unfinished tasks go on, and raises what keeps them from it. `drain` takes no new work and
     waits, not for long, until what was begun is journalled: how many tasks had something left.
@@ -65,6 +67,7 @@ class Reached(Struct):
     webhooks: OwnWebhooks | None = None
     grants: OwnGrants | None = None
     deletion: Deletion | None = None
+    schedules: OwnSchedules | None = None
     renew: Callable[[], Awaitable[bool]] = _never
     recovered: Callable[[], Awaitable[None]] = _at_once
     drain: Callable[[], Awaitable[int]] = _nothing
@@ -115,7 +118,8 @@ class HomeDoor:
         await reached.api.close()
         found = await self._reach(True)
         reached.api, reached.own, reached.passing, reached.admin = found.api, found.own, found.passing, found.admin
-        reached.webhooks, reached.grants, reached.deletion = found.webhooks, found.grants, found.deletion
+        reached.webhooks, reached.grants = found.webhooks, found.grants
+        reached.deletion, reached.schedules = found.deletion, found.schedules
         return True
 
     @asynccontextmanager
@@ -196,14 +200,14 @@ class HomeDoor:
             # It won't be started again, so that there is nothing to wait for when it has gone.
             await client.close()
             client = connect(self.home, os.environ, Timing(absent=0.0))
-        theirs = client.admin(), client.webhooks(), client.grants(), client.deletion()
+        theirs = client.admin(), client.webhooks(), client.grants(), client.deletion(), client.schedules()
         return Reached(client, False, passing and not named, "", *theirs)
 
 
 def _reached(host: "Host") -> Reached:
     owner = Caller()
     theirs = host.admin(owner), host.webhooks.of(owner, host), host.grants.of(owner), host.erasure.of(owner, host)
-    return Reached(host, True, False, "", *theirs)
+    return Reached(host, True, False, "", *theirs, host.schedules.of(owner, host))
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from agenthost.core.api import Reception
 from agenthost.faces.http import metrics
@@ -11,16 +12,12 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Webhooks, grants and deletion."""
-    from agenthost.faces.http import erasure, grants, webhooks
+    """Conversations, webhooks, grants, schedules and deletion."""
+    from agenthost.faces.http import conversations, erasure, grants, schedules, webhooks
 
-    return Face(
-        operations=(
-            *webhooks.operations(host.webhooks),
-            *grants.operations(host.grants),
-            *erasure.operations(host.erasure),
-        )
-    )
+    kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
+    own = (*kept, *grants.operations(host.grants), *erasure.operations(host.erasure))
+    return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 
 @asynccontextmanager

@@ -68,12 +68,12 @@ def approval(
     says of approvals, `asking` what holds where it says nothing. `why`: why a person is asked this time."""
     why = why or Why()
     told = why.told or f"May the tool '{tool}' be called with these arguments?"
-    because = f"\nYou are asked because {why.reason}." if why.reason else ""
+    because = f"{why.reason}\n\n" if why.reason else ""
     expires, default, by = terms(given, asking)
     return Ask(
         f"{base}-ok",
         "approval",
-        f"{told}{because}\n{readable(arguments)}",
+        f"{because}{told}\n{readable(arguments)}",
         DECISIONS if why.untrusted else (*DECISIONS, ALWAYS),
         # What comes of untrusted content is never agreed to by nobody.
         DENY if why.untrusted else default,

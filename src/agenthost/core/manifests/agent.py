@@ -16,6 +16,7 @@ from agenthost.core.manifests.common import (
     ProbeSpec,
     SandboxSpec,
 )
+from agenthost.core.manifests.trust import TrustSpec
 
 
 class PluginUse(Part):
@@ -126,6 +127,10 @@ class AgentSpec(Part):
     )
     questions: Questions = Field(
         default_factory=lambda: Questions.model_validate({}), description="How it asks people (the tool `ask`)."
+    )
+    trust: TrustSpec = Field(
+        default_factory=lambda: TrustSpec.model_validate({}),
+        description="What is trusted, and what untrusted content may decide.",
     )
     maxOutputTokens: int = Field(4096, ge=16, le=1_000_000, description="Most tokens of one answer.")
     temperature: float | None = Field(

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from agenthost.core import templates
 from agenthost.core.commands import Ask, CallTool, Command, RunCommand, StartChild
 from agenthost.core.manifests.asking import guards
@@ -9,7 +11,7 @@ from agenthost.core.manifests.workflow import Step
 from agenthost.core.parts import FilePart, text_of
 from agenthost.programs.answers import Why, approval
 from agenthost.programs.workflow.plan import Plan
-from agenthost.programs.workflow.state import WorkflowState
+from agenthost.programs.workflow.state import Item, WorkflowState
 
 
 def opening(step: Step, values: dict[str, Any]) -> str:
@@ -19,18 +21,27 @@ def opening(step: Step, values: dict[str, Any]) -> str:
     return templates.render(templates.parse(step.approve.message), values)
 
 
-def gated(state: WorkflowState, plan: Plan, step: Step, base: str, command: Command, told: str) -> Ask | None:
-    """The approval that must come before a step's command, None where it needs none. `told`: its first line."""
-    given, tool = plan.spec.approvals, step.tool
+def gated(state: WorkflowState, plan: Plan, step: Step, base: str, item: Item, why: Why | None) -> Ask | None:
+    """The approval that must come before a step's command, None where it needs none. `why`: that untrusted content
+    decided it."""
+    given, tool, command = plan.spec.approvals, step.tool, item.command
+    assert command is not None
     if step.approve is not None:
         given = step.approve.over(given)
-    elif not isinstance(command, CallTool) or not (
-        plan.bundle.tools[command.tool].approval or guards(given, command.tool)
-    ):
+    elif why is None and not _always(plan, command):
         return None
     what = tool or f"step:{step.id}"
-    told = told or (f"May the tool '{tool}' be called with these arguments?" if tool else _told(step, command))
-    return approval(base, what, _arguments(command), given, state.spec.asking, Why(told))
+    told = item.question or (f"May the tool '{tool}' be called with these arguments?" if tool else _told(step, command))
+    return approval(
+        base, what, _arguments(command), given, state.spec.asking, msgspec.structs.replace(why or Why(), told=told)
+    )
+
+
+def _always(plan: Plan, command: Command) -> bool:
+    """Whether each call of a step's tool needs one."""
+    if not isinstance(command, CallTool):
+        return False
+    return plan.bundle.tools[command.tool].approval or guards(plan.spec.approvals, command.tool)
 
 
 def _told(step: Step, command: Command) -> str:

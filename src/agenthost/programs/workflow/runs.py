@@ -10,6 +10,7 @@ from agenthost.programs.answers import approved, clip, refusal
 from agenthost.programs.base import Delivery
 from agenthost.programs.workflow.gate import gated, opening
 from agenthost.programs.workflow.plan import Plan
+from agenthost.programs.workflow.provenance import guarded, took
 from agenthost.programs.workflow.results import EXPECT, NOT_RUN, Taken, said, take
 from agenthost.programs.workflow.state import Item, Route, What, WorkflowState
 from agenthost.programs.workflow.steps import base_id, command_of
@@ -59,9 +60,13 @@ class Runs:
         self._perform(route)
 
     def _perform(self, route: Route) -> None:
-        item = self._item(route)
+        item, manifest, base = self._item(route), self._manifest(route), self._base(route)
         assert item.command is not None
-        ask = gated(self._state, self._plan, self._manifest(route), self._base(route), item.command, item.question)
+        why = guarded(self._state, self._plan, manifest, item.command)
+        if isinstance(why, str):
+            self._failed(route, Taken(NOT_RUN, why, "blocked", True), again=False)
+            return
+        ask = gated(self._state, self._plan, manifest, base, item, why)
         if ask is not None:
             self._state.want(ask, _for(route, "approval"))
         else:
@@ -95,6 +100,7 @@ class Runs:
         item, manifest = self._item(route), self._manifest(route)
         taken = take(delivery.answer, delivery.failure, manifest.expect or EXPECT, self._plan.steps[route.step].verdict)
         self._state.wrote(taken.changes)
+        took(self._state, self._plan, route.step, delivery.command, delivery.answer)
         self._state.routes.pop(f"{self._base(route)}-timeout", None)
         item.evidence = delivery.seq
         if item.timed_out:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from agenthost.core.commands import Ask, Verdict
-from agenthost.core.events import Answered, Asked, Event, Finished, Recorded
+from agenthost.core.events import Answered, Asked, Event, Finished, Recorded, Reply
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.questions import about, ends, shown
 from agenthost.core.tasks import TaskRow
@@ -17,7 +17,11 @@ from agenthost.core.webhooks import Delivery, Told, Webhook
 
 def is_told(event: Event) -> bool:
     """Whether somebody may want to hear of an event."""
-    return isinstance(event, Finished) or (isinstance(event, Asked) and isinstance(event.command, Ask))
+    return (
+        isinstance(event, Finished)
+        or (isinstance(event, Asked) and isinstance(event.command, Ask))
+        or (isinstance(event, Answered) and isinstance(event.answer, Reply))
+    )
 
 
 def tell(
@@ -37,6 +41,12 @@ def tell(
         elif isinstance(event, Asked) and isinstance(event.command, Ask) and event.command.id not in answered:
             there = [each for each in webhooks if each.created <= recorded.at]
             found += _for_each(there, row, recorded, "task.question", {"question": _question(row.id, recorded)})
+        elif isinstance(event, Answered) and isinstance(event.answer, Reply) and event.answer.via != "grant":
+            there = [each for each in webhooks if each.created <= recorded.at]
+            answer = {"text": event.answer.text, "by": event.answer.by, "via": event.answer.via}
+            found += _for_each(
+                there, row, recorded, "task.answered", {"question": {"id": event.command}, "answer": answer}
+            )
     return found
 
 

@@ -43,3 +43,14 @@ CREATE TRIGGER grant_uses_gone AFTER DELETE ON tasks
 BEGIN
     DELETE FROM grant_uses WHERE task = old.id;
 END;
+
+-- Whoever was told of a question hears that it is open no more, also where the task goes on.
+CREATE TRIGGER tasks_to_tell_answered AFTER UPDATE OF seq ON tasks
+WHEN old.state IN ('input-required', 'auth-required') AND new.ended = 0 AND new.state NOT IN ('input-required', 'auth-required')
+BEGIN
+    INSERT INTO webhook_marks (task, seq, seen, at)
+    SELECT new.id, new.seq, 0, (julianday('now') - 2440587.5) * 86400.0 WHERE EXISTS (
+        SELECT 1 FROM webhooks WHERE namespace = new.namespace AND person = new.person
+    )
+    ON CONFLICT (task) DO UPDATE SET seq = excluded.seq, at = excluded.at;
+END;

@@ -96,6 +96,7 @@ class Host(TaskDesk):
             random=secrets.SystemRandom().random,
             redact=self._redact,
             committed=self._committed,
+            grants=self._book,
         )
         work = settings.work
         engine = EngineSettings(
@@ -300,6 +301,7 @@ class Host(TaskDesk):
             await terms.check_output(order.terms)
             await self._need_sandbox(order)
             spec = await orders.specify(order, given, id, self.library)
+            spec = msgspec.structs.replace(spec, asking=self.settings.asking.asking())
             await self._need_files(files_of(order) | {file.digest for file in given.files})
             await self._start_working()
             made = await self.engine.create(spec, order.workspace)

@@ -1,6 +1,7 @@
 """The manifests of a host: applied, listed, looked up live by the engine, and pinned for a task."""
 
 import asyncio
+import fnmatch
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ from agenthost.host.budgets.allowances import Allowances
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
+from agenthost.programs.agent.words import delegate_tool
 from agenthost.programs.routing.program import RoutingProgram
 from agenthost.programs.supervisor.program import SupervisorProgram
 from agenthost.programs.workflow import WorkflowProgram
@@ -318,6 +320,7 @@ class Library:
                 for entry in sorted(_entries(manifest)):
                     if entry != "ask" and not entry.startswith(_DELEGATE):
                         specs[called, entry] = tuple(tool.spec for tool in self._tools.expand(entry))
+                _need_guarded(called, manifest, specs)
             else:
                 named = [step.tool for step in manifest.spec.steps if step.tool]
                 specs |= {("", tool): (self._tools.tool(tool).spec,) for tool in named}
@@ -462,6 +465,24 @@ class _Reached(Struct):
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
         return Bundle(agents=agents, workflows=workflows, tools=steps)
+
+
+def _need_guarded(agent: str, manifest: Agent, specs: Mapping[tuple[str, str], tuple[ToolSpec, ...]]) -> None:
+    """Raises BadInput where approvals are wanted for a tool that the agent doesn't have: one that is misspelt would
+    be called without a word."""
+    names = [name for entry in sorted(_entries(manifest)) for name in (entry, *_delegating(entry))]
+    names += [spec.name for (of, _), found in specs.items() if of == agent for spec in found]
+    for pattern in manifest.spec.approvals.tools:
+        if not fnmatch.filter(names, pattern):
+            raise BadInput(
+                f"the agent '{agent}' wants approvals for the tool '{pattern}', and has no such tool; mend "
+                f"spec.approvals.tools. {nearest(pattern, names)}"
+            )
+
+
+def _delegating(entry: str) -> tuple[str, ...]:
+    agent = entry.removeprefix(_DELEGATE)
+    return (delegate_tool(agent, "").name,) if agent != entry else ()
 
 
 def version_of(manifest: dict[str, Any]) -> str:

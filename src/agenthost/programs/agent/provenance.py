@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallModel, CallTool, Command, View
+from agenthost.core.commands import CallModel, CallTool, Command, View
 from agenthost.core.events import Answer, ChildResult, Reply
 from agenthost.core.models import ModelAnswer, ModelRequest, Turn
 from agenthost.core.parts import TextPart
@@ -15,7 +15,7 @@ from agenthost.programs.agent import words
 from agenthost.programs.agent.context import text_tokens
 from agenthost.programs.agent.definition import Definition, Toolbox
 from agenthost.programs.agent.state import AgentState, Pending
-from agenthost.programs.answers import approval
+from agenthost.programs.answers import Why, approval
 from agenthost.programs.trust import reading
 from agenthost.programs.trust.asking import reason
 from agenthost.programs.trust.chosen import MOST_LINKS
@@ -82,8 +82,8 @@ def guarded(
     why = reason(judged.doubts, known.sources)
     if trust.mode == "refuse":
         return REFUSED + why
-    ask: Ask = approval(pending.id, tool.name, arguments)
-    return msgspec.structs.replace(ask, question=f"{why}\n\n{ask.question}", reason=why)
+    asked = Why(reason=why, untrusted=True)
+    return approval(pending.id, tool.name, arguments, d.spec.approvals, state.spec.asking, asked)
 
 
 def _known(state: AgentState, d: Definition, box: Toolbox) -> Known:

@@ -4,15 +4,13 @@ content decided. The plan itself is the manifest's: only values and conditions a
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from agenthost.core import templates
-from agenthost.core.commands import Ask, CallTool, Command, RunCommand
+from agenthost.core.commands import CallTool, Command, RunCommand
 from agenthost.core.events import Answer, ChildResult, RunResult
 from agenthost.core.manifests.workflow import Step
 from agenthost.core.parts import FilePart, text_of
 from agenthost.core.trust import Given
-from agenthost.programs.answers import approval
+from agenthost.programs.answers import Why
 from agenthost.programs.trust.asking import reason
 from agenthost.programs.trust.rule import Doubt, Known, effect, judge
 from agenthost.programs.trust.state import MOST_SOURCES
@@ -54,25 +52,22 @@ def given(state: WorkflowState, plan: Plan, step: Step, sources: Iterable[str]) 
     return Given((*_said(state, plan), step.prompt), found) if found else None
 
 
-def guarded(state: WorkflowState, plan: Plan, step: Step, base: str, command: Command) -> Ask | str | None:
-    """The question before a step that untrusted content decided, why it is refused, or None where it may be done."""
+def guarded(state: WorkflowState, plan: Plan, step: Step, command: Command) -> Why | str | None:
+    """Why a person is asked before a step that untrusted content decided, why it is refused, or None where it may be done."""
     trust = plan.spec.trust
     if trust.mode == "off" or not isinstance(command, CallTool | RunCommand):
         return None
     if isinstance(command, RunCommand):
         sources = merged(everything(state), _files(state)) if command.network and step.id not in trust.actions else ()
         doubts = [Doubt("", "", "what was made of that is run with a network")] if sources else []
-        name, shown = "command", {"command": command.command}
     else:
         doubts, sources = _doubts(state, plan, step, command)
-        name, shown = command.tool, command.arguments
     if not doubts:
         return None
     why = reason(doubts, sources)
     if trust.mode == "refuse":
         return f"not called: a stranger may have decided it, and the workflow's manifest refuses that. {why}"
-    ask = approval(base, name, shown)
-    return msgspec.structs.replace(ask, question=f"{why}\n\n{ask.question}", reason=why)
+    return Why(reason=why, untrusted=True)
 
 
 def _doubts(state: WorkflowState, plan: Plan, step: Step, command: CallTool) -> tuple[list[Doubt], tuple[str, ...]]:

@@ -16,8 +16,8 @@ HEART = {
     "core": 3_300,
     "engine": 1_900,
     "programs/agent": 1_750,
-    "programs/trust": 650,
-    "programs/workflow": 950,
+    "programs/trust": 750,
+    "programs/workflow": 1_100,
     "programs/routing": 900,
     "programs/supervisor": 500,
 }

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
-from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
+from agenthost.core.definitions import RULES, Bundle, PinnedAgent, PinnedModel, PinnedTool
 from agenthost.core.errors import BadInput, Conflict, NewerVersion, NotFound, Stale, nearest
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
@@ -379,7 +379,7 @@ class _Reached(Struct):
             else:
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
-        return Bundle(agents=agents, workflows=workflows, tools=steps)
+        return Bundle(agents=agents, workflows=workflows, tools=steps, rules=RULES)
 
 
 def version_of(manifest: dict[str, Any]) -> str:

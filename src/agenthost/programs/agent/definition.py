@@ -48,6 +48,7 @@ class Definition:
         self._client = tuple(map(_client_tool, terms.tools)) if terms else ()
         self.model = pinned.model
         self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
+        self.rules = bundle.rules
         self.network = bool(self.spec.sandbox.hosts)
         self.max_output = min(self.spec.maxOutputTokens, self.model.max_output, self.model.window // 2)
 

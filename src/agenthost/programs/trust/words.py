@@ -82,13 +82,16 @@ class Words:
     """Texts of the person, the manifest or the host, to look values up in."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._text = fold("\n".join(texts))
-        self._bare = re.sub(r"[\s-]", "", self._text)
+        told = "\n".join(texts)
+        self._text = fold(told)
+        # Values are compared as they are written: forms that look or fold alike are other addresses to the world.
+        self._plain = told.lower()
+        self._bare = re.sub(r"[\s-]", "", self._plain)
         found = _TOKEN.findall(self._text)
         self.tokens = frozenset((*found, *(token.partition("'")[0].partition("’")[0] for token in found)))
         self.numbers = {value for found in _NUMBER.findall(self._text) for value in readings(found)}
         self.numbers |= {_COUNTS[token] for token in self.tokens & _COUNTS.keys()}
-        self._urls = [parts for found in urls(self._text) if (parts := split_url(found)) is not None]
+        self._urls = [parts for found in urls(self._plain) if (parts := split_url(found)) is not None]
 
     def clauses(self) -> list[list[str]]:
         """The words of each clause, in order, with commas; an address or a path is a word that says nothing."""
@@ -98,16 +101,16 @@ class Words:
     def phrase(self, value: str, toward: bool = False) -> bool:
         """Whether a value stands in the words, whole: no part of a longer name, address or path. `toward`: somewhere
         else than after `from`, where it says who wrote and not whom to write to."""
-        wanted = fold(value).strip()
+        wanted = value.lower().strip()
         if not wanted:
             return True
-        if wanted in self._text:
+        if wanted in self._plain:
             edges = rf"(?<![\w@.+/%\\-]){re.escape(wanted)}(?![\w@%/\\+-])(?!\.\w)"
-            if any(not toward or self._toward(found.start()) for found in re.finditer(edges, self._text)):
+            if any(not toward or self._toward(found.start()) for found in re.finditer(edges, self._plain)):
                 return True
         # An IBAN or a number of a telephone is written with blanks and without.
         bare = re.sub(r"[\s-]", "", wanted)
-        long = len(bare) >= 10 and bare.lstrip("+").isalnum() and sum(map(str.isdigit, bare)) >= 6
+        long = len(bare) >= 10 and bare.isascii() and bare.lstrip("+").isalnum() and sum(map(str.isdigit, bare)) >= 6
         return long and bare in self._bare
 
     def each(self, value: str) -> bool:
@@ -118,7 +121,7 @@ class Words:
     def reaches(self, url: str) -> bool:
         """Whether a URL was named as it is, or goes to a host that was named with nothing in it but words that were
         said: anything else can carry out what was read."""
-        wanted = split_url(fold(url))
+        wanted = split_url(url.lower())
         if wanted is None:
             return False
         if any(_same(named, wanted) for named in self._urls):
@@ -128,7 +131,7 @@ class Words:
         return host and all(piece in self.tokens or piece in _PLAIN for piece in pieces)
 
     def _toward(self, start: int) -> bool:
-        before = _CLAUSE.split(self._text[max(0, start - 60) : start])[-1]
+        before = _CLAUSE.split(self._plain[max(0, start - 60) : start])[-1]
         for token in reversed(_TOKEN.findall(before)[-3:]):
             if token in _TOWARD or token in _AWAY:
                 return token in _TOWARD
@@ -143,7 +146,13 @@ def split_url(url: str) -> SplitResult | None:
     except ValueError:
         return None
     plain = unquote(unquote(parts.path))
-    bad = "@" in parts.netloc or "\\" in url or ".." in plain.split("/") or any(sign <= " " for sign in url)
+    bad = (
+        "@" in parts.netloc
+        or not parts.netloc.isascii()
+        or "\\" in url
+        or ".." in plain.split("/")
+        or any(sign <= " " for sign in url)
+    )
     return None if bad or not parts.hostname or port == 0 else parts
 
 

@@ -126,9 +126,10 @@ class Words:
             return False
         if any(_same(named, wanted) for named in self._urls):
             return True
-        host = self.phrase(wanted.netloc) or any(named.netloc == wanted.netloc for named in self._urls)
+        schemes = {named.scheme for named in self._urls if named.netloc == wanted.netloc}
+        schemes |= {"https"} if schemes or self.phrase(wanted.netloc) else set()
         pieces = _TOKEN.findall(unquote(f"{wanted.path} {wanted.query} {wanted.fragment}").replace("_", " "))
-        return host and all(piece in self.tokens or piece in _PLAIN for piece in pieces)
+        return wanted.scheme in schemes and all(piece in self.tokens or piece in _PLAIN for piece in pieces)
 
     def _toward(self, start: int) -> bool:
         before = _CLAUSE.split(self._plain[max(0, start - 60) : start])[-1]

@@ -154,6 +154,12 @@ class Library:
             self._changed()
         return done, []
 
+    def unguarded(self) -> list[str]:
+        """The manifests by which untrusted content decides without a question: `agent/NAME`, `workflow/NAME`."""
+        return [
+            f"{kind}/{name}" for (kind, _, name), found in sorted(self._live.items()) if found.spec.trust.mode == "off"
+        ]
+
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
         """The manifests of a kind by name, as they would be written."""
         self._check_kind(kind)

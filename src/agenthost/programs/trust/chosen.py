@@ -18,6 +18,9 @@ followed tells whoever made them a few bits; that is what is left of it."""
 LEAST_PIECE = 6
 """Characters of a piece of a call's arguments that make a link out of its result an echo."""
 
+MOST_CARRIED = 512
+"""Characters of a link's path and query: what is longer is asked for."""
+
 _CLOSING = word_set("the and for with from mail com org net inbox info")
 
 
@@ -62,13 +65,13 @@ def _echo(url: str, told: str, words: Words) -> bool:
     """Whether a piece of what a link carries was told to a tool before it was found. The person's own words and the
     addresses that calls went to don't count: these were judged themselves."""
     parts = split_url(url)
-    if parts is None:
+    carried = fold(f"{parts.path}?{parts.query}#{parts.fragment}") if parts is not None else ""
+    if parts is None or len(carried) > MOST_CARRIED:
         return True
     told = fold(told)
     for gone in urls(told):
         told = told.replace(gone, " ")
     told = " ".join(word for word in told.split() if word.strip("\"'{}[]:,.") not in words.tokens)
-    carried = fold(f"{parts.path}?{parts.query}#{parts.fragment}")
     return any(carried[at : at + LEAST_PIECE] in told for at in range(len(carried) - LEAST_PIECE + 1))
 
 

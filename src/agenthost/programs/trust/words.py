@@ -16,7 +16,7 @@ def word_set(text: str) -> frozenset[str]:
 
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _NUMBER = re.compile(r"(?<![\w@/.,-])\d[\d.,'\u00a0]*(?![\d@/-])")
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s<>\"'`|{}\\^)\]]+", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://[^\s<>\"'`|{}\\^)\]]+", re.IGNORECASE)
 _CLAUSE = re.compile(r"[;!?\n]+|\.(?=\s|$)|:(?=\s|$)")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _QUOTED = re.compile(
@@ -39,7 +39,7 @@ _NUMBERS = (
     ("eleven", "elf", "onze", "once"),
     ("twelve", "zwölf", "douze", "doce"),
 )
-_NAMES = re.compile(r"\S*(?:://|@)\S*[^\s.,;:!?)]|\S+[/\\]\S*[^\s.,;:!?)]|\w\S*\.[a-z0-9]{1,5}(?=[\s,;:!?.]|$)")
+_FILE = re.compile(r"\w[^/\\]*\.[a-z0-9]{1,5}")
 _MARKS = re.compile(rf"{_TOKEN.pattern}|[,\u00a7]")
 _PLAIN = frozenset(("search", "q", "query", "index", "html", "www", "s", "page"))
 _TOWARD = word_set("to for with at an nach für mit zu à pour avec a para con")
@@ -95,7 +95,7 @@ class Words:
 
     def clauses(self) -> list[list[str]]:
         """The words of each clause, in order, with commas; an address or a path is a word that says nothing."""
-        plain = _NAMES.sub(" \u00a7 ", self._text)
+        plain = re.sub(r"\S+", lambda found: _nameless(found[0]), self._text)
         return [found for clause in _CLAUSE.split(plain) if (found := _MARKS.findall(clause))]
 
     def phrase(self, value: str, toward: bool = False) -> bool:
@@ -137,6 +137,13 @@ class Words:
             if token in _TOWARD or token in _AWAY:
                 return token in _TOWARD
         return True
+
+
+def _nameless(word: str) -> str:
+    """A word as it is, or what stands for it and its punctuation where it is an address or a path."""
+    bare = word.rstrip(".,;:!?)")
+    name = "@" in bare or "/" in bare or "\\" in bare or _FILE.fullmatch(bare)
+    return f"\u00a7{word[len(bare) :]}" if name else word
 
 
 def split_url(url: str) -> SplitResult | None:

@@ -37,6 +37,8 @@ def begin(state: AgentState, d: Definition) -> None:
             known.say(words)
         for source in given.sources:
             known.read(source, 0)
+    if "instructions" in d.functions and state.spec.title:
+        known.read("the task's title, which the script may show", 0)
     if d.spec.a2a is not None:
         known.read(f"the agent elsewhere at {d.spec.a2a.url}", 0)
     for tool in d.toolbox(state.stage).tools.values():
@@ -55,7 +57,8 @@ def taken(state: AgentState, d: Definition, pending: Pending, answer: Answer | N
     if isinstance(answer, ChildResult):
         origin = f"the answer of the agent {box.agents.get(name, name)}" if answer.sources else ""
     elif isinstance(answer, Reply) and name not in box.client:
-        state.provenance.say(answer.text)
+        # A default that nobody gave is nobody's word.
+        state.provenance.say(answer.text if answer.by != words.HOST else "")
     elif not (tool and ((tool.trusted and not tool.source) or name in d.spec.trust.results)):
         # A failure may be told in the words of the service that failed.
         origin = f"the result of {name}"

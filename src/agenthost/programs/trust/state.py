@@ -71,7 +71,7 @@ class Provenance(Struct):
 
     def say(self, text: str) -> None:
         """A person, or the manifest in their place, said something."""
-        if text in self.said:
+        if not text or text in self.said:
             return
         self.said.append(text[:MOST])
         while sum(map(len, self.said)) > MOST:

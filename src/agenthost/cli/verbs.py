@@ -9,9 +9,9 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "up": ("up", "run the host, so that other terminals reach it", ()),
     "apply": ("manifests", "take manifests from files or folders", ()),
     "validate": ("manifests", "check manifests, changing nothing", ()),
-    "get": ("manifests", "show agents or workflows", ("agents", "workflows")),
-    "delete": ("manifests", "remove an agent or a workflow", ("agent", "workflow")),
-    "new": ("new", "write the beginning of a manifest", ("agent", "workflow")),
+    "get": ("manifests", "show agents, workflows or schedules", ("agents", "workflows", "schedules")),
+    "delete": ("manifests", "remove an agent, a workflow or a schedule", ("agent", "workflow", "schedule")),
+    "new": ("new", "write the beginning of a manifest", ("agent", "workflow", "schedule")),
     "agent": ("new", "what is done with agents: agent new NAME", ("new",)),
     "tasks": (
         "tasks",
@@ -30,6 +30,11 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "webhooks",
         "who is called when your tasks end or ask",
         ("add", "list", "show", "remove", "test", "deliveries"),
+    ),
+    "schedules": (
+        "schedules",
+        "what is run when: again and again, or once",
+        ("add", "list", "show", "pause", "resume", "run", "remove"),
     ),
     "model": (
         "model",

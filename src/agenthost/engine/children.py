@@ -61,7 +61,8 @@ async def new_task(created: Recorded, spec: TaskSpec, codec: Codec, owner: str) 
         updated=created.at,
         namespace=spec.namespace,
         person=spec.person,
-        parent=spec.parent,
+        # No list of what people gave to do names the host's own questions.
+        parent=spec.parent or ("routing" if spec.kind == "routing" else ""),
         root=spec.root,
         title=spec.title,
         seq=1,

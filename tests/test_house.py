@@ -16,7 +16,7 @@ HEART = {
     "core": 3_750,
     "engine": 1_900,
     "programs/agent": 1_950,
-    "programs/trust": 650,
+    "programs/trust": 750,
     "programs/workflow": 1_050,
     "programs/routing": 1_200,
     "programs/supervisor": 500,

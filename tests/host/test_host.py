@@ -359,6 +359,14 @@ async def test_tools_that_are_named_like_built_in_ones_are_refused_and_the_home_
             await opens(toml='[tools]\nrun = "a:b"\n')
 
 
+async def test_doctor_tells_of_manifests_by_which_strangers_decide_without_a_question(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO)
+    assert "untrusted content" not in {finding.what for finding in await host.doctor()}
+    await host.apply({"a.yaml": ECHO.replace("spec: {", "spec: {trust: {mode: off}, ")})
+    (told,) = [finding for finding in await host.doctor() if finding.what == "untrusted content"]
+    assert told.status == "warn" and "agent/echo" in told.seen and "mode: off" in told.fix
+
+
 async def test_doctor_looks_at_everything(opens: Opens) -> None:
     host = await opens(PLAYS, ECHO)
     await followed(host, (await host.start(Order("echo", "x"))).id)

@@ -382,6 +382,9 @@ class Host(TaskDesk):
 
         parts = self._adapters
         found = await examine(self.settings, parts.sandbox, parts.machine, parts.store, await self.models())
+        if unguarded := self.library.unguarded():
+            seen = f"content that strangers write decides without a question: {', '.join(unguarded)}"
+            found.append(Finding("warn", "untrusted content", seen, "remove `trust: {mode: off}` from these manifests"))
         # What only a host that goes on can tell, and what matters to nobody else.
         return found + await self._health.look() if self.serving else found
 

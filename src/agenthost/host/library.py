@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from agenthost.core.access import OWNER
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
-from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
+from agenthost.core.definitions import RULES, Bundle, PinnedAgent, PinnedModel, PinnedTool
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NewerVersion, NotFound, Stale, Unusable, nearest
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
@@ -168,6 +168,11 @@ class Library:
             self._changed()
             await self.heard()
         return done, []
+
+    def unguarded(self) -> list[str]:
+        """The manifests by which untrusted content decides without a question: `agent/NAME`, `workflow/NAME`."""
+        agents = [(key, found) for key, found in sorted(self._live.items()) if isinstance(found, Agent | Workflow)]
+        return [f"{kind}/{name}" for (kind, _, name), found in agents if found.spec.trust.mode == "off"]
 
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
         """The manifests of a kind by name, as they would be written."""
@@ -464,7 +469,7 @@ class _Reached(Struct):
             else:
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
-        return Bundle(agents=agents, workflows=workflows, tools=steps)
+        return Bundle(agents=agents, workflows=workflows, tools=steps, rules=RULES)
 
 
 def _need_guarded(agent: str, manifest: Agent, specs: Mapping[tuple[str, str], tuple[ToolSpec, ...]]) -> None:

@@ -52,6 +52,7 @@ class Definition:
         self._client = tuple(map(_client_tool, terms.tools)) if terms else ()
         self.model = pinned.model
         self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
+        self.rules = bundle.rules
         completion = self.spec.completion
         self.needs = completion.needs
         self.judged = "supervisor" in self.needs

@@ -32,6 +32,8 @@ def everything(state: WorkflowState) -> tuple[str, ...]:
 def took(state: WorkflowState, plan: Plan, step: str, command: Command, answer: Answer | None) -> None:
     """A step has an answer (None: a failure): what that goes by."""
     found: tuple[str, ...] = ()
+    if not plan.bundle.rules:
+        return
     if isinstance(answer, ChildResult):
         found = answer.sources
     elif isinstance(answer, RunResult) or isinstance(command, RunCommand):
@@ -46,6 +48,8 @@ def took(state: WorkflowState, plan: Plan, step: str, command: Command, answer: 
 
 def given(state: WorkflowState, plan: Plan, step: Step, sources: Iterable[str]) -> Given | None:
     """What the child of a step is told of where its order comes from; `sources` are the expressions in that."""
+    if not plan.bundle.rules:
+        return None
     listed = tuple(sources)
     why = everything(state) if state.steps[step.id].feedback else ()
     found = merged(_reads(state, plan, step, listed), _material(state, plan, listed), why)
@@ -55,7 +59,7 @@ def given(state: WorkflowState, plan: Plan, step: Step, sources: Iterable[str]) 
 def guarded(state: WorkflowState, plan: Plan, step: Step, command: Command) -> Why | str | None:
     """Why a person is asked before a step that untrusted content decided, why it is refused, or None where it may be done."""
     trust = plan.spec.trust
-    if trust.mode == "off" or not isinstance(command, CallTool | RunCommand):
+    if not plan.bundle.rules or trust.mode == "off" or not isinstance(command, CallTool | RunCommand):
         return None
     if isinstance(command, RunCommand):
         sources = merged(everything(state), _files(state)) if command.network and step.id not in trust.actions else ()

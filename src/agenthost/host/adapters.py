@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
 from agenthost.core.checks import Inspector
+from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.keeping import Keeping
@@ -20,6 +21,7 @@ from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
+from agenthost.core.schedules import Schedules
 from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
@@ -50,6 +52,7 @@ class Adapters(Struct):
     accounts: Accounts
     stock: Stock
     webhooks: Webhooks
+    conversations: Conversations
     erasure: Erasure
     keeping: Keeping
     figures: Figures
@@ -68,6 +71,7 @@ class Adapters(Struct):
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     pushes: Pushes
     shelf: Shelf
+    schedules: Schedules
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
     stands_for: Callable[[str], Awaitable[str]]
@@ -93,11 +97,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
-    from agenthost.stores.sqlite.accounts import SQLiteAccounts
-    from agenthost.stores.sqlite.erasure import SQLiteErasure
-    from agenthost.stores.sqlite.keeping import SQLiteKeeping
-    from agenthost.stores.sqlite.stock import SQLiteStock
-    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -155,11 +154,7 @@ async def join(settings: Settings) -> Adapters:
     ]
     return Adapters(
         store,
-        SQLiteAccounts(store),
-        SQLiteStock(store),
-        SQLiteWebhooks(store),
-        SQLiteErasure(store),
-        SQLiteKeeping(store),
+        *_tables(store),
         figures,
         blobs,
         workspaces,
@@ -182,12 +177,32 @@ async def join(settings: Settings) -> Adapters:
     )
 
 
-def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf]:
-    """What keeps things that the protocols' clients give."""
+def _tables(store: "SQLiteStore") -> tuple[Accounts, Stock, Webhooks, Conversations, Erasure, Keeping]:
+    """What is kept beside journals, in the store's own file, in the order of the fields."""
+    from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.conversations import SQLiteConversations
+    from agenthost.stores.sqlite.erasure import SQLiteErasure
+    from agenthost.stores.sqlite.keeping import SQLiteKeeping
+    from agenthost.stores.sqlite.stock import SQLiteStock
+    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
+
+    return (
+        SQLiteAccounts(store),
+        SQLiteStock(store),
+        SQLiteWebhooks(store),
+        SQLiteConversations(store),
+        SQLiteErasure(store),
+        SQLiteKeeping(store),
+    )
+
+
+def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules]:
+    """What keeps things that clients give, and what is run when."""
     from agenthost.stores.sqlite.pushes import SQLitePushes
+    from agenthost.stores.sqlite.schedules import SQLiteSchedules
     from agenthost.stores.sqlite.shelf import SQLiteShelf
 
-    return SQLitePushes(store), SQLiteShelf(store)
+    return SQLitePushes(store), SQLiteShelf(store), SQLiteSchedules(store)
 
 
 async def _search(pattern: str, text: bytes) -> bool:

@@ -9,7 +9,6 @@ import msgspec
 from agenthost.core.checks import FilesLook, Seen
 from agenthost.core.commands import Ask, Evaluate, Inspect, StartChild
 from agenthost.core.events import ChildResult, Reply, RunResult
-from agenthost.core.ids import digest
 from agenthost.core.parts import DataPart, text_of
 from agenthost.core.ports import Evaluation
 from agenthost.programs.agent import completion, receipts, words
@@ -19,7 +18,6 @@ from agenthost.programs.agent.steps import tell, to_turn
 from agenthost.programs.answers import clip
 from agenthost.programs.base import Delivery
 from agenthost.programs.checking import checks as checking
-from agenthost.programs.checking.receipts import Receipt
 from agenthost.programs.supervisor import judgement
 from agenthost.programs.supervisor.evidence import Case, named
 from agenthost.programs.supervisor.judgement import Judgement
@@ -239,9 +237,7 @@ def _replied(state: AgentState, d: Definition, delivery: Delivery, asked: Ask) -
         reason = f"a person was needed, and nobody answered: {asked.question}"
         state.end("blocked", reason, "nobody-answered", tuple(state.evidence), state.output)
         return
-    found = Receipt(delivery.seq, state.now, "person", clip(f"asked: {asked.question}"), text=clip(answer.text))
-    if all(one.event != delivery.seq for one in state.proof.receipts):
-        receipts.add(state, found)
+    state.provenance.say(answer.text)
     tell(state, d, words.PERSON_SAID.format(asked.question, answer.text))
 
 
@@ -262,7 +258,7 @@ def _unfinished(
     """Send the work back with what is missing (`more`), unless that is bounded. `some`: something of it is proved;
     `spent`: the verdict and its code where all rounds are used up; `key` tells what is missing, the same for the same."""
     evidence, state.rounds = tuple(state.evidence), state.rounds + 1
-    before, state.proof.state = state.proof.state, _fingerprint(state, key)
+    same = state.proof.same(state.changed, state.phase, key)
     if state.waiting:
         tell(state, d, more)
     elif state.script_message is not None:
@@ -270,14 +266,8 @@ def _unfinished(
     elif state.rounds > d.spec.completion.maxRounds:
         times = "once" if state.rounds == 2 else f"{state.rounds - 1} times"
         state.end(spent[0], f"sent back {times}, and still: {reasons}", spent[1], evidence, state.output)
-    elif before == state.proof.state:
+    elif same:
         reason = f"nothing has changed since it was sent back, and still: {reasons}"
         state.end("partly" if some else "blocked", reason, "no-progress", evidence, state.output)
     else:
         tell(state, d, more)
-
-
-def _fingerprint(state: AgentState, key: str) -> str:
-    """What tells two rounds apart: the files that the agent changed, what else it did, and what is missing."""
-    files = {path: state.changed.get(path) for path in sorted(state.proof.touched)}
-    return digest(msgspec.json.encode([files, state.proof.acts, state.phase, key]))

@@ -100,14 +100,6 @@ def _look(event: int, at: float, command: Inspect, seen: Seen) -> Receipt:
     return Receipt(event, at, "check", what, seen.ok, text=seen.reason, reads=(look.path,), facts=seen.facts)
 
 
-def kept(receipts: list[Receipt]) -> list[Receipt]:
-    """Those that are kept where there are more than MOST."""
-    if len(receipts) <= MOST:
-        return receipts
-    old, new = receipts[:-MOST], receipts[-MOST:]
-    return [one for one in old if one.kind in ("person", "child")][-20:] + new
-
-
 def clip(text: str, most: int = TEXT) -> str:
     """Head and tail of a text that is long."""
     text = text.strip()

@@ -15,9 +15,9 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 HEART = {
     "core": 3_300,
     "engine": 1_900,
-    "programs/agent": 1_750,
+    "programs/agent": 1_950,
     "programs/trust": 650,
-    "programs/workflow": 950,
+    "programs/workflow": 1_050,
     "programs/routing": 1_200,
     "programs/supervisor": 500,
     "programs/checking": 250,

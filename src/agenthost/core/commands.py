@@ -30,7 +30,8 @@ class CallModel(Struct, frozen=True, tag="call-model", omit_defaults=True):
     """Call a model. The request is rendered by the program from its state.
 
     `worst` is the most tokens of input that the call may use (an estimate from above).
-    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`, `judge`, `reading` (of the person's words by themselves).
+    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`, `judge`,
+    `reading` (of the person's words by themselves).
     """
 
     id: str

@@ -37,7 +37,10 @@ class Proof(Struct):
     questions: int = 0
 
     def add(self, found: Receipt) -> None:
-        """Keep a receipt; where there are too many, of the older ones only what people said and agents below did."""
+        """Keep a receipt, of looks at all files the last; where there are too many, of the older ones only what people said
+        and agents below did."""
+        if found.kind == "look":
+            self.receipts = [one for one in self.receipts if one.kind != "look"]
         self.receipts.append(found)
         if len(self.receipts) > MOST:
             old, new = self.receipts[:-MOST], self.receipts[-MOST:]

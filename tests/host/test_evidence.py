@@ -93,6 +93,41 @@ async def test_a_task_hands_out_its_evidence_as_files(opens: Opens) -> None:
     assert [each.path for each in await host.artifacts(await ended(host, "plain"))] == []
 
 
+SCRIPTED = """\
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: scripted}
+spec:
+  description: Writes
+  tools: [workspace]
+  completion:
+    rule: checks
+    maxRounds: 1
+    checks:
+      - {file: {path: report.txt, pattern: 'sum \\d+'}}
+      - {script: "checks[0].ok and 'report.txt' in changed"}
+      - script: |
+          def check(seen):
+              size = seen.checks[0].facts.size
+              return True if size < 20 else f"{size} bytes are too many"
+"""
+
+
+async def test_scripts_judge_what_the_other_checks_saw(opens: Opens) -> None:
+    host = await opens(PLAYS, SCRIPTED, work=True)
+    pack = await host.evidence(await ended(host, "scripted"))
+    assert (pack.outcome, pack.rounds) == ("unachievable", 2)
+    assert pack.reason.endswith("29 bytes are too many")
+    assert [(one.round, one.ok) for one in pack.shown] == [
+        (1, True),
+        (1, True),
+        (1, False),
+        (2, True),
+        (2, True),
+        (2, False),
+    ]
+
+
 async def test_a_pack_is_held_against_the_journal(opens: Opens) -> None:
     host = await opens(PLAYS, WRITER, FLOW, work=True)
     pack = await host.evidence(await ended(host, "flow"))

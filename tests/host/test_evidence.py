@@ -128,6 +128,34 @@ async def test_scripts_judge_what_the_other_checks_saw(opens: Opens) -> None:
     ]
 
 
+REPORTER = """\
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: reporter}
+spec:
+  description: Writes a report by hand
+  tools: [workspace]
+  completion:
+    rule: checks
+    maxRounds: 1
+    checks:
+      - {run: "ls", report: {path: report.txt}}
+      - {run: "echo '<testsuite><testcase/></testsuite>' > report.txt", report: {path: report.txt}}
+"""
+
+
+async def test_in_a_real_sandbox_a_report_is_of_its_own_run(opens: Opens) -> None:
+    host = await opens(PLAYS, REPORTER, work=True)
+    pack = await host.evidence(await ended(host, "reporter"))
+    assert pack.outcome != "done"
+    # What the agent wrote is gone before `ls` begins, and so is what the second check wrote, in the round after.
+    assert [(one.round, one.ok, one.reason) for one in pack.shown] == [
+        (round, ok, why) for round in (1, 2) for ok, why in ((False, "there is no file 'report.txt'"), (True, ""))
+    ][: len(pack.shown)]
+    assert pack.shown[1].facts["tests"] == 1
+    assert pack.shown[0].exit_code == 0
+
+
 async def test_a_pack_is_held_against_the_journal(opens: Opens) -> None:
     host = await opens(PLAYS, WRITER, FLOW, work=True)
     pack = await host.evidence(await ended(host, "flow"))

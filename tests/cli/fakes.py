@@ -28,6 +28,7 @@ from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded
+from agenthost.core.evidence import Criterion, EvidencePack, Shown, journal_hash
 from agenthost.core.grants import Always
 from agenthost.core.ids import digest
 from agenthost.core.machines import Waiting
@@ -170,6 +171,28 @@ class FakeHost(HostApi):
 
     async def export(self, task: str) -> bytes:
         return b"PK zip"
+
+    async def evidence(self, task: str) -> EvidencePack:
+        events = await self.events(task)
+        shown = (Shown(4, 1.0, "check", "pytest | tee", exit_code=0, output="sha256:o", round=1),)
+        criteria = (
+            Criterion(1, "It runs.", True, (4,), by="checks"),
+            Criterion(2, "It is nice.", False, missing="ugly"),
+        )
+        return EvidencePack(
+            task,
+            "coder",
+            "agent",
+            "checks",
+            "partly",
+            "ugly",
+            1.0,
+            2.0,
+            len(events),
+            journal_hash(events),
+            criteria,
+            shown,
+        )
 
     async def replay(self, task: str) -> list[ReplayReport]:
         return [ReplayReport(ROOT, 12, 5, True), ReplayReport(f"{ROOT}.a", 3, 1, False, "asked for less", 2)]

@@ -254,7 +254,7 @@ class Library:
                 continue
             seen.add(reference)
             if isinstance(found, Workflow):
-                if any(step.line or step.tool in _RUN for step in found.spec.steps):
+                if any(step.line or (step.check and step.check.run) or step.tool in _RUN for step in found.spec.steps):
                     policies.add(found.spec.sandbox.policy())
             elif any(check.kind in ("run", "serve") for check in found.spec.completion.checks) or _RUN & {
                 *found.spec.tools,

@@ -22,7 +22,7 @@ from agenthost.manifests.problems import Finding, Key, is_name, unknown
 
 MAX_ROUNDS = 10_000
 
-_KINDS = ("role", "command", "serve", "tool", "workflow")
+_KINDS = ("role", "command", "serve", "check", "tool", "workflow")
 
 DELEGATE = "delegate:"
 
@@ -166,6 +166,8 @@ def _kind(step: Step, key: Key, found: list[Finding]) -> None:
         found.append(Finding((*key, kind), "must not be empty"))
     if kind == "serve" and step.probe is None:
         found.append(Finding(key, f"the step '{step.id}' serves but has no 'probe'; say what the server must answer"))
+    if step.check is not None:
+        found += completing.step_findings(step.check, (*key, "check"))
     fits = {"prompt": ("role",), "files": ("role",), "expect": ("command", "serve"), "with": ("tool", "workflow")}
     fits["probe"] = ("serve",)
     given = {name: getattr(step, "with_" if name == "with" else name) for name in fits}

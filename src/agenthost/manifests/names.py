@@ -144,6 +144,8 @@ def _step(step: Step, key: Key, scope: Scope, found: list[Finding]) -> None:
         _templates(step.approve.message, (*key, "approve", "message"), one, found)
     if step.onFail is not None:
         _templates(step.onFail.feedback, (*key, "onFail", "feedback"), _with(scope, (*_COMMON, "result")), found)
+    if step.check is not None:
+        _check(step.check, (*key, "check"), found)
     if step.expect is not None:
         _patterns(step.expect.stdout, step.expect.stderr, (*key, "expect"), found)
     if step.probe is not None:

@@ -48,7 +48,7 @@ def unmet(run: RunResult, expect: Expect) -> str:
     for name, pattern, text in (("stdout", expect.stdout, run.stdout), ("stderr", expect.stderr, run.stderr)):
         if pattern is not None and re.search(pattern, text) is None:
             return f"the command's {name} has nothing that matches {pattern!r}"
-    return ""
+    return run.report.reason if run.report is not None else ""
 
 
 def safe(tool: PinnedTool, sandbox: SandboxSpec) -> bool:

@@ -15,6 +15,7 @@ from agenthost.core.commands import (
     CallTool,
     Command,
     Finish,
+    Inspect,
     RunCommand,
     StartChild,
     Verdict,
@@ -122,6 +123,8 @@ def describe(command: Command) -> str:
         return f"the command `{command.command}`"
     if isinstance(command, CallModel):
         return f"a call of the model '{command.model}'"
+    if isinstance(command, Inspect):
+        return "the host's look"
     if isinstance(command, StartChild):
         return f"the {command.kind} '{command.name}'"
     return f"the command {command.id}"

@@ -333,6 +333,7 @@ class World:
     """Everything around an engine. Change a part before `engine` is called; `recorded` is what was committed."""
 
     def __init__(self, bundle: Bundle, store: Store, seed: int = 0) -> None:
+        self.bundle = bundle
         self.store = store
         self.blobs = MemoryBlobs()
         self.folders: dict[str, dict[str, bytes]] = {}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agenthost.core.manifests.asking import Approvals, StepApproval
+from agenthost.core.manifests.checks import Check
 from agenthost.core.manifests.common import (
     API_VERSION,
     NAME,
@@ -54,7 +55,7 @@ class OnFail(Part):
 
 
 class Step(Part):
-    """One step: an agent by role, a command or a server in the sandbox, a tool, or another workflow."""
+    """One step: an agent by role, a command or a server in the sandbox, a check, a tool, or another workflow."""
 
     id: str = Field(pattern=STEP_ID, description="Unique in the workflow: a-z, 0-9 and underscore.")
     role: str | None = Field(None, description="The role that does it.")
@@ -63,6 +64,9 @@ class Step(Part):
     command: str | None = Field(None, description="A shell command (a template) for the sandbox.")
     serve: str | None = Field(None, description="A shell command (a template) for the sandbox that goes on and serves.")
     probe: ProbeSpec | None = Field(None, description="With serve: what the server must answer; then it is ended.")
+    check: Check | None = Field(
+        None, description="What the host looks at itself: a file, a JSON file, an address, a command's test report."
+    )
     tool: str | None = Field(None, description="A tool to call.")
     workflow: str | None = Field(None, pattern=NAME, description="A workflow to run.")
     with_: dict[str, Any] = Field(

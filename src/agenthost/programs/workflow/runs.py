@@ -98,7 +98,8 @@ class Runs:
 
     def _acted(self, route: Route, delivery: Delivery) -> None:
         item, manifest = self._item(route), self._manifest(route)
-        taken = take(delivery.answer, delivery.failure, manifest.expect or EXPECT, self._plan.steps[route.step].verdict)
+        expect = manifest.expect or (manifest.check.expect if manifest.check else EXPECT)
+        taken = take(delivery.answer, delivery.failure, expect, self._plan.steps[route.step].verdict)
         self._state.wrote(taken.changes)
         took(self._state, self._plan, route.step, delivery.command, delivery.answer)
         self._state.routes.pop(f"{self._base(route)}-timeout", None)

@@ -158,8 +158,7 @@ class World:
 
     async def died(self) -> None:
         """Processes look at once, until they are done or have died; those that died are started again."""
-        looks = [asyncio.ensure_future(runner.look(self.now)) for runner in self.runners]  # noqa: RUF006
-        outcomes = await asyncio.gather(*looks, return_exceptions=True)
+        outcomes = await asyncio.gather(*(runner.look(self.now) for runner in self.runners), return_exceptions=True)
         for outcome in outcomes:
             assert outcome is None or isinstance(outcome, float | Died), repr(outcome)
         if any(isinstance(outcome, Died) for outcome in outcomes):

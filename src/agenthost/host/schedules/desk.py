@@ -144,6 +144,8 @@ class Desk:
             )
         for file in found.spec.run.files:
             await api.file_size(file.digest)
+            # From now on it is given by them, whoever gave it before: a command in its own process notes no giver.
+            await self._accounts.own_file(caller.namespace, caller.person, file.digest)
         return found.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"person"})
 
     async def change(self, caller: Caller, api: HostApi, id: str, change: ScheduleChange) -> Schedule:

@@ -122,8 +122,9 @@ class World:
     async def step(self, name: str, work: Callable[..., Any] = lambda: None, *given: Any) -> Any:
         """Do something, unless the process dies first; or die when it is done."""
         self.steps += 1
-        for _ in range(self.yields.pop() if self.yields else 0):
-            await asyncio.sleep(0)
+        if len(self.runners) > 1:
+            for _ in range(1 + (self.yields.pop() if self.yields else 0)):
+                await asyncio.sleep(0)
         dying = False
         if self.dies is not None:
             left, after = self.dies

@@ -11,7 +11,6 @@ import pytest
 from agenthost.cli import schedules as verb
 from agenthost.cli.connect import Reached
 from agenthost.cli.faces import desks
-from agenthost.cli.schedules import local_zone
 from agenthost.cli.screen import Screen
 from agenthost.client.client import Client, connect
 from agenthost.core.access import Caller
@@ -19,6 +18,8 @@ from agenthost.core.errors import BadInput, Conflict, NotFound
 from agenthost.core.schedules import NewSchedule, ScheduleChange
 from agenthost.faces.http.server import Everybody, Offer, serve
 from agenthost.host.host import Host
+from agenthost.machine.zone import local_zone
+from agenthost.manifests.timing import here
 from tests.host.conftest import ECHO, PLAYS, Lines, Opens, log, opens
 
 __all__ = ["Lines", "log", "opens"]
@@ -143,7 +144,7 @@ def test_the_zone_of_this_machine_is_found_or_it_is_utc(tmp_path: Path) -> None:
     (zones / "Athens").write_bytes(b"")
     link = tmp_path / "localtime"
     link.symlink_to(zones / "Athens")
-    assert local_zone({}, link) == "Europe/Athens"
-    assert local_zone({"TZ": ":America/New_York"}, link) == "America/New_York"
-    assert local_zone({}, tmp_path / "none") == "UTC"
-    assert local_zone({"TZ": "EST5EDT,M3.2.0"}, link) == "UTC"
+    assert here(local_zone({}, link)).key == "Europe/Athens"
+    assert here(local_zone({"TZ": ":America/New_York"}, link)).key == "America/New_York"
+    assert here(local_zone({}, tmp_path / "none")).key == "UTC"
+    assert here(local_zone({"TZ": "EST5EDT,M3.2.0"}, link)).key == "UTC"

@@ -141,6 +141,14 @@ def read_zone(name: str) -> ZoneInfo:
         raise BadInput(f"there is no time zone '{name[:60]}'; {hint}") from None
 
 
+def here(name: str) -> ZoneInfo:
+    """A machine's own time zone, by the name that it says; UTC where it says none that is known."""
+    try:
+        return read_zone(name)
+    except BadInput:
+        return read_zone("UTC")
+
+
 @lru_cache(maxsize=1024)
 def _loaded(name: str) -> ZoneInfo:
     # zoneinfo itself keeps the last eight alone.

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from agenthost.core.access import Caller, DeedFilter, Person
+from agenthost.core.api import Order
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.events import Answered
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
 from agenthost.core.schedules import NewSchedule, OwnSchedules, RunInfo, ScheduleChange
+from agenthost.core.tools import ToolResult
 from agenthost.host.guarded import GuardedHost, Owners
 from agenthost.host.host import Host
-from tests.host.conftest import ECHO, Opens
+from tests.host.conftest import ECHO, Opens, followed
 
 SCHEDULE = """\
 apiVersion: agenthost.dev/v1alpha1
@@ -293,3 +296,62 @@ async def test_whoever_is_deleted_leaves_no_schedule(host: Host) -> None:
     await own(host, Caller("ann", "user", ("read", "work"))).add(NewSchedule("daily", DAILY))
     await host.erasure.of(Caller(), host).person("ann")
     assert await own(host).all() == []
+
+
+REMINDS = """
+rules:
+  - when: {turn: 0, says: "A note that you"}
+    reply: {calls: [{tool: remind, arguments: {note: again, after: 1m}}]}
+  - when: {turn: 0, says: "tea in"}
+    reply: {calls: [{tool: remind, arguments: {note: the tea is ready, after: 300ms}}, {tool: remind, arguments: {note: x}}]}
+  - reply: {text: "You said {{said}}"}
+"""
+REMINDER = """\
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: butler}
+spec: {instructions: Be at hand., tools: [remind]}
+"""
+
+
+async def test_an_agent_comes_back_to_something_for_its_person_in_its_conversation_and_no_further(opens: Opens) -> None:
+    host = await opens(REMINDS, REMINDER, work=True, serving=True)
+    await host.accounts.put_person(Person("ann", "user", 1.0))
+    row = await host.start(Order("butler", "tea in a moment", person="ann", conversation="kitchen"))
+    events = await followed(host, row.id)
+    told = [
+        each.event.answer
+        for each in events
+        if isinstance(each.event, Answered) and isinstance(each.event.answer, ToolResult)
+    ]
+    told.sort(key=lambda each: each.error)
+    assert "You will be started again at 20" in told[0].text and not told[0].error
+    assert told[1].error and "give either 'at', a time, or 'after'" in told[1].text
+    ann = own(host, Caller("ann", "user", ("read", "work")))
+    (schedule,) = await ann.all()
+    (run,) = await ran(ann, schedule.id)
+    task = (await host.task(run.task)).row
+    assert (task.name, task.person, task.conversation) == ("butler", "ann", "kitchen")
+    # What a schedule started makes no reminder: nothing goes on for ever by itself.
+    refused = [
+        each.event.answer
+        for each in await host.events(run.task)
+        if isinstance(each.event, Answered) and isinstance(each.event.answer, ToolResult)
+    ]
+    assert refused and all(each.error and "makes no reminders" in each.text for each in refused)
+    assert len(await ann.all()) == 1
+
+
+async def test_a_reminder_that_is_made_again_after_a_crash_is_one(host: Host) -> None:
+    await host.accounts.put_person(Person("ann", "user", 1.0))
+    row = await host.start(Order("echo", "for ever", person="ann"))
+
+    class Context:
+        task, agent, key = row.id, "echo", "k1"
+
+    for after in ("20m", "21m"):  # by then it is another time
+        told = await host.schedules.remind(Context(), {"note": "tea", "after": after})  # type: ignore[arg-type]
+    assert "You will be started again" in told
+    (schedule,) = await own(host).all()
+    assert (schedule.person, schedule.spec["run"]["agent"]) == ("ann", "echo")
+    await host.cancel(row.id)

@@ -10,14 +10,16 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from agenthost.core.access import Accounts, Caller, Right
+from agenthost.core.access import RIGHTS, Accounts, Caller, Right
 from agenthost.core.api import HostApi
 from agenthost.core.errors import BadInput, Conflict, NotFound, Unusable, nearest
+from agenthost.core.ids import root_id
 from agenthost.core.keeping import Keeping
 from agenthost.core.lifecycle import FINAL
+from agenthost.core.manifests.common import read_duration
 from agenthost.core.manifests.schedule import Schedule as Manifest
 from agenthost.core.manifests.schedule import ScheduleSpec
-from agenthost.core.ports import Store
+from agenthost.core.ports import Store, ToolContext
 from agenthost.core.schedules import (
     NewSchedule,
     OwnSchedules,
@@ -31,9 +33,10 @@ from agenthost.core.schedules import (
 )
 from agenthost.host.guarded import deed, forbidden, need_task
 from agenthost.host.library import Library
-from agenthost.host.schedules.deciding import in_words, spec_of, started, wanted_now
+from agenthost.host.schedules.deciding import in_words, spec_of, started, task_of, wanted_now
+from agenthost.machine.zone import local_zone
 from agenthost.manifests.load import validate_body
-from agenthost.manifests.timing import timing
+from agenthost.manifests.timing import here, read_when, read_zone, shown, timing
 
 MOST = 200
 """Schedules of one person's own."""
@@ -107,7 +110,7 @@ class Desk:
 
     # --- what people do ---
 
-    async def make(self, caller: Caller, api: HostApi, wanted: NewSchedule, key: str = "") -> Schedule:
+    async def make(self, caller: Caller, api: HostApi | None, wanted: NewSchedule, key: str = "") -> Schedule:
         """Make a schedule of the caller's own; with the same `key`, once."""
         _need(caller, "work", "make schedules")
         now = self._clock()
@@ -128,8 +131,27 @@ class Desk:
         self._call()
         return made
 
+    async def remind(self, context: ToolContext, wanted: dict[str, Any]) -> str:
+        """Have an agent come back to something, for the person whose task it is; what was made, for the agent."""
+        row = await self._store.task(root_id(context.task))
+        who = await self._accounts.person(row.person) if row is not None else None
+        if row is None or who is None or who.disabled:
+            raise NotFound("whoever this is done for is no longer here")
+        caller = Caller(who.id, who.role, RIGHTS[who.role], who.namespace, f"task:{row.id}")
+        key = f"{context.task} {context.key}"
+        found = await self._schedules.get(_id_for(caller, key))
+        if found is None:
+            if any(task_of(run, row.namespace) == row.id for run in await self._schedules.open()):
+                raise Unusable(
+                    "this was itself started by a schedule, and such work makes no reminders; tell the person"
+                )
+            spec = await asyncio.to_thread(_reminder, wanted, context.agent, row.conversation, self._clock())
+            wish = NewSchedule(f"remind-{_id_for(caller, key)[4:14]}", spec)
+            found = await self.make(caller, None, wish, key)
+        return f"You will be started again at {found.spec['at']}; the person sees this as the schedule '{found.name}'."
+
     async def _read(
-        self, caller: Caller, api: HostApi, name: str, spec: dict[str, Any], now: float | None
+        self, caller: Caller, api: HostApi | None, name: str, spec: dict[str, Any], now: float | None
     ) -> dict[str, Any]:
         """What a schedule is to say, as it is kept. Raises Unusable, and NotFound for a file that isn't the caller's."""
         if spec.get("person", caller.person) != caller.person:
@@ -143,6 +165,8 @@ class Desk:
                 problems=[{"key": each.key, "message": each.message} for each in problems],
             )
         for file in found.spec.run.files:
+            if api is None:
+                raise Unusable("spec.run.files: a reminder has no files")
             await api.file_size(file.digest)
             # From now on it is given by them, whoever gave it before: a command in its own process notes no giver.
             await self._accounts.own_file(caller.namespace, caller.person, file.digest)
@@ -330,6 +354,23 @@ class _Own:
 def _need(caller: Caller, right: Right, what: str) -> None:
     if not caller.may(right):
         raise forbidden(caller, right, what)
+
+
+def _reminder(wanted: dict[str, Any], agent: str, conversation: str, now: float) -> dict[str, Any]:
+    """What a schedule says that an agent wants."""
+    named = str(wanted.get("timezone", ""))
+    zone = read_zone(named) if named else here(local_zone())
+    at, after = str(wanted.get("at", "")), str(wanted.get("after", ""))
+    if bool(at) == bool(after):
+        raise BadInput("give either 'at', a time, or 'after', how long from now")
+    try:
+        moment = read_when(at, zone, now) if at else now + float(read_duration(after))
+    except ValueError as error:
+        raise BadInput(f"'after' {after[:40]}: {error}") from None
+    # What an agent wrote is not what its person says, and the one who reads it is told so.
+    text = f"A note that you, the agent, left yourself earlier, to come back to now:\n\n{wanted['note']}"
+    spec: dict[str, Any] = {"at": shown(moment, zone), "timezone": zone.key, "run": {"agent": agent, "text": text}}
+    return spec | ({"conversation": conversation} if conversation else {})
 
 
 async def _started(schedule: Schedule, now: float) -> Schedule:

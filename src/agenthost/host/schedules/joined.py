@@ -35,4 +35,5 @@ def joined(host: HostApi, library: Library, adapters: Adapters, log: Log) -> tup
     runner = Runner(schedules, store, accounts, _Hands(host, adapters), log)
     desk = Desk(schedules, store, accounts, adapters.keeping, library, runner.call)
     library.heard = desk.take_manifests
+    adapters.remind.serve(desk.remind)
     return runner, desk

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Protocol
 
-import msgspec
 from msgspec.structs import replace
 from pydantic import ValidationError
 
@@ -18,7 +17,7 @@ from agenthost.core.schedules import Run, Schedule, Schedules
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.parts import Log
 from agenthost.host.orders import id_for
-from agenthost.host.schedules.deciding import BACK, decide, spec_of
+from agenthost.host.schedules.deciding import BACK, decide, order_given, spec_of
 from agenthost.manifests.timing import read_zone
 
 LOOK = 30.0
@@ -207,7 +206,7 @@ class Runner:
 
     async def _start(self, schedule: Schedule, run: Run, now: float) -> set[str]:
         """Start a run; once, however often this is done. The task that goes on."""
-        order = replace(msgspec.json.decode(run.order, type=Order), person=run.person, namespace=schedule.namespace)
+        order = order_given(run, schedule.namespace)
         row = await self._store.task(id_for(order))
         if row is None:
             caller = await self._caller(run, schedule)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from argparse import Namespace
 from datetime import datetime
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -125,7 +126,7 @@ def _times(args: Namespace, zone: ZoneInfo) -> dict[str, Any]:
         times["at"] = shown(read_when(args.at, zone, now), zone)
     if args.after:
         try:
-            times["at"] = shown(now + float(read_duration(args.after)), zone)
+            times["at"] = shown(ceil(now + float(read_duration(args.after))), zone)
         except ValueError as error:
             raise BadInput(f"--in {args.after}: {error}") from None
     if args.until:

@@ -113,8 +113,7 @@ async def join(settings: Settings) -> Adapters:
 
     try:
         media = media_tools(lambda name: models.abilities(name), asdict(settings.models.tools))
-        remind = Remind()
-        tools = ToolRegistry(settings.tools, [*media, remind], [keep_files()])
+        tools = ToolRegistry(settings.tools, [*media, remind := Remind()], [keep_files()])
         figures = Figures()
         store = SQLiteStore(home / "agenthost.db", figures.committed)
         blobs = FileBlobs(home / "blobs")

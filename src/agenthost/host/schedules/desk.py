@@ -6,6 +6,7 @@ import secrets as randomness
 import time
 from collections.abc import Awaitable, Callable
 from itertools import islice
+from math import ceil
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -364,7 +365,7 @@ def _reminder(wanted: dict[str, Any], agent: str, conversation: str, now: float)
     if bool(at) == bool(after):
         raise BadInput("give either 'at', a time, or 'after', how long from now")
     try:
-        moment = read_when(at, zone, now) if at else now + float(read_duration(after))
+        moment = read_when(at, zone, now) if at else ceil(now + float(read_duration(after)))
     except ValueError as error:
         raise BadInput(f"'after' {after[:40]}: {error}") from None
     # What an agent wrote is not what its person says, and the one who reads it is told so.

@@ -103,7 +103,7 @@ class Host(TaskDesk):
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
-        self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
+        self._schedules, self.schedules, self._manifested = scheduled(self, self.library, adapters, log)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
@@ -125,7 +125,7 @@ class Host(TaskDesk):
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
-        await self.schedules.take_manifests()
+        await self._manifested.take()
         if work:
             await self._start_working()
             if not self.serving:

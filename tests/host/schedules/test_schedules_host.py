@@ -10,7 +10,7 @@ import pytest
 
 from agenthost.core.access import Caller, DeedFilter, Person
 from agenthost.core.api import Order
-from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, Temporary
 from agenthost.core.events import Answered
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
@@ -355,3 +355,39 @@ async def test_a_reminder_that_is_made_again_after_a_crash_is_one(host: Host) ->
     (schedule,) = await own(host).all()
     assert (schedule.person, schedule.spec["run"]["agent"]) == ("ann", "echo")
     await host.cancel(row.id)
+
+
+async def test_what_came_due_before_an_edit_runs_as_it_was(opens: Opens) -> None:
+    first = await opens(SLOW, ECHO)
+    schedules = own(first)
+    made = await schedules.add(NewSchedule("tea", {"at": soon(0.2), "run": {"agent": "echo", "text": "as it was"}}))
+    await first.apply(manifest("of-manifest", f'at: "{soon(0.2)}", run: {{agent: echo, text: as it was}}'))
+    await asyncio.sleep(0.3)
+    await schedules.change(made.id, ScheduleChange(DAILY))
+    await first.apply(manifest("of-manifest", 'cron: "@daily", run: {agent: echo, text: as it is}'))
+    for name in ("tea", "of-manifest"):
+        shown = await schedules.show(name)
+        assert (shown.state, shown.waiting, shown.runs) == ("on", 1, 1)
+    await first.close()
+    host = await opens(SLOW, ECHO, work=True, serving=True)
+    for name in ("tea", "of-manifest"):
+        (run,) = await ran(own(host), name)
+        assert (await host.task(run.task)).row.title == "as it was"
+
+
+async def test_a_manifest_whose_schedule_could_not_be_kept_is_taken_when_it_is_applied_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedules = host._adapters.schedules  # pyright: ignore[reportPrivateUsage]
+
+    async def full(schedule: Any) -> bool:
+        raise Temporary("the disk is full", code="disk-full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schedules, "add", full)
+        with pytest.raises(Temporary):
+            await host.apply(manifest("daily", 'cron: "@daily", run: {agent: echo, text: x}'))
+    assert await own(host).all() == []
+    done, _ = await host.apply(manifest("daily", 'cron: "@daily", run: {agent: echo, text: x}'))
+    assert [each.outcome for each in done] == ["unchanged"]
+    assert [each.name for each in await own(host).all()] == ["daily"]

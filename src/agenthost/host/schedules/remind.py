@@ -1,11 +1,15 @@
 """The tool `remind`: an agent comes back to something later, in the name of the person whose task it is."""
 
 from collections.abc import Awaitable, Callable
+from math import ceil
 from typing import Any
 
 from agenthost.core.errors import BadInput, Unavailable
+from agenthost.core.manifests.common import read_duration
 from agenthost.core.ports import ToolContext
 from agenthost.core.tools import ToolResult, ToolSpec, text_result
+from agenthost.machine.zone import local_zone
+from agenthost.manifests.timing import here, read_when, read_zone, shown
 
 SPEC = ToolSpec(
     "remind",
@@ -61,3 +65,20 @@ class Remind:
     async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
         """Nothing: it is idempotent, and made again."""
         return None
+
+
+def reminder(wanted: dict[str, Any], agent: str, conversation: str, now: float) -> dict[str, Any]:
+    """What a schedule says that an agent wants, as the `spec` of its kind. Raises BadInput; reads time zones from files."""
+    named = str(wanted.get("timezone", ""))
+    zone = read_zone(named) if named else here(local_zone())
+    at, after = str(wanted.get("at", "")), str(wanted.get("after", ""))
+    if bool(at) == bool(after):
+        raise BadInput("give either 'at', a time, or 'after', how long from now")
+    try:
+        moment = read_when(at, zone, now) if at else ceil(now + float(read_duration(after)))
+    except ValueError as error:
+        raise BadInput(f"'after' {after[:40]}: {error}") from None
+    # What an agent wrote is not what its person says, and the one who reads it is told so.
+    text = f"A note that you, the agent, left yourself earlier, to come back to now:\n\n{wanted['note']}"
+    spec: dict[str, Any] = {"at": shown(moment, zone), "timezone": zone.key, "run": {"agent": agent, "text": text}}
+    return spec | ({"conversation": conversation} if conversation else {})

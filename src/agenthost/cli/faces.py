@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from agenthost.core.api import Reception
 from agenthost.faces.http import metrics
@@ -11,11 +12,12 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Webhooks, schedules and deletion."""
-    from agenthost.faces.http import erasure, schedules, webhooks
+    """Conversations, webhooks, schedules and deletion."""
+    from agenthost.faces.http import conversations, erasure, schedules, webhooks
 
     kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
-    return Face(operations=(*kept, *erasure.operations(host.erasure)))
+    own = (*kept, *erasure.operations(host.erasure))
+    return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import msgspec
 
 from agenthost.client.administering import RemoteAdministration
 from agenthost.client.calling import RemoteDeletion, RemoteWebhooks
+from agenthost.client.conversing import RemoteConversations
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
@@ -44,6 +45,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.errors import BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
@@ -134,6 +136,10 @@ class Client(HostApi):
     def webhooks(self) -> RemoteWebhooks:
         """The webhooks of whoever has the token: whom they want called when their tasks end or ask."""
         return RemoteWebhooks(self._transport)
+
+    def conversations(self) -> RemoteConversations:
+        """The conversations of whoever has the token: what was said, and for which task."""
+        return RemoteConversations(self._transport)
 
     def schedules(self) -> RemoteSchedules:
         """The schedules that whoever has the token sees: what is run when."""
@@ -277,7 +283,7 @@ class Client(HostApi):
             body = await self._send("POST", path_of("tasks"), keyed)
         return self._read(body, TaskRow)
 
-    async def place(self, came: Incoming) -> Placed:
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed:
         keyed = came if came.key else msgspec.structs.replace(came, key=uuid.uuid4().hex)
         return self._read(await self._send("POST", path_of("messages"), keyed), Placed)
 
@@ -354,6 +360,9 @@ class Client(HostApi):
             if found.path == path:
                 return found
         raise NotFound(f"the task '{task}' has no file '{path}'; list its artifacts")
+
+    async def evidence(self, task: str) -> EvidencePack:
+        return await self._get(EvidencePack, "tasks", task, "evidence")
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         return await self._get(list[LedgerEntry], "tasks", task, "ledger")

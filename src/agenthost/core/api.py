@@ -13,12 +13,15 @@ from agenthost.core.access import OWNER, Caller, Deed, DeedFilter
 from agenthost.core.administration import Administration
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
+from agenthost.core.conversations import Line
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
+from agenthost.core.routing import Decision
 from agenthost.core.tasks import TaskRow, Terms
 
 
@@ -176,8 +179,10 @@ class HostInfo(Struct, frozen=True, omit_defaults=True):
 
 
 class Incoming(Struct, frozen=True, omit_defaults=True):
-    """A message whose task the host finds: `task` where it is named, else the one of its conversation that goes on, else a
-    new one of the agent (or workflow) `name`. Where the task asks something it is the answer (`question`: to which)."""
+    """A message whose task the host finds: `task` where it is named, else by what is known of its `conversation`; what is new is for the agent (or workflow)
+    `name`. `question`: which of the task's it answers. `key`: the message's id in its channel, by which it counts once.
+    `reply_to` is the channel's id of the message that it answers, `quote` the words that it quotes, `button` the data of the one that was pressed.
+    `edits`: the id of an earlier message, whose new text this is (`deleted`: which was taken back). `channel` and `account`: where it came from and who wrote, in the channel's words."""
 
     text: str = ""
     files: tuple[FilePart, ...] = ()
@@ -186,13 +191,25 @@ class Incoming(Struct, frozen=True, omit_defaults=True):
     question: str = ""
     conversation: str = ""
     key: str = ""
+    reply_to: str = ""
+    quote: str = ""
+    button: str = ""
+    edits: str = ""
+    deleted: bool = False
+    channel: str = ""
+    account: str = ""
 
 
-class Placed(Struct, frozen=True):
-    """What became of a message: it started the task, was said to it, or answered its question."""
+class Placed(Struct, frozen=True, omit_defaults=True):
+    """What became of a message: it started the task, was said to it, answered its question, or was heard by the host itself
+    (`told`); `asked`: the host asks which task it is for, `kept`: it waits behind such a question. `line` is its place in its conversation, `decision` what was decided;
+    `said` is what the host says to it at once. `task` is None where it is for none, or not known yet."""
 
-    task: TaskRow
-    became: Literal["order", "message", "answer"]
+    task: TaskRow | None
+    became: Literal["order", "message", "answer", "told", "asked", "kept"]
+    line: int = 0
+    decision: Decision | None = None
+    said: tuple[Line, ...] = ()
 
 
 class News(Struct, frozen=True):
@@ -262,7 +279,7 @@ class HostApi(Protocol):
         """Start work. BadInput and NotFound are raised before anything is kept."""
         ...
 
-    async def place(self, came: Incoming) -> Placed: ...
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed: ...
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         """Events of every task (of a person's) after a place."""
@@ -311,6 +328,10 @@ class HostApi(Protocol):
     async def artifacts(self, task: str) -> list[Artifact]: ...
 
     async def artifact(self, task: str, path: str) -> Artifact: ...
+
+    async def evidence(self, task: str) -> EvidencePack:
+        """What shows how a task ended, with those below it that had something to prove; read from their journals."""
+        ...
 
     async def ledger(self, task: str) -> list[LedgerEntry]: ...
 

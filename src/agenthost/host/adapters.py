@@ -12,8 +12,10 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.checks import Inspector
+from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
-from agenthost.core.errors import Permanent, Temporary, Unavailable
+from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
@@ -23,6 +25,7 @@ from agenthost.core.schedules import Schedules
 from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
+from agenthost.host.checking.inspector import HostInspector
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.schedules.remind import Remind
 from agenthost.host.settings import Settings
@@ -50,6 +53,7 @@ class Adapters(Struct):
     accounts: Accounts
     stock: Stock
     webhooks: Webhooks
+    conversations: Conversations
     erasure: Erasure
     keeping: Keeping
     figures: Figures
@@ -61,6 +65,7 @@ class Adapters(Struct):
     machine: Ledger
     sandbox: Choice
     prober: Prober
+    inspector: Inspector
     scripts: Scripts
     list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
@@ -94,11 +99,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
-    from agenthost.stores.sqlite.accounts import SQLiteAccounts
-    from agenthost.stores.sqlite.erasure import SQLiteErasure
-    from agenthost.stores.sqlite.keeping import SQLiteKeeping
-    from agenthost.stores.sqlite.stock import SQLiteStock
-    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -156,11 +156,7 @@ async def join(settings: Settings) -> Adapters:
     ]
     return Adapters(
         store,
-        SQLiteAccounts(store),
-        SQLiteStock(store),
-        SQLiteWebhooks(store),
-        SQLiteErasure(store),
-        SQLiteKeeping(store),
+        *_tables(store),
         figures,
         blobs,
         workspaces,
@@ -170,6 +166,7 @@ async def join(settings: Settings) -> Adapters:
         machine,
         sandbox,
         prober,
+        HostInspector(_search, outgoing.fetch),
         scripts,
         models.lines,
         models.detail,
@@ -183,6 +180,25 @@ async def join(settings: Settings) -> Adapters:
     )
 
 
+def _tables(store: "SQLiteStore") -> tuple[Accounts, Stock, Webhooks, Conversations, Erasure, Keeping]:
+    """What is kept beside journals, in the store's own file, in the order of the fields."""
+    from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.conversations import SQLiteConversations
+    from agenthost.stores.sqlite.erasure import SQLiteErasure
+    from agenthost.stores.sqlite.keeping import SQLiteKeeping
+    from agenthost.stores.sqlite.stock import SQLiteStock
+    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
+
+    return (
+        SQLiteAccounts(store),
+        SQLiteStock(store),
+        SQLiteWebhooks(store),
+        SQLiteConversations(store),
+        SQLiteErasure(store),
+        SQLiteKeeping(store),
+    )
+
+
 def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules]:
     """What keeps things that clients give, and what is run when."""
     from agenthost.stores.sqlite.pushes import SQLitePushes
@@ -190,6 +206,16 @@ def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules]:
     from agenthost.stores.sqlite.shelf import SQLiteShelf
 
     return SQLitePushes(store), SQLiteShelf(store), SQLiteSchedules(store)
+
+
+async def _search(pattern: str, text: bytes) -> bool:
+    """Look for an expression in a process of its own, which ends where that takes too long."""
+    from agenthost.sandboxes.patterns import Endless, found
+
+    try:
+        return await found(pattern, text)
+    except Endless as problem:
+        raise BadInput(str(problem)) from problem
 
 
 def _addresses(way: Way) -> Addresses:

@@ -37,6 +37,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.ids import root_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
@@ -204,9 +205,13 @@ class GuardedHost(HostApi):
         self._owners.learn(row)
         return row
 
-    async def place(self, came: Incoming) -> Placed:
+    async def place(self, came: Incoming, person: str = "", namespace: str = "") -> Placed:
         self._need("work", "give work")
-        return await place(self, came, self._caller.person)
+        if not came.conversation:
+            return await place(self, came)
+        for part in came.files:
+            await self._need_file(part.digest)
+        return await self._host.place(came, self._caller.person, self._caller.namespace)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         self._need("read", "follow tasks")
@@ -305,6 +310,10 @@ class GuardedHost(HostApi):
     async def artifact(self, task: str, path: str) -> Artifact:
         await self._task(task, "read", "look at files")
         return await self._host.artifact(task, path)
+
+    async def evidence(self, task: str) -> EvidencePack:
+        await self._task(task, "read", "look at evidence")
+        return await self._host.evidence(task)
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         await self._task(task, "read", "look at what tasks cost")

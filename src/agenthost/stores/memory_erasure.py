@@ -10,6 +10,7 @@ from agenthost.core.ports import StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
+from agenthost.stores.memory_conversations import MemoryConversations
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_schedules import MemorySchedules
@@ -32,6 +33,7 @@ class MemoryErasure:
         webhooks: MemoryWebhooks,
         shelf: MemoryShelf,
         keeping: MemoryKeeping,
+        conversations: MemoryConversations | None = None,
         schedules: MemorySchedules | None = None,
     ) -> None:
         self._store = store
@@ -40,6 +42,7 @@ class MemoryErasure:
         self._webhooks = webhooks
         self._shelf = shelf
         self._keeping = keeping
+        self._conversations = conversations or MemoryConversations(store)
         self._schedules = schedules or MemorySchedules()
         self._begun: set[str] = set()
         self._doomed: set[tuple[str, str, str]] = set()
@@ -77,6 +80,7 @@ class MemoryErasure:
         self._pushes.forget(root)
         self._webhooks.forget(root)
         self._shelf.forget_within(root)
+        self._conversations.forget(root)
         self._begun.discard(root)
         return True
 
@@ -98,7 +102,8 @@ class MemoryErasure:
 
     async def held(self, digests: set[str]) -> set[str]:
         of_workspaces = {digest for files in self._store.tables.files.values() for digest in files.values()}
-        return (of_workspaces | self._shelf.held() | self._schedules.held()) & digests
+        lines = self._conversations.held() | self._schedules.held()
+        return (of_workspaces | self._shelf.held() | lines) & digests
 
     async def release(self, digest: str, before: float) -> bool:
         given = self._accounts.given
@@ -120,6 +125,7 @@ class MemoryErasure:
 
     async def forget_person(self, namespace: str, person: str) -> None:
         self._shelf.forget(namespace, person)
+        self._conversations.forget_person(namespace, person)
         self._schedules.forget(namespace, person)
         self._forget_gifts(namespace, person)
         tables = self._store.tables
@@ -128,6 +134,7 @@ class MemoryErasure:
 
     async def forget_namespace(self, namespace: str) -> None:
         self._shelf.forget(namespace)
+        self._conversations.forget_person(namespace, "")
         self._schedules.forget(namespace)
         self._forget_gifts(namespace, "")
         tables = self._store.tables

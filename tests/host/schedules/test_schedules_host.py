@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agenthost.core.access import Caller, DeedFilter, Person
-from agenthost.core.api import Order
+from agenthost.core.api import Incoming, Order
+from agenthost.core.conversations import LineFilter
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, Temporary
 from agenthost.core.events import Answered
 from agenthost.core.lifecycle import FINAL
@@ -317,7 +318,11 @@ spec: {instructions: Be at hand., tools: [remind]}
 async def test_an_agent_comes_back_to_something_for_its_person_in_its_conversation_and_no_further(opens: Opens) -> None:
     host = await opens(REMINDS, REMINDER, work=True, serving=True)
     await host.accounts.put_person(Person("ann", "user", 1.0))
-    row = await host.start(Order("butler", "tea in a moment", person="ann", conversation="kitchen"))
+    caller = Caller("ann", "user", ("read", "work"))
+    guarded = GuardedHost(host, caller, host.accounts, Owners(host._adapters.store))  # pyright: ignore[reportPrivateUsage]
+    placed = await guarded.place(Incoming("tea in a moment", name="butler", conversation="kitchen", key="m1"))
+    assert placed.task is not None
+    row = placed.task
     events = await followed(host, row.id)
     told = [
         each.event.answer
@@ -340,6 +345,14 @@ async def test_an_agent_comes_back_to_something_for_its_person_in_its_conversati
     ]
     assert refused and all(each.error and "makes no reminders" in each.text for each in refused)
     assert len(await ann.all()) == 1
+
+    # Its answer is said where the reminder was asked for.
+    async def said() -> bool:
+        wanted = LineFilter(conversation="kitchen", by="host", person="ann")
+        lines = await host._adapters.conversations.lines(wanted)  # pyright: ignore[reportPrivateUsage]
+        return any(line.kind == "answer" and line.task == run.task for line in lines)
+
+    assert await until(said)
 
 
 async def test_a_reminder_that_is_made_again_after_a_crash_is_one(host: Host) -> None:

@@ -66,7 +66,9 @@ class TestErasureInMemory(InMemory, ErasureSuite):
     @pytest.fixture
     def erasure(self, store: MemoryStore, schedules: MemorySchedules) -> Erasure:
         accounts, keeping = MemoryAccounts(store), MemoryKeeping(store)
-        return MemoryErasure(store, accounts, MemoryPushes(), MemoryWebhooks(store), MemoryShelf(), keeping, schedules)
+        return MemoryErasure(
+            store, accounts, MemoryPushes(), MemoryWebhooks(store), MemoryShelf(), keeping, schedules=schedules
+        )
 
 
 class TestErasureInSQLite(InSQLite, ErasureSuite):

@@ -55,6 +55,9 @@ class Runner:
         self._log = log
         self._called = asyncio.Event()
         self._going: set[str] = set()
+        self._over: set[str] = set()
+        self._known: set[str] = set()
+        self._asked = float("-inf")
         self._again = False
         self._waits = False
         self._zones: set[str] = set()
@@ -66,6 +69,7 @@ class Runner:
     def hear(self, task: str) -> None:
         """A task has ended."""
         if task in self._going:
+            self._over.add(task)
             self.call()
 
     async def run(self, clock: Callable[[], float]) -> None:
@@ -106,7 +110,10 @@ class Runner:
             for schedule in found:
                 await self._decide(schedule, now)
         self._again = self._waits = False
-        going: set[str] = set()
+        over, going = set(self._over), set[str]()
+        # Of those that aren't heard to have ended the store is asked now and then: another process may have them.
+        every = not 0 <= now - self._asked < REREAD
+        self._known = set() if every else self._going - over
         for id, runs in groupby(await self._schedules.open(), key=lambda run: run.schedule):
             try:
                 going |= await self._tend(id, list(runs), now)
@@ -116,6 +123,8 @@ class Runner:
                 # One that can't be read keeps no other from being run.
                 self._log.warning("schedule waits", schedule=id, problem=str(error))
         self._going = going
+        self._over -= over
+        self._asked = now if every else self._asked
         due = await self._schedules.next_due()
         return min(now + AGAIN, due or now + AGAIN) if self._again else due
 
@@ -145,7 +154,8 @@ class Runner:
         schedule = await self._schedules.get(id)
         if schedule is None:
             return set()
-        going = {run.task for run in runs if run.state == "started" and not await self._ended(run)}
+        started = [run for run in runs if run.state == "started"]
+        going = {run.task for run in started if run.task in self._known or not await self._ended(run)}
         for run in runs:
             if run.state == "starting":
                 going |= await self._start(schedule, run, now)
@@ -227,8 +237,11 @@ class Runner:
                 self._log.warning("schedule failed", schedule=schedule.name, problem=error.message)
                 return set()
             self._log.info("schedule started", schedule=schedule.name, task=row.id)
-        await self._schedules.settle(replace(run, state="started", task=row.id))
-        return {row.id} if row.state not in FINAL or not await self._ended(replace(run, task=row.id)) else set()
+        run = replace(run, state="started", task=row.id)
+        await self._schedules.settle(run)
+        # From now on its end is heard; it may have been over sooner.
+        self._going.add(row.id)
+        return set() if await self._ended(run) else {row.id}
 
     async def _ended(self, run: Run) -> bool:
         """Whether a run's task is over; then that is kept."""

@@ -155,6 +155,8 @@ class Runner:
         if schedule is None:
             return set()
         started = [run for run in runs if run.state == "started"]
+        # From here on their ends are heard, also while this look goes on.
+        self._going |= {run.task for run in started}
         going = {run.task for run in started if run.task in self._known or not await self._ended(run)}
         for run in runs:
             if run.state == "starting":

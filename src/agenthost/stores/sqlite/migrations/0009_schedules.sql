@@ -27,6 +27,7 @@ CREATE INDEX schedules_done ON schedules (looked) WHERE state = 'done' AND manif
 CREATE TABLE schedule_runs (
     schedule TEXT NOT NULL,
     due REAL NOT NULL,
+    missed INTEGER NOT NULL,
     state TEXT NOT NULL,
     at REAL NOT NULL,
     person TEXT NOT NULL,
@@ -37,7 +38,6 @@ CREATE TABLE schedule_runs (
     why TEXT NOT NULL,
     until REAL NOT NULL,
     count INTEGER NOT NULL,
-    missed INTEGER NOT NULL,
     PRIMARY KEY (schedule, due, missed)
 ) WITHOUT ROWID;
 CREATE INDEX schedule_runs_open ON schedule_runs (schedule, due) WHERE state IN ('waiting', 'starting', 'started');

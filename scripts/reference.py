@@ -83,6 +83,7 @@ It is above the file; an option of the command is above both.
 | `AGENTHOST_PORT` | the port that `agenthost up` serves, in the place of `[http] port` |
 | `AGENTHOST_SANDBOX` | the sandbox that runs what demands none: `bubblewrap`, `docker`, `gvisor`, `functions`, or `auto`, the strongest here |
 | `AGENTHOST_URL`, `AGENTHOST_TOKEN` | reach a host there, instead of the one of the home |
+| `TZ` | the time zone that `agenthost schedules add` and the tool `remind` go by where none is named; else `/etc/localtime`'s |
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
 | `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SDK_DISABLED`, `OTEL_*` | where traces go, in OpenTelemetry's own words ([observability](observability.md)); `[telemetry]` is above them |

@@ -28,6 +28,7 @@ from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.checking.inspector import HostInspector
 from agenthost.host.outgoing import Addresses, Outgoing
+from agenthost.host.schedules.remind import Remind
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 from agenthost.sandboxes.admitted import Admitted
@@ -74,6 +75,7 @@ class Adapters(Struct):
     pushes: Pushes
     shelf: Shelf
     schedules: Schedules
+    remind: Remind
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
     stands_for: Callable[[str], Awaitable[str]]
@@ -113,7 +115,7 @@ async def join(settings: Settings) -> Adapters:
 
     try:
         media = media_tools(lambda name: models.abilities(name), asdict(settings.models.tools))
-        tools = ToolRegistry(settings.tools, media, [keep_files()])
+        tools = ToolRegistry(settings.tools, [*media, remind := Remind()], [keep_files()])
         figures = Figures()
         store = SQLiteStore(home / "agenthost.db", figures.committed)
         blobs = FileBlobs(home / "blobs")
@@ -172,6 +174,7 @@ async def join(settings: Settings) -> Adapters:
         models.detail,
         FitnessProber(models, blobs.put, time.time).probe,
         *_given(store),
+        remind,
         outgoing,
         remote.let_go,
         models.stands_for,

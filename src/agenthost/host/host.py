@@ -111,7 +111,7 @@ class Host(TaskDesk):
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
-        self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
+        self._schedules, self.schedules, self._manifested = scheduled(self, self.library, adapters, log)
         self.library.allowances.take(settings.budgets)
         self.budgets = BudgetDesk(self.library, adapters.store, adapters.keeping, adapters.accounts)
         self._closing = False
@@ -135,7 +135,7 @@ class Host(TaskDesk):
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
-        await self.schedules.take_manifests()
+        await self._manifested.take()
         await self.budgets.open()
         if work:
             await self._start_working()

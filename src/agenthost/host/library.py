@@ -166,6 +166,8 @@ class Library:
             await self._store.put_manifests(bodies, now)
             self._live |= new
             self._changed()
+        if not dry_run:
+            # Also where nothing is new: who couldn't take it the last time hears it again.
             await self.heard()
         return done, []
 

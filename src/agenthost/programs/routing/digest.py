@@ -17,8 +17,7 @@ from agenthost.core.models import ModelRequest, Turn
 from agenthost.core.parts import TextPart
 from agenthost.core.routing import Candidate, Decision, Meaning, Scene, Spoken, Topic
 from agenthost.programs.agent.context import BYTES_PER_TOKEN, TURN_OVERHEAD, text_tokens
-from agenthost.programs.routing.limits import MOST_CANDIDATES
-from agenthost.programs.routing.ranking import rank
+from agenthost.programs.routing.ranking import MOST_CANDIDATES, rank
 
 MOST_TOKENS = 1_500
 """Of a whole request: instructions, digest and schema."""

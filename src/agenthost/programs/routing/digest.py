@@ -41,7 +41,8 @@ cancel, pause, resume: of its task. progress: asks how far it is.
 new: begins another piece of work (task 0). chat: small talk, thanks (task 0). list: asks what there is (task 0).
 move: says that an earlier message was meant for task n (0: for a new one). choose: says for which task an earlier message is.
 unsure: two or more are as likely, so that the person must be asked.
-An open question doesn't make the next message its answer: people start other things meanwhile. `confidence` is from 0 to 1."""
+An open question doesn't make the next message its answer: people start other things meanwhile. Answer with \
+JSON alone: {"task": 0, "meaning": "...", "confidence": 0.0 to 1.0}"""
 
 _MEANINGS = list(get_args(Meaning))
 SCHEMA: dict[str, Any] = {

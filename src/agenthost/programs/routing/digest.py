@@ -168,7 +168,7 @@ def _fitting(meaning: Meaning, topic: Topic | None) -> Meaning | None:
 def _decoded(answer: str) -> _Answer | None:
     for found in (answer, *re.findall(r"\{[^{}]*\}", answer)):
         try:
-            return msgspec.json.decode(found, type=_Answer)
+            return msgspec.json.decode(found, type=_Answer, strict=False)
         except (msgspec.DecodeError, UnicodeEncodeError):
             continue
     return None

@@ -139,7 +139,19 @@ class TaskDesk(Desk):
         await self._need_files({part.digest for part in message.parts if isinstance(part, FilePart)})
         # Whoever writes chooses the message's id: it must not stand for an answer, a cancel or a child's end.
         id = f"message:{message.id or secrets.token_hex(8)}"
-        await self._put(task, id, "message", msgspec.json.encode(message))
+        body = msgspec.json.encode(message)
+        if await self._put(task, id, "message", body) and (await self._row(task)).kind == "workflow":
+            await self._say_below(task, id, body)
+
+    async def _say_below(self, flow: str, id: str, body: bytes) -> None:
+        """A workflow has nobody who listens: the runs of its roles that go on hear it, and those to come with their prompt."""
+        flows = {flow}
+        for below in await following.tree_of(self._adapters.store, flow):
+            if below.parent in flows and below.state not in FINAL:
+                with suppress(Conflict):  # it has ended meanwhile
+                    await self._put(below.id, id, "message", body)
+                if below.kind == "workflow":
+                    flows.add(below.id)
 
     async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
         """Answer an open question of a task or of one below it."""

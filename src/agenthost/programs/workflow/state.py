@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.commands import Command, Finish, RunCommand
+from agenthost.core.parts import Part
 from agenthost.programs.base import BaseState
 
 What = Literal["if", "foreach", "values", "approval", "act", "timeout", "passes", "delay", "feedback", "output"]
@@ -72,7 +73,7 @@ class WorkflowState(BaseState, kw_only=True):
 
     `pending` is what is to be asked and is not yet; sandbox commands stand in `queue`, because they
     go one at a time. `routes` say whose each pending or open command is. `files` are the contents
-    that steps wrote, path to digest.
+    that steps wrote, path to digest. `heard` is what people said meanwhile, for the runs of agents that begin after it.
     """
 
     inputs: dict[str, Any]
@@ -81,6 +82,7 @@ class WorkflowState(BaseState, kw_only=True):
     queue: dict[str, RunCommand] = msgspec.field(default_factory=dict[str, RunCommand])
     routes: dict[str, Route] = msgspec.field(default_factory=dict[str, Route])
     files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    heard: tuple[Part, ...] = ()
     finish: Finish | None = None
 
     def want(self, command: Command, route: Route | None = None) -> None:

@@ -22,6 +22,7 @@ from agenthost.host.settings import (
     McpSettings,
     NetworkSettings,
     RetentionSettings,
+    RoutingSettings,
     SandboxSettings,
     Settings,
     WebhookSettings,
@@ -110,6 +111,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "network": NetworkSettings,
     "http": HttpSettings,
     "webhooks": WebhookSettings,
+    "routing": RoutingSettings,
     "retention": RetentionSettings,
     "telemetry": TelemetrySettings,
     "access": AccessSettings,
@@ -245,6 +247,8 @@ MEANINGS = {
         }.items()
         for key, what in {"turns": "model calls", "tokens": "tokens in and out", "cost": "USD"}.items()
     },
+    "routing.model": "the small model that is asked for which task a message is, where no rule is sure; empty: the person is asked at once",
+    "routing.agent": "the agent or workflow that takes what is new in a conversation, where the message names none",
     "webhooks.attempts": "tries of one delivery before it is given up",
     "webhooks.backoff": "seconds between its first two tries; each wait after is four times the one before, of which between half and all is waited",
     "webhooks.backoff-most": "seconds between two tries at most",

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from agenthost.core.api import Reception
 from agenthost.faces.http import metrics
@@ -11,11 +12,12 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Webhooks, deletion and budgets."""
-    from agenthost.faces.http import budgets, erasure, webhooks
+    """Conversations, webhooks, schedules, budgets and deletion."""
+    from agenthost.faces.http import budgets, conversations, erasure, schedules, webhooks
 
-    told = (*webhooks.operations(host.webhooks), *erasure.operations(host.erasure), *budgets.operations(host.budgets))
-    return Face(operations=told)
+    kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
+    own = (*kept, *erasure.operations(host.erasure), *budgets.operations(host.budgets))
+    return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 
 @asynccontextmanager

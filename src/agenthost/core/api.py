@@ -9,16 +9,19 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.access import Caller, Deed, DeedFilter
+from agenthost.core.access import OWNER, Caller, Deed, DeedFilter
 from agenthost.core.administration import Administration
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
+from agenthost.core.conversations import Line
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
+from agenthost.core.routing import Decision
 from agenthost.core.tasks import TaskRow, Terms
 
 
@@ -176,8 +179,10 @@ class HostInfo(Struct, frozen=True, omit_defaults=True):
 
 
 class Incoming(Struct, frozen=True, omit_defaults=True):
-    """A message whose task the host finds: `task` where it is named, else the one of its conversation that goes on, else a
-    new one of the agent (or workflow) `name`. Where the task asks something it is the answer (`question`: to which)."""
+    """A message whose task the host finds: `task` where it is named, else by what is known of its `conversation`; what is new is for the agent (or workflow)
+    `name`. `question`: which of the task's it answers. `key`: the message's id in its channel, by which it counts once.
+    `reply_to` is the channel's id of the message that it answers, `quote` the words that it quotes, `button` the data of the one that was pressed.
+    `edits`: the id of an earlier message, whose new text this is (`deleted`: which was taken back). `channel` and `account`: where it came from and who wrote, in the channel's words."""
 
     text: str = ""
     files: tuple[FilePart, ...] = ()
@@ -186,13 +191,25 @@ class Incoming(Struct, frozen=True, omit_defaults=True):
     question: str = ""
     conversation: str = ""
     key: str = ""
+    reply_to: str = ""
+    quote: str = ""
+    button: str = ""
+    edits: str = ""
+    deleted: bool = False
+    channel: str = ""
+    account: str = ""
 
 
-class Placed(Struct, frozen=True):
-    """What became of a message: it started the task, was said to it, or answered its question."""
+class Placed(Struct, frozen=True, omit_defaults=True):
+    """What became of a message: it started the task, was said to it, answered its question, or was heard by the host itself
+    (`told`); `asked`: the host asks which task it is for, `kept`: it waits behind such a question. `line` is its place in its conversation, `decision` what was decided;
+    `said` is what the host says to it at once. `task` is None where it is for none, or not known yet."""
 
-    task: TaskRow
-    became: Literal["order", "message", "answer"]
+    task: TaskRow | None
+    became: Literal["order", "message", "answer", "told", "asked", "kept"]
+    line: int = 0
+    decision: Decision | None = None
+    said: tuple[Line, ...] = ()
 
 
 class News(Struct, frozen=True):
@@ -262,7 +279,7 @@ class HostApi(Protocol):
         """Start work. BadInput and NotFound are raised before anything is kept."""
         ...
 
-    async def place(self, came: Incoming) -> Placed: ...
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed: ...
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         """Events of every task (of a person's) after a place."""
@@ -321,6 +338,10 @@ class HostApi(Protocol):
 
     async def artifact(self, task: str, path: str) -> Artifact: ...
 
+    async def evidence(self, task: str) -> EvidencePack:
+        """What shows how a task ended, with those below it that had something to prove; read from their journals."""
+        ...
+
     async def ledger(self, task: str) -> list[LedgerEntry]: ...
 
     async def export(self, task: str) -> bytes:
@@ -331,18 +352,21 @@ class HostApi(Protocol):
         """Decide a task's journal, and those below it, again; nothing is performed."""
         ...
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
-        """Take manifests, file name to YAML. All of them or, where there is any problem, none."""
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take manifests, file name to YAML. All of them or, where there is any problem, none. `by`: who applies them,
+        as whom schedules run; over HTTP it is who asks, whatever is said here."""
         ...
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The manifests of a kind (`agent`, `workflow`) by name."""
+        """The manifests of a kind (`agent`, `workflow`, `schedule`) by name."""
         ...
 
     async def manifest(self, kind: str, name: str) -> ManifestVersion: ...
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take the manifest of that name. `expected`: the version that it must have now (empty: there must be none; `*`:
         any). Raises Stale."""
@@ -353,7 +377,7 @@ class HostApi(Protocol):
         ...
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Apply an earlier version again, as the newest."""
         ...

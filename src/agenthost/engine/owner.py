@@ -291,7 +291,7 @@ class Owner:
             if entry.begun is not None and entry.begun not in begun:
                 await self._services.performer.withdraw(entry.begun)
         uncertain = tuple(entry.command.id for entry in opened if entry.started and not entry.command.repeatable)
-        finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain)
+        finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain, finish.sources)
         step.event(finished)
         if self.spec.parent:
             step.send.append(children.report(self.spec, finished, self._state.changed, step.now))

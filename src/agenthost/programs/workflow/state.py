@@ -73,7 +73,8 @@ class WorkflowState(BaseState, kw_only=True):
 
     `pending` is what is to be asked and is not yet; sandbox commands stand in `queue`, because they
     go one at a time. `routes` say whose each pending or open command is. `files` are the contents
-    that steps wrote, path to digest. `heard` is what people said meanwhile, for the runs of agents that begin after it.
+    that steps wrote, path to digest. `sources` are, by step, what its results go by that a stranger can have written. `heard` is
+    what people said meanwhile, for the runs of agents that begin after it.
     """
 
     inputs: dict[str, Any]
@@ -83,6 +84,7 @@ class WorkflowState(BaseState, kw_only=True):
     routes: dict[str, Route] = msgspec.field(default_factory=dict[str, Route])
     files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     heard: tuple[Part, ...] = ()
+    sources: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     finish: Finish | None = None
 
     def want(self, command: Command, route: Route | None = None) -> None:

@@ -13,7 +13,10 @@ from agenthost.core.api import Order
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.host import folder
 from agenthost.host import host as hosting
+from agenthost.host.conversing import desk as conversations
+from agenthost.host.conversing import teller
 from agenthost.host.host import Host, open_host
+from agenthost.host.schedules import runner as schedules
 from agenthost.host.settings import load
 from agenthost.host.webhooks import deliverer
 from agenthost.models.scripted import ScriptedModel
@@ -118,8 +121,8 @@ def test_a_week_in_which_nobody_does_anything_calls_no_model(tmp_path: Path, mon
 
     monkeypatch.setattr(hosting, "Parts", partial(Parts, clock=clock))
     monkeypatch.setattr(hosting, "EngineSettings", partial(EngineSettings, heartbeat=BEAT, lease=3 * BEAT))
-    monkeypatch.setattr(folder, "LOOK", BEAT)
-    monkeypatch.setattr(deliverer, "LOOK", BEAT)
+    for looks in (folder, deliverer, teller, conversations, schedules):
+        monkeypatch.setattr(looks, "LOOK", BEAT)
     monkeypatch.setattr(ScriptedModel, "answer", counted)
     monkeypatch.setattr(time, "time", clock)
     loop = Counting()

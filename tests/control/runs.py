@@ -72,8 +72,6 @@ name: control
 rules:
   - {when: {agent: streams}, fail: {kind: stall, after: 3}, reply: {text: "one two three four five six seven"}}
   - {when: {agent: retries}, fail: {kind: overloaded, retry: 200}, reply: {text: never}}
-  - when: {agent: calls, turn: 0}
-    reply: {calls: [{tool: look, arguments: {}}]}
   - when: {agent: calls}
     reply: {calls: [{tool: hold, arguments: {}}, {tool: look, arguments: {}}, {tool: hold, arguments: {}}]}
   - when: {agent: asks}

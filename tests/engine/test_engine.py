@@ -149,6 +149,49 @@ def test_whoever_waits_for_a_person_has_no_slot_and_goes_on_with_one() -> None:
     fast(go())
 
 
+def test_a_workflow_whose_runs_all_wait_for_people_has_no_place_and_gets_one_before_they_go_on() -> None:
+    asked: list[str] = []
+    running: list[str] = []
+
+    async def play(request: ModelRequest) -> ModelAnswer:
+        task = request.metadata["task"]
+        if turns(request) == 0 and task.startswith("t1"):
+            asked.append(task)
+            return says("", ("ask_person", {"question": "which?"}))
+        running.append(task)
+        await asyncio.sleep(100)
+        running.remove(task)
+        return says("done")
+
+    async def go() -> None:
+        deep = {"roles": {}, "steps": [{"id": "inner", "workflow": "w"}]}
+        world = await world_of(
+            agent("a", tools=("ask",), budget={"duration": "1d"}), flows={"w": fan([1, 2]), "d": deep}
+        )
+        world.models.players["m"] = play
+        world.programs.counts["w/coder"] = 2
+        world.settings = msgspec.structs.replace(world.settings, tasks=1)
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "d", "workflow"))
+        await engine.create(order("t2", "a"))
+        # Both runs wait: the only place is free for the other.
+        await until(lambda: len(asked) == 2 and running == ["t2"])
+        for task in asked:
+            await engine.put(item(task, "r", "reply", question="m1-0", text="this"))
+        await asyncio.sleep(10)
+        assert running == ["t2"], "what was answered waits for its root's place"
+        await ended(world, "t2")
+        await until(lambda: sorted(running) == sorted(asked))
+        assert engine.slots.counts()[""][0] == 1
+        assert (await ended(world, "t1"))["t1"].verdict.outcome == "done"
+        await until(lambda: not engine.working())
+        assert all(taken == 0 for taken, _, _ in engine.slots.counts().values())
+        await engine.close()
+
+    fast(go())
+
+
 def test_whoever_was_answered_waits_for_a_slot_and_a_cancel_needs_none() -> None:
     async def go() -> None:
         world = await world_of(agent("a", tools=("ask",)), flows={"w": fan([1, 2, 3])})

@@ -38,12 +38,14 @@ TAKEN = 100
 
 
 class Work(Struct):
-    """A task that this engine works on: by whom, its owner once it has one, and whether something came."""
+    """A task that this engine works on: by whom, its owner once it has one, and whether something came. `away`: all that goes
+    on in it waits for people."""
 
     poked: Signal
     worker: asyncio.Task[None] | None = None
     owner: Owner | None = None
     seat: Seat | None = None
+    away: bool = False
 
     def leave(self) -> None:
         """Give the slot back."""
@@ -280,7 +282,7 @@ class Engine:
         try:
             if work.seat is not None and birth is not None and not work.seat.again().done():
                 await birth.write()
-            if await self._take_seat(task, work) or await self._to_do(task, work) is not None:
+            if await self._take_seat(task, work, work.seat) or await self._to_do(task, work) is not None:
                 await self._own(work, row, created, birth)
         finally:
             work.leave()
@@ -306,9 +308,31 @@ class Engine:
         row = await self._parts.store.task(task)
         return row is not None and row.hold == "paused"
 
-    async def _take_seat(self, task: str, work: Work) -> bool:
+    def _rests(self, task: str, work: Work) -> None:
+        """Give a task's slot back where all of it waits for people, and with it those of the tasks above that wait for it."""
+        below = work.owner.below() if work.owner is not None else None
+        if below is None or not all(child in self._work and self._work[child].away for child in below):
+            return
+        work.away = True
+        work.leave()
+        above = task.rpartition(".")[0]
+        if above in self._work:
+            self._rests(above, self._work[above])
+
+    async def _back(self, task: str, work: Work) -> None:
+        """Have a task's slot again before it goes on, after those of the tasks above it."""
+        if work.away:
+            parts = task.split(".")
+            for above in [".".join(parts[:length]) for length in range(1, len(parts))]:
+                if (over := self._work.get(above)) is not None:
+                    over.away = False
+                    await self._take_seat(task, work, over.seat)
+        work.away = False
+        await self._take_seat(task, work, work.seat)
+
+    async def _take_seat(self, task: str, work: Work, seat: Seat | None) -> bool:
         """Wait for a slot where one is needed, or for a cancel or a pause, which need none; whether nobody had to wait."""
-        turn = work.seat.again() if work.seat is not None else None
+        turn = seat.again() if seat is not None else None
         if turn is None or turn.done():
             return True
         while not turn.done():
@@ -346,7 +370,7 @@ class Engine:
                 await birth.write()
             return
         owner = work.owner = Owner(self.services, row, state, program, birth)
-        owner.away, owner.back = work.leave, partial(self._take_seat, row.id, work)
+        owner.away, owner.back = partial(self._rests, row.id, work), partial(self._back, row.id, work)
         if work.poked.is_set():
             owner.poke()
         await owner.run(birth is None)

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from agenthost.core.commands import Ask, CallModel, Command, Evaluate, Finish, StartChild
+from agenthost.core.commands import Ask, CallModel, Command, Evaluate, Finish, StartChild, Wait
 from agenthost.core.errors import AgentHostError, BudgetRefused
 from agenthost.core.events import Answered, Asked, Begun, Claimed, Finished, Recorded, Started
+from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.models import ModelRequest
 from agenthost.core.ports import Evaluation, InboxItem, Program
@@ -23,6 +24,10 @@ from agenthost.engine.signal import Signal
 from agenthost.engine.step import Step, state_after
 
 T = TypeVar("T")
+
+
+_PATIENT = Ask | Wait | StartChild
+"""What is waited for without anything being done."""
 
 
 async def _at_once() -> None:
@@ -52,7 +57,7 @@ class Owner:
         self._draining = False
         self._pauses: list[InboxItem] = []
         self.away: Callable[[], None] = lambda: None
-        """Called when the task only waits for a person; `back` before it goes on."""
+        """Called when the task only waits, for people or for what is below it; `back` before it goes on."""
         self.back: Callable[[], Awaitable[object]] = _at_once
 
     # --- what performers see (performer.Task) -----------------------------------------------------
@@ -99,6 +104,12 @@ class Owner:
         """Whether the task has ended, in the journal too."""
         return self._row_state in FINAL
 
+    def below(self) -> list[str] | None:
+        """The children that the task waits for; None where it waits neither for a person nor for one of them."""
+        open = [entry.command for entry in self._state.open.values()]
+        found = [child_id(self.spec.id, command.id) for command in open if isinstance(command, StartChild)]
+        return found if found or any(isinstance(command, Ask) for command in open) else None
+
     def poke(self) -> None:
         """There is something in the inbox."""
         self._poked = True
@@ -123,7 +134,7 @@ class Owner:
                 if self._pauses and not (self._hands.busy or self._outcomes or self._poked):
                     await self._rest()
                     return
-                if all(isinstance(entry.command, Ask) for entry in self._state.open.values()):
+                if all(isinstance(entry.command, _PATIENT) for entry in self._state.open.values()):
                     self.away()  # whoever is asked may take days
                 await self._wake.wait()
                 self._wake.clear()

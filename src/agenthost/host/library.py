@@ -17,6 +17,7 @@ from agenthost.core.definitions import RULES, Bundle, PinnedAgent, PinnedModel, 
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NewerVersion, NotFound, Stale, Unusable, nearest
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.common import Budget
 from agenthost.core.manifests.schedule import Schedule
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.core.models import ModelCard
@@ -396,39 +397,36 @@ class Library:
 
     def limits(self, scope: Scope) -> Limits:
         """A budget as its manifest says now."""
+        budget = self._budget(scope)
+        return scope.limits if budget is None else budget.limits()
+
+    def _budget(self, scope: Scope) -> Budget | None:
         namespace, _, named = scope.source.partition("/")
         kind, _, name = named.partition("/")
         found = self._live.get(("agent" if kind == "supervisor" else kind, namespace, name))
         if found is None or isinstance(found, Schedule):
-            return scope.limits
-        budget = found.spec.completion.supervisor.budget if kind == "supervisor" and isinstance(found, Agent) else None
-        return (budget or found.spec.budget).limits()
+            return None
+        own = found.spec.completion.supervisor.budget if kind == "supervisor" and isinstance(found, Agent) else None
+        return own or found.spec.budget
 
     def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
         """Every budget that counts for a task's call, as it is now."""
-        own = [self._scope(scope) for scope in spec.scopes]
-        found = self._live.get((spec.kind, spec.namespace, spec.name))
+        found = self._live.get(("agent", spec.namespace, spec.name)) if spec.kind != "workflow" else None
         day = found.spec.budget.day.limits() if isinstance(found, Agent) else Limits()
-        return (*own, *self.allowances.today(spec, day, now))
+        return (*map(self._scope, spec.scopes), *self.allowances.today(spec, day, now))
+
+    def _scope(self, scope: Scope) -> Scope:
+        budget = self._budget(scope)
+        reached = budget.reached if budget is not None else scope.reached
+        return Scope(scope.task, self.allowances.of(scope.task, self.limits(scope)), scope.source, reached)
 
     def daily(self) -> dict[str, Limits]:
         """What manifests say of their agents' days, by subject."""
         found = [manifest for manifest in self._live.values() if isinstance(manifest, Agent)]
-        return {
-            f"agent/{agent.metadata.namespace}/{agent.metadata.name}": agent.spec.budget.day.limits()
-            for agent in found
-            if agent.spec.budget.day.limits() != Limits()
+        days = {
+            f"agent/{each.metadata.namespace}/{each.metadata.name}": each.spec.budget.day.limits() for each in found
         }
-
-    def _scope(self, scope: Scope) -> Scope:
-        namespace, _, named = scope.source.partition("/")
-        kind, _, name = named.partition("/")
-        found = self._live.get(("agent" if kind == "supervisor" else kind, namespace, name))
-        if found is None or isinstance(found, Schedule):
-            reached = scope.reached
-        else:
-            reached = found.spec.budget.reached
-        return Scope(scope.task, self.allowances.of(scope.task, self.limits(scope)), scope.source, reached)
+        return {subject: limits for subject, limits in days.items() if limits != Limits()}
 
 
 async def _nobody() -> None:

@@ -162,7 +162,20 @@ class TaskDesk(Desk):
         await self._need_files({part.digest for part in message.parts if isinstance(part, FilePart)})
         # Whoever writes chooses the message's id: it must not stand for an answer, a cancel or a child's end.
         id = f"message:{message.id or secrets.token_hex(8)}"
-        await self._put(InboxItem(task, id, "message", msgspec.json.encode(message), time.time()))
+        body = msgspec.json.encode(message)
+        item = InboxItem(task, id, "message", body, time.time())
+        if await self._put(item) and (await self._row(task)).kind == "workflow":
+            await self._say_below(item)
+
+    async def _say_below(self, said: InboxItem) -> None:
+        """A workflow has nobody who listens: the runs of its roles that go on hear it, and those to come with their prompt."""
+        flows = {said.task}
+        for below in await following.tree_of(self._adapters.store, said.task):
+            if below.parent in flows and below.state not in FINAL:
+                with suppress(Conflict):  # it has ended meanwhile
+                    await self._put(msgspec.structs.replace(said, task=below.id))
+                if below.kind == "workflow":
+                    flows.add(below.id)
 
     async def reply(
         self,

@@ -7,8 +7,9 @@ import msgspec
 from agenthost.core.commands import CallModel, Command, Evaluate, Finish, RunCommand, StartChild
 from agenthost.core.definitions import Bundle
 from agenthost.core.errors import NotFound, nearest
-from agenthost.core.events import Asked, Created, Recorded
+from agenthost.core.events import Asked, Created, Received, Recorded
 from agenthost.core.models import ModelRequest
+from agenthost.core.parts import TextPart
 from agenthost.core.ports import Evaluation
 from agenthost.core.tasks import TaskSpec
 from agenthost.programs.base import shared_commands, track
@@ -44,6 +45,9 @@ class WorkflowProgram:
             state.unwant(event.command.id)
         elif isinstance(event, Created):
             Flow(state, self._plan(state)).start()
+        elif isinstance(event, Received):
+            said = TextPart(f"While this work went on, {event.message.sender} said:")
+            state.heard = (*state.heard, said, *event.message.parts)
         elif delivery is not None:
             Flow(state, self._plan(state)).deliver(delivery)
         return state

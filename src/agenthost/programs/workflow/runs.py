@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import RunCommand, Stop, Wait
+from agenthost.core.commands import RunCommand, StartChild, Stop, Wait
 from agenthost.core.manifests.workflow import Step
 from agenthost.programs.answers import approved, clip, refusal
 from agenthost.programs.base import Delivery
@@ -83,6 +83,8 @@ class Runs:
     def _act(self, route: Route) -> None:
         command, base, timeout = self._item(route).command, self._base(route), self._manifest(route).timeout
         assert command is not None
+        if isinstance(command, StartChild) and command.kind == "agent" and self._state.heard:
+            command = msgspec.structs.replace(command, parts=(*command.parts, *self._state.heard))
         self._state.want(msgspec.structs.replace(command, id=base), _for(route, "act"))
         if timeout is not None and not isinstance(command, RunCommand):
             self._state.want(Wait(f"{base}-timeout", self._state.now + timeout), _for(route, "timeout"))

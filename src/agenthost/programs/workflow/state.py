@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.commands import Command, Finish, RunCommand
+from agenthost.core.parts import Part
 from agenthost.programs.base import BaseState
 
 What = Literal["if", "foreach", "values", "approval", "act", "timeout", "passes", "delay", "feedback", "output"]
@@ -74,7 +75,8 @@ class WorkflowState(BaseState, kw_only=True):
 
     `pending` is what is to be asked and is not yet; sandbox commands stand in `queue`, because they
     go one at a time. `routes` say whose each pending or open command is. `files` are the contents
-    that steps wrote, path to digest. `sources` are, by step, what its results go by that a stranger can have written.
+    that steps wrote, path to digest. `sources` are, by step, what its results go by that a stranger can have written. `heard` is
+    what people said meanwhile, for the runs of agents that begin after it.
     """
 
     inputs: dict[str, Any]
@@ -83,6 +85,7 @@ class WorkflowState(BaseState, kw_only=True):
     queue: dict[str, RunCommand] = msgspec.field(default_factory=dict[str, RunCommand])
     routes: dict[str, Route] = msgspec.field(default_factory=dict[str, Route])
     files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    heard: tuple[Part, ...] = ()
     sources: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     finish: Finish | None = None
 

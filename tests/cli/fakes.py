@@ -20,7 +20,6 @@ from agenthost.core.api import (
     ModelLine,
     OpenQuestion,
     Order,
-    ReplayReport,
     TaskDetail,
 )
 from agenthost.core.budgets import Spend
@@ -31,6 +30,7 @@ from agenthost.core.ids import digest
 from agenthost.core.machines import Waiting
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import TaskRow
 from tests.cli.recorded import BEGAN, ROOT, Item
 

@@ -97,11 +97,11 @@ async def test_a_replay_that_differs_exits_with_1_and_says_where(run: Any, capsy
 
 async def test_export_writes_the_file_and_says_where(run: Any, capsys: Any, tmp_path: Path) -> None:
     target = tmp_path / "task.zip"
-    assert await run(FakeHost([]), "tasks", "export", "last", "--out", str(target)) == 0
+    assert await run(FakeHost([]), "tasks", "export", "last", "--to", str(target)) == 0
     assert target.read_bytes() == b"PK zip"
     assert capsys.readouterr().out == f"{target}\n"
-    with pytest.raises(BadInput, match="name another with --out|there is no folder"):
-        await run(FakeHost([]), "tasks", "export", "last", "--out", str(tmp_path / "no" / "task.zip"))
+    with pytest.raises(BadInput, match="name another with --to|there is no folder"):
+        await run(FakeHost([]), "tasks", "export", "last", "--to", str(tmp_path / "no" / "task.zip"))
 
 
 async def test_artifacts_are_written_and_never_over_other_files(run: Any, tmp_path: Path, capsys: Any) -> None:

@@ -14,8 +14,8 @@ from agenthost.core.errors import HostUnreachable
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
-from agenthost.host import records
 from agenthost.host.host import Host, open_host
+from agenthost.host.replaying.comparing import gap
 from agenthost.host.settings import load
 from tests.product.product import Product
 
@@ -121,7 +121,7 @@ async def test_a_backup_of_a_host_at_work_is_one_moment_and_its_tasks_go_on_else
         rows = [row async for row in pages(host)]
         assert len(rows) == made["head"]["tasks"]
         for row in rows:
-            assert records.gap(row, await host.events_of(row.id)) is None
+            assert gap(row, await host.events_of(row.id)) is None
     finally:
         await host.close()
     host = await open_host(elsewhere(other, busy), work=True)

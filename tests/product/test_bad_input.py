@@ -565,7 +565,7 @@ def test_a_secret_that_a_model_says_is_neither_kept_nor_shown(product: Product) 
     assert done.code == 0 and "it is [secret DOOR]" in done.out, done
     shown = [product.run("tasks", "show", "last"), product.run("tasks", "follow", "last", "--json")]
     assert all(secret not in each.out + each.err for each in (done, *shown))
-    product.run("tasks", "export", "last", "--out", "task.zip")
+    product.run("tasks", "export", "last", "--to", "task.zip")
     product.plays.unlink()
     for path in product.folder.rglob("*"):
         if path.is_file():

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import folder, options, paths
+from agenthost.cli import folder, options, replaying
 from agenthost.cli.asking import decision
 from agenthost.cli.connect import Door
 from agenthost.cli.deleting import delete_task, sure
@@ -49,9 +49,7 @@ def parser(verb: str) -> Parser:
     _question(reply)
     _question(_task(group, "approve", "agree to what it asks", "tasks approve last"))
     _question(_task(group, "deny", "refuse what it asks", "tasks deny last"))
-    _task(group, "replay", "decide its journal again and compare; nothing is performed", "tasks replay last")
-    export = _task(group, "export", "everything about it as one zip file", "tasks export last --out task.zip")
-    export.add_argument("--out", metavar="FILE", help="where to write (TASK.zip)")
+    replaying.words(group)
     delete = _task(
         group,
         "delete",
@@ -83,9 +81,13 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "reply": _reply,
         "approve": _decide,
         "deny": _decide,
-        "replay": _replay,
-        "export": _export,
+        "replay": replaying.replay_task,
+        "export": replaying.export_task,
     }
+    if args.word == "replay":
+        if replaying.is_path(args.target):
+            return await replaying.replay_files(args, screen)
+        args.task = args.target
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
     async with door.host(work=args.word == "follow" or (args.word == "delete" and args.force)) as host:
@@ -237,28 +239,4 @@ def _replied(screen: Screen, question: OpenQuestion, text: str) -> int:
         screen.object({"task": question.task, "question": question.ask.id, "answer": text})
     else:
         screen.say(f"Answered '{text}' to: {question.ask.question}")
-    return 0
-
-
-async def _replay(args: Namespace, api: HostApi, screen: Screen) -> int:
-    reports = await api.replay(args.task)
-    if screen.json:
-        screen.object(reports)
-    for report in [] if screen.json else reports:
-        told = f"{report.task}: {report.events} events, {report.commands} commands, "
-        if report.agrees:
-            screen.say(told + "the same")
-        else:
-            screen.say(told + f"differs at event {report.seq}: {report.difference}", "red")
-    return 0 if all(report.agrees for report in reports) else 1
-
-
-async def _export(args: Namespace, api: HostApi, screen: Screen) -> int:
-    target = args.out or f"{args.task}.zip"
-    content = await api.export(args.task)
-    paths.write(target, content)
-    if screen.json:
-        screen.object({"task": args.task, "file": target, "size": len(content)})
-    else:
-        screen.line(target)
     return 0

@@ -37,7 +37,6 @@ from agenthost.core.api import (
     OpenQuestion,
     Order,
     Placed,
-    ReplayReport,
     SettingLine,
     TaskDetail,
 )
@@ -47,6 +46,7 @@ from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import TaskRow
 from agenthost.wire.bodies import (
     AppliedBody,

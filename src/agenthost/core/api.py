@@ -19,6 +19,7 @@ from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
+from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import TaskRow, Terms
 
 
@@ -133,17 +134,6 @@ class ModelDetail(Struct, frozen=True, omit_defaults=True):
     claimed: ModelCard
     card: ModelCard
     fitness: Fitness | None = None
-
-
-class ReplayReport(Struct, frozen=True, omit_defaults=True):
-    """A journal decided again: how many events agreed; where the first difference is, if any."""
-
-    task: str
-    events: int
-    commands: int
-    agrees: bool
-    difference: str = ""
-    seq: int = 0
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):

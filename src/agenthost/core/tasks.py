@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.budgets import Limits
+from agenthost.core.budgets import Limits, Spend
 from agenthost.core.lifecycle import Hold, State
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
@@ -16,12 +16,34 @@ class Scope(Struct, frozen=True, omit_defaults=True):
     """A budget that counts for a task: its own, or that of a task above it. `task` holds the account.
 
     `source` (`default/agent/coder`: namespace, kind, name) names the manifest whose budget it is: it is read live, and `limits` is
-    what it was when the task began, for when that manifest is gone.
+    what it was when the task began, for when that manifest is gone. `before` was spent before the account began: by the
+    task that this one goes on from.
     """
 
     task: str
     limits: Limits
     source: str = ""
+    before: Spend = Spend()
+
+
+class Forked(Struct, frozen=True, omit_defaults=True):
+    """Which task, and which event of it, a task goes on from: its own first `seq` events are copies of that one's.
+    `redefined`: with other definitions than those under which they happened. `later`: by how many seconds the times of the
+    copies were moved, so that what waits for a time waits as long as it would have."""
+
+    task: str
+    seq: int
+    redefined: bool = False
+    later: float = 0.0
+
+
+class Trial(Struct, frozen=True, omit_defaults=True):
+    """Which task a task does over with another model. What it calls is answered from the recording: the journals of `task`
+    here, or those of the export `file` (its content hash). `unrecorded`: what becomes of a call that isn't there."""
+
+    task: str
+    file: str = ""
+    unrecorded: Literal["stop", "error"] = "stop"
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):
@@ -48,7 +70,8 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     it works on; `workspace_base` is the id of the list of what they were copied from, where they are a copy.
     `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
     `via` is how its person was known who gave the work, and from which address; `caused` is the traceparent of
-    the request. `notes` are the order's.
+    the request. `notes` are the order's. `files` is what its own workspace began with, path to digest. `forked` and `trial`:
+    which task it goes on from, or does over.
     """
 
     id: str
@@ -73,6 +96,9 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     via: str = ""
     notes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     caused: str = ""
+    files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    forked: Forked | None = None
+    trial: Trial | None = None
 
     @property
     def root(self) -> str:

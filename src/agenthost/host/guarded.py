@@ -31,7 +31,6 @@ from agenthost.core.api import (
     OpenQuestion,
     Order,
     Placed,
-    ReplayReport,
     SettingLine,
     TaskDetail,
 )
@@ -42,6 +41,7 @@ from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
+from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import TaskRow
 from agenthost.host.desk import place
 from agenthost.wire.tries import Tries

@@ -2,12 +2,11 @@
 
 import secrets
 import time
-from asyncio import Lock
 from collections.abc import AsyncIterator
 
 import msgspec
 
-from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, ReplayReport, TaskDetail
+from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, TaskDetail
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded
@@ -16,12 +15,14 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry
 from agenthost.core.redact import Redactor
+from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
 from agenthost.host import following, records
 from agenthost.host.adapters import Adapters
 from agenthost.host.desk import Desk
 from agenthost.host.library import Library
+from agenthost.host.replaying.desk import Replaying
 from agenthost.host.settings import Settings
 
 
@@ -32,7 +33,7 @@ class TaskDesk(Desk):
         super().__init__(adapters, library, given)
         self._redactor = Redactor({})
         self._working = False
-        self._exporting = Lock()
+        self._replaying = Replaying(adapters.store, adapters.blobs, library, self.events_of, self._redact)
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
@@ -202,29 +203,11 @@ class TaskDesk(Desk):
 
     async def export(self, task: str) -> bytes:
         """A task with everything below it as one file."""
-        rows = await following.tree_of(self._adapters.store, task)
-        journals = {row.id: await self.events_of(row.id) for row in rows}
-        bundles: dict[str, bytes] = {}
-        for events in journals.values():
-            name = records.spec_of(events).bundle
-            body = await self._adapters.store.definition(name)
-            if body is not None:
-                bundles[name] = body
-        async with self._exporting:
-            return await records.export(self._adapters.store, self._adapters.blobs, journals, bundles)
+        return await self._replaying.export(task)
 
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again."""
-        reports: list[ReplayReport] = []
-        for row in await following.tree_of(self._adapters.store, task):
-            events = await self.events_of(row.id)
-            wrong = records.gap(row, events)
-            if wrong is None:
-                spec = records.spec_of(events)
-                reports.append(records.replay(await self.library.program(spec), spec, events))
-            else:
-                reports.append(wrong)
-        return reports
+        return await self._replaying.replay(task)
 
 
 def _reply_id(ask: Ask) -> str:

@@ -33,7 +33,6 @@ from agenthost.core.api import (
     OpenQuestion,
     Order,
     Placed,
-    ReplayReport,
     SettingLine,
     TaskDetail,
 )
@@ -60,6 +59,7 @@ from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
+from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.host.desk import CHANGEABLE, place, read_changes
 from agenthost.host.library import version_of

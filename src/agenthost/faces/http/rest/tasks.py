@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from agenthost.core.api import Artifact, OpenQuestion, Order, ReplayReport, TaskDetail
+from agenthost.core.api import Artifact, OpenQuestion, Order, TaskDetail
 from agenthost.core.events import Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import State
 from agenthost.core.parts import Message
 from agenthost.core.ports import LedgerEntry
+from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import Filter, TaskRow
 from agenthost.faces.http.bodies import answer, read_json
 from agenthost.faces.http.callers import api_of

@@ -6,9 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agenthost.core.api import Order, ReplayReport
+from agenthost.core.api import Order
 from agenthost.core.events import Recorded
+from agenthost.core.replaying import ReplayReport
 from agenthost.host import records
+from agenthost.host.replaying.comparing import replay
 from tests.host.conftest import ECHO, PAIR, PLAYS, Opens, followed
 
 
@@ -77,7 +79,7 @@ async def test_a_program_that_changed_is_found_out(opens: Opens, tmp_path: Path)
     changed = PAIR.replace("- {id: right", "- {id: wrong")
     await host.apply({"pair": changed})
     other = msgspec.structs.replace(spec, bundle=await host.library.pin("workflow", "pair", ""))
-    report = records.replay(await host.library.program(other), other, [_with(events[0], other), *events[1:]])
+    report = replay(await host.library.program(other), other, [_with(events[0], other), *events[1:]])
     assert not report.agrees and "the program asks for" in report.difference, report
 
 
@@ -94,8 +96,8 @@ async def test_a_command_that_the_journal_lacks_is_found_out(opens: Opens) -> No
     asked = [at for at, each in enumerate(events) if each.event.__struct_config__.tag == "asked"]
     program = await host.library.program(spec)
     assert asked[1] == asked[0] + 1
-    assert records.replay(program, spec, events).agrees
-    cut = records.replay(program, spec, events[: asked[0] + 1])
+    assert replay(program, spec, events).agrees
+    cut = replay(program, spec, events[: asked[0] + 1])
     assert not cut.agrees and "the program asks also for" in cut.difference
-    lacking = records.replay(program, spec, [*events[: asked[0] + 1], *events[asked[1] + 1 :]])
+    lacking = replay(program, spec, [*events[: asked[0] + 1], *events[asked[1] + 1 :]])
     assert not lacking.agrees and "the program asks also for" in lacking.difference

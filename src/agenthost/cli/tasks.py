@@ -1,4 +1,4 @@
-"""`agenthost tasks ...`: see, follow, answer, cancel, replay, delete tasks. A task is named by its id, its beginning, or `last`."""
+"""`agenthost tasks ...`: see, follow, answer, cancel, replay, fork, delete tasks. A task is named by its id, its beginning, or `last`."""
 
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
@@ -84,17 +84,22 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "replay": replaying.replay_task,
         "export": replaying.export_task,
     }
+    if args.word == "replay" and args.model:
+        async with door.host(work=True) as host:
+            return await replaying.try_again(args, host, screen)
     if args.word == "replay":
         if replaying.is_path(args.target):
             return await replaying.replay_files(args, screen)
         args.task = args.target
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
-    async with door.host(work=args.word == "follow" or (args.word == "delete" and args.force)) as host:
+    async with door.host(work=args.word in ("follow", "fork") or (args.word == "delete" and args.force)) as host:
         if args.word != "list":
             args.task = await host.api.find(args.task)
         if args.word == "delete":
             return await delete_task(args, host, screen)
+        if args.word == "fork":
+            return await replaying.fork_task(args, host, screen)
         if args.word != "follow":
             code = await verbs[args.word](args, host.api, screen)
             if host.own and args.word in ("reply", "approve", "deny", "cancel") and not code:

@@ -15,8 +15,21 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "agent": ("new", "what is done with agents: agent new NAME", ("new",)),
     "tasks": (
         "tasks",
-        "see, follow, answer, cancel, replay, delete tasks",
-        ("list", "show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "export", "delete"),
+        "see, follow, answer, cancel, replay, fork, delete tasks",
+        (
+            "list",
+            "show",
+            "follow",
+            "artifacts",
+            "cancel",
+            "reply",
+            "approve",
+            "deny",
+            "replay",
+            "fork",
+            "export",
+            "delete",
+        ),
     ),
     "secrets": ("secrets", "keep keys and passwords, encrypted", ("set", "list", "delete")),
     "people": (

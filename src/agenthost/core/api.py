@@ -19,7 +19,7 @@ from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
-from agenthost.core.replaying import ReplayReport
+from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow, Terms
 
 
@@ -310,6 +310,19 @@ class HostApi(Protocol):
 
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again; nothing is performed."""
+        ...
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        """A new task that goes on from an event of another. Raises Unusable where it can't go on from there."""
+        ...
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        """A task once more with another model, as a new one. Nothing is performed but calls of that model: everything
+        else is answered from what was recorded."""
+        ...
+
+    async def contrast(self, trial: str) -> Contrast:
+        """What such a new task did, beside what was recorded. Raises Unusable for any other task."""
         ...
 
     async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:

@@ -1,6 +1,6 @@
 """Ledger entries of model calls: the worst case reserved before, the real use settled after."""
 
-from agenthost.core.budgets import Limits, Spend, cost_of, worst_cost
+from agenthost.core.budgets import Limits, Spend, cost_of, less, worst_cost
 from agenthost.core.commands import CallModel
 from agenthost.core.errors import AgentHostError
 from agenthost.core.models import ModelAnswer, ModelCard, Usage
@@ -35,7 +35,9 @@ class Accounts:
     ) -> LedgerEntry:
         """The entry of an attempt (command, number) at the most that it may use. Raises AgentHostError
         (`price-unknown`) where a money budget is set and the cost isn't known."""
-        scopes = tuple(Scope(scope.task, self._programs.limits(scope), scope.source) for scope in spec.scopes)
+        scopes = tuple(
+            Scope(scope.task, less(self._programs.limits(scope), scope.before), scope.source) for scope in spec.scopes
+        )
         if cost is None and any(scope.limits.cost is not None for scope in scopes):
             error = AgentHostError(
                 f"a money budget is set and the price of '{model}' is not known; set input_price and output_price "

@@ -27,6 +27,8 @@ class Hands:
         """Begin to perform an open command. Times count from when it was asked for."""
         if isinstance(command, Wait):
             self._later(command.id, command.until, Nothing())
+        elif isinstance(command, Ask) and self._task.spec.trial is not None:
+            self._start(command.id, self._services.performer.perform(self._task, command))
         elif isinstance(command, Ask):
             if command.expires is not None:
                 until = opened[command.id].at + command.expires

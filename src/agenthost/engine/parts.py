@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from agenthost.core.ports import Blobs, Models, Prober, Programs, Sandbox, Scripts, Store, Tools, Workspaces
+from agenthost.core.ports import Blobs, Models, Prober, Programs, Sandbox, Scripts, StandIn, Store, Tools, Workspaces
 from agenthost.core.telling import Committed
 
 
@@ -42,7 +42,7 @@ class EngineSettings(Struct, frozen=True):
 
 class Parts(Struct, frozen=True):
     """The ports that an engine acts through. `random` gives numbers from 0 to below 1; `committed` hears of
-    each step that is in the journal."""
+    each step that is in the journal; `stand_in` answers for trials, which reach nothing else but models."""
 
     store: Store
     blobs: Blobs
@@ -58,3 +58,4 @@ class Parts(Struct, frozen=True):
     redact: Callable[[bytes], bytes] = lambda body: body
     clock: Callable[[], float] = time.time
     committed: Callable[[Committed], None] | None = None
+    stand_in: StandIn | None = None

@@ -41,7 +41,7 @@ from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
-from agenthost.core.replaying import ReplayReport
+from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow
 from agenthost.host.desk import place
 from agenthost.wire.tries import Tries
@@ -317,6 +317,35 @@ class GuardedHost(HostApi):
     async def replay(self, task: str) -> list[ReplayReport]:
         await self._task(task, "read", "replay tasks")
         return await self._host.replay(task)
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        await self._task(task, "read", "read journals")
+        self._need("work", "give work")
+        caller = self._caller
+        order = msgspec.structs.replace(
+            order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()
+        )
+        row = await self._noted("task.fork", task, self._host.fork(task, order))
+        self._owners.learn(row)
+        return row
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        if order.task:
+            await self._task(order.task, "read", "read journals")
+        if order.file:
+            await self._need_file(order.file)
+        self._need("work", "give work")
+        caller = self._caller
+        order = msgspec.structs.replace(
+            order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()
+        )
+        row = await self._noted("task.try", order.task or order.file, self._host.try_again(order))
+        self._owners.learn(row)
+        return row
+
+    async def contrast(self, trial: str) -> Contrast:
+        await self._task(trial, "read", "read journals")
+        return await self._host.contrast(trial)
 
     # --- manifests, models, secrets ---
 

@@ -15,7 +15,7 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry
 from agenthost.core.redact import Redactor
-from agenthost.core.replaying import ReplayReport
+from agenthost.core.replaying import Contrast, ReplayReport
 from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
 from agenthost.host import following, records
@@ -33,7 +33,9 @@ class TaskDesk(Desk):
         super().__init__(adapters, library, given)
         self._redactor = Redactor({})
         self._working = False
-        self._replaying = Replaying(adapters.store, adapters.blobs, library, self.events_of, self._redact)
+        self._replaying = Replaying(
+            adapters.store, adapters.blobs, adapters.models, library, self.events_of, self._redact
+        )
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
@@ -208,6 +210,10 @@ class TaskDesk(Desk):
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again."""
         return await self._replaying.replay(task)
+
+    async def contrast(self, trial: str) -> Contrast:
+        """What a trial did, beside what was recorded."""
+        return await self._replaying.contrast(trial)
 
 
 def _reply_id(ask: Ask) -> str:

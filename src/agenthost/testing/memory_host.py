@@ -59,7 +59,7 @@ from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
-from agenthost.core.replaying import ReplayReport
+from agenthost.core.replaying import Contrast, Ended, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.host.desk import CHANGEABLE, place, read_changes
 from agenthost.host.library import version_of
@@ -358,6 +358,18 @@ class MemoryHost(HostApi):
     async def replay(self, task: str) -> list[ReplayReport]:
         self._known(task)
         return [ReplayReport(task, len(self.journals[task]), 1, True)]
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        known = self._known(task)
+        return await self.start(Order(known.name, order.text or known.title, person=order.person))
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        known = self._known(order.task)
+        return await self.start(Order(known.name, known.title, person=order.person))
+
+    async def contrast(self, trial: str) -> Contrast:
+        self._known(trial)
+        return Contrast("pretended", Ended(trial), Ended(trial))
 
     async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
         found: list[tuple[str, str, dict[str, Any]]] = []

@@ -32,6 +32,10 @@ class Recording(Struct, frozen=True):
     def row(self) -> TaskRow:
         return self.rows[0]
 
+    def row_of(self, task: str) -> TaskRow:
+        """The row of a task of it."""
+        return next(row for row in self.rows if row.id == task)
+
     async def definition(self, digest: str) -> bytes | None:
         """A bundle, as a store has it: a library reads no more than this of one."""
         return self.definitions.get(digest)

@@ -14,7 +14,7 @@ from agenthost.cli.render.contrasts import contrasted
 from agenthost.cli.render.words import clean
 from agenthost.cli.screen import Screen
 from agenthost.cli.summary import summarise
-from agenthost.cli.working import telling
+from agenthost.cli.working import Say, work
 from agenthost.core.api import HostApi
 from agenthost.core.replaying import FileReport, ForkOrder, ReplayReport, TrialOrder
 
@@ -82,8 +82,11 @@ async def replay_files(args: Namespace, screen: Screen) -> int:
 
     folder = await asyncio.to_thread(Path(args.target).is_dir)
     files = await asyncio.to_thread(suite.exports_in, Path(args.target)) if folder else [Path(args.target)]
-    say = telling(screen)
-    reports = await suite.replay_files(files, lambda done, total: say("replaying", done, total))
+
+    def job(say: Say) -> list[FileReport]:
+        return suite.replay_files(files, lambda done, total: say("replaying", done, total))
+
+    reports = await work(screen, job)
     if args.junit:
         paths.write(args.junit, suite.junit(reports).encode(), option="--junit")
     if screen.json:

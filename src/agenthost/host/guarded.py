@@ -319,8 +319,7 @@ class GuardedHost(HostApi):
         return await self._host.replay(task)
 
     async def fork(self, task: str, order: ForkOrder) -> TaskRow:
-        await self._task(task, "read", "read journals")
-        self._need("work", "give work")
+        await self._task(task, "work", "fork tasks")
         caller = self._caller
         order = msgspec.structs.replace(
             order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()
@@ -330,11 +329,11 @@ class GuardedHost(HostApi):
         return row
 
     async def try_again(self, order: TrialOrder) -> TaskRow:
+        self._need("work", "give work")
         if order.task:
-            await self._task(order.task, "read", "read journals")
+            await self._task(order.task, "work", "try tasks")
         if order.file:
             await self._need_file(order.file)
-        self._need("work", "give work")
         caller = self._caller
         order = msgspec.structs.replace(
             order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()

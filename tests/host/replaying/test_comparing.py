@@ -39,6 +39,7 @@ async def test_a_journal_that_nobody_touched_agrees(opens: Opens) -> None:
     assert all(report.commands for report in reports)
 
 
+@pytest.mark.journals("it spoils them")
 @pytest.mark.parametrize(
     "change, difference",
     [

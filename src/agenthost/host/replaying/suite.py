@@ -30,47 +30,39 @@ def exports_in(folder: Path) -> list[Path]:
     return found
 
 
-async def replay_file(path: Path) -> FileReport:
+def replay_file(path: Path) -> FileReport:
     """Decide one export again; what is wrong with the file stands in the report."""
     try:
         recording = read(path).recording
-        reports = await replay_all(recording)
+        reports = asyncio.run(replay_all(recording))
     except AgentHostError as error:
         return FileReport(str(path), unread=error.message)
     return FileReport(str(path), recording.task, recording.row.name, tuple(reports))
 
 
-async def replay_files(paths: list[Path], tell: Tell = lambda done, total: None) -> list[FileReport]:
-    """Decide exports again, in the order they are given."""
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(paths))
+def replay_files(paths: list[Path], tell: Tell = lambda done, total: None) -> list[FileReport]:
+    """Decide exports again, in the order they are given. Call it where no loop runs: it works until it is done."""
+    found: list[FileReport] = []
+    workers = min(_cpus(), len(paths))
     if workers < 2 or sum(map(_size, paths)) < LARGE:
-        found: list[FileReport] = []
         for path in paths:
-            found += await asyncio.to_thread(_replayed, [path])
+            found.append(replay_file(path))
             tell(len(found), len(paths))
         return found
-    loop = asyncio.get_running_loop()
     # A fork of a process that has threads may hang; a new one loads what it needs.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        chunks = [paths[at : at + CHUNK] for at in range(0, len(paths), CHUNK)]
-        under_way = [loop.run_in_executor(pool, _replayed, chunk) for chunk in chunks]
-        try:
-            found = []
-            for waiting in under_way:
-                found += await waiting
-                tell(len(found), len(paths))
-            return found
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    try:
+        for report in pool.map(replay_file, paths, chunksize=max(1, min(CHUNK, len(paths) // workers))):
+            found.append(report)
+            tell(len(found), len(paths))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return found
 
 
-def _replayed(paths: list[Path]) -> list[FileReport]:
-    """In a thread or process of its own."""
-
-    async def all() -> list[FileReport]:
-        return [await replay_file(path) for path in paths]
-
-    return asyncio.run(all())
+def _cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(path: Path) -> int:

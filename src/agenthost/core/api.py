@@ -13,6 +13,7 @@ from agenthost.core.access import Caller, Deed, DeedFilter
 from agenthost.core.administration import Administration
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
+from agenthost.core.conversations import Line
 from agenthost.core.events import Recorded
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.machines import MachineFacts, Waiting
@@ -20,6 +21,7 @@ from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
 from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
+from agenthost.core.routing import Decision
 from agenthost.core.tasks import TaskRow, Terms
 
 
@@ -166,8 +168,10 @@ class HostInfo(Struct, frozen=True, omit_defaults=True):
 
 
 class Incoming(Struct, frozen=True, omit_defaults=True):
-    """A message whose task the host finds: `task` where it is named, else the one of its conversation that goes on, else a
-    new one of the agent (or workflow) `name`. Where the task asks something it is the answer (`question`: to which)."""
+    """A message whose task the host finds: `task` where it is named, else by what is known of its `conversation`; what is new is for the agent (or workflow)
+    `name`. `question`: which of the task's it answers. `key`: the message's id in its channel, by which it counts once.
+    `reply_to` is the channel's id of the message that it answers, `quote` the words that it quotes, `button` the data of the one that was pressed.
+    `edits`: the id of an earlier message, whose new text this is (`deleted`: which was taken back). `channel` and `account`: where it came from and who wrote, in the channel's words."""
 
     text: str = ""
     files: tuple[FilePart, ...] = ()
@@ -176,13 +180,25 @@ class Incoming(Struct, frozen=True, omit_defaults=True):
     question: str = ""
     conversation: str = ""
     key: str = ""
+    reply_to: str = ""
+    quote: str = ""
+    button: str = ""
+    edits: str = ""
+    deleted: bool = False
+    channel: str = ""
+    account: str = ""
 
 
-class Placed(Struct, frozen=True):
-    """What became of a message: it started the task, was said to it, or answered its question."""
+class Placed(Struct, frozen=True, omit_defaults=True):
+    """What became of a message: it started the task, was said to it, answered its question, or was heard by the host itself
+    (`told`); `asked`: the host asks which task it is for, `kept`: it waits behind such a question. `line` is its place in its conversation, `decision` what was decided;
+    `said` is what the host says to it at once. `task` is None where it is for none, or not known yet."""
 
-    task: TaskRow
-    became: Literal["order", "message", "answer"]
+    task: TaskRow | None
+    became: Literal["order", "message", "answer", "told", "asked", "kept"]
+    line: int = 0
+    decision: Decision | None = None
+    said: tuple[Line, ...] = ()
 
 
 class News(Struct, frozen=True):

@@ -21,9 +21,9 @@ from agenthost.core.parts import FilePart, text_message
 from agenthost.core.ports import Filter
 from agenthost.core.replaying import ForkOrder, TrialOrder
 from agenthost.core.tasks import Terms
-from agenthost.host import records
 from agenthost.host.host import Host
 from agenthost.host.reception import Reception
+from agenthost.host.replaying import format
 from tests.host.conftest import ASKER, ECHO, PLAYS, Opens
 
 PASSES = """\
@@ -346,7 +346,7 @@ async def test_a_schema_that_takes_long_to_look_at_is_refused(reception: Recepti
 
 
 async def test_an_export_is_bounded(reception: Reception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MOST_EXPORTED", 1000)
+    monkeypatch.setattr(format, "MOST", 1000)
     ann = reception.api(ANN)
     files = {f"{at}.txt": (await ann.put_file("a.txt", b"a" * 300)).digest for at in range(4)}
     task = (await ann.start(Order("echo", "hello", workspace=files))).id

@@ -1,8 +1,8 @@
 """Doing a task over: what came of deciding its journal again, what a task goes on from, what it is tried with."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from agenthost.core.budgets import Spend
 
@@ -57,7 +57,7 @@ class ForkOrder(Struct, frozen=True, omit_defaults=True):
     `text` is said to it first. `definitions`: those that it was started with, or those of now. `person`, `namespace` and
     `via` are the host's to say."""
 
-    at: int = 0
+    at: Annotated[int, Meta(ge=0, le=2**53)] = 0
     text: str = ""
     definitions: Literal["pinned", "current"] = "pinned"
     person: str = "owner"

@@ -38,7 +38,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask, CallModel, StartChild, Verdict, View
-from agenthost.core.errors import BadInput, NotFound, Stale, nearest
+from agenthost.core.errors import BadInput, NotFound, Stale, Unusable, nearest
 from agenthost.core.events import (
     Answered,
     Asked,
@@ -59,7 +59,7 @@ from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
-from agenthost.core.replaying import Contrast, Ended, ForkOrder, ReplayReport, TrialOrder
+from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.host.desk import CHANGEABLE, place, read_changes
 from agenthost.host.library import version_of
@@ -369,7 +369,7 @@ class MemoryHost(HostApi):
 
     async def contrast(self, trial: str) -> Contrast:
         self._known(trial)
-        return Contrast("pretended", Ended(trial), Ended(trial))
+        raise Unusable(f"the task '{trial}' is no trial")
 
     async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
         found: list[tuple[str, str, dict[str, Any]]] = []

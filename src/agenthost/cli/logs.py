@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class _File(logging.handlers.RotatingFileHandler):
         self._ended = False
         self._flusher: threading.Thread | None = None
 
-    def _open(self) -> Any:
+    def _open(self) -> TextIOWrapper:
         # A verb that has nothing to say leaves no folder behind.
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return super()._open()

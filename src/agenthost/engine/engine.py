@@ -254,7 +254,7 @@ class Engine:
         ]
         send = [children.report_of(row, verdict, now)] if row.parent else []
         append = Append(task, row.epoch, (), "canceled", now, "canceled", verdict.reason, send=tuple(send))
-        await self.services.append(append, events)
+        await self.services.append(append, await self.services.codec.encode(events))
         self.services.committed(Committed(events, row.name, row.state, "canceled"), send)
         return True
 

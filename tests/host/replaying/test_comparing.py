@@ -1,5 +1,6 @@
 """Replay finds what was changed in a journal, or in the program."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from agenthost.core.events import Recorded
 from agenthost.core.replaying import ReplayReport
 from agenthost.host import records
 from agenthost.host.replaying.comparing import replay
-from tests.host.conftest import ECHO, PAIR, PLAYS, Opens, followed
+from tests.host.conftest import ASKER, ECHO, PAIR, PLAYS, Opens, followed
 
 
 async def one_task(opens: Opens, name: str = "echo") -> str:
@@ -102,3 +103,18 @@ async def test_a_command_that_the_journal_lacks_is_found_out(opens: Opens) -> No
     assert not cut.agrees and "the program asks also for" in cut.difference
     lacking = replay(program, spec, [*events[: asked[0] + 1], *events[asked[1] + 1 :]])
     assert not lacking.agrees and "the program asks also for" in lacking.difference
+
+
+async def test_a_secret_that_was_said_changes_nothing_in_what_is_decided(opens: Opens) -> None:
+    """The journal is without it; so is what its owner decided from."""
+    value = "a-secret-that-is-much-longer-than-its-name-is-" * 5
+    plays = f"rules:\n  - when: {{turn: 0, offers: ask_person}}\n    reply: {{text: '{value}', calls: [{{tool: ask_person, arguments: {{question: '{value}?'}}}}]}}\n  - reply: {{text: 'You said {{{{said}}}}'}}\n"
+    host = await opens(plays, ASKER)
+    await host.set_secret("s", value)
+    task = (await host.start(Order("asker", "hello"))).id
+    while not (await host.task(task)).questions:
+        await asyncio.sleep(0.005)
+    await host.reply(task, f"it is {value}")
+    await followed(host, task)
+    (report,) = await host.replay(task)
+    assert report.agrees, report

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agenthost.core.access import RIGHTS, Caller, DeedFilter, Right, Role
+from agenthost.core.access import RIGHTS, Caller, DeedFilter, Person, Right, Role
 from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.core.api import HostApi, Incoming, Linked, LiveDelta, Order
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
@@ -89,6 +89,7 @@ OF_A_TASK: dict[str, tuple[Right, Use]] = {
     "events": ("read", lambda api, task, file: api.events(task)),
     "say": ("work", lambda api, task, file: api.say(task, text_message("person", "more"))),
     "artifacts": ("read", lambda api, task, file: api.artifacts(task)),
+    "evidence": ("read", lambda api, task, file: api.evidence(task)),
     "ledger": ("read", lambda api, task, file: api.ledger(task)),
     "export": ("read", lambda api, task, file: api.export(task)),
     "replay": ("read", lambda api, task, file: api.replay(task)),
@@ -284,7 +285,9 @@ async def test_what_changes_the_host_is_in_the_audit_log_also_where_it_failed(re
     assert "a value of it" not in repr(found)
 
 
-async def test_a_message_goes_to_nobody_elses_conversation_of_that_name(reception: Reception) -> None:
+async def test_a_message_goes_to_nobody_elses_conversation_of_that_name(host: Host, reception: Reception) -> None:
+    for one in (ANN, OPERATOR):
+        await host.accounts.put_person(Person(one.person, one.role, 1.0))
     ann, otto = reception.api(ANN), reception.api(OPERATOR)
     hers = (await ann.place(Incoming("ask me", name="asker", conversation="web:1"))).task
     async for _ in ann.follow(hers.id):

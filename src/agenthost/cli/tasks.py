@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import folder, options, replaying
+from agenthost.cli import evidence, folder, options, replaying
 from agenthost.cli.asking import decision
 from agenthost.cli.connect import Door
 from agenthost.cli.deleting import delete_task, sure
@@ -50,6 +50,7 @@ def parser(verb: str) -> Parser:
     _question(_task(group, "approve", "agree to what it asks", "tasks approve last"))
     _question(_task(group, "deny", "refuse what it asks", "tasks deny last"))
     replaying.words(group)
+    evidence.add_to(_task(group, "evidence", *evidence.TOLD))
     delete = _task(
         group,
         "delete",
@@ -83,6 +84,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "deny": _decide,
         "replay": replaying.replay_task,
         "export": replaying.export_task,
+        "evidence": evidence.run,
     }
     if args.word == "replay" and args.model:
         async with door.host(work=True) as host:

@@ -14,11 +14,13 @@ import msgspec
 
 from agenthost.client.administering import RemoteAdministration
 from agenthost.client.calling import RemoteDeletion, RemoteWebhooks
+from agenthost.client.conversing import RemoteConversations
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
+from agenthost.client.scheduling import RemoteSchedules
 from agenthost.client.transport import Address, Broken, Timing, Transport, path_of
-from agenthost.core.access import Deed, DeedFilter
+from agenthost.core.access import OWNER, Deed, DeedFilter
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -42,6 +44,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.errors import BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
@@ -79,6 +82,11 @@ def _asked(wanted: Filter) -> list[tuple[str, str]]:
     query: list[tuple[str, str]] = [("state", state) for state in wanted.states]
     query += [(name, str(getattr(wanted, name))) for name in _FILTERS if getattr(wanted, name)]
     return [*query, ("roots_only", str(wanted.roots_only).lower())]
+
+
+def _of_kind(kind: str) -> tuple[str, ...]:
+    """Where the manifests of a kind are: what `/schedules` has isn't what manifests say alone."""
+    return ("manifests", kind) if kind == "schedule" else (f"{kind}s",)
 
 
 def _expecting(version: str | None) -> dict[str, str]:
@@ -128,6 +136,14 @@ class Client(HostApi):
     def webhooks(self) -> RemoteWebhooks:
         """The webhooks of whoever has the token: whom they want called when their tasks end or ask."""
         return RemoteWebhooks(self._transport)
+
+    def conversations(self) -> RemoteConversations:
+        """The conversations of whoever has the token: what was said, and for which task."""
+        return RemoteConversations(self._transport)
+
+    def schedules(self) -> RemoteSchedules:
+        """The schedules that whoever has the token sees: what is run when."""
+        return RemoteSchedules(self._transport)
 
     def deletion(self) -> RemoteDeletion:
         """Deletion for good: of a task, of all of a person's, of a namespace."""
@@ -194,7 +210,9 @@ class Client(HostApi):
     async def get_file(self, digest: str) -> bytes:
         return await self._transport.call("GET", path_of("files", digest))
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         body = self._read(await self._send("POST", path_of("manifests"), ApplyBody(texts, dry_run)), AppliedBody)
         return list(body.applied), list(body.problems)
 
@@ -208,19 +226,19 @@ class Client(HostApi):
         return (await self.versions(kind, name, limit=1))[0]
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         headers = {"Content-Type": "application/yaml"} | _expecting(expected)
-        return await self._applied("PUT", path_of(f"{kind}s", name), data=text.encode(), headers=headers)
+        return await self._applied("PUT", path_of(*_of_kind(kind), name), data=text.encode(), headers=headers)
 
     async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
         query = {"cursor": encode_cursor(before), "limit": min(limit, 1000)}
-        return list((await self._get(VersionPage, f"{kind}s", name, "versions", query=query)).items)
+        return list((await self._get(VersionPage, *_of_kind(kind), name, "versions", query=query)).items)
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
-        path = path_of(f"{kind}s", name, "versions", str(number), "restore")
+        path = path_of(*_of_kind(kind), name, "versions", str(number), "restore")
         return await self._applied("POST", path, headers=_expecting(expected))
 
     async def _applied(self, method: str, path: str, **options: Any) -> tuple[list[Applied], list[ManifestProblem]]:
@@ -265,7 +283,7 @@ class Client(HostApi):
             body = await self._send("POST", path_of("tasks"), keyed)
         return self._read(body, TaskRow)
 
-    async def place(self, came: Incoming) -> Placed:
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed:
         keyed = came if came.key else msgspec.structs.replace(came, key=uuid.uuid4().hex)
         return self._read(await self._send("POST", path_of("messages"), keyed), Placed)
 
@@ -342,6 +360,9 @@ class Client(HostApi):
             if found.path == path:
                 return found
         raise NotFound(f"the task '{task}' has no file '{path}'; list its artifacts")
+
+    async def evidence(self, task: str) -> EvidencePack:
+        return await self._get(EvidencePack, "tasks", task, "evidence")
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         return await self._get(list[LedgerEntry], "tasks", task, "ledger")

@@ -9,12 +9,13 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.access import Caller, Deed, DeedFilter
+from agenthost.core.access import OWNER, Caller, Deed, DeedFilter
 from agenthost.core.administration import Administration
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.conversations import Line
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
@@ -268,7 +269,7 @@ class HostApi(Protocol):
         """Start work. BadInput and NotFound are raised before anything is kept."""
         ...
 
-    async def place(self, came: Incoming) -> Placed: ...
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed: ...
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         """Events of every task (of a person's) after a place."""
@@ -318,6 +319,10 @@ class HostApi(Protocol):
 
     async def artifact(self, task: str, path: str) -> Artifact: ...
 
+    async def evidence(self, task: str) -> EvidencePack:
+        """What shows how a task ended, with those below it that had something to prove; read from their journals."""
+        ...
+
     async def ledger(self, task: str) -> list[LedgerEntry]: ...
 
     async def export(self, task: str) -> bytes:
@@ -341,18 +346,21 @@ class HostApi(Protocol):
         """What such a new task did, beside what was recorded. Raises Unusable for any other task."""
         ...
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
-        """Take manifests, file name to YAML. All of them or, where there is any problem, none."""
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take manifests, file name to YAML. All of them or, where there is any problem, none. `by`: who applies them,
+        as whom schedules run; over HTTP it is who asks, whatever is said here."""
         ...
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The manifests of a kind (`agent`, `workflow`) by name."""
+        """The manifests of a kind (`agent`, `workflow`, `schedule`) by name."""
         ...
 
     async def manifest(self, kind: str, name: str) -> ManifestVersion: ...
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take the manifest of that name. `expected`: the version that it must have now (empty: there must be none; `*`:
         any). Raises Stale."""
@@ -363,7 +371,7 @@ class HostApi(Protocol):
         ...
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Apply an earlier version again, as the newest."""
         ...

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.checks import Seen
 from agenthost.core.commands import Command, Verdict
 from agenthost.core.errors import Failure, NewerVersion
 from agenthost.core.models import ModelAnswer
@@ -24,7 +25,8 @@ class RunResult(Struct, frozen=True, tag="run-result", omit_defaults=True):
 
     `exit_code` is the shell's (128 + signal where one ended it). `cut` counts the bytes of output
     that were dropped. `limit` names the limit that ended it: `time`, `memory`, `output`, `disk`.
-    `dropped` are links and devices that it made, which a workspace doesn't keep.
+    `dropped` are links and devices that it made, which a workspace doesn't keep. `report` is what the host saw in the
+    test report that the command was to write.
     """
 
     exit_code: int
@@ -35,6 +37,7 @@ class RunResult(Struct, frozen=True, tag="run-result", omit_defaults=True):
     cut: int = 0
     changes: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
     dropped: tuple[str, ...] = ()
+    report: Seen | None = None
 
 
 class Value(Struct, frozen=True, tag="value"):
@@ -51,13 +54,15 @@ class ScriptRequest(Struct, frozen=True, tag="script-request"):
 
 
 class ChildResult(Struct, frozen=True, tag="child-result", omit_defaults=True):
-    """How a child task ended. `conflicts`: paths that could not be merged into the parent's workspace."""
+    """How a child task ended. `conflicts`: paths that could not be merged into the parent's workspace. `sources`: what
+    it read that a stranger can have written."""
 
     task: str
     verdict: Verdict
     parts: tuple[Part, ...] = ()
     changes: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
     conflicts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class Reply(Struct, frozen=True, tag="reply", omit_defaults=True):
@@ -71,7 +76,7 @@ class Nothing(Struct, frozen=True, tag="nothing"):
     """It happened, and there is nothing more to say (a wait is over, a command was stopped)."""
 
 
-Answer = ModelAnswer | ToolResult | RunResult | Value | ScriptRequest | ChildResult | Reply | Nothing
+Answer = ModelAnswer | ToolResult | RunResult | Seen | Value | ScriptRequest | ChildResult | Reply | Nothing
 
 
 class Created(Struct, frozen=True, tag="created"):
@@ -159,12 +164,14 @@ class Noted(Struct, frozen=True, tag="noted", omit_defaults=True):
 
 
 class Finished(Struct, frozen=True, tag="finished", omit_defaults=True):
-    """The task ended. `uncertain` names commands that may have happened all the same."""
+    """The task ended. `uncertain` names commands that may have happened all the same. `sources`: what was read on the
+    way that a stranger can have written."""
 
     verdict: Verdict
     parts: tuple[Part, ...] = ()
     artifacts: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 Event = (

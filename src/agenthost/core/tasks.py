@@ -10,6 +10,7 @@ from agenthost.core.lifecycle import Hold, State
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
 from agenthost.core.tools import ToolSpec
+from agenthost.core.trust import Given
 
 
 class Scope(Struct, frozen=True, omit_defaults=True):
@@ -70,12 +71,12 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     it works on; `workspace_base` is the id of the list of what they were copied from, where they are a copy.
     `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
     `via` is how its person was known who gave the work, and from which address; `caused` is the traceparent of
-    the request. `notes` are the order's. `files` is what its own workspace began with, path to digest. `forked` and `trial`:
-    which task it goes on from, or does over.
+    the request. `notes` are the order's. `trust` is what a child inherits of where values come from. `files` is what its own
+    workspace began with, path to digest. `forked` and `trial`: which task it goes on from, or does over.
     """
 
     id: str
-    kind: Literal["agent", "workflow"]
+    kind: Literal["agent", "workflow", "supervisor", "routing"]
     name: str
     bundle: str
     message: Message
@@ -99,6 +100,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     forked: Forked | None = None
     trial: Trial | None = None
+    trust: Given | None = None
 
     @property
     def root(self) -> str:

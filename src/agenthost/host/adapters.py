@@ -12,16 +12,20 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.checks import Inspector
+from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
-from agenthost.core.errors import Permanent, Temporary, Unavailable
+from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
+from agenthost.core.schedules import Schedules
 from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
+from agenthost.host.checking.inspector import HostInspector
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -48,6 +52,7 @@ class Adapters(Struct):
     accounts: Accounts
     stock: Stock
     webhooks: Webhooks
+    conversations: Conversations
     erasure: Erasure
     keeping: Keeping
     figures: Figures
@@ -59,12 +64,14 @@ class Adapters(Struct):
     machine: Ledger
     sandbox: Choice
     prober: Prober
+    inspector: Inspector
     scripts: Scripts
     list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     pushes: Pushes
     shelf: Shelf
+    schedules: Schedules
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
     stands_for: Callable[[str], Awaitable[str]]
@@ -90,11 +97,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
-    from agenthost.stores.sqlite.accounts import SQLiteAccounts
-    from agenthost.stores.sqlite.erasure import SQLiteErasure
-    from agenthost.stores.sqlite.keeping import SQLiteKeeping
-    from agenthost.stores.sqlite.stock import SQLiteStock
-    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -152,11 +154,7 @@ async def join(settings: Settings) -> Adapters:
     ]
     return Adapters(
         store,
-        SQLiteAccounts(store),
-        SQLiteStock(store),
-        SQLiteWebhooks(store),
-        SQLiteErasure(store),
-        SQLiteKeeping(store),
+        *_tables(store),
         figures,
         blobs,
         workspaces,
@@ -166,6 +164,7 @@ async def join(settings: Settings) -> Adapters:
         machine,
         sandbox,
         prober,
+        HostInspector(_search, outgoing.fetch),
         scripts,
         models.lines,
         models.detail,
@@ -178,12 +177,42 @@ async def join(settings: Settings) -> Adapters:
     )
 
 
-def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf]:
-    """What keeps things that the protocols' clients give."""
+def _tables(store: "SQLiteStore") -> tuple[Accounts, Stock, Webhooks, Conversations, Erasure, Keeping]:
+    """What is kept beside journals, in the store's own file, in the order of the fields."""
+    from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.conversations import SQLiteConversations
+    from agenthost.stores.sqlite.erasure import SQLiteErasure
+    from agenthost.stores.sqlite.keeping import SQLiteKeeping
+    from agenthost.stores.sqlite.stock import SQLiteStock
+    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
+
+    return (
+        SQLiteAccounts(store),
+        SQLiteStock(store),
+        SQLiteWebhooks(store),
+        SQLiteConversations(store),
+        SQLiteErasure(store),
+        SQLiteKeeping(store),
+    )
+
+
+def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules]:
+    """What keeps things that clients give, and what is run when."""
     from agenthost.stores.sqlite.pushes import SQLitePushes
+    from agenthost.stores.sqlite.schedules import SQLiteSchedules
     from agenthost.stores.sqlite.shelf import SQLiteShelf
 
-    return SQLitePushes(store), SQLiteShelf(store)
+    return SQLitePushes(store), SQLiteShelf(store), SQLiteSchedules(store)
+
+
+async def _search(pattern: str, text: bytes) -> bool:
+    """Look for an expression in a process of its own, which ends where that takes too long."""
+    from agenthost.sandboxes.patterns import Endless, found
+
+    try:
+        return await found(pattern, text)
+    except Endless as problem:
+        raise BadInput(str(problem)) from problem
 
 
 def _addresses(way: Way) -> Addresses:

@@ -52,34 +52,22 @@ CHANGEABLE: dict[str, tuple[str, str]] = {
 """The settings that may change while the host runs: name to table and key."""
 
 
-async def place(api: HostApi, came: Incoming, person: str) -> Placed:
-    """Give a person's message to its task by what `api` lets them do. Raises NotFound where there is nobody for it."""
-    task = came.task or await _of_conversation(api, came, person)
-    if not task:
+async def place(api: HostApi, came: Incoming) -> Placed:
+    """Give a message of no conversation to its task by what `api` lets one do. Raises NotFound where there is nobody for it."""
+    if not came.task:
         if not came.name:
             raise NotFound(
                 "no task waits for this message; give a `task`, or the `name` of an agent that is to take it"
             )
-        order = Order(came.name, came.text, came.files, key=came.key, conversation=came.conversation)
+        order = Order(came.name, came.text, came.files, key=came.key)
         return Placed(await api.start(order), "order")
-    detail = await api.task(task)
+    detail = await api.task(came.task)
     if came.question or (detail.questions and came.text and not came.files):
-        await api.reply(task, came.text, came.question)
-        return Placed((await api.task(task)).row, "answer")
+        await api.reply(came.task, came.text, came.question)
+        return Placed((await api.task(came.task)).row, "answer")
     parts: tuple[Part, ...] = (*((TextPart(came.text),) if came.text else ()), *came.files)
-    await api.say(task, Message("person", parts, f"message:{came.key}" if came.key else ""))
-    return Placed((await api.task(task)).row, "message")
-
-
-async def _of_conversation(api: HostApi, came: Incoming, person: str) -> str:
-    if not came.conversation:
-        return ""
-    # Everybody names their conversations: another's may have the same name, and who manages the host sees those too.
-    wanted = Filter(
-        states=GOING, roots_only=True, conversation=came.conversation, name=came.name, person=person, limit=1
-    )
-    rows = await api.tasks(wanted)
-    return rows[0].id if rows else ""
+    await api.say(came.task, Message("person", parts, f"message:{came.key}" if came.key else ""))
+    return Placed((await api.task(came.task)).row, "message")
 
 
 # --- what happened everywhere ---
@@ -171,10 +159,6 @@ class Desk:
         """What is kept beside journals."""
         return self._adapters.keeping
 
-    async def place(self, came: Incoming) -> Placed:
-        """Give a message to the task that it is for."""
-        return await place(cast("HostApi", self), came, OWNER)
-
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         """A page of every task's events."""
         return await news(self._adapters.keeping, self._decoded, after, limit, person, namespace)
@@ -238,10 +222,10 @@ class Desk:
         return (await self.versions(kind, name, limit=1))[0]
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take the manifest of that name."""
-        return await self.library.put(kind, name, text, time.time(), expected)
+        return await self.library.put(kind, name, text, time.time(), expected, by)
 
     async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
         """How a manifest was, newest first."""
@@ -251,7 +235,7 @@ class Desk:
         return [as_told(version, kind) for version in found]
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Apply an earlier version again."""
         found = await self.versions(kind, name, number + 1, 1)
@@ -261,7 +245,7 @@ class Desk:
             raise Conflict(
                 f"the {kind} '{name}' was deleted with version {number}; go back to an earlier one, or delete it"
             )
-        return await self.put_manifest(kind, name, json.dumps(found[0].manifest), expected)
+        return await self.put_manifest(kind, name, json.dumps(_unsigned(found[0].manifest)), expected, by)
 
     # --- what was used and done, settings ---
 
@@ -289,6 +273,14 @@ class Desk:
 
 
 # --- earlier manifests ---
+
+
+def _unsigned(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest without who applied it then: it is applied again, by somebody else perhaps."""
+    spec = cast("dict[str, Any]", manifest.get("spec", {}))
+    if manifest["kind"] != "Schedule":
+        return manifest
+    return manifest | {"spec": {key: value for key, value in spec.items() if key != "person"}}
 
 
 def as_told(version: Version, kind: str) -> ManifestVersion:

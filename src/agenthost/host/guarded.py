@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
-from agenthost.core.access import Accounts, Caller, Deed, DeedFilter, Right
+from agenthost.core.access import OWNER, Accounts, Caller, Deed, DeedFilter, Right
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -36,6 +36,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.ids import root_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
@@ -204,9 +205,13 @@ class GuardedHost(HostApi):
         self._owners.learn(row)
         return row
 
-    async def place(self, came: Incoming) -> Placed:
+    async def place(self, came: Incoming, person: str = "", namespace: str = "") -> Placed:
         self._need("work", "give work")
-        return await place(self, came, self._caller.person)
+        if not came.conversation:
+            return await place(self, came)
+        for part in came.files:
+            await self._need_file(part.digest)
+        return await self._host.place(came, self._caller.person, self._caller.namespace)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         self._need("read", "follow tasks")
@@ -306,6 +311,10 @@ class GuardedHost(HostApi):
         await self._task(task, "read", "look at files")
         return await self._host.artifact(task, path)
 
+    async def evidence(self, task: str) -> EvidencePack:
+        await self._task(task, "read", "look at evidence")
+        return await self._host.evidence(task)
+
     async def ledger(self, task: str) -> list[LedgerEntry]:
         await self._task(task, "read", "look at what tasks cost")
         return await self._host.ledger(task)
@@ -348,17 +357,19 @@ class GuardedHost(HostApi):
 
     # --- manifests, models, secrets ---
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         if dry_run:
             self._need("read", "check manifests")
             if not self._caller.may("manage") and sum(map(len, texts.values())) > MOST_CHECKED:
                 raise Unusable(
                     f"who manages nothing has at most {MOST_CHECKED // 1024} KB of manifests checked at once; send fewer"
                 )
-            return await self._host.apply(texts, True)
+            return await self._host.apply(texts, True, self._caller.person)
         named = ", ".join(sorted(texts))
         await self._allow("manage", "apply manifests", "manifest.apply", named)
-        return await self._noted("manifest.apply", named, self._host.apply(texts, False))
+        return await self._noted("manifest.apply", named, self._host.apply(texts, False, self._caller.person))
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
         self._need("read", "read manifests")
@@ -373,18 +384,17 @@ class GuardedHost(HostApi):
         return await self._host.versions(kind, name, before, limit)
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         await self._allow("manage", "apply manifests", "manifest.apply", f"{kind}/{name}")
-        return await self._noted(
-            "manifest.apply", f"{kind}/{name}", self._host.put_manifest(kind, name, text, expected)
-        )
+        doing = self._host.put_manifest(kind, name, text, expected, self._caller.person)
+        return await self._noted("manifest.apply", f"{kind}/{name}", doing)
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         await self._allow("manage", "apply manifests", "manifest.roll-back", f"{kind}/{name}@{number}")
-        doing = self._host.roll_back(kind, name, number, expected)
+        doing = self._host.roll_back(kind, name, number, expected, self._caller.person)
         return await self._noted("manifest.roll-back", f"{kind}/{name}@{number}", doing)
 
     async def delete(self, kind: str, name: str, expected: str | None = None) -> None:

@@ -17,17 +17,19 @@ from typing import Any
 import msgspec
 
 from agenthost import __version__
-from agenthost.core.access import Accounts, Caller
+from agenthost.core.access import OWNER, Accounts, Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import (
     Applied,
     Finding,
     Health,
     HostInfo,
+    Incoming,
     ManifestProblem,
     ModelDetail,
     ModelLine,
     Order,
+    Placed,
 )
 from agenthost.core.errors import AgentHostError, Conflict, NotFound, Temporary, Unavailable
 from agenthost.core.events import Answered, Finished
@@ -44,16 +46,19 @@ from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import health, orders, records, shelf, terms
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
-from agenthost.host.desk import GOING, cancel_all
+from agenthost.host.conversing.joined import joined as conversing
+from agenthost.host.conversing.telling import is_said
+from agenthost.host.desk import GOING, cancel_all, place
 from agenthost.host.entry.entrance import Entrance
 from agenthost.host.entry.oidc import Providers
 from agenthost.host.entry.register import Register
 from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.guarded import files_of
-from agenthost.host.library import Library
+from agenthost.host.library import NAMESPACE, Library
 from agenthost.host.logs import logger
 from agenthost.host.reception import Doors, Reception, ensure_owner, owners_token
+from agenthost.host.schedules.joined import joined as scheduled
 from agenthost.host.settings import Settings
 from agenthost.host.tasks import TaskDesk
 from agenthost.host.telling import Watch
@@ -84,6 +89,7 @@ class Host(TaskDesk):
             tools=adapters.tools,
             sandbox=adapters.sandbox,
             prober=adapters.prober,
+            inspector=adapters.inspector,
             scripts=adapters.scripts,
             programs=self.library,
             log=log,
@@ -103,7 +109,9 @@ class Host(TaskDesk):
         self.providers = Providers(settings.oidc, self.entrance, adapters.secrets.get)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
+        self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
+        self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
@@ -125,6 +133,7 @@ class Host(TaskDesk):
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
+        await self.schedules.take_manifests()
         if work:
             await self._start_working()
             if not self.serving:
@@ -162,6 +171,10 @@ class Host(TaskDesk):
             supervisor.start("manifests folder", self._folder.watch())
             supervisor.start("retention", self._keeper.run())
             supervisor.start("webhooks", self._deliverer.run(time.time, random.random))
+            supervisor.start("conversations", self._teller.run())
+            if self.serving:
+                # A command's own process would end with its command.
+                supervisor.start("schedules", self._schedules.run(time.time))
 
     async def _recover(self) -> None:
         await self._release_held()
@@ -221,6 +234,10 @@ class Host(TaskDesk):
             self._health.lately.hear(recorded)
             if is_told(recorded.event):
                 self._deliverer.call()
+            if is_said(recorded.event):
+                self._teller.call()
+            if isinstance(recorded.event, Finished):
+                self._schedules.hear(recorded.task)
             if isinstance(recorded.event, Finished) and self.library.is_remote(done.name):
                 with suppress(RuntimeError):  # the host is closing
                     self.engine.services.supervisor.start(f"let go {recorded.task}", self._let_go(recorded.task))
@@ -259,6 +276,15 @@ class Host(TaskDesk):
         )
 
     # --- tasks ------------------------------------------------------------------------------------
+
+    async def place(self, came: Incoming, person: str = OWNER, namespace: str = NAMESPACE) -> Placed:
+        """Give a message to the task that it is for."""
+        if not came.conversation:
+            return await place(self, came)
+        came = msgspec.json.decode(self._redact(msgspec.json.encode(came)), type=Incoming)
+        await self._need_files({file.digest for file in came.files})
+        await self._start_working()
+        return await self.conversing.place(came, person, namespace)
 
     async def start(self, order: Order) -> TaskRow:
         """Start work; with the same key, once."""
@@ -316,9 +342,11 @@ class Host(TaskDesk):
 
     # --- manifests, models, secrets ---------------------------------------------------------------
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take manifests: all of them or, where there is any problem, none."""
-        done, problems = await self.library.apply(texts, time.time(), dry_run)
+        done, problems = await self.library.apply(texts, time.time(), dry_run, by)
         if not dry_run and not problems:
             self.engine.slots.review()
         return done, problems

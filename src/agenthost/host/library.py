@@ -2,19 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from pydantic import ValidationError
 
+from agenthost.core.access import OWNER
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
-from agenthost.core.errors import BadInput, Conflict, NewerVersion, NotFound, Stale, nearest
+from agenthost.core.errors import BadInput, Conflict, Forbidden, NewerVersion, NotFound, Stale, Unusable, nearest
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.schedule import Schedule
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.core.models import ModelCard
 from agenthost.core.ports import Models, Program, Store, Tools
@@ -24,6 +26,8 @@ from agenthost.core.tools import ToolSpec
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
+from agenthost.programs.routing.program import RoutingProgram
+from agenthost.programs.supervisor.program import SupervisorProgram
 from agenthost.programs.workflow import WorkflowProgram
 
 REMEMBERED = 256
@@ -36,11 +40,15 @@ NAMESPACE = "default"
 _RUN = frozenset({"workspace", "run"})
 """The entries that stand for a tool which runs code."""
 
-_KINDS: dict[str, type[Agent] | type[Workflow]] = {"agent": Agent, "workflow": Workflow}
+_KINDS: dict[str, type[Agent] | type[Workflow] | type[Schedule]] = {
+    "agent": Agent,
+    "workflow": Workflow,
+    "schedule": Schedule,
+}
 
 
 def kind_of(manifest: Manifest) -> str:
-    """`agent` or `workflow`."""
+    """`agent`, `workflow` or `schedule`."""
     return manifest.kind.lower()
 
 
@@ -59,6 +67,8 @@ class Library:
         self._changes = 0
         self._changing = asyncio.Lock()
         self._checking = asyncio.Lock()
+        self.heard: Callable[[], Awaitable[None]] = _nobody
+        """Told after every change of what is kept."""
 
     async def open(self) -> list[str]:
         """Read the manifests that are kept; those that can't be read are left out, and a line says so for each."""
@@ -77,20 +87,20 @@ class Library:
     # --- manifests --------------------------------------------------------------------------------
 
     async def apply(
-        self, texts: Mapping[str, str], now: float, dry_run: bool = False
+        self, texts: Mapping[str, str], now: float, dry_run: bool = False, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take manifests: all of them or, where there is any problem, none."""
         # One who only has some checked holds up nobody's change.
         async with self._checking if dry_run else self._changing:
-            return await self._apply(texts, now, dry_run)
+            return await self._apply(texts, now, dry_run, by)
 
     async def put(
-        self, kind: str, name: str, text: str, now: float, expected: str | None
+        self, kind: str, name: str, text: str, now: float, expected: str | None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take the one manifest of that kind and name. `expected` as in `core.api.HostApi.put_manifest`; raises Stale."""
         self._check_kind(kind)
         async with self._changing:
-            found, problems = await self._validated({name: text})
+            found, problems = await self._validated({name: text}, now)
             if not problems:
                 named = [(kind_of(each), each.metadata.name) for each in found]
                 if named != [(kind, name)]:
@@ -98,11 +108,11 @@ class Library:
                         f"this path is of the {kind} '{name}', and the manifest is another's; give that one alone"
                     )
                 self._need_version(kind, name, expected)
-            return await self._apply({name: text}, now, False)
+            return await self._apply({name: text}, now, False, by)
 
-    async def _validated(self, texts: Mapping[str, str]) -> tuple[list[Manifest], list[Problem]]:
+    async def _validated(self, texts: Mapping[str, str], now: float) -> tuple[list[Manifest], list[Problem]]:
         """Manifests read, beside the loop: half a megabyte takes more than a second."""
-        return await asyncio.to_thread(validate, texts, list(self._live.values()), self.tool_names())
+        return await asyncio.to_thread(validate, texts, self.every(), self.tool_names(), now)
 
     def _need_version(self, kind: str, name: str, expected: str | None) -> None:
         if expected is None:
@@ -122,9 +132,9 @@ class Library:
         return _written(self._find(kind, name, NAMESPACE))
 
     async def _apply(
-        self, texts: Mapping[str, str], now: float, dry_run: bool
+        self, texts: Mapping[str, str], now: float, dry_run: bool, by: str
     ) -> tuple[list[Applied], list[ManifestProblem]]:
-        manifests, problems = await self._validated(texts)
+        manifests, problems = await self._validated(texts, now)
         if problems:
             return [], [
                 ManifestProblem(problem.file, problem.line, problem.column, problem.key, problem.message)
@@ -132,7 +142,7 @@ class Library:
             ]
         done: list[Applied] = []
         new: dict[tuple[str, str, str], Manifest] = {}
-        for manifest in manifests:
+        for manifest in (_signed(each, by) for each in manifests):
             key = (kind_of(manifest), manifest.metadata.namespace, manifest.metadata.name)
             if key[1] != NAMESPACE:
                 raise BadInput(
@@ -152,6 +162,7 @@ class Library:
             await self._store.put_manifests(bodies, now)
             self._live |= new
             self._changed()
+            await self.heard()
         return done, []
 
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
@@ -184,12 +195,17 @@ class Library:
         await self._store.delete_manifest(kind, name, namespace)
         del self._live[kind, namespace, name]
         self._changed()
+        await self.heard()
 
     def _changed(self) -> None:
         """What was found out from the manifests as they were may no longer hold."""
         self._changes += 1
         self._pinned.clear()
         self._code.clear()
+
+    def every(self) -> list[Manifest]:
+        """All of them, of every kind."""
+        return list(self._live.values())
 
     def tool_names(self) -> list[str]:
         """The names that a manifest may give as tools."""
@@ -200,7 +216,7 @@ class Library:
         for kind in ("workflow", "agent"):
             if (kind, namespace, name) in self._live:
                 return kind
-        known = [key[2] for key in self._live if key[1] == namespace]
+        known = [key[2] for key in self._live if key[0] != "schedule" and key[1] == namespace]
         raise NotFound(
             f"there is no agent or workflow '{name}'. {nearest(name, known)} "
             "`agenthost get agent` lists them; `agenthost apply -f FILE` adds one"
@@ -225,13 +241,13 @@ class Library:
         while waiting:
             reference = waiting.pop()
             found = self._live.get((reference[0], namespace, reference[1]))
-            if found is None or reference in seen:
+            if found is None or isinstance(found, Schedule) or reference in seen:
                 continue
             seen.add(reference)
             if isinstance(found, Workflow):
                 if any(step.line or step.tool in _RUN for step in found.spec.steps):
                     policies.add(found.spec.sandbox.policy())
-            elif found.spec.completion.checks or _RUN & {
+            elif any(check.kind in ("run", "serve") for check in found.spec.completion.checks) or _RUN & {
                 *found.spec.tools,
                 *(tool for stage in found.spec.stages for tool in stage.tools or ()),
             }:
@@ -278,25 +294,32 @@ class Library:
 
     async def _reach(self, kind: str, name: str, model: str, namespace: str) -> "_Reached":
         """All that a manifest can reach, as it is now. Raises NotFound and Unavailable."""
-        manifests: dict[tuple[str, str], Manifest] = {}
+        manifests: dict[tuple[str, str], Agent | Workflow] = {}
         cards: dict[str, ModelCard] = {}
+        judges: dict[str, ModelCard] = {}
         specs: dict[tuple[str, str], tuple[ToolSpec, ...]] = {}
         waiting = [(kind, name)]
         while waiting:
             of, called = waiting.pop()
             if (of, called) in manifests:
                 continue
-            manifest = manifests[of, called] = self._find(of, called, namespace)
+            manifest = self._find(of, called, namespace)
+            if isinstance(manifest, Schedule):
+                raise Unusable(f"'{called}' is a schedule; what it runs can be started")
+            manifests[of, called] = manifest
             waiting += _references(manifest)
             if isinstance(manifest, Agent):
                 cards[called] = await self._card(manifest, model)
+                completion = manifest.spec.completion
+                if "supervisor" in completion.needs and completion.supervisor.model:
+                    judges[called] = (await self._models.model(completion.supervisor.model)).card
                 for entry in sorted(_entries(manifest)):
                     if entry != "ask" and not entry.startswith(_DELEGATE):
                         specs[called, entry] = tuple(tool.spec for tool in self._tools.expand(entry))
             else:
                 named = [step.tool for step in manifest.spec.steps if step.tool]
                 specs |= {("", tool): (self._tools.tool(tool).spec,) for tool in named}
-        return _Reached(manifests, cards, specs)
+        return _Reached(manifests, cards, specs, judges)
 
     async def _card(self, agent: Agent, model: str) -> ModelCard:
         return (await self._models.model(agent.spec.called(model))).card
@@ -329,18 +352,26 @@ class Library:
 
     async def program(self, spec: TaskSpec) -> Program[Any]:
         """The program of a task's pinned definitions."""
+        if spec.kind == "routing":
+            return RoutingProgram()
         programs = self._programs.get(spec.bundle)
         if programs is None:
             bundle = await self.bundle(spec.bundle)
-            made: dict[str, Program[Any]] = {"agent": AgentProgram(bundle), "workflow": WorkflowProgram(bundle)}
+            made: dict[str, Program[Any]] = {
+                "agent": AgentProgram(bundle),
+                "workflow": WorkflowProgram(bundle),
+                "supervisor": SupervisorProgram(bundle),
+            }
             programs = made
             self._programs[spec.bundle] = programs
         return programs[spec.kind]
 
     async def policy(self, spec: TaskSpec) -> SandboxPolicy:
         """The sandbox policy of a task."""
+        if spec.kind == "routing":
+            return SandboxPolicy()
         bundle = await self.bundle(spec.bundle)
-        found = bundle.agents[spec.name].manifest if spec.kind == "agent" else bundle.workflows[spec.name]
+        found = bundle.workflows[spec.name] if spec.kind == "workflow" else bundle.agents[spec.name].manifest
         return found.spec.sandbox.policy()
 
     def replicas(self, namespace: str, role: str) -> int:
@@ -355,17 +386,38 @@ class Library:
         """A budget as its manifest says now."""
         namespace, _, named = scope.source.partition("/")
         kind, _, name = named.partition("/")
-        found = self._live.get((kind, namespace, name))
-        return found.spec.budget.limits() if found is not None else scope.limits
+        found = self._live.get(("agent" if kind == "supervisor" else kind, namespace, name))
+        if found is None or isinstance(found, Schedule):
+            return scope.limits
+        budget = found.spec.completion.supervisor.budget if kind == "supervisor" and isinstance(found, Agent) else None
+        return (budget or found.spec.budget).limits()
+
+
+async def _nobody() -> None:
+    """Nobody is told."""
+
+
+def _signed(manifest: Manifest, by: str) -> Manifest:
+    """A schedule with as whom it runs: who applied it. Raises Forbidden where they may not say somebody else."""
+    if not isinstance(manifest, Schedule):
+        return manifest
+    named = manifest.spec.person or by
+    if named != by and by != OWNER:
+        raise Forbidden(
+            f"the schedule '{manifest.metadata.name}' is to run as '{named}', and only the owner may say so; leave 'person' "
+            "out, and it runs as you"
+        )
+    return manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"person": named})})
 
 
 class _Reached(Struct):
     """What a task would be started with: manifests, each agent's model card, the specs of each entry of its tools
-    (of a workflow's steps under the agent `""`)."""
+    (of a workflow's steps under the agent `""`), the cards of supervisors' own models by agent."""
 
-    manifests: dict[tuple[str, str], Manifest]
+    manifests: dict[tuple[str, str], Agent | Workflow]
     cards: dict[str, ModelCard]
     specs: dict[tuple[str, str], tuple[ToolSpec, ...]]
+    judges: dict[str, ModelCard]
 
     def bundle(self) -> Bundle:
         """It all, pinned."""
@@ -375,7 +427,9 @@ class _Reached(Struct):
             if isinstance(manifest, Agent):
                 own = {entry: specs for (agent, entry), specs in self.specs.items() if agent == name}
                 tools = {entry: tuple(map(_pinned, specs)) for entry, specs in own.items()}
-                agents[name] = PinnedAgent(manifest=manifest, tools=tools, model=_pinned_model(self.cards[name]))
+                model = _pinned_model(self.cards[name])
+                judge = _pinned_model(self.judges[name]) if name in self.judges else None
+                agents[name] = PinnedAgent(manifest=manifest, tools=tools, model=model, supervisor=judge)
             else:
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
@@ -411,6 +465,8 @@ def _references(manifest: Manifest) -> list[tuple[str, str]]:
             for entry in sorted(_entries(manifest))
             if entry.startswith(_DELEGATE)
         ]
+    if isinstance(manifest, Schedule):
+        return [(manifest.spec.run.kind, manifest.spec.run.name)]
     roles = [("agent", role.agent) for role in manifest.spec.roles.values()]
     return roles + [("workflow", step.workflow) for step in manifest.spec.steps if step.workflow]
 

@@ -52,6 +52,7 @@ from agenthost.core.events import (
     Recorded,
     Reply,
 )
+from agenthost.core.evidence import EvidencePack, journal_hash
 from agenthost.core.ids import child_id, root_id, task_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.lifecycle import FINAL, State
@@ -92,6 +93,7 @@ class MemoryHost(HostApi):
         self._kinds: dict[str, dict[str, dict[str, Any]]] = {
             "agent": {name: {"kind": "Agent", "metadata": {"name": name}} for name in AGENTS},
             "workflow": {},
+            "schedule": {},
         }
         self._secrets: dict[str, str] = {}
         self._keys: dict[str, str] = {}
@@ -222,8 +224,8 @@ class MemoryHost(HostApi):
         self._work(id, order)
         return self.rows[id]
 
-    async def place(self, came: Incoming) -> Placed:
-        return await place(self, came, OWNER)
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed:
+        return await place(self, came)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         found = tuple(enumerate(self.placed[after : after + limit], after + 1))
@@ -347,6 +349,23 @@ class MemoryHost(HostApi):
             raise NotFound(f"the task '{task}' has no file '{path}'")
         return found[0]
 
+    async def evidence(self, task: str) -> EvidencePack:
+        self._known(task)
+        row, events = self.rows[task], self.journals[task]
+        ended = row.updated if row.state in FINAL else 0.0
+        return EvidencePack(
+            task,
+            row.name,
+            row.kind,
+            "quiet",
+            row.outcome,
+            row.reason,
+            row.created,
+            ended,
+            len(events),
+            journal_hash(events),
+        )
+
     async def ledger(self, task: str) -> list[LedgerEntry]:
         self._known(task)
         return [LedgerEntry(task, "m1", 1, self.rows[task].name, "pretended", 1.0, Spend(turns=1))]
@@ -371,7 +390,9 @@ class MemoryHost(HostApi):
         self._known(trial)
         raise Unusable(f"the task '{trial}' is no trial")
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         found: list[tuple[str, str, dict[str, Any]]] = []
         problems: list[ManifestProblem] = []
         for file, text in texts.items():
@@ -417,7 +438,7 @@ class MemoryHost(HostApi):
         return found[::-1][:limit]
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         await self._need_version(kind, name, expected)
         return await self.apply({name: text})
@@ -429,7 +450,7 @@ class MemoryHost(HostApi):
             raise Stale(f"the {kind} '{name}' has another version by now; read it again, and change that")
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         found = [each for each in await self.versions(kind, name) if each.number == number]
         if not found:

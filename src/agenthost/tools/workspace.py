@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
+
 from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.parts import TextPart
 from agenthost.core.ports import Tool, ToolContext
@@ -97,7 +99,14 @@ def _tool(
     if required:
         parameters["required"] = list(required)
     spec = ToolSpec(
-        name, description, parameters, read_only=read_only, idempotent=True, workspace=True, sandbox=sandbox
+        name,
+        description,
+        parameters,
+        read_only=read_only,
+        idempotent=True,
+        workspace=True,
+        sandbox=sandbox,
+        trusted=not read_only and not sandbox,
     )
     return WorkspaceTool(spec, function)
 
@@ -190,7 +199,8 @@ async def _delete_file(arguments: dict[str, Any], context: ToolContext) -> ToolR
 
 async def _run(arguments: dict[str, Any], context: ToolContext) -> ToolResult:
     outcome = await context.run(arguments["command"], arguments.get("timeout"))
-    return await _changed(outcome_text(outcome), context)
+    result = await _changed(outcome_text(outcome), context)
+    return msgspec.structs.replace(result, exit_code=outcome.exit_code)
 
 
 async def _changed(text: str, context: ToolContext) -> ToolResult:

@@ -1,6 +1,7 @@
 """What is pinned for one agent, ready for use. All of it follows from the bundle, so that keeping it
 changes no decision."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -8,19 +9,22 @@ from msgspec import Struct
 from agenthost.core import expressions
 from agenthost.core.definitions import Bundle, PinnedTool
 from agenthost.core.manifests.agent import AgentSpec, Stage
+from agenthost.core.manifests.checks import Check
 from agenthost.core.schemas import plainly_fits
 from agenthost.core.tasks import TaskSpec, Terms
 from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import structured, words
 from agenthost.programs.agent.context import text_tokens
 from agenthost.programs.agent.trimming import tool_tokens, trimmed
+from agenthost.programs.checking import checks as checking
+from agenthost.programs.trust.rule import effect
 
 
 class Toolbox(Struct, frozen=True):
     """The tools of one stage by name, what the model is told first, and what both take of its window.
 
     `agents` says which agent each delegating tool gives work to; `finish` is the tool that ends the work, if any.
-    `client` names the tools that are run by whoever gave the work.
+    `client` names the tools that are run by whoever gave the work, `effects` those that can do something outside the task.
     """
 
     tools: dict[str, PinnedTool]
@@ -30,6 +34,7 @@ class Toolbox(Struct, frozen=True):
     tokens: int
     finish: PinnedTool | None
     client: frozenset[str]
+    effects: frozenset[str]
 
 
 class Definition:
@@ -46,6 +51,15 @@ class Definition:
         self._client = tuple(map(_client_tool, terms.tools)) if terms else ()
         self.model = pinned.model
         self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
+        completion = self.spec.completion
+        self.needs = completion.needs
+        self.judged = "supervisor" in self.needs
+        self.proved = self.judged or "checks" in self.needs
+        made = completion.checks if "checks" in self.needs else ()
+        self.order = checking.ordered(made)
+        self.runs = frozenset(index for index in self.order if made[index].kind in checking.RUNS)
+        self.baseline = self.judged or any(check.untouched is not None for check in made)
+        self.proofs = _proofs(made, len(completion.criteria))
         self.network = bool(self.spec.sandbox.hosts)
         self.max_output = min(self.spec.maxOutputTokens, self.model.max_output, self.model.window // 2)
 
@@ -97,7 +111,7 @@ class Definition:
                 agents[tool.name] = agent
             else:
                 tools.update({tool.name: tool for tool in self._pinned.tools.get(entry, ())})
-        finish = words.finish_tool(self.spec) if self.spec.completion.rule == "agent" else None
+        finish = words.finish_tool(self.spec) if "agent" in self.needs else None
         if finish is not None:
             tools[finish.name] = finish
         tools.update({tool.name: tool for tool in self._client})
@@ -107,11 +121,22 @@ class Definition:
             for tool in tools.values()
         )
         specs = trimmed(told, self.model.window)
+        client = frozenset(tool.name for tool in self._client)
+        effects = frozenset(tool.name for tool in tools.values() if effect(tool, self.network)) - client - agents.keys()
+        effects -= {words.ASK_PERSON.name, words.FINISH_NAME if finish else ""}
         pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
         tokens = text_tokens(instructions) + tool_tokens(specs)
-        client = frozenset(tool.name for tool in self._client)
-        return Toolbox(tools, agents, specs, instructions, tokens, finish, client)
+        return Toolbox(tools, agents, specs, instructions, tokens, finish, client, effects)
+
+
+def _proofs(checks: Sequence[Check], criteria: int) -> dict[str, tuple[int, ...]]:
+    """By a criterion's number, as text: the places of the checks that prove it."""
+    found = {
+        str(number): tuple(i for i, check in enumerate(checks) if number in check.proves)
+        for number in range(1, criteria + 1)
+    }
+    return {number: places for number, places in found.items() if places}
 
 
 def _agreed(spec: AgentSpec, terms: Terms) -> AgentSpec:

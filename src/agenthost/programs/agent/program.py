@@ -2,14 +2,26 @@
 
 import msgspec
 
-from agenthost.core.commands import CallModel, Command, Evaluate, Finish, RunCommand, Wait
+from agenthost.core.checks import Seen
+from agenthost.core.commands import CallModel, Command, Evaluate, Finish, Wait
 from agenthost.core.definitions import Bundle
 from agenthost.core.events import Asked, Created, Received, Recorded
 from agenthost.core.models import ModelRequest
 from agenthost.core.parts import Message
 from agenthost.core.ports import Evaluation
 from agenthost.core.tasks import TaskSpec, Terms
-from agenthost.programs.agent import calls, closing, completion, context, fitting, script, steps, turns
+from agenthost.programs.agent import (
+    calls,
+    completion,
+    context,
+    fitting,
+    provenance,
+    proving,
+    receipts,
+    script,
+    steps,
+    turns,
+)
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState
 from agenthost.programs.base import Delivery, shared_commands, track
@@ -67,14 +79,17 @@ class AgentProgram:
         metadata = {"task": state.spec.id, "agent": state.spec.name, "purpose": command.purpose, "person": person}
         if command.purpose == "summary":
             return fitting.summary_request(state, command, metadata)
+        if command.purpose == provenance.READING:
+            return provenance.reading_request(state, self._definition(state), command, metadata)
         if command.purpose == "script":
             return script.request(state, d, command, metadata)
         box = d.toolbox(state.stage)
         extra = state.extra_instructions
+        exchange = context.shown(state, command.view)
         return ModelRequest(
             command.model,
             f"{box.instructions}\n\n{extra}" if extra and box.instructions else box.instructions or extra,
-            context.shown(state, command.view),
+            provenance.fenced(exchange) if box.effects else exchange,
             box.specs,
             # Servers differ in what they do with a schema beside tools; then the instructions alone say it.
             d.spec.output if d.model.structured and not box.specs else None,
@@ -87,7 +102,10 @@ class AgentProgram:
 
     def bind(self, state: AgentState, command: Evaluate) -> Evaluation:
         """Everything that an Evaluate needs."""
-        return script.evaluation(state, self._definition(state), command)
+        d = self._definition(state)
+        return (
+            proving.evaluation(state, d, command) if state.phase == "checks" else script.evaluation(state, d, command)
+        )
 
     def _definition(self, state: AgentState) -> Definition:
         spec, terms = state.spec, state.spec.terms
@@ -106,8 +124,16 @@ class AgentProgram:
         state.stage = d.spec.stages[0].id if d.spec.stages else ""
         if d.spec.budget.duration is not None:
             state.want(Wait(DEADLINE, state.created_at + d.spec.budget.duration))
+        provenance.begin(state, d)
         if state.spec.terms is not None:
             context.recall(state, state.spec.terms.history, d.model)
+        if d.baseline:
+            proving.baseline(state)
+        else:
+            self._open(state, d)
+
+    def _open(self, state: AgentState, d: Definition) -> None:
+        """Begin the work itself."""
         if "on_message" in d.functions:
             script.start(state, state.spec.message)
         else:
@@ -137,18 +163,31 @@ class AgentProgram:
             spent = d.spec.budget.duration
             reason = f"the budget of {spent:g} seconds is used up"
             state.end("partly", reason, "budget", parts=completion.said(state))
+            return
+        receipts.remember(state, d, delivery)
+        if state.phase in ("checks", "judged"):
+            proving.take(state, d, delivery)
+        elif delivery.id == proving.BASELINE:
+            self._based(state, d, delivery)
         elif isinstance(command, Evaluate):
             script.evaluated(state, d, delivery, command)
         elif state.phase == "script":
-            script.taken(state, delivery)
+            script.taken(state, d, delivery)
         elif isinstance(command, CallModel) and command.purpose == "turn":
             turns.answered(state, d, delivery, command)
+        elif isinstance(command, CallModel) and command.purpose == provenance.READING:
+            calls.understood(state, d, delivery)
         elif isinstance(command, CallModel):
             fitting.summed_up(state, d, delivery, command)
-        elif isinstance(command, RunCommand):
-            closing.checked(state, d, delivery)
-        elif calls.take(state, delivery) is not None:
+        elif calls.take(state, d, delivery) is not None:
             calls.next_turn(state, d)
+
+    def _based(self, state: AgentState, d: Definition, delivery: Delivery) -> None:
+        if isinstance(delivery.answer, Seen):
+            state.proof.baseline = delivery.answer.facts["files"]
+            self._open(state, d)
+        elif delivery.failure is not None:
+            completion.failed(state, delivery.failure, "the files could not be looked at: ")
 
 
 def _asked(state: AgentState, command: Command) -> None:

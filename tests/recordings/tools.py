@@ -19,6 +19,7 @@ class Note:
         {"type": "object", "properties": {"path": TEXT, "text": TEXT}, "required": ["path", "text"]},
         idempotent=True,
         workspace=True,
+        trusted=True,
     )
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
@@ -33,7 +34,7 @@ class Send:
     """Not safe to repeat, and nobody can tell afterwards. Where WRECK is set, the host dies of it."""
 
     def __init__(self, name: str, approval: bool = False) -> None:
-        self.spec = ToolSpec(name, f"{name.capitalize()} it.", TO, approval=approval)
+        self.spec = ToolSpec(name, f"{name.capitalize()} it.", TO, approval=approval, trusted=True)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         if os.environ.get("WRECK"):

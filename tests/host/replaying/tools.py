@@ -27,6 +27,7 @@ class Note:
         {"type": "object", "properties": {"path": TEXT, "text": TEXT}, "required": ["path", "text"]},
         idempotent=True,
         workspace=True,
+        trusted=True,
     )
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
@@ -41,7 +42,7 @@ class Note:
 class Send:
     """Not safe to repeat, and it surely knows by its key what it never did."""
 
-    spec = ToolSpec("send", "Send it.", {"type": "object", "properties": {"to": TEXT}, "required": ["to"]})
+    spec = ToolSpec("send", "Send it.", {"type": "object", "properties": {"to": TEXT}, "required": ["to"]}, trusted=True)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         CALLS.made.append(("send", arguments))

@@ -179,6 +179,7 @@ async def test_a_trial_reads_every_journal_of_a_copy_and_leaves_the_home_alone(o
     assert found.size > 0 and found.free > found.size
 
 
+@pytest.mark.journals("a newer host wrote a part of one")
 async def test_a_trial_names_the_journals_that_this_version_cannot_read(old: Path) -> None:
     database = old / "agenthost.db"
     rows = sql(database, "SELECT id, name FROM tasks WHERE parent = '' ORDER BY id")

@@ -61,11 +61,12 @@ def replayed(request: pytest.FixtureRequest) -> Generator[None]:
     ENGINES.watch()
     ENGINES.parts.clear()
     yield
+    done = request.config.stash[_DONE]
     marker = request.node.get_closest_marker("journals")
     if marker is not None:
         assert marker.args, "the marker `journals` needs a reason"
+        done.update(homes(folder) if folder is not None else ())
         return
-    done = request.config.stash[_DONE]
     wrong = [] if folder is None else [line for home in homes(folder) for line in differing(home, done)]
     wrong += in_memory()
     if wrong:

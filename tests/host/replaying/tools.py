@@ -42,7 +42,9 @@ class Note:
 class Send:
     """Not safe to repeat, and it surely knows by its key what it never did."""
 
-    spec = ToolSpec("send", "Send it.", {"type": "object", "properties": {"to": TEXT}, "required": ["to"]}, trusted=True)
+    spec = ToolSpec(
+        "send", "Send it.", {"type": "object", "properties": {"to": TEXT}, "required": ["to"]}, trusted=True
+    )
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         CALLS.made.append(("send", arguments))

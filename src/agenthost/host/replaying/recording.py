@@ -6,7 +6,6 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Recorded
 from agenthost.core.ports import LedgerEntry, Models, Store, Tools
 from agenthost.core.replaying import ReplayReport
@@ -47,18 +46,14 @@ def library_of(recording: Recording) -> Library:
 
 
 async def replay_all(recording: Recording) -> list[ReplayReport]:
-    """Decide every journal again; nothing is performed. What can't be read is a difference that says so."""
+    """Decide every journal again; nothing is performed. Raises as `replay_one` does."""
     library = library_of(recording)
     return [await replay_one(library, row, recording.journals.get(row.id, ())) for row in recording.rows]
 
 
 async def replay_one(library: Library, row: TaskRow, events: Sequence[Recorded]) -> ReplayReport:
-    """Decide one journal again."""
+    """Decide one journal again. Raises NotFound and NewerVersion where its definitions can't be had."""
     if (wrong := gap(row, events)) is not None:
         return wrong
     spec = spec_of(events)
-    try:
-        program = await library.program(spec)
-    except AgentHostError as error:
-        return ReplayReport(row.id, len(events), 0, False, f"it can't be decided again: {error.message}", 1)
-    return replay(program, spec, events)
+    return replay(await library.program(spec), spec, events)

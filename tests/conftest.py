@@ -9,7 +9,7 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 
-pytest_plugins = ["testbeds.engines", "testbeds.docker", "testbeds.podman"]
+pytest_plugins = ["testbeds.replayed", "testbeds.engines", "testbeds.docker", "testbeds.podman"]
 
 # How long an example takes on a busy machine says nothing about what it shows.
 settings.register_profile("agenthost", deadline=None)

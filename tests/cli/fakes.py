@@ -21,7 +21,6 @@ from agenthost.core.api import (
     ModelLine,
     OpenQuestion,
     Order,
-    ReplayReport,
     TaskDetail,
 )
 from agenthost.core.budgets import Spend
@@ -34,6 +33,7 @@ from agenthost.core.ids import digest
 from agenthost.core.machines import Waiting
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.replaying import CallSeen, Contrast, Ended, ForkOrder, Pair, ReplayReport, TrialOrder, Turned
 from agenthost.core.tasks import TaskRow
 from tests.cli.recorded import BEGAN, ROOT, Item
 
@@ -55,6 +55,8 @@ class FakeHost(HostApi):
         self.problems: list[ManifestProblem] = []
         self.findings: list[Finding] = []
         self.waiting: tuple[Waiting, ...] = ()
+        self.forked: list[ForkOrder] = []
+        self.tried: list[TrialOrder] = []
         self.closed = False
 
     @property
@@ -192,6 +194,24 @@ class FakeHost(HostApi):
             journal_hash(events),
             criteria,
             shown,
+        )
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        self.forked.append(order)
+        return self.row(ROOT)
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        self.tried.append(order)
+        return self.row(ROOT)
+
+    async def contrast(self, trial: str) -> Contrast:
+        then = Turned("as it was", (CallSeen("send", {"to": "ann"}, "sent"),), spent=Spend(1, 40, 0.01))
+        now = Turned(
+            "as it is", (CallSeen("send", {"to": "bob"}, "told", True, "not recorded"),), spent=Spend(1, 50, 0.02)
+        )
+        ends = Ended(ROOT, "completed", "done", "", "yes"), Ended(trial, "canceled", "canceled", "not recorded", "")
+        return Contrast(
+            "other", *ends, (Pair("", 1, then, now, ("text", "arguments")), Pair("", 2, then, None, ("missing",)))
         )
 
     async def replay(self, task: str) -> list[ReplayReport]:

@@ -13,6 +13,7 @@ from agenthost.core.commands import CallTool
 from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.ids import digest
 from agenthost.core.machines import Need, Waiting
+from agenthost.core.replaying import ForkOrder, TrialOrder
 from agenthost.core.tools import ToolResult
 from tests.cli.fakes import FakeHost
 from tests.cli.recorded import ROOT, Recorder, question, sketch_to_code
@@ -117,11 +118,11 @@ async def test_evidence_is_shown_written_and_held_against_the_journal(run: Any, 
 
 async def test_export_writes_the_file_and_says_where(run: Any, capsys: Any, tmp_path: Path) -> None:
     target = tmp_path / "task.zip"
-    assert await run(FakeHost([]), "tasks", "export", "last", "--out", str(target)) == 0
+    assert await run(FakeHost([]), "tasks", "export", "last", "--to", str(target)) == 0
     assert target.read_bytes() == b"PK zip"
     assert capsys.readouterr().out == f"{target}\n"
-    with pytest.raises(BadInput, match="name another with --out|there is no folder"):
-        await run(FakeHost([]), "tasks", "export", "last", "--out", str(tmp_path / "no" / "task.zip"))
+    with pytest.raises(BadInput, match="name another with --to|there is no folder"):
+        await run(FakeHost([]), "tasks", "export", "last", "--to", str(tmp_path / "no" / "task.zip"))
 
 
 async def test_artifacts_are_written_and_never_over_other_files(run: Any, tmp_path: Path, capsys: Any) -> None:
@@ -310,3 +311,30 @@ async def test_doctor_exits_with_1_where_something_fails_and_says_how_to_mend_it
     assert "apt-get install bubblewrap" in capsys.readouterr().out
     host.findings = host.findings[:1]
     assert await run(host, "doctor") == 0
+
+
+async def test_a_fork_asks_for_what_was_said_and_is_followed(run: Any, capsys: Any) -> None:
+    host = FakeHost(sketch_to_code())
+    words = ("tasks", "fork", "last", "in French", "--at", "7", "--definitions", "current")
+    assert await run(host, *words) == 0
+    assert host.forked == [ForkOrder(7, "in French", "current")]
+    capsys.readouterr()
+    assert await run(host, "tasks", "fork", "last", "--detach") == 0
+    assert capsys.readouterr().out == f"{ROOT}\n"
+
+
+async def test_a_trial_shows_both_turn_by_turn_and_exits_with_1_where_the_ends_differ(
+    run: Any, capsys: Any, tmp_path: Path
+) -> None:
+    host = FakeHost(sketch_to_code())
+    assert await run(host, "tasks", "replay", "last", "--model", "other", "--unrecorded", "error") == 1
+    assert host.tried == [TrialOrder("other", ROOT, unrecorded="error")]
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split("\t")[:2] == ["(root)", "1"] and told[0].endswith("text, arguments")
+    assert '  - send({"to":"ann"}) -> sent' in told
+    assert '  + send({"to":"bob"}) -> error: told' in told
+    assert any(line.startswith("trial") and "canceled" in line for line in told)
+    (tmp_path / "task.zip").write_bytes(b"PK zip")
+    assert await run(host, "tasks", "replay", str(tmp_path / "task.zip"), "--model", "other", "--json") == 1
+    assert host.tried[1] == TrialOrder("other", file=digest(b"PK zip"))
+    assert json.loads(capsys.readouterr().out)["pairs"][1]["differs"] == ["missing"]

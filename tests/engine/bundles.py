@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from agenthost.core.commands import CallModel, Finish, Verdict
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
 from agenthost.core.events import Finished, Value
@@ -136,30 +138,40 @@ async def verdict(world: World, engine: Engine, task: str) -> Verdict:
     return found[task].verdict
 
 
+class AskingState(BaseState, kw_only=True):
+    """What was answered, by command: an answer or a failure."""
+
+    answers: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
 class Asking:
-    """A program that asks for commands at once, and ends when each has its answer (`failed`: the codes of failures)."""
+    """A program that asks for commands at once, and ends when each has its answer. `answers` are those of the root task
+    that was last begun or restored."""
 
     def __init__(self, *commands: Any) -> None:
         self._commands = {command.id: command for command in commands}
         self.answers: dict[str, Any] = {}
 
-    def initial(self, spec: Any) -> BaseState:
-        return BaseState(spec=spec)
-
-    def apply(self, state: BaseState, recorded: Any) -> BaseState:
-        delivery = track(state, recorded)
-        if delivery is not None:
-            self.answers[delivery.id] = delivery.answer if delivery.failure is None else delivery.failure
+    def initial(self, spec: Any) -> AskingState:
+        state = AskingState(spec=spec)
+        if not spec.parent:
+            self.answers = state.answers
         return state
 
-    def decide(self, state: BaseState) -> list[Any]:
+    def apply(self, state: AskingState, recorded: Any) -> AskingState:
+        delivery = track(state, recorded)
+        if delivery is not None:
+            state.answers[delivery.id] = delivery.answer if delivery.failure is None else delivery.failure
+        return state
+
+    def decide(self, state: AskingState) -> list[Any]:
         wanted = list(shared_commands(state))
         if state.cancel is not None or state.finished is not None:
             return wanted[:1] if state.finished is None else []
-        if set(self.answers) >= set(self._commands):
+        if set(state.answers) >= set(self._commands):
             return [Finish(Verdict("done"))]
         wanted += [
-            command for id, command in self._commands.items() if id not in self.answers and not awaits(state, id)
+            command for id, command in self._commands.items() if id not in state.answers and not awaits(state, id)
         ]
         return [command for command in wanted if command.id not in state.open]
 

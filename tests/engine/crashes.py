@@ -32,7 +32,7 @@ from agenthost.core.ports import InboxItem, Program
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolResult, text_result
 from agenthost.engine.engine import Engine
-from agenthost.host.records import replay
+from agenthost.host.replaying.comparing import replay
 from agenthost.programs.base import doubt_id
 from agenthost.stores.memory import MemoryStore
 from agenthost.testing.world import PlayedTool, PlayedTools, World

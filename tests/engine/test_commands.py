@@ -159,6 +159,7 @@ def test_a_cancel_before_a_child_was_made_leaves_none() -> None:
     fast(go())
 
 
+@pytest.mark.journals("its programs are others by then")
 def test_a_held_child_does_not_hold_up_the_end_of_its_parent() -> None:
     async def go() -> None:
         world = await world_of()
@@ -403,6 +404,7 @@ def test_a_workspace_that_cannot_be_let_go_is_logged_and_ends_nothing_else() -> 
     fast(go())
 
 
+@pytest.mark.journals("its programs are others by then")
 def test_a_hold_that_cannot_be_set_is_logged() -> None:
     async def go() -> None:
         world = await world_of()

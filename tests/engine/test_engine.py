@@ -666,6 +666,7 @@ def test_a_program_that_raises_holds_its_own_task_with_the_reason_and_no_other()
     fast(go())
 
 
+@pytest.mark.journals("a newer host wrote a part of it")
 @pytest.mark.parametrize(("kind", "version", "body"), [("dream", 1, b"{}"), ("noted", 9, b"{}"), ("noted", 1, b"[]")])
 def test_an_event_of_a_newer_host_holds_its_own_task(kind: str, version: int, body: bytes) -> None:
     async def go() -> None:

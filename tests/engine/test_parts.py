@@ -144,7 +144,7 @@ def step_and_state() -> tuple[Step, BaseState]:
         if isinstance(recorded.event, Answered):
             state.open.pop(recorded.event.command, None)
 
-    return Step("t1", 5, 0.0, apply), state
+    return Step("t1", 5, 0.0, apply, Codec(MemoryBlobs(), lambda body: body).clean), state
 
 
 def test_an_outcome_that_nobody_waits_for_counts_for_its_cost_alone() -> None:

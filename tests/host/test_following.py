@@ -300,6 +300,7 @@ async def test_who_says_to_have_seen_what_was_never_written_is_told_so(opens: Op
         await anext(cast("Any", host.watch(newest + 1)))
 
 
+@pytest.mark.journals("an event is lost on purpose")
 async def test_an_event_that_cannot_be_read_ends_nobodys_stream_of_everything(opens: Opens) -> None:
     host = await opens(PLAYS, ECHO, work=True)
     first = await host.start(Order("echo", "hello " * 10_000))

@@ -19,10 +19,11 @@ from agenthost.core.events import Answered, Received, Reply
 from agenthost.core.keeping import UsageFilter
 from agenthost.core.parts import FilePart, text_message
 from agenthost.core.ports import Filter
+from agenthost.core.replaying import ForkOrder, TrialOrder
 from agenthost.core.tasks import Terms
-from agenthost.host import records
 from agenthost.host.host import Host
 from agenthost.host.reception import Reception
+from agenthost.host.replaying import format
 from tests.host.conftest import ASKER, ECHO, PLAYS, Opens
 
 PASSES = """\
@@ -69,6 +70,14 @@ async def found_or_no_file(asked: Awaitable[Any]) -> None:
             raise
 
 
+async def no_trial(asked: Awaitable[Any]) -> None:
+    """A task of somebody's own that is no trial says so; one of another's doesn't exist."""
+    try:
+        await asked
+    except Unusable as error:
+        assert "is no trial" in error.message
+
+
 async def pieces() -> AsyncIterator[bytes]:
     yield b"a"
 
@@ -84,6 +93,9 @@ OF_A_TASK: dict[str, tuple[Right, Use]] = {
     "ledger": ("read", lambda api, task, file: api.ledger(task)),
     "export": ("read", lambda api, task, file: api.export(task)),
     "replay": ("read", lambda api, task, file: api.replay(task)),
+    "contrast": ("read", lambda api, task, file: no_trial(api.contrast(task))),
+    "fork": ("work", lambda api, task, file: api.fork(task, ForkOrder())),
+    "try_again": ("work", lambda api, task, file: api.try_again(TrialOrder("default", task))),
     "get_file": ("read", lambda api, task, file: api.get_file(file.digest)),
     "file_size": ("read", lambda api, task, file: api.file_size(file.digest)),
     "read_file": ("read", lambda api, task, file: api.read_file(file.digest, 0, 4)),
@@ -340,7 +352,7 @@ async def test_a_schema_that_takes_long_to_look_at_is_refused(reception: Recepti
 
 
 async def test_an_export_is_bounded(reception: Reception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MOST_EXPORTED", 1000)
+    monkeypatch.setattr(format, "MOST", 1000)
     ann = reception.api(ANN)
     files = {f"{at}.txt": (await ann.put_file("a.txt", b"a" * 300)).digest for at in range(4)}
     task = (await ann.start(Order("echo", "hello", workspace=files))).id

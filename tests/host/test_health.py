@@ -65,6 +65,7 @@ async def test_a_host_that_serves_says_how_it_is_and_one_of_a_command_does_not(o
     await host.close()
 
 
+@pytest.mark.journals("a newer host wrote a part of one")
 async def test_held_and_waiting_tasks_and_followers_are_told(opens: Opens, tmp_path: Path) -> None:
     host = await opens(ENDLESS, ECHO)
     row = await host.start(Order("echo", "hello"))

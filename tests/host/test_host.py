@@ -228,6 +228,7 @@ async def make_unreadable(host: Host, task: str) -> None:
     connection.close()
 
 
+@pytest.mark.journals("a newer host wrote a part of one")
 async def test_followers_of_a_tree_whose_last_part_is_held_are_told_why(opens: Opens, log: Lines) -> None:
     one = ASKER.replace("asker", "other")
     pair = PAIR.replace("{one: {agent: echo, replicas: 2}}", "{one: {agent: echo}, two: {agent: asker}}")
@@ -251,6 +252,7 @@ async def test_followers_of_a_tree_whose_last_part_is_held_are_told_why(opens: O
         await asyncio.sleep(0)
 
 
+@pytest.mark.journals("a newer host wrote a part of one")
 async def test_a_held_root_takes_what_is_below_it_along_when_it_is_cancelled(opens: Opens) -> None:
     host = await opens(SLOW, ECHO, PAIR)
     task = (await host.start(Order("pair", "x"))).id

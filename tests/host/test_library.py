@@ -107,6 +107,7 @@ async def test_a_kept_manifest_that_can_not_be_read_is_left_out_and_logged(
     assert [each.outcome for each in done] == ["created"]
 
 
+@pytest.mark.journals("its definitions are gone")
 async def test_definitions_that_are_gone_or_of_a_newer_version_stop_only_their_task(
     opens: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

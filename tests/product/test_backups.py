@@ -14,8 +14,8 @@ from agenthost.core.errors import HostUnreachable
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
-from agenthost.host import records
 from agenthost.host.host import Host, open_host
+from agenthost.host.replaying.comparing import gap
 from agenthost.host.settings import load
 from tests.product.product import Product
 
@@ -121,7 +121,7 @@ async def test_a_backup_of_a_host_at_work_is_one_moment_and_its_tasks_go_on_else
         rows = [row async for row in pages(host)]
         assert len(rows) == made["head"]["tasks"]
         for row in rows:
-            assert records.gap(row, await host.events_of(row.id)) is None
+            assert gap(row, await host.events_of(row.id)) is None
     finally:
         await host.close()
     host = await open_host(elsewhere(other, busy), work=True)
@@ -174,6 +174,7 @@ def test_every_verb_says_what_it_did_and_what_is_wrong_in_one_line(product: Prod
     assert damaged.code == 2 and "is damaged" in damaged.err and damaged.out == ""
 
 
+@pytest.mark.journals("a newer host wrote a part of it")
 def test_a_home_of_an_earlier_release_is_upgraded_and_taken_back_by_its_verb(product: Product, tmp_path: Path) -> None:
     product.home.mkdir()
     with tarfile.open(Path(__file__).parents[1] / "stores" / "format-1.tar.gz") as tar:

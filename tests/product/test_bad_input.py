@@ -166,6 +166,7 @@ def test_names_that_do_not_exist(product: Product, words: list[str], said: str) 
     assert product.run("get", "agent", "--names").out == "echo\n"
 
 
+@pytest.mark.journals("its tasks are rows alone")
 def test_an_id_that_several_tasks_begin_with(product: Product) -> None:
     product.apply(ECHO)
     for key in "ab":
@@ -473,6 +474,7 @@ def test_a_second_host_on_the_same_home(product: Product) -> None:
 # --- what is kept -----------------------------------------------------------------------------------
 
 
+@pytest.mark.journals("the database is spoiled")
 def test_a_corrupted_database(product: Product) -> None:
     product.apply(ECHO)
     (product.home / "agenthost.db").write_bytes(b"garbage " * 4096)
@@ -500,6 +502,7 @@ def waiting_task(product: Product) -> str:
     return product.sql("SELECT id FROM tasks WHERE ended = 0")[0][0]
 
 
+@pytest.mark.journals("a newer host wrote a part of one")
 def test_a_journal_of_a_newer_version_stops_its_task_and_no_other(product: Product) -> None:
     task = waiting_task(product)
     product.sql("INSERT INTO events SELECT id, seq + 1, 1e9, 'teleported', 9, x'7b7d' FROM tasks WHERE id = ?", task)
@@ -565,7 +568,7 @@ def test_a_secret_that_a_model_says_is_neither_kept_nor_shown(product: Product) 
     assert done.code == 0 and "it is [secret DOOR]" in done.out, done
     shown = [product.run("tasks", "show", "last"), product.run("tasks", "follow", "last", "--json")]
     assert all(secret not in each.out + each.err for each in (done, *shown))
-    product.run("tasks", "export", "last", "--out", "task.zip")
+    product.run("tasks", "export", "last", "--to", "task.zip")
     product.plays.unlink()
     for path in product.folder.rglob("*"):
         if path.is_file():

@@ -134,7 +134,7 @@ def test_tasks_are_started_seen_and_ended_from_other_terminals(terminals: Produc
         assert terminals.run("tasks", "artifacts", "last", "--out", str(tmp_path / "result")).code == 0
         assert (tmp_path / "result" / "note.txt").read_text() == "a note"
         assert "the same" in terminals.run("tasks", "replay", task).out
-        assert terminals.run("tasks", "export", task, "--out", str(tmp_path / "task.zip")).code == 0
+        assert terminals.run("tasks", "export", task, "--to", str(tmp_path / "task.zip")).code == 0
         assert f"tasks/{task}.jsonl" in zipfile.ZipFile(tmp_path / "task.zip").namelist()
         # A run beside it is done by the host that is up.
         assert "You said: hello" in terminals.run("run", "quick", "hello").out

@@ -14,7 +14,7 @@ examples:
   agenthost completion fish > ~/.config/fish/completions/agenthost.fish
 """
 
-_TASK_WORDS = ("show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "export")
+_TASK_WORDS = ("show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "fork", "export")
 _NAMES = "{ agenthost get agents --names; agenthost get workflows --names; } 2>/dev/null"
 _TASKS = "{ echo last; agenthost tasks list --names; } 2>/dev/null"
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ class _File(logging.handlers.RotatingFileHandler):
         self._late = threading.Event()
         self._ended = False
         self._flusher: threading.Thread | None = None
+
+    def _open(self) -> TextIOWrapper:
+        # A verb that has nothing to say leaves no folder behind.
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return super()._open()
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
         return self._full(len(self.format(record)) + 1)
@@ -176,7 +182,7 @@ def kept(form: str, level: str, file: Path) -> Generator[None]:
 def _file(path: Path) -> logging.Handler | None:
     # A home that can't be written is the host's to report, in its own words.
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _File(path)
+        there = next(folder for folder in path.parents if folder.exists())
+        return _File(path) if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else None
     except OSError:
         return None

@@ -36,7 +36,7 @@ def read_bytes(path: str) -> bytes:
         return Path(path).read_bytes()
 
 
-def write(path: str, content: bytes, new: bool = False) -> None:
-    """Write a file; where `new`, only one that isn't there yet. Raises BadInput."""
-    with _said(path, "written", "; name another with --out"), open(path, "xb" if new else "wb") as file:
+def write(path: str, content: bytes, new: bool = False, option: str = "--out") -> None:
+    """Write a file; where `new`, only one that isn't there yet. `option` names it on the command line. Raises BadInput."""
+    with _said(path, "written", f"; name another with {option}"), open(path, "xb" if new else "wb") as file:
         file.write(content)

@@ -1,11 +1,11 @@
-"""`agenthost tasks ...`: see, follow, answer, cancel, replay, delete tasks. A task is named by its id, its beginning, or `last`."""
+"""`agenthost tasks ...`: see, follow, answer, cancel, replay, fork, delete tasks. A task is named by its id, its beginning, or `last`."""
 
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import evidence, folder, options, paths, standing
+from agenthost.cli import evidence, folder, options, replaying, standing
 from agenthost.cli.asking import decision
 from agenthost.cli.budgets import row as row_of_budget
 from agenthost.cli.connect import Door
@@ -66,9 +66,7 @@ def parser(verb: str) -> Parser:
     _question(agreed)
     standing.options_of(agreed)
     _question(_task(group, "deny", "refuse what it asks", "tasks deny last"))
-    _task(group, "replay", "decide its journal again and compare; nothing is performed", "tasks replay last")
-    export = _task(group, "export", "everything about it as one zip file", "tasks export last --out task.zip")
-    export.add_argument("--out", metavar="FILE", help="where to write (TASK.zip)")
+    replaying.words(group)
     evidence.add_to(_task(group, "evidence", *evidence.TOLD))
     delete = _task(
         group,
@@ -104,17 +102,27 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "approve": _decide,
         "deny": _decide,
         "questions": _questions,
-        "replay": _replay,
-        "export": _export,
+        "replay": replaying.replay_task,
+        "export": replaying.export_task,
         "evidence": evidence.run,
     }
+    if args.word == "replay" and args.model:
+        async with door.host(work=True) as host:
+            return await replaying.try_again(args, host, screen)
+    if args.word == "replay":
+        if replaying.is_path(args.target):
+            return await replaying.replay_files(args, screen)
+        args.task = args.target
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
-    async with door.host(work=args.word == "follow" or (args.word == "delete" and args.force)) as host:
+    work = args.word in ("follow", "fork") or (args.word == "delete" and args.force)
+    async with door.host(work=work) as host:
         if args.word not in ("list", "questions"):
             args.task = await host.api.find(args.task)
         if args.word == "delete":
             return await delete_task(args, host, screen)
+        if args.word == "fork":
+            return await replaying.fork_task(args, host, screen)
         if args.word != "follow":
             code = await verbs[args.word](args, host.api, screen)
             if args.word == "show" and host.budgets is not None and not screen.json:
@@ -326,28 +334,4 @@ def _replied(screen: Screen, question: OpenQuestion, text: str) -> int:
         screen.say(f"Answered '{text}' to: {cut(question.ask.question, SHOWN, _all_of(question))}")
         if question.grant:
             screen.say(f"Such calls are allowed from now on; take it back: agenthost grants remove {question.grant}")
-    return 0
-
-
-async def _replay(args: Namespace, api: HostApi, screen: Screen) -> int:
-    reports = await api.replay(args.task)
-    if screen.json:
-        screen.object(reports)
-    for report in [] if screen.json else reports:
-        told = f"{report.task}: {report.events} events, {report.commands} commands, "
-        if report.agrees:
-            screen.say(told + "the same")
-        else:
-            screen.say(told + f"differs at event {report.seq}: {report.difference}", "red")
-    return 0 if all(report.agrees for report in reports) else 1
-
-
-async def _export(args: Namespace, api: HostApi, screen: Screen) -> int:
-    target = args.out or f"{args.task}.zip"
-    content = await api.export(args.task)
-    paths.write(target, content)
-    if screen.json:
-        screen.object({"task": args.task, "file": target, "size": len(content)})
-    else:
-        screen.line(target)
     return 0

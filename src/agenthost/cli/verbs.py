@@ -15,7 +15,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "agent": ("new", "what is done with agents: agent new NAME", ("new",)),
     "tasks": (
         "tasks",
-        "see, follow, answer, cancel, replay, delete tasks",
+        "see, follow, answer, cancel, replay, fork, delete tasks",
         (
             "list",
             "show",
@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "deny",
             "questions",
             "replay",
+            "fork",
             "export",
             "delete",
         ),

@@ -39,7 +39,6 @@ from agenthost.core.api import (
     OpenQuestion,
     Order,
     Placed,
-    ReplayReport,
     SettingLine,
     TaskDetail,
 )
@@ -51,6 +50,7 @@ from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, LedgerEntry
+from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow
 from agenthost.wire.bodies import (
     AppliedBody,
@@ -399,6 +399,15 @@ class Client(HostApi):
     async def replay(self, task: str) -> list[ReplayReport]:
         body = await self._transport.call("POST", path_of("tasks", task, "replay"))
         return self._read(body, list[ReplayReport])
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        return self._read(await self._send("POST", path_of("tasks", task, "fork"), order), TaskRow)
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        return self._read(await self._send("POST", path_of("trials"), order), TaskRow)
+
+    async def contrast(self, trial: str) -> Contrast:
+        return await self._get(Contrast, "tasks", trial, "contrast")
 
     # --- below ---
 

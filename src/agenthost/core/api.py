@@ -22,6 +22,7 @@ from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
+from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.routing import Decision
 from agenthost.core.tasks import TaskRow, Terms
 
@@ -140,17 +141,6 @@ class ModelDetail(Struct, frozen=True, omit_defaults=True):
     claimed: ModelCard
     card: ModelCard
     fitness: Fitness | None = None
-
-
-class ReplayReport(Struct, frozen=True, omit_defaults=True):
-    """A journal decided again: how many events agreed; where the first difference is, if any."""
-
-    task: str
-    events: int
-    commands: int
-    agrees: bool
-    difference: str = ""
-    seq: int = 0
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):
@@ -369,6 +359,19 @@ class HostApi(Protocol):
 
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again; nothing is performed."""
+        ...
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        """A new task that goes on from an event of another. Raises Unusable where it can't go on from there."""
+        ...
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        """A task once more with another model, as a new one. Nothing is performed but calls of that model: everything
+        else is answered from what was recorded."""
+        ...
+
+    async def contrast(self, trial: str) -> Contrast:
+        """What such a new task did, beside what was recorded. Raises Unusable for any other task."""
         ...
 
     async def apply(

@@ -31,6 +31,16 @@ class Limits(Struct, frozen=True, omit_defaults=True):
     duration: float | None = None
 
 
+def less(limits: Limits, before: Spend) -> Limits:
+    """What is left of a budget of which so much was spent before its account began. Its duration is another matter."""
+    if before == Spend():
+        return limits
+    turns = None if limits.turns is None else max(0, limits.turns - before.turns)
+    tokens = None if limits.tokens is None else max(0, limits.tokens - before.tokens)
+    cost = None if limits.cost is None else max(0.0, limits.cost - before.cost)
+    return Limits(turns, tokens, cost, limits.duration)
+
+
 def cost_of(card: ModelCard, usage: Usage) -> float | None:
     """What `usage` costs in USD by `card`, None where a price is unknown."""
     price = _price(card, usage.input)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from agenthost.core.budgets import Limits, Spend
 from agenthost.core.commands import CallModel, Command, Evaluate, Finish, Probe
-from agenthost.core.events import Recorded, ScriptRequest, Value
+from agenthost.core.events import Answered, Recorded, ScriptRequest, Value
 from agenthost.core.lifecycle import State
 from agenthost.core.machines import silent
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest
@@ -529,6 +529,14 @@ class Sandbox(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class StandIn(Protocol):
+    """Answers for everything that a trial may not do (`TaskSpec.trial`), from what was recorded."""
+
+    async def answer(self, spec: TaskSpec, command: Command) -> Answered | None:
+        """The answer to a command; None where there is none, and the trial is being ended because of it."""
+        ...
 
 
 class Prober(Protocol):

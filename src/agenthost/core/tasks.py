@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.budgets import Limits, Reached
+from agenthost.core.budgets import Limits, Reached, Spend
 from agenthost.core.lifecycle import Hold, State
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
@@ -19,12 +19,34 @@ class Scope(Struct, frozen=True, omit_defaults=True):
 
     `source` (`default/agent/coder`: namespace, kind, name) names the manifest whose budget it is: it is read live, and `limits` is
     what it was when the task began, for when that manifest is gone. `reached`: what becomes of a task that it has no room for.
+    `before` was spent before the account began: by the task that this one goes on from.
     """
 
     task: str
     limits: Limits
     source: str = ""
     reached: Reached = "end"
+    before: Spend = Spend()
+
+
+class Forked(Struct, frozen=True, omit_defaults=True):
+    """Which task, and which event of it, a task goes on from: its own first `seq` events are copies of that one's.
+    `redefined`: with other definitions than those under which they happened. `later`: by how many seconds the times of the
+    copies were moved, so that what waits for a time waits as long as it would have."""
+
+    task: str
+    seq: int
+    redefined: bool = False
+    later: float = 0.0
+
+
+class Trial(Struct, frozen=True, omit_defaults=True):
+    """Which task a task does over with another model. What it calls is answered from the recording: the journals of `task`
+    here, or those of the export `file` (its content hash). `unrecorded`: what becomes of a call that isn't there."""
+
+    task: str
+    file: str = ""
+    unrecorded: Literal["stop", "error"] = "stop"
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):
@@ -52,7 +74,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
     `via` is how its person was known who gave the work, and from which address; `caused` is the traceparent of
     the request. `notes` are the order's. `asking`: how questions are asked where the definitions say nothing. `trust` is what a child inherits of where values
-    come from.
+    come from. `files` is what its own workspace began with, path to digest. `forked` and `trial`: which task it goes on from, or does over.
     """
 
     id: str
@@ -78,6 +100,9 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     notes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     caused: str = ""
     asking: Asking = Asking()
+    files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    forked: Forked | None = None
+    trial: Trial | None = None
     trust: Given | None = None
 
     @property

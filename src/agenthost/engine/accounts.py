@@ -1,6 +1,8 @@
 """Ledger entries of model calls: the worst case reserved before, the real use settled after."""
 
-from agenthost.core.budgets import Limits, Spend, cost_of, worst_cost
+from msgspec.structs import replace
+
+from agenthost.core.budgets import Limits, Spend, cost_of, less, worst_cost
 from agenthost.core.commands import CallModel
 from agenthost.core.errors import AgentHostError
 from agenthost.core.models import ModelAnswer, ModelCard, Usage
@@ -35,7 +37,11 @@ class Accounts:
     ) -> LedgerEntry:
         """The entry of an attempt (command, number) at the most that it may use. Raises AgentHostError
         (`price-unknown`) where a money budget is set and the cost isn't known."""
-        scopes = self._programs.scopes(spec, now)
+        before = {scope.task: scope.before for scope in spec.scopes if scope.before != Spend()}
+        scopes = tuple(
+            replace(scope, limits=less(scope.limits, before[scope.task])) if scope.task in before else scope
+            for scope in self._programs.scopes(spec, now)
+        )
         if cost is None and any(scope.limits.cost is not None for scope in scopes):
             error = AgentHostError(
                 f"a money budget is set and the price of '{model}' is not known; set input_price and output_price "

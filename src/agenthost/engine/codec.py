@@ -1,6 +1,7 @@
 """Events to and from what a store keeps: secrets taken out, big ones as blobs on disk first."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -23,12 +24,21 @@ class Codec:
 
     async def encode(self, events: Sequence[Recorded]) -> tuple[StoredEvent, ...]:
         """Events as a store keeps them; big bodies are on disk when this returns."""
-        stored = [self._encode(recorded) for recorded in events]
-        return tuple([one if len(one.body) <= BIG else await self._shelve(one) for one in stored])
+        return await self.shelve([self.clean(recorded)[1] for recorded in events])
 
-    def _encode(self, recorded: Recorded) -> StoredEvent:
-        body = self._redact(encode_event(recorded.event))
-        return StoredEvent(recorded.seq, recorded.at, kind_of(recorded.event), VERSION, body)
+    def clean(self, recorded: Recorded) -> tuple[Recorded, StoredEvent]:
+        """An event without secrets, which is what anybody decides from who reads the journal, and as a store keeps it."""
+        kind, raw = kind_of(recorded.event), encode_event(recorded.event)
+        body = self._redact(raw)
+        if body != raw:
+            # A secret that is one of our own words (a kind of event) makes a body that nobody can read.
+            with suppress(msgspec.MsgspecError):
+                recorded = msgspec.structs.replace(recorded, event=decode_event(kind, VERSION, body))
+        return recorded, StoredEvent(recorded.seq, recorded.at, kind, VERSION, body)
+
+    async def shelve(self, stored: Sequence[StoredEvent]) -> tuple[StoredEvent, ...]:
+        """Events with big bodies on disk."""
+        return tuple([one if len(one.body) <= BIG else await self._shelve(one) for one in stored])
 
     async def _shelve(self, stored: StoredEvent) -> StoredEvent:
         body = _REFERENCE + (await self._blobs.put(stored.body)).encode() + b'"}'

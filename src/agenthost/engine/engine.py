@@ -17,7 +17,7 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Append, Filter, InboxItem, Program
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.core.telling import Committed
-from agenthost.engine import children
+from agenthost.engine import children, intake
 from agenthost.engine.birth import Birth
 from agenthost.engine.owner import Owner
 from agenthost.engine.parts import EngineSettings, Parts
@@ -252,13 +252,15 @@ class Engine:
         row = await store.claim(task, self.services.owner, now)
         await self._cancel_below(row, cancels[0])
         verdict = Verdict("canceled", f"cancelled while it was held: {reason}")
+        # In the journal's own words, so that whoever can read it decides the same end.
+        asked = msgspec.structs.replace(intake.cancel_of(cancels[0]), reason=verdict.reason)
         events = [
-            Recorded(task, row.seq + 1, now, Claimed(row.epoch, self.services.owner)),
-            Recorded(task, row.seq + 2, now, Finished(verdict)),
+            Recorded(task, row.seq + 1 + at, now, event)
+            for at, event in enumerate((Claimed(row.epoch, self.services.owner), asked, Finished(verdict)))
         ]
         send = [children.report_of(row, verdict, now)] if row.parent else []
         append = Append(task, row.epoch, (), "canceled", now, "canceled", verdict.reason, send=tuple(send))
-        await self.services.append(append, events)
+        await self.services.append(append, await self.services.codec.encode(events))
         self.services.committed(Committed(events, row.name, row.state, "canceled"), send)
         return True
 

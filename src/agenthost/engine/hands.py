@@ -37,6 +37,8 @@ class Hands:
         if isinstance(command, Wait):
             until = command.until + opened[command.id].rested
             self._later(command.id, until, lambda: self._tell(Outcome(command.id, (Answered(command.id, Nothing()),))))
+        elif isinstance(command, Ask) and self._task.spec.trial is not None:
+            self._start(command.id, self._services.performer.perform(self._task, command))
         elif isinstance(command, Ask):
             if command.expires is not None:
                 # Through the inbox, as everybody's answer: the first that is there counts.

@@ -24,8 +24,7 @@ async def take(services: Services, state: BaseState, step: Step, item: InboxItem
         if item.kind == "message":
             step.event(Received(_message.decode(item.body)))
         elif item.kind == "cancel":
-            body = _body.decode(item.body)
-            step.event(CancelAsked(body.get("by", "owner"), body.get("reason", "")))
+            step.event(_cancel(item))
         elif item.kind == "pause":
             body = _body.decode(item.body)
             step.event(Paused(body.get("by", "owner"), body.get("reason", "")))
@@ -39,6 +38,19 @@ async def take(services: Services, state: BaseState, step: Step, item: InboxItem
             step.event(Noted(f"an inbox item of the unknown kind '{item.kind}' was put aside"))
     except msgspec.MsgspecError as error:
         step.event(Noted(f"an inbox item of the kind '{item.kind}' can't be read and was put aside: {error}"))
+
+
+def _cancel(item: InboxItem) -> CancelAsked:
+    body = _body.decode(item.body)
+    return CancelAsked(body.get("by", "owner"), body.get("reason", ""))
+
+
+def cancel_of(item: InboxItem) -> CancelAsked:
+    """What a cancel says, as far as it can be read."""
+    try:
+        return _cancel(item)
+    except msgspec.MsgspecError:
+        return CancelAsked()
 
 
 def _reply(state: BaseState, step: Step, body: dict[str, str]) -> None:

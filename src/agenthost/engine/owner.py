@@ -189,7 +189,8 @@ class Owner:
         return await self._services.steady(lambda: self._services.parts.store.inbox(self.spec.id))
 
     def _step(self) -> Step:
-        return Step(self.spec.id, self._seq, self._services.parts.clock(), self._apply)
+        services = self._services
+        return Step(self.spec.id, self._seq, services.parts.clock(), self._apply, services.codec.clean)
 
     def _apply(self, recorded: Recorded) -> None:
         self._state = self._program.apply(self._state, recorded)
@@ -255,7 +256,7 @@ class Owner:
             after = state_after(before, self._state)
             try:
                 append = step.append(self.spec, self.epoch, after, self._state)
-                await self._services.append(append, step.events, self._birth)
+                await self._services.append(append, step.stored, self._birth)
                 break
             except BudgetRefused as error:
                 for command in step.refuse(error.details.get("command")):

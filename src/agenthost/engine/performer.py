@@ -8,7 +8,7 @@ import msgspec
 
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import CallModel, CallTool, Command, Evaluate, Inspect, Probe, RunCommand
-from agenthost.core.errors import AgentHostError, BadInput, BudgetRefused, Failure, Permanent, Temporary
+from agenthost.core.errors import AgentHostError, BadInput, BudgetRefused, Failure, Permanent, Temporary, Unavailable
 from agenthost.core.events import Answered, Begun, Retried, RunResult
 from agenthost.core.models import Delta, ModelAnswer, ModelRequest
 from agenthost.core.parts import TextPart
@@ -116,7 +116,9 @@ class Performer:
     async def perform(self, task: Task, command: Command) -> None:
         """Perform a command to its end; its answer or failure is committed when this returns."""
         try:
-            if isinstance(command, CallModel):
+            if task.spec.trial is not None and not isinstance(command, CallModel | Evaluate):
+                await self._stand_in(task, command)
+            elif isinstance(command, CallModel):
                 await self._call_model(task, command)
             elif isinstance(command, CallTool):
                 await self._call_tool(task, command)
@@ -131,6 +133,17 @@ class Performer:
                 await task.commit(Outcome(command.id, (Answered(command.id, answer),)))
         except AgentHostError as error:
             await task.commit(Outcome(command.id, (Answered(command.id, failure=error.failure()),)))
+
+    async def _stand_in(self, task: Task, command: Command) -> None:
+        """A trial's command: nothing is performed, whatever it asks for."""
+        if self._parts.stand_in is None:
+            raise Unavailable("nothing was recorded here that could stand in for what a trial may not do")
+        answered = await self._parts.stand_in.answer(task.spec, command)
+        if answered is None:
+            await asyncio.Event().wait()  # the trial is being ended
+            return
+        files = answered.answer.changes if isinstance(answered.answer, RunResult | ToolResult) else {}
+        await task.commit(Outcome(command.id, (answered,), files=files))
 
     # --- models ---------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ async def recover(services: Services, state: BaseState) -> tuple[list[Outcome], 
         elif isinstance(command, CallModel):
             outcomes.append(await _model_call(services, state, command, entry.attempt + 1))
             again.append(command)
-        elif command.repeatable:
+        elif command.repeatable or state.spec.trial is not None:
             again.append(command)
         elif not entry.doubted:
             outcome = await _in_flight(services, state, entry)

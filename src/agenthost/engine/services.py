@@ -12,7 +12,7 @@ from agenthost.core.errors import AgentHostError, NotFound, Temporary
 from agenthost.core.events import ChildResult, Created, Recorded, Reply
 from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import Append, InboxItem
+from agenthost.core.ports import Append, InboxItem, StoredEvent
 from agenthost.core.questions import HOST, TIME_LIMIT, reply_id
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
 from agenthost.core.telling import Committed
@@ -61,7 +61,7 @@ class Services:
                 await asyncio.sleep(error.delay or wait)
                 wait = min(wait * 2, self.settings.store_delay_most)
 
-    async def append(self, append: Append, events: Sequence[Recorded], birth: Birth | None = None) -> None:
+    async def append(self, append: Append, stored: Sequence[StoredEvent], birth: Birth | None = None) -> None:
         """Commit a step with its events; the first of a new task makes it."""
         redact = self.parts.redact
         if append.reason or append.send:
@@ -72,12 +72,12 @@ class Services:
 
         if birth is not None and not birth.made.done():
             # Whoever wants the task hears of a full disk at once, and decides.
-            await birth.write(msgspec.structs.replace(append, events=await self.codec.encode(events)))
+            await birth.write(msgspec.structs.replace(append, events=await self.codec.shelve(stored)))
             return
 
         async def commit() -> None:
-            stored = await self.codec.encode(events)
-            await self.parts.store.append(msgspec.structs.replace(append, events=stored))
+            events = await self.codec.shelve(stored)
+            await self.parts.store.append(msgspec.structs.replace(append, events=events))
 
         await self.steady(commit)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from agenthost.core.commands import Ask, Command
 from agenthost.core.events import Answered, Event, Recorded
 from agenthost.core.lifecycle import State, Trigger, next_state
-from agenthost.core.ports import Append, InboxItem, LedgerEntry, Settlement
+from agenthost.core.ports import Append, InboxItem, LedgerEntry, Settlement, StoredEvent
 from agenthost.core.tasks import TaskSpec
 from agenthost.engine.outcome import Outcome
 from agenthost.programs.base import BaseState, Open
@@ -14,20 +14,29 @@ _ENDS: dict[str, Trigger] = {"done": "complete", "canceled": "cancel"}
 
 
 class Step:
-    """Gathers events and what is committed with them. `apply` brings the program's state up to an
-    event at once; it is shown to nobody before the commit."""
+    """Gathers events and what is committed with them. `clean` takes secrets out of an event and has it as a store keeps
+    it; `apply` brings the program's state up to it at once; it is shown to nobody before the commit."""
 
     __slots__ = (
-        "_apply", "_reserve", "_seq", "_settle", "_task", "_told",
-        "asked", "events", "files", "merged", "now", "refused", "send", "taken",
+        "_apply", "_clean", "_reserve", "_seq", "_settle", "_task", "_told",
+        "asked", "events", "files", "merged", "now", "refused", "send", "stored", "taken",
     )  # fmt: skip
 
-    def __init__(self, task: str, seq: int, now: float, apply: Callable[[Recorded], None]) -> None:
+    def __init__(
+        self,
+        task: str,
+        seq: int,
+        now: float,
+        apply: Callable[[Recorded], None],
+        clean: Callable[[Recorded], tuple[Recorded, StoredEvent]],
+    ) -> None:
         self._task = task
         self._seq = seq
         self._apply = apply
+        self._clean = clean
         self.now = now
         self.events: list[Recorded] = []
+        self.stored: list[StoredEvent] = []
         self.asked: list[Command] = []
         self.taken: list[str] = []
         self.send: list[InboxItem] = []
@@ -40,8 +49,9 @@ class Step:
 
     def event(self, event: Event) -> None:
         """Add an event."""
-        recorded = Recorded(self._task, self._seq + len(self.events) + 1, self.now, event)
+        recorded, stored = self._clean(Recorded(self._task, self._seq + len(self.events) + 1, self.now, event))
         self.events.append(recorded)
+        self.stored.append(stored)
         self._apply(recorded)
 
     def add(self, outcome: Outcome, opened: Mapping[str, Open]) -> None:

@@ -31,7 +31,6 @@ from agenthost.core.api import (
     OpenQuestion,
     Order,
     Placed,
-    ReplayReport,
     SettingLine,
     TaskDetail,
 )
@@ -46,6 +45,7 @@ from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
 from agenthost.core.questions import may_answer
+from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow
 from agenthost.host.answering import named as meant_by
 from agenthost.host.answering import not_yours
@@ -393,6 +393,34 @@ class GuardedHost(HostApi):
     async def replay(self, task: str) -> list[ReplayReport]:
         await self._task(task, "read", "replay tasks")
         return await self._host.replay(task)
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        await self._task(task, "work", "fork tasks")
+        caller = self._caller
+        order = msgspec.structs.replace(
+            order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()
+        )
+        row = await self._noted("task.fork", task, self._host.fork(task, order))
+        self._owners.learn(row)
+        return row
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        self._need("work", "give work")
+        if order.task:
+            await self._task(order.task, "work", "try tasks")
+        if order.file:
+            await self._need_file(order.file)
+        caller = self._caller
+        order = msgspec.structs.replace(
+            order, person=caller.person, namespace=caller.namespace, via=f"{caller.via} {caller.at}".strip()
+        )
+        row = await self._noted("task.try", order.task or order.file, self._host.try_again(order))
+        self._owners.learn(row)
+        return row
+
+    async def contrast(self, trial: str) -> Contrast:
+        await self._task(trial, "read", "read journals")
+        return await self._host.contrast(trial)
 
     # --- manifests, models, secrets ---
 

@@ -37,6 +37,7 @@ from agenthost.core.ids import task_id
 from agenthost.core.models import Fitness, ModelAnswer
 from agenthost.core.ports import Abilities, Filter
 from agenthost.core.redact import Redactor
+from agenthost.core.replaying import ForkOrder, TrialOrder
 from agenthost.core.tasks import TaskRow
 from agenthost.core.telling import Committed
 from agenthost.core.webhooks import SECRET
@@ -97,6 +98,7 @@ class Host(TaskDesk):
             redact=self._redact,
             committed=self._committed,
             grants=self._book,
+            stand_in=self._replaying.stand_in(lambda item: self.engine.put(item)),
         )
         work = settings.work
         engine = EngineSettings(
@@ -291,8 +293,7 @@ class Host(TaskDesk):
 
     async def start(self, order: Order) -> TaskRow:
         """Start work; with the same key, once."""
-        if self._closing:
-            raise Temporary("this host is stopping and takes no new work; ask again", code="closing", delay=5.0)
+        self._need_open()
         order = msgspec.json.decode(self._redact(msgspec.json.encode(order)), type=Order)
         id = orders.id_for(order) if order.key else task_id(int(time.time() * 1000), secrets.randbits(35))
         row = await self._adapters.store.task(id) if order.key else None
@@ -310,6 +311,22 @@ class Host(TaskDesk):
             row = await self._row(id)
         await self._need_same(order, row)
         return row
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        """A new task that goes on from an event of another."""
+        self._need_open()
+        await self._start_working()
+        return await self._replaying.fork(task, order, self.engine)
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        """A task once more with another model, against what was recorded."""
+        self._need_open()
+        await self._start_working()
+        return await self._replaying.try_again(order, self.engine)
+
+    def _need_open(self) -> None:
+        if self._closing:
+            raise Temporary("this host is stopping and takes no new work; ask again", code="closing", delay=5.0)
 
     async def _need_sandbox(self, order: Order) -> None:
         """Refuse work that runs code where there is no sandbox, before anything is kept."""

@@ -108,6 +108,7 @@ async def specify(order: Order, given: Given, task: str, library: Library) -> Ta
         via=order.via,
         notes=order.notes,
         caused=order.caused,
+        files=order.workspace,
     )
 
 

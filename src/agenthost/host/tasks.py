@@ -2,13 +2,12 @@
 
 import secrets
 import time
-from asyncio import Lock
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import msgspec
 
-from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, ReplayReport, TaskDetail
+from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, TaskDetail
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded, Reply
@@ -20,6 +19,7 @@ from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry
 from agenthost.core.questions import APPROVE, ends, for_good, reply_id
 from agenthost.core.redact import Redactor
+from agenthost.core.replaying import Contrast, ReplayReport
 from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
 from agenthost.host import answering, following, records
@@ -31,6 +31,7 @@ from agenthost.host.grants.book import Giver, check
 from agenthost.host.grants.joined import joined as grants
 from agenthost.host.library import Library
 from agenthost.host.proof import desk as proof
+from agenthost.host.replaying.desk import Replaying
 from agenthost.host.settings import Settings
 from agenthost.programs.answers import approved
 
@@ -47,8 +48,10 @@ class TaskDesk(Desk):
         super().__init__(adapters, library, given)
         self._redactor = Redactor({})
         self._working = False
-        self._exporting = Lock()
         self._book, self.grants = grants(adapters, self._redact)
+        self._replaying = Replaying(
+            adapters.store, adapters.blobs, adapters.models, library, self.events_of, self._redact
+        )
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
@@ -330,26 +333,12 @@ class TaskDesk(Desk):
 
     async def export(self, task: str) -> bytes:
         """A task with everything below it as one file."""
-        rows = await following.tree_of(self._adapters.store, task)
-        journals = {row.id: await self.events_of(row.id) for row in rows}
-        bundles: dict[str, bytes] = {}
-        for events in journals.values():
-            name = records.spec_of(events).bundle
-            body = await self._adapters.store.definition(name)
-            if body is not None:
-                bundles[name] = body
-        async with self._exporting:
-            return await records.export(self._adapters.store, self._adapters.blobs, journals, bundles)
+        return await self._replaying.export(task)
 
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again."""
-        reports: list[ReplayReport] = []
-        for row in await following.tree_of(self._adapters.store, task):
-            events = await self.events_of(row.id)
-            wrong = records.gap(row, events)
-            if wrong is None:
-                spec = records.spec_of(events)
-                reports.append(records.replay(await self.library.program(spec), spec, events))
-            else:
-                reports.append(wrong)
-        return reports
+        return await self._replaying.replay(task)
+
+    async def contrast(self, trial: str) -> Contrast:
+        """What a trial did, beside what was recorded."""
+        return await self._replaying.contrast(trial)

@@ -20,6 +20,7 @@ from agenthost.core.tasks import TaskRow
 from agenthost.engine.codec import Codec
 from agenthost.host import records
 from agenthost.host.library import Library
+from agenthost.host.replaying.comparing import gap
 from agenthost.stores.blobs import FileBlobs
 from agenthost.stores.durable import fsync_folder
 from agenthost.stores.home import HomeLock
@@ -195,8 +196,8 @@ async def _why_unread(store: SQLiteStore, codec: Codec, library: Library, row: T
     try:
         while page := await store.events(row.id, events[-1].seq if events else 0, _PAGE):
             events += [await codec.decode(row.id, stored) for stored in page]
-        if gap := records.gap(row, events):
-            return gap.difference
+        if wrong := gap(row, events):
+            return wrong.difference
         spec = records.spec_of(events)
         program = await library.program(spec)
         state = program.initial(spec)

@@ -33,13 +33,12 @@ from agenthost.core.api import (
     OpenQuestion,
     Order,
     Placed,
-    ReplayReport,
     SettingLine,
     TaskDetail,
 )
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask, CallModel, StartChild, Verdict, View
-from agenthost.core.errors import BadInput, Conflict, NotFound, Stale, nearest
+from agenthost.core.errors import BadInput, Conflict, NotFound, Stale, Unusable, nearest
 from agenthost.core.events import (
     Answered,
     Asked,
@@ -64,6 +63,7 @@ from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
+from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.host.desk import CHANGEABLE, place, read_changes
 from agenthost.host.library import version_of
@@ -405,6 +405,18 @@ class MemoryHost(HostApi):
     async def replay(self, task: str) -> list[ReplayReport]:
         self._known(task)
         return [ReplayReport(task, len(self.journals[task]), 1, True)]
+
+    async def fork(self, task: str, order: ForkOrder) -> TaskRow:
+        known = self._known(task)
+        return await self.start(Order(known.name, order.text or known.title, person=order.person))
+
+    async def try_again(self, order: TrialOrder) -> TaskRow:
+        known = self._known(order.task)
+        return await self.start(Order(known.name, known.title, person=order.person))
+
+    async def contrast(self, trial: str) -> Contrast:
+        self._known(trial)
+        raise Unusable(f"the task '{trial}' is no trial")
 
     async def apply(
         self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER

@@ -80,6 +80,9 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "getLedger": ("read", "ann"),
     "exportTask": ("read", "ann"),
     "replayTask": ("read", "ann"),
+    "forkTask": ("work", "ann"),
+    "tryTask": ("work", ""),
+    "contrastTrial": ("read", "ann"),
     "followTask": ("read", "ann"),
     "sendMessage": ("work", ""),
     "watchTasks": ("read", ""),
@@ -176,6 +179,7 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
 """Each operation with the right that it takes (None: no token is needed). A test compares it with what the API says."""
 OTHERS: dict[str, Right] = {
     "cancelTask": "manage",
+    "forkTask": "manage",
     "sayToTask": "manage",
     "replyToTask": "manage",
     "answerApproval": "manage",

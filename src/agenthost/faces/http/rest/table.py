@@ -6,7 +6,7 @@ from starlette.responses import Response
 from agenthost.core.api import Health
 from agenthost.faces.http.bodies import answer
 from agenthost.faces.http.operations import Answer, Operation
-from agenthost.faces.http.rest import accounts, events, files, manifests, messages, people, system, tasks
+from agenthost.faces.http.rest import accounts, events, files, manifests, messages, people, replaying, system, tasks
 from agenthost.faces.http.site import Site
 
 
@@ -15,6 +15,7 @@ def operations(site: Site) -> tuple[Operation, ...]:
     return (
         *_health(site),
         *tasks.operations(),
+        *replaying.operations(),
         *events.operations(site),
         *messages.operations(site),
         *files.operations(site),

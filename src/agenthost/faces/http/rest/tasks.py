@@ -1,4 +1,4 @@
-"""Tasks: started, listed, looked at, told, answered, cancelled, exported, decided again."""
+"""Tasks: started, listed, looked at, told, answered, cancelled."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from agenthost.core.api import Artifact, OpenQuestion, Order, ReplayReport, TaskDetail
+from agenthost.core.api import Artifact, OpenQuestion, Order, TaskDetail
 from agenthost.core.events import Recorded
 from agenthost.core.evidence import EvidencePack
 from agenthost.core.ids import root_id
@@ -202,14 +202,6 @@ async def evidence(request: Request) -> Response:
 
 async def ledger(request: Request) -> Response:
     return answer(await api_of(request).ledger(task_of(request)))
-
-
-async def export(request: Request) -> Response:
-    return Response(await api_of(request).export(task_of(request)), media_type="application/zip")
-
-
-async def replay(request: Request) -> Response:
-    return answer(await api_of(request).replay(task_of(request)))
 
 
 def task_of(request: Request) -> str:
@@ -471,23 +463,5 @@ def _looked_into() -> tuple[Operation, ...]:
             "Every attempt at a model call of a task and those below it",
             TAG,
             answers=(Answer(200, list[LedgerEntry], "the attempts, in order"),),
-        ),
-        Operation(
-            "GET",
-            f"{ONE}/export",
-            export,
-            "exportTask",
-            "A task with everything below it as a zip",
-            TAG,
-            answers=(Answer(200, description="journals, definitions and files", media="application/zip"),),
-        ),
-        Operation(
-            "POST",
-            f"{ONE}/replay",
-            replay,
-            "replayTask",
-            "Decide a task's journal again and compare; nothing is performed",
-            TAG,
-            answers=(Answer(200, list[ReplayReport], "how far each journal agrees"),),
         ),
     )

@@ -1,15 +1,18 @@
 """Replay finds what was changed in a journal, or in the program."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from agenthost.core.api import Order, ReplayReport
+from agenthost.core.api import Order
 from agenthost.core.events import Recorded
+from agenthost.core.replaying import ReplayReport
 from agenthost.host import records
-from tests.host.conftest import ECHO, PAIR, PLAYS, Opens, followed
+from agenthost.host.replaying.comparing import replay
+from tests.host.conftest import ASKER, ECHO, PAIR, PLAYS, Opens, followed
 
 
 async def one_task(opens: Opens, name: str = "echo") -> str:
@@ -37,6 +40,7 @@ async def test_a_journal_that_nobody_touched_agrees(opens: Opens) -> None:
     assert all(report.commands for report in reports)
 
 
+@pytest.mark.journals("it spoils them")
 @pytest.mark.parametrize(
     "change, difference",
     [
@@ -77,7 +81,7 @@ async def test_a_program_that_changed_is_found_out(opens: Opens, tmp_path: Path)
     changed = PAIR.replace("- {id: right", "- {id: wrong")
     await host.apply({"pair": changed})
     other = msgspec.structs.replace(spec, bundle=await host.library.pin("workflow", "pair", ""))
-    report = records.replay(await host.library.program(other), other, [_with(events[0], other), *events[1:]])
+    report = replay(await host.library.program(other), other, [_with(events[0], other), *events[1:]])
     assert not report.agrees and "the program asks for" in report.difference, report
 
 
@@ -94,8 +98,23 @@ async def test_a_command_that_the_journal_lacks_is_found_out(opens: Opens) -> No
     asked = [at for at, each in enumerate(events) if each.event.__struct_config__.tag == "asked"]
     program = await host.library.program(spec)
     assert asked[1] == asked[0] + 1
-    assert records.replay(program, spec, events).agrees
-    cut = records.replay(program, spec, events[: asked[0] + 1])
+    assert replay(program, spec, events).agrees
+    cut = replay(program, spec, events[: asked[0] + 1])
     assert not cut.agrees and "the program asks also for" in cut.difference
-    lacking = records.replay(program, spec, [*events[: asked[0] + 1], *events[asked[1] + 1 :]])
+    lacking = replay(program, spec, [*events[: asked[0] + 1], *events[asked[1] + 1 :]])
     assert not lacking.agrees and "the program asks also for" in lacking.difference
+
+
+async def test_a_secret_that_was_said_changes_nothing_in_what_is_decided(opens: Opens) -> None:
+    """The journal is without it; so is what its owner decided from."""
+    value = "a-secret-that-is-much-longer-than-its-name-is-" * 5
+    plays = f"rules:\n  - when: {{turn: 0, offers: ask_person}}\n    reply: {{text: '{value}', calls: [{{tool: ask_person, arguments: {{question: '{value}?'}}}}]}}\n  - reply: {{text: 'You said {{{{said}}}}'}}\n"
+    host = await opens(plays, ASKER)
+    await host.set_secret("s", value)
+    task = (await host.start(Order("asker", "hello"))).id
+    while not (await host.task(task)).questions:
+        await asyncio.sleep(0.005)
+    await host.reply(task, f"it is {value}")
+    await followed(host, task)
+    (report,) = await host.replay(task)
+    assert report.agrees, report

@@ -1,0 +1,117 @@
+"""A recording as one file."""
+
+import asyncio
+import hashlib
+import io
+import zipfile
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from agenthost import __version__
+from agenthost.core.errors import AgentHostError, Temporary, Unusable
+from agenthost.core.events import VERSION as EVENTS
+from agenthost.core.ports import Blobs
+from agenthost.host.records import digests_in, spec_of
+from agenthost.host.replaying import format
+from agenthost.host.replaying.format import Member, Table
+from agenthost.host.replaying.recording import Recording
+
+Redact = Callable[[bytes], bytes]
+Add = Callable[[str, bytes], Awaitable[None]]
+
+
+async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
+    """The export of a recording, with every content that it names. `redact` takes the values of secrets out of what is said
+    of the task; a content that holds one is left out. Raises Unusable where it would be more than `format.MOST`."""
+    packed = io.BytesIO()
+    members: list[Member] = []
+    redacted: list[str] = []
+    missing: dict[str, str] = {}
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+
+        async def add(name: str, content: bytes) -> None:
+            members.append(Member(name, hashlib.sha256(content).hexdigest(), len(content)))
+            # Beside the loop: it packs some 30 MB a second.
+            await asyncio.to_thread(archive.writestr, _entry(name), content)
+
+        for name, body in _told(recording):
+            clean = redact(body)
+            if clean != body:
+                redacted.append(name)
+            await add(name, clean)
+        await _contents(recording, blobs, redact, add, missing)
+        table = Table(
+            agenthost=__version__,
+            events=EVENTS,
+            task=recording.task,
+            members=tuple(members),
+            missing=missing,
+            redacted=tuple(redacted),
+        )
+        archive.writestr(_entry(format.TABLE), _json(table))
+    return packed.getvalue()
+
+
+def _told(recording: Recording) -> list[tuple[str, bytes]]:
+    """What is said of the task, member by member."""
+    told = [
+        (format.ROWS, _json(recording.rows)),
+        (format.WORKSPACES, _json(recording.workspaces)),
+        (format.LEDGER, _json(recording.ledger)),
+    ]
+    told += [(f"tasks/{row.id}.jsonl", format.journal(recording.journals[row.id])) for row in recording.rows]
+    found = sorted(recording.definitions.items())
+    return told + [(f"definitions/{digest.partition(':')[2]}.json", body) for digest, body in found]
+
+
+async def _contents(recording: Recording, blobs: Blobs, redact: Redact, add: Add, missing: dict[str, str]) -> None:
+    """The contents: those of the task's own workspace under their paths, every other by its hash."""
+    room = format.MOST
+    kept: set[str] = set()
+    own = recording.workspaces.get(spec_of(recording.journals[recording.task]).workspace, {})
+    wanted = [(f"files/{path}", digest) for path, digest in sorted(own.items())]
+    wanted += [(f"blobs/{digest.partition(':')[2]}", digest) for digest in sorted(named(recording))]
+    for name, digest in wanted:
+        if name.startswith("blobs/") and (digest in kept or digest in missing or digest in recording.definitions):
+            continue
+        try:
+            room -= await blobs.size(digest)
+            content = b"" if room < 0 else await blobs.get(digest)
+        except Temporary:
+            raise
+        except AgentHostError as error:
+            missing[digest] = error.message
+            continue
+        if room < 0:
+            raise Unusable(
+                f"the task's files are more than {format.MOST >> 20} MB, the most that an export holds; take them one by one"
+            )
+        if redact(content) != content:
+            missing[digest] = "it holds a secret of this host"
+            continue
+        kept.add(digest)
+        await add(name, content)
+
+
+def named(recording: Recording) -> set[str]:
+    """The content hashes of every file that a recording names."""
+    found: set[str] = set()
+    for events in recording.journals.values():
+        for recorded in events:
+            found |= digests_in(recorded)
+    for files in recording.workspaces.values():
+        found |= set(files.values())
+    return found
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, format.WHEN)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o600 << 16
+    entry.create_system = 3
+    return entry
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"

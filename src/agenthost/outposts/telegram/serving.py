@@ -1,0 +1,82 @@
+"""Runs Telegram as a channel of a host: the bot, the book, the courier."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from agenthost.core.channels import TelegramSettings
+from agenthost.core.errors import BadInput
+from agenthost.outposts.channel.book import Book
+from agenthost.outposts.channel.courier import Courier
+from agenthost.outposts.channel.doorman import Doorman
+from agenthost.outposts.channel.port import Post, Posts
+from agenthost.outposts.channel.ways import Ways
+from agenthost.outposts.telegram.channel import TelegramChannel, bot_of
+from agenthost.outposts.telegram.hearing import Self
+
+Named = Callable[[str], str]
+"""The value of a variable or a secret by its name, empty where there is none."""
+
+
+class Serving(Struct):
+    """A courier that is ready, and the bot's own name."""
+
+    courier: Courier
+    me: Self
+    book: Book
+
+
+def book_of(home: Path, token: str) -> Path:
+    """Where a bot's book is: two bots never share one."""
+    return home / "outposts" / f"telegram-{token.partition(':')[0]}.sqlite"
+
+
+def token_of(settings: TelegramSettings, named: Named) -> str:
+    """The bot's token. Raises BadInput where there is none."""
+    token = named(settings.token_env).strip()
+    if not token:
+        raise BadInput(
+            f"there is no token of a bot: make one with @BotFather, and set it as {settings.token_env} (or name another variable as "
+            "`token-env` under [telegram] in agenthost.toml)"
+        )
+    return token
+
+
+def posts_of(
+    settings: TelegramSettings, named: Named, everybody: Post, own: Callable[[str], Post]
+) -> tuple[Posts, Mapping[str, str]]:
+    """The posts by their names, and whose they are: `own` makes one for a key. Raises BadInput where a key is missing."""
+    posts: dict[str, Post] = {"": everybody}
+    for who, name in settings.tokens.items():
+        key = named(name).strip()
+        if not key:
+            raise BadInput(
+                f"[telegram.tokens] names {name} for {who}, and there is no such variable or secret; set it to their key"
+            )
+        if name not in posts:
+            posts[name] = own(key)
+    return posts, settings.tokens
+
+
+def ways_of(settings: TelegramSettings) -> Ways:
+    """How the courier goes about it."""
+    return Ways(settings.name, settings.refusal, settings.transcribe, settings.speak, settings.voice)
+
+
+@asynccontextmanager
+async def opened(
+    settings: TelegramSettings, token: str, home: Path, posts: Posts, own: Mapping[str, str], patience: int = 50
+) -> AsyncGenerator[Serving]:
+    """A courier that may run. Raises BadInput, Unauthenticated, Conflict (another has its book), Temporary where Telegram can't be reached."""
+    bot = bot_of(settings, token)
+    book = Book(book_of(home, token))
+    try:
+        await book.open()
+        channel = TelegramChannel(bot, settings, book, patience)
+        me = await channel.open()
+        yield Serving(Courier(channel, posts, book, Doorman(settings.allow, own), ways_of(settings)), me, book)
+    finally:
+        await bot.session.close()
+        await book.close()

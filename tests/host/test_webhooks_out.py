@@ -249,10 +249,12 @@ async def test_who_answers_410_is_not_called_again_until_it_is_tested(opens: Ope
             while not (await host.webhooks.show(OWNER, made.id)).disabled:
                 await asyncio.sleep(0.01)
         await followed(host, (await host.start(Order("echo", "hi"))).id)
+        assert len(receiver.calls) == 1
         await host.webhooks.test(OWNER, made.id)
         await settled(host, made.id, "delivered")
         assert not (await host.webhooks.show(OWNER, made.id)).disabled
-    assert receiver.bodies()[-1]["type"] == "webhook.test"
+    # The task's end may be looked at only now, and is told then.
+    assert "webhook.test" in [body["type"] for body in receiver.bodies()[1:]]
 
 
 async def test_an_answer_that_asks_for_nonsense_ends_nobodys_calls(opens: Opens) -> None:

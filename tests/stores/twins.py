@@ -9,6 +9,7 @@ from agenthost.core.access import Accounts
 from agenthost.core.stock import Stock
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
+from agenthost.stores.memory_conversations import MemoryConversations
 from agenthost.stores.memory_erasure import MemoryErasure
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
@@ -16,6 +17,7 @@ from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_stock import MemoryStock
 from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.sqlite.accounts import SQLiteAccounts
+from agenthost.stores.sqlite.conversations import SQLiteConversations
 from agenthost.stores.sqlite.erasure import SQLiteErasure
 from agenthost.stores.sqlite.keeping import SQLiteKeeping
 from agenthost.stores.sqlite.pushes import SQLitePushes
@@ -64,8 +66,9 @@ class InMemory:
         pushes: MemoryPushes,
         webhooks: MemoryWebhooks,
     ) -> Kept:
-        erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf(), keeping)
-        return Kept(store, keeping, accounts, pushes, webhooks, erasure)
+        conversations = MemoryConversations(store)
+        erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf(), keeping, conversations)
+        return Kept(store, keeping, accounts, pushes, webhooks, erasure, conversations)
 
 
 class InSQLite:
@@ -107,4 +110,4 @@ class InSQLite:
         pushes: SQLitePushes,
         webhooks: SQLiteWebhooks,
     ) -> Kept:
-        return Kept(store, keeping, accounts, pushes, webhooks, SQLiteErasure(store))
+        return Kept(store, keeping, accounts, pushes, webhooks, SQLiteErasure(store), SQLiteConversations(store))

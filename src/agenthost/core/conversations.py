@@ -119,60 +119,94 @@ class Conversing(Protocol):
         ...
 
 
-class Found(Struct, frozen=True):
-    """A task of a conversation and how many of the words that were looked for it has."""
+class Mentioned(Struct, frozen=True, omit_defaults=True):
+    """A task of a conversation: its row, the last lines about it, oldest first, and its questions that are open."""
 
     task: TaskRow
-    hits: int = 0
+    lines: tuple[Line, ...] = ()
+    questions: tuple[Line, ...] = ()
+
+
+class Gathered(Struct, frozen=True, omit_defaults=True):
+    """What a conversation is about: tasks, the one spoken of last first, its last lines, oldest first, and how many tasks go on, and how many questions are
+    open in all."""
+
+    topics: tuple[Mentioned, ...] = ()
+    recent: tuple[Line, ...] = ()
+    open: int = 0
+    waiting: int = 0
+
+
+class Wanted(Struct, frozen=True):
+    """How much of a conversation is gathered: the tasks spoken of last that go on (`open`) or have ended (`ended`), those
+    that have most of `words` (`found`), and the last lines of each (`lines`) and of all (`recent`). `but`: all before this place only."""
+
+    words: tuple[str, ...] = ()
+    open: int = 20
+    ended: int = 10
+    found: int = 20
+    lines: int = 6
+    recent: int = 12
+
+
+class Thread(Struct, frozen=True):
+    """Which conversation: whose, and its name."""
+
+    namespace: str
+    person: str
+    conversation: str
+
+
+def thread_of(line: Line) -> Thread:
+    """The conversation that a line belongs to."""
+    return Thread(line.namespace, line.person, line.conversation)
 
 
 class Conversations(Protocol):
-    """Keeps lines. What it returned for is on disk. Its conformance suite is `agenthost.testing.conversations`."""
+    """Keeps lines. What it returned for is on disk. A line with a `task` makes that a topic of its conversation, and so does a task whose `conversation` has lines.
+    What a topic's end and questions are is marked in the commit of the event itself. Its conformance suite is `agenthost.testing.conversations`."""
 
-    async def add(self, lines: Sequence[Line]) -> list[Line]:
-        """Keep lines, all or none, each once by its conversation and id: with its place, or as it was kept before."""
+    async def add(self, lines: Sequence[Line], words: Sequence[str] = ()) -> list[Line]:
+        """Keep lines, all or none, each once by its conversation and id: with its place, or as it was kept before. `words`: by which their task is
+        found."""
         ...
 
-    async def change(self, lines: Sequence[Line], terms: Sequence[tuple[str, Sequence[str]]] = ()) -> None:
-        """Keep lines as they are now (by their place), all or none, and words by which tasks are found (task, words)."""
+    async def change(self, lines: Sequence[Line], words: Sequence[str] = (), settled: Sequence[str] = ()) -> None:
+        """Keep lines as they are now (by their place), all or none; of a line that is gone, nothing. `words` as in `add`; `settled`: questions of the lines' task that are open no more."""
         ...
 
     async def line(self, place: int) -> Line | None: ...
 
-    async def named(self, namespace: str, person: str, conversation: str, id: str) -> Line | None:
-        """The line of that id, or the host's line that its channel showed under it."""
+    async def named(self, thread: Thread, id: str) -> Line | None:
+        """The line of that id, or the host's that its channel showed under it."""
+        ...
+
+    async def shown(self, place: int, ids: Sequence[str]) -> None:
+        """Under which ids its channel has shown a line of the host."""
         ...
 
     async def lines(self, wanted: LineFilter) -> list[Line]: ...
 
-    async def unsettled(self, namespace: str, person: str, conversation: str) -> list[Line]:
+    async def unsettled(self, thread: Thread) -> list[Line]:
         """A person's lines there that aren't filed yet, oldest first."""
         ...
 
-    async def behind(self) -> list[tuple[str, str, str]]:
-        """Conversations with lines that aren't filed yet: namespace, person, conversation."""
+    async def behind(self) -> list[Thread]:
+        """Conversations with a person's lines that aren't filed yet."""
         ...
 
-    async def find(
-        self, namespace: str, person: str, conversation: str, words: Sequence[str], limit: int
-    ) -> list[Found]:
-        """The tasks of a conversation that have most of those words, rare ones first; among equals the one spoken of last."""
-        ...
-
-    async def topics(self, namespace: str, person: str, conversation: str, open: bool, limit: int) -> list[TaskRow]:
-        """The tasks of a conversation, the one spoken of last first; with `open`, those that go on."""
-        ...
-
-    async def counts(self, namespace: str, person: str, conversation: str) -> tuple[int, int]:
-        """How many tasks of a conversation go on, and how many of those wait for an answer."""
-        ...
+    async def gather(self, thread: Thread, wanted: Wanted) -> Gathered: ...
 
     async def conversations(self, namespace: str, person: str, limit: int) -> list[ConversationInfo]: ...
 
-    async def marks(self, limit: int) -> list[tuple[str, int]]:
-        """Tasks of conversations with events that weren't told there yet: task, and the number up to which they were."""
+    async def marks(self, limit: int) -> list[tuple[str, int, int]]:
+        """Topics, and tasks below them, with events that weren't told yet: task, the number of its last event, and up to which they were told."""
         ...
 
-    async def tell(self, task: str, until: int, lines: Sequence[Line]) -> list[Line]:
-        """Keep what a task's events up to `until` came to, all or none; what was told before is left out."""
+    async def topic(self, task: str) -> Thread | None:
+        """The conversation that a root task is a topic of."""
+        ...
+
+    async def tell(self, task: str, until: int, lines: Sequence[Line], settled: Sequence[str] = ()) -> list[Line]:
+        """Keep what a task's events up to `until` came to, all or none; the lines that weren't there before. `settled` as in `change`, of the lines' task."""
         ...

@@ -10,6 +10,7 @@ from agenthost.core.ports import StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
+from agenthost.stores.memory_conversations import MemoryConversations
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_shelf import MemoryShelf
@@ -31,6 +32,7 @@ class MemoryErasure:
         webhooks: MemoryWebhooks,
         shelf: MemoryShelf,
         keeping: MemoryKeeping,
+        conversations: MemoryConversations | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -38,6 +40,7 @@ class MemoryErasure:
         self._webhooks = webhooks
         self._shelf = shelf
         self._keeping = keeping
+        self._conversations = conversations or MemoryConversations(store)
         self._begun: set[str] = set()
         self._doomed: set[tuple[str, str, str]] = set()
 
@@ -74,6 +77,7 @@ class MemoryErasure:
         self._pushes.forget(root)
         self._webhooks.forget(root)
         self._shelf.forget_within(root)
+        self._conversations.forget(root)
         self._begun.discard(root)
         return True
 
@@ -94,7 +98,7 @@ class MemoryErasure:
 
     async def held(self, digests: set[str]) -> set[str]:
         of_workspaces = {digest for files in self._store.tables.files.values() for digest in files.values()}
-        return (of_workspaces | self._shelf.held()) & digests
+        return (of_workspaces | self._shelf.held() | self._conversations.held()) & digests
 
     async def release(self, digest: str, before: float) -> bool:
         given = self._accounts.given
@@ -116,6 +120,7 @@ class MemoryErasure:
 
     async def forget_person(self, namespace: str, person: str) -> None:
         self._shelf.forget(namespace, person)
+        self._conversations.forget_person(namespace, person)
         self._forget_gifts(namespace, person)
         tables = self._store.tables
         tables.used = nobodys(tables.used, namespace, person)
@@ -123,6 +128,7 @@ class MemoryErasure:
 
     async def forget_namespace(self, namespace: str) -> None:
         self._shelf.forget(namespace)
+        self._conversations.forget_person(namespace, "")
         self._forget_gifts(namespace, "")
         tables = self._store.tables
         tables.used = {of: sums for of, sums in tables.used.items() if of.namespace != namespace}

@@ -10,11 +10,13 @@ from msgspec.structs import replace
 
 from agenthost.core.access import Accounts, Deed, DeedFilter
 from agenthost.core.budgets import Spend
+from agenthost.core.conversations import Conversations, Line, LineFilter
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import Conflict
 from agenthost.core.ids import digest
 from agenthost.core.keeping import Keeping, KeptAnswer, UsageFilter, UsageLine, answers_of
 from agenthost.core.lifecycle import State
+from agenthost.core.parts import FilePart
 from agenthost.core.ports import Filter, InboxItem, Settlement, Store, StoredEvent
 from agenthost.core.pushes import Push, Pushes
 from agenthost.core.webhooks import Delivery, Webhook, Webhooks
@@ -33,6 +35,7 @@ class Kept(Struct, frozen=True):
     pushes: Pushes
     webhooks: Webhooks
     erasure: Erasure
+    conversations: Conversations
 
 
 def _named(seq: int, *digests: str) -> StoredEvent:
@@ -82,6 +85,25 @@ class ErasureSuite:
         assert len(await kept.pushes.of("t10")) == 1
         assert [each.root for each in await kept.webhooks.deliveries("wh")] == ["t10"]
         assert {each.task for each in (await kept.keeping.placed(0, "default"))[0]} == {"t10"}
+
+    async def test_what_was_said_about_a_task_goes_with_it_and_with_whose_it_was(self, kept: Kept) -> None:
+        await _task(kept, "t1")
+        await _task(kept, "t2")
+        picture = FilePart(FILES[1], "image/png", 3)
+        said = [
+            Line("chat", id, "person", "message", 1.0, task=task, person=person, files=(picture,))
+            for id, task, person in (("m1", "t1", "ann"), ("m2", "t2", "ann"), ("m3", "", "ann"), ("m4", "", "bob"))
+        ]
+        await kept.conversations.add(said)
+        assert await kept.erasure.held({FILES[1]}) == {FILES[1]}
+        await _erased(kept, "t1")
+        assert [line.id for line in await kept.conversations.lines(LineFilter(person="ann"))] == ["m2", "m3"]
+        await kept.erasure.forget_person("default", "ann")
+        assert await kept.conversations.lines(LineFilter(person="ann")) == []
+        assert [line.id for line in await kept.conversations.lines(LineFilter(person="bob"))] == ["m4"]
+        await kept.erasure.forget_namespace("default")
+        assert await kept.conversations.conversations("default", "bob", 9) == []
+        assert await kept.erasure.held({FILES[1]}) == set()
 
     async def test_a_tree_of_which_a_task_goes_on_stays(self, kept: Kept) -> None:
         await _task(kept, "t1")

@@ -23,12 +23,17 @@ _LEFT = (
     "erase_accounts",
     "erase_files",
     "erase_marks",
+    "erase_lines",
+    "erase_topic",
+    "erase_line_marks",
     "erase_pushes",
     "decide_ledger",
     "erase_ledger",
     "erase_tasks",
     "end_erasing",
 )
+
+_LINES = ("forget_lines_of", "forget_topics_of", "forget_threads_of")
 
 
 class SQLiteErasure:
@@ -168,13 +173,14 @@ def _named(
 
 
 def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
-    for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage"):
+    of_them = ("doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage")
+    for name in ("delete_things_of", *_LINES, *of_them):
         connection.execute(statements[name], (namespace, person))
     connection.execute(statements["erase_answers_of"], (answers_of(namespace, person),))
 
 
 def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
-    for name in ("delete_things_of", "doom_gifts_of", "forget_gifts_of", "delete_usage"):
+    for name in ("delete_things_of", *_LINES, "doom_gifts_of", "forget_gifts_of", "delete_usage"):
         connection.execute(statements[name], (namespace, ""))
     # The versions last: a manifest that goes leaves one.
     for name in ("erase_manifests", "erase_versions"):

@@ -364,6 +364,7 @@ SELECT body FROM inbox INDEXED BY inbox_waiting WHERE body IS NOT NULL AND task 
 
 -- name: is_held
 SELECT EXISTS (SELECT 1 FROM files WHERE digest = ?1) OR EXISTS (SELECT 1 FROM thing_files WHERE digest = ?1)
+  OR EXISTS (SELECT 1 FROM line_files WHERE digest = ?1)
 
 -- name: is_given
 SELECT EXISTS (SELECT 1 FROM given_files WHERE digest = ?)
@@ -494,3 +495,134 @@ DELETE FROM things WHERE within = ? AND within > ''
 
 -- name: delete_things_of
 DELETE FROM things WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: thread
+SELECT number, place FROM conversations WHERE namespace = ? AND person = ? AND conversation = ?
+
+-- name: add_thread
+INSERT INTO conversations (namespace, person, conversation, channel, at, place) VALUES (?, ?, ?, ?, ?, 0)
+
+-- name: touch_thread
+UPDATE conversations SET at = ?2, place = ?3, channel = iif(?4 = '', channel, ?4) WHERE number = ?1
+
+-- name: add_line
+INSERT OR IGNORE INTO lines (thread, id, namespace, person, speaker, channel, task, question, state, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: change_line
+UPDATE lines SET task = ?2, question = ?3, state = ?4, body = ?5 WHERE place = ?1
+
+-- name: line
+SELECT place, state, body FROM lines WHERE place = ?
+
+-- name: line_of
+SELECT place, state, body FROM lines WHERE thread = ? AND id = ?
+
+-- name: line_shown
+SELECT lines.place, state, body FROM shown_lines JOIN lines ON lines.place = shown_lines.place WHERE shown_lines.thread = ? AND shown_lines.id = ?
+
+-- name: add_shown
+INSERT OR REPLACE INTO shown_lines (thread, id, place) SELECT thread, ?2, place FROM lines WHERE place = ?1
+
+-- name: forget_shown
+DELETE FROM shown_lines WHERE place = ?
+
+-- name: lines_of_thread
+SELECT place, state, body FROM lines WHERE thread = ?1 AND place > ?2 AND (?3 = '' OR speaker = ?3) AND (?4 = '' OR task = ?4)
+ORDER BY place LIMIT ?5
+
+-- name: last_lines_of_thread
+SELECT place, state, body FROM lines WHERE thread = ?1 AND place > ?2 AND (?3 = '' OR speaker = ?3) AND (?4 = '' OR task = ?4)
+ORDER BY place DESC LIMIT ?5
+
+-- name: lines_of_task
+SELECT place, state, body FROM lines WHERE task = ?1 AND place > ?2 AND (?3 = '' OR speaker = ?3) ORDER BY place LIMIT ?4
+
+-- name: last_lines_of_task
+SELECT place, state, body FROM lines WHERE task = ?1 AND place > ?2 AND (?3 = '' OR speaker = ?3) ORDER BY place DESC LIMIT ?4
+
+-- name: lines_of_person
+SELECT place, state, body FROM lines
+WHERE namespace = ?1 AND person = ?2 AND place > ?3 AND (?4 = '' OR channel = ?4) AND (?5 = '' OR speaker = ?5) ORDER BY place LIMIT ?6
+
+-- name: last_lines_of_person
+SELECT place, state, body FROM lines
+WHERE namespace = ?1 AND person = ?2 AND place > ?3 AND (?4 = '' OR channel = ?4) AND (?5 = '' OR speaker = ?5) ORDER BY place DESC LIMIT ?6
+
+-- name: lines_unfiled
+SELECT place, state, body FROM lines WHERE thread = ? AND speaker = ? AND state <> 'filed' ORDER BY place
+
+-- name: open_questions
+SELECT place, state, body FROM lines WHERE task = ?1 AND speaker = 'host' AND state = 'asked' ORDER BY place
+
+-- name: count_questions
+SELECT count(*) FROM lines WHERE thread = ? AND speaker = 'host' AND state <> 'filed'
+
+-- name: settle_questions
+UPDATE lines SET state = 'filed' WHERE task = ?1 AND speaker = 'host' AND state = 'asked' AND question = ?2
+
+-- name: settle_all_questions
+UPDATE lines SET state = 'filed' WHERE task = ?1 AND speaker = 'host' AND state = 'asked'
+
+-- name: threads_behind
+SELECT namespace, person, conversation FROM conversations
+WHERE number IN (SELECT thread FROM lines WHERE speaker = 'person' AND state <> 'filed') ORDER BY number
+
+-- name: set_topic
+INSERT INTO topics (task, thread, ended, place)
+VALUES (?1, ?2, coalesce((SELECT ended FROM tasks WHERE id = ?1), 0), ?3)
+ON CONFLICT (task) DO UPDATE SET place = max(place, excluded.place)
+
+-- name: topic
+SELECT namespace, person, conversation FROM topics JOIN conversations ON number = thread WHERE task = ?
+
+-- name: topics_spoken_of
+SELECT task, place FROM topics WHERE thread = ? AND ended = ? ORDER BY place DESC LIMIT ?
+
+-- name: topics_with_word
+SELECT task FROM topic_words WHERE thread = ? AND word = ? LIMIT ?
+
+-- name: topic_place
+SELECT place FROM topics WHERE task = ?
+
+-- name: count_topics
+SELECT count(*) FROM topics WHERE thread = ? AND ended = 0
+
+-- name: add_word
+INSERT OR IGNORE INTO topic_words (thread, word, task) VALUES (?, ?, ?)
+
+-- name: count_words
+SELECT count(*) FROM topic_words WHERE task = ?
+
+-- name: add_line_file
+INSERT OR IGNORE INTO line_files (digest, place) VALUES (?, ?)
+
+-- name: conversations_of
+SELECT conversation, channel, at, place, number FROM conversations WHERE namespace = ? AND person = ? ORDER BY place DESC LIMIT ?
+
+-- name: line_marks
+SELECT task, seq, seen FROM line_marks WHERE seq > seen ORDER BY task LIMIT ?
+
+-- name: see_line_mark
+UPDATE line_marks SET seen = max(seen, ?) WHERE task = ?
+
+-- name: forget_line_mark
+DELETE FROM line_marks WHERE task = ? AND seq <= seen AND EXISTS (SELECT 1 FROM tasks WHERE id = task AND ended = 1)
+
+-- name: erase_lines
+DELETE FROM lines WHERE task = ?
+
+-- name: erase_topic
+DELETE FROM topics WHERE task = ?
+
+-- name: erase_line_marks
+DELETE FROM line_marks WHERE task >= ?1 AND task < ?1 || '/'
+
+-- name: forget_lines_of
+DELETE FROM lines WHERE thread IN (SELECT number FROM conversations WHERE namespace = ?1 AND (?2 = '' OR person = ?2))
+
+-- name: forget_topics_of
+DELETE FROM topics WHERE thread IN (SELECT number FROM conversations WHERE namespace = ?1 AND (?2 = '' OR person = ?2))
+
+-- name: forget_threads_of
+DELETE FROM conversations WHERE namespace = ?1 AND (?2 = '' OR person = ?2)

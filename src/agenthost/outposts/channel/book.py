@@ -35,6 +35,7 @@ CREATE TABLE line (
 ) WITHOUT ROWID;
 CREATE INDEX line_open ON line (state, conversation, place) WHERE state IN ('due', 'shown');
 CREATE INDEX line_question ON line (conversation, question) WHERE question <> '';
+CREATE INDEX line_there ON line (conversation, place);
 CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _COLUMNS = "post, body, state, piece, sending, again, ids, reason, at"
@@ -206,6 +207,12 @@ class Book:
         """The ids of the messages that show a question."""
         found = await self._read("SELECT ids FROM line WHERE conversation=? AND question=?", conversation, question)
         return tuple(id for row in found for id in msgspec.json.decode(_bytes(row[0]), type=tuple[str, ...]))
+
+    async def line_of(self, conversation: str, id: str) -> Line | None:
+        """The line that was shown as a message."""
+        text = "SELECT body FROM line WHERE conversation=? AND ids LIKE ? ORDER BY place DESC LIMIT 1"
+        found = await self._read(text, conversation, f'%"{id}"%')
+        return msgspec.json.decode(_bytes(found[0][0]), type=Line) if found else None
 
     async def aside(self, limit: int = 100) -> list[Showing]:
         """What couldn't be shown, the newest first."""

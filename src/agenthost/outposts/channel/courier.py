@@ -14,6 +14,7 @@ import structlog
 from agenthost.core.conversations import LineFilter
 from agenthost.core.errors import AgentHostError, Forbidden, HostUnreachable, Temporary, Unauthenticated
 from agenthost.outposts.channel.book import Book
+from agenthost.outposts.channel.busy import Busy
 from agenthost.outposts.channel.doorman import Doorman
 from agenthost.outposts.channel.inward import Inward
 from agenthost.outposts.channel.lanes import FIRST, LONGEST, Lanes
@@ -34,7 +35,7 @@ class Courier:
         self._posts = posts
         self._book = book
         self._log = structlog.get_logger(__name__).bind(channel=channel.name)
-        self._busy: dict[str, float] = {}
+        self._busy = Busy(channel, ways.busy)
         self._inward = Inward(channel, posts, book, doorman, ways, self._busy)
         self._outward = Outward(channel, posts, book, ways, self._busy)
 
@@ -61,7 +62,7 @@ class Courier:
                 outs.wake(conversation)
             for post in self._posts:
                 group.create_task(self._listen(post, outs), name=f"lines for {post or 'everybody'}")
-            group.create_task(self._show_busy(), name="who is at work")
+            group.create_task(self._busy.run(), name="who is at work")
             await self._hear(ins)
 
     async def _hear(self, lanes: Lanes) -> None:
@@ -97,17 +98,3 @@ class Courier:
                     self._log.warning("the host's lines can't be read", post=post, problem=error.message)
             await asyncio.sleep(wait)
             wait = min(LONGEST, wait * 2)
-
-    async def _show_busy(self) -> None:
-        """Show in which conversations somebody is at work."""
-        while True:
-            now = asyncio.get_running_loop().time()
-            for conversation, until in [*self._busy.items()]:
-                if until < now:
-                    self._busy.pop(conversation, None)
-                    continue
-                try:
-                    await self._channel.working(conversation)
-                except AgentHostError:
-                    self._busy.pop(conversation, None)
-            await asyncio.sleep(4.0)

@@ -11,6 +11,7 @@ from agenthost.core.api import Incoming
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, HostUnreachable, Temporary, Unauthenticated
 from agenthost.core.parts import FilePart
 from agenthost.outposts.channel.book import Book
+from agenthost.outposts.channel.busy import Busy
 from agenthost.outposts.channel.doorman import Doorman
 from agenthost.outposts.channel.port import MB, Attached, Channel, Heard, Piece, Post, Posts
 from agenthost.outposts.channel.ways import GIVEN_UP, VOICE, Ways
@@ -22,11 +23,9 @@ _NOT_YET = "Whoever runs me has to allow it before I answer."
 
 
 class Inward:
-    """`told`: that lines of a conversation may wait for their ids to be known. `busy`: in which conversations work goes on, and until when (the loop's seconds)."""
+    """`told`: that lines of a conversation may wait for their ids to be known."""
 
-    def __init__(
-        self, channel: Channel, posts: Posts, book: Book, doorman: Doorman, ways: Ways, busy: dict[str, float]
-    ) -> None:
+    def __init__(self, channel: Channel, posts: Posts, book: Book, doorman: Doorman, ways: Ways, busy: Busy) -> None:
         self._channel = channel
         self._posts = posts
         self._book = book
@@ -77,7 +76,9 @@ class Inward:
         else:
             await self._place(came)
         if first.press:
-            await self._channel.noticed(first, self._doorman.may(first))
+            shown = await self._book.line_of(first.conversation, first.reply_to)
+            once = shown is not None and shown.kind in ("question", "which")
+            await self._channel.noticed(first, once and self._doorman.may(first))
 
     async def _greet(self, heard: Heard) -> None:
         may = self._doorman.may(heard)
@@ -123,7 +124,7 @@ class Inward:
         if missing:
             await self._say(first, missing)
         if placed.task is not None and placed.became in ("order", "message", "answer"):
-            self._busy[first.conversation] = asyncio.get_running_loop().time() + self._ways.busy
+            self._busy.begin(first.conversation)
 
     async def _incoming(self, post: Post, came: Sequence[Heard]) -> tuple[Incoming, str]:
         """The message as the host takes it, and what its writer is to be told about files that can't be."""

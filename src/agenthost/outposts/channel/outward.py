@@ -6,6 +6,7 @@ from agenthost.core.conversations import Line
 from agenthost.core.errors import AgentHostError, HostUnreachable, Temporary
 from agenthost.core.offers import Speech
 from agenthost.outposts.channel.book import Book, Showing
+from agenthost.outposts.channel.busy import Busy
 from agenthost.outposts.channel.pieces import pieces
 from agenthost.outposts.channel.port import Channel, Content, Piece, Post, Posts
 from agenthost.outposts.channel.ways import GIVEN_UP, VOICE, Ways
@@ -14,7 +15,7 @@ from agenthost.outposts.channel.ways import GIVEN_UP, VOICE, Ways
 class Outward:
     """See the module."""
 
-    def __init__(self, channel: Channel, posts: Posts, book: Book, ways: Ways, busy: dict[str, float]) -> None:
+    def __init__(self, channel: Channel, posts: Posts, book: Book, ways: Ways, busy: Busy) -> None:
         self._channel = channel
         self._posts = posts
         self._book = book
@@ -42,7 +43,7 @@ class Outward:
         line = showing.line
         made = await self._pieces(line)
         if line.kind in ("answer", "question", "which"):
-            self._busy.pop(line.conversation, None)
+            self._busy.end(line.conversation)
         while showing.piece < len(made):
             piece = made[showing.piece]
             try:

@@ -125,7 +125,7 @@ class Channel(Protocol):
         ...
 
     async def noticed(self, heard: Heard, taken: bool) -> None:
-        """A button's press was seen, and `taken`: then its buttons may go. Never fails for what came too late."""
+        """A button's press was seen; where it is `taken`, its message needs its buttons no more. Never fails for what came too late."""
         ...
 
     async def fade(self, conversation: str, ids: Sequence[str]) -> None:

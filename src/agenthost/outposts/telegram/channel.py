@@ -22,12 +22,19 @@ from agenthost.outposts.telegram.sending import Where, send
 TEXT = 4096
 """UTF-16 units of one message (Bot API, sendMessage)."""
 COMMANDS = {
-    "tasks": "what there is to do, and how far it is",
+    "tasks": "what is going on",
+    "status": "how far it is",
     "new": "begin something new: /new and what it is",
-    "cancel": "end what you reply to, or the last task",
+    "cancel": "end the task that you reply to, or that you name",
+    "pause": "let a task rest",
+    "resume": "let it go on",
+    "again": "work on with a task that has ended",
+    "move": "a message was meant for another task",
     "delete": "take back the message that you reply to",
+    "help": "what can be said here",
     "id": "who you are to me",
 }
+"""The bot's menu: `programs.routing.commands` reads them, but for the last ones of the channel's own: `delete`, `id`."""
 
 
 def bot_of(settings: TelegramSettings, token: str) -> Bot:

@@ -14,6 +14,7 @@ from agenthost.outposts.channel.doorman import Doorman
 from agenthost.outposts.channel.port import Post, Posts
 from agenthost.outposts.channel.ways import Ways
 from agenthost.outposts.telegram.channel import TelegramChannel, bot_of
+from agenthost.outposts.telegram.failures import told
 from agenthost.outposts.telegram.hearing import Self
 
 Named = Callable[[str], str]
@@ -65,18 +66,39 @@ def ways_of(settings: TelegramSettings) -> Ways:
     return Ways(settings.name, settings.refusal, settings.transcribe, settings.speak, settings.voice)
 
 
+class Part(Struct, frozen=True):
+    """What a bot is served with: its token, the home for its book, the posts, and whose they are."""
+
+    settings: TelegramSettings
+    token: str
+    home: Path
+    posts: Posts
+    whose: Mapping[str, str]
+
+
 @asynccontextmanager
-async def opened(
-    settings: TelegramSettings, token: str, home: Path, posts: Posts, own: Mapping[str, str], patience: int = 50
-) -> AsyncGenerator[Serving]:
-    """A courier that may run. Raises BadInput, Unauthenticated, Conflict (another has its book), Temporary where Telegram can't be reached."""
-    bot = bot_of(settings, token)
-    book = Book(book_of(home, token))
+async def opened(part: Part, patience: int = 50) -> AsyncGenerator[Serving]:
+    """A courier that may run. Raises BadInput, Unauthenticated, Conflict (another has its book), Temporary where Telegram can't be reached.
+    `patience`: seconds that one request for updates may wait."""
+    bot = bot_of(part.settings, part.token)
+    book = Book(book_of(part.home, part.token))
     try:
         await book.open()
-        channel = TelegramChannel(bot, settings, book, patience)
+        channel = TelegramChannel(bot, part.settings, book, patience)
         me = await channel.open()
-        yield Serving(Courier(channel, posts, book, Doorman(settings.allow, own), ways_of(settings)), me, book)
+        doorman = Doorman(part.settings.allow, part.whose)
+        yield Serving(Courier(channel, part.posts, book, doorman, ways_of(part.settings)), me, book)
     finally:
         await bot.session.close()
         await book.close()
+
+
+async def who(settings: TelegramSettings, token: str) -> Self:
+    """Who Telegram says that the bot is. Raises Unauthenticated, Temporary."""
+    bot = bot_of(settings, token)
+    try:
+        with told(token):
+            me = await bot.get_me(request_timeout=10)
+        return Self(me.id, me.username or "")
+    finally:
+        await bot.session.close()

@@ -210,7 +210,7 @@ class Book:
 
     async def line_of(self, conversation: str, id: str) -> Line | None:
         """The line that was shown as a message."""
-        text = "SELECT body FROM line WHERE conversation=? AND ids LIKE ? ORDER BY place DESC LIMIT 1"
+        text = "SELECT body FROM line WHERE conversation=? AND CAST(ids AS TEXT) LIKE ? ORDER BY place DESC LIMIT 1"
         found = await self._read(text, conversation, f'%"{id}"%')
         return msgspec.json.decode(_bytes(found[0][0]), type=Line) if found else None
 

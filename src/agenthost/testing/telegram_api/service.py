@@ -90,12 +90,14 @@ class Telephone:
 
 
 class BotApi(Telephone):
-    """See the module `telegram_api`. `start` listens (again, at the same port), `stop` goes away as a machine that is switched off."""
+    """See the module `telegram_api`. `start` listens (again, at the same port), `stop` goes away as a machine that is switched off. `latency`: seconds
+    between a message's being sent and the answer that it was."""
 
     def __init__(self, token: str = _TOKEN, username: str = "agenthost_bot") -> None:
         super().__init__(State(token, username))
         self.token = token
         self.url = ""
+        self.latency = 0.0
         self._port = 0
         self._methods = Methods(self.state)
         self._runner: web.AppRunner | None = None
@@ -158,6 +160,8 @@ class BotApi(Telephone):
             return _answer(Refused(400, f"Bad Request: {error}"))
         if fault is not None:
             return _cut(request)
+        if self.latency and method.startswith("send"):
+            await asyncio.sleep(self.latency)
         return web.json_response({"ok": True, "result": result})
 
     async def _do(self, method: str, given: Json, files: Files) -> Any:

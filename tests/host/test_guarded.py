@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agenthost.core.access import RIGHTS, Caller, DeedFilter, Right, Role
+from agenthost.core.access import RIGHTS, Caller, DeedFilter, Person, Right, Role
 from agenthost.core.administration import NewPerson, PersonChange
 from agenthost.core.api import HostApi, Incoming, Linked, LiveDelta, Order
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
@@ -272,7 +272,9 @@ async def test_what_changes_the_host_is_in_the_audit_log_also_where_it_failed(re
     assert "a value of it" not in repr(found)
 
 
-async def test_a_message_goes_to_nobody_elses_conversation_of_that_name(reception: Reception) -> None:
+async def test_a_message_goes_to_nobody_elses_conversation_of_that_name(host: Host, reception: Reception) -> None:
+    for one in (ANN, OPERATOR):
+        await host.accounts.put_person(Person(one.person, one.role, 1.0))
     ann, otto = reception.api(ANN), reception.api(OPERATOR)
     hers = (await ann.place(Incoming("ask me", name="asker", conversation="web:1"))).task
     async for _ in ann.follow(hers.id):

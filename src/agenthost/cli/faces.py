@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from agenthost.core.api import Reception
 from agenthost.faces.http import metrics
@@ -11,10 +12,11 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Webhooks and deletion."""
-    from agenthost.faces.http import erasure, webhooks
+    """Conversations, webhooks and deletion."""
+    from agenthost.faces.http import conversations, erasure, webhooks
 
-    return Face(operations=(*webhooks.operations(host.webhooks), *erasure.operations(host.erasure)))
+    own = (*webhooks.operations(host.webhooks), *erasure.operations(host.erasure))
+    return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 
 @asynccontextmanager

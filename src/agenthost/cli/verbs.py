@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("list", "show", "probe", "batch", "files", "embed", "pull", "remove"),
     ),
     "telegram": ("telegram", "the host's agents in Telegram", ("serve", "check", "undelivered")),
+    "eval": ("evals", "measure with labelled sets that ship with AgentHost", ("routing",)),
     "sandbox": ("sandbox", "where code runs, and the images for it", ("list", "build", "pull")),
     "service": ("service", "have the host started with the machine", ("install", "uninstall", "status")),
     "backup": ("backup", "a home in one file, while its host works, and back", ("create", "list", "verify", "restore")),

@@ -14,6 +14,7 @@ import msgspec
 
 from agenthost.client.administering import RemoteAdministration
 from agenthost.client.calling import RemoteDeletion, RemoteWebhooks
+from agenthost.client.conversing import RemoteConversations
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
@@ -128,6 +129,10 @@ class Client(HostApi):
     def webhooks(self) -> RemoteWebhooks:
         """The webhooks of whoever has the token: whom they want called when their tasks end or ask."""
         return RemoteWebhooks(self._transport)
+
+    def conversations(self) -> RemoteConversations:
+        """The conversations of whoever has the token: what was said, and for which task."""
+        return RemoteConversations(self._transport)
 
     def deletion(self) -> RemoteDeletion:
         """Deletion for good: of a task, of all of a person's, of a namespace."""
@@ -265,7 +270,7 @@ class Client(HostApi):
             body = await self._send("POST", path_of("tasks"), keyed)
         return self._read(body, TaskRow)
 
-    async def place(self, came: Incoming) -> Placed:
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed:
         keyed = came if came.key else msgspec.structs.replace(came, key=uuid.uuid4().hex)
         return self._read(await self._send("POST", path_of("messages"), keyed), Placed)
 

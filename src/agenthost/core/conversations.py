@@ -32,7 +32,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     """One line of a conversation. `place` numbers all lines of a host in the order in which they came; `id` is the channel's own of a
     person's message, and made by the host for its lines: unique in the conversation. `reply_to` is the id of the line that it answers.
     `task` is the one that it was filed for, or comes from; `label` names that task to people where more than one is open. `account`: who wrote, in the
-    channel's words. `edits`: the id of the message whose new text this is. `sent`: the channel's ids of the host's line, once it was
+    channel's words. `edits`: the id of the message whose new text this is. `to`: whoever sent it named this task (`TASK`) or question (`TASK/COMMAND`). `sent`: the channel's ids of the host's line, once it was
     shown. `moved_from`: the task that had it before. `became`: the id of the task's message, or of the new task, that it became. `at` in seconds
     since the epoch."""
 
@@ -54,6 +54,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     account: str = ""
     channel: str = ""
     edits: str = ""
+    to: str = ""
     state: LineState = "filed"
     decision: Decision | None = None
     sent: tuple[str, ...] = ()
@@ -73,7 +74,7 @@ class LineFilter(Struct, frozen=True, omit_defaults=True):
     channel: str = ""
     by: Literal["", "person", "host"] = ""
     task: str = ""
-    person: str = ""
+    person: str = "owner"
     namespace: str = "default"
     newest: bool = False
     limit: int = 100
@@ -90,8 +91,16 @@ class ConversationInfo(Struct, frozen=True, omit_defaults=True):
     waiting: int = 0
 
 
+class Moved(Struct, frozen=True, omit_defaults=True):
+    """A message that is another task's now; in words, what it caused that couldn't be undone."""
+
+    line: Line
+    left: str = ""
+
+
 class Conversing(Protocol):
-    """The use-cases, for one caller: each person has their own conversations. All raise NotFound for a line or task that isn't theirs."""
+    """The use-cases: each person has their own conversations. All raise NotFound for a line or task that isn't theirs. `person` and `namespace` are the
+    host's to say: what a caller gives there is not believed."""
 
     async def lines(self, wanted: LineFilter) -> list[Line]: ...
 
@@ -99,23 +108,28 @@ class Conversing(Protocol):
         """Lines after a place, for ever: those that come while it listens too; a line that changes (moved, filed) isn't told again."""
         ...
 
-    async def line(self, place: int) -> Line: ...
+    async def line(self, place: int, person: str = "owner", namespace: str = "default") -> Line: ...
 
-    async def sent(self, place: int, ids: Sequence[str]) -> None:
+    async def sent(self, place: int, ids: Sequence[str], person: str = "owner", namespace: str = "default") -> None:
         """The channel has shown a line of the host, as its messages `ids`. Said again, the ids are replaced."""
         ...
 
-    async def move(self, place: int, to: str, name: str = "") -> tuple[Line, str]:
-        """A message was meant for another task: `to` is its id, empty for a new one (of the agent `name`, else of the one that took the message at first). The
-        line as it is then, and in words what couldn't be undone, empty where all was. Raises Conflict."""
+    async def move(
+        self, place: int, to: str, name: str = "", person: str = "owner", namespace: str = "default"
+    ) -> Moved:
+        """A message was meant for another task: `to` is its id, empty for a new one (of the agent `name`, else of the one that took the message at first). Raises Conflict."""
         ...
 
-    async def topics(self, conversation: str, all: bool = False) -> list[Topic]:
+    async def topics(
+        self, conversation: str, all: bool = False, person: str = "owner", namespace: str = "default"
+    ) -> list[Topic]:
         """The tasks of a conversation that go on, the one spoken of last first; with `all`, also those that ended, 50 at most."""
         ...
 
-    async def conversations(self, limit: int = 50) -> list[ConversationInfo]:
-        """The caller's, the one spoken in last first."""
+    async def conversations(
+        self, limit: int = 50, person: str = "owner", namespace: str = "default"
+    ) -> list[ConversationInfo]:
+        """Somebody's, the one spoken in last first."""
         ...
 
 

@@ -52,7 +52,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     """
 
     id: str
-    kind: Literal["agent", "workflow"]
+    kind: Literal["agent", "workflow", "routing"]
     name: str
     bundle: str
     message: Message

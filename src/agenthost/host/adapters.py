@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import Permanent, Temporary, Unavailable
 from agenthost.core.keeping import Keeping
@@ -48,6 +49,7 @@ class Adapters(Struct):
     accounts: Accounts
     stock: Stock
     webhooks: Webhooks
+    conversations: Conversations
     erasure: Erasure
     keeping: Keeping
     figures: Figures
@@ -90,11 +92,6 @@ async def join(settings: Settings) -> Adapters:
     from agenthost.stores.home import HomeLock
     from agenthost.stores.secrets import FileSecrets
     from agenthost.stores.sqlite import SQLiteStore
-    from agenthost.stores.sqlite.accounts import SQLiteAccounts
-    from agenthost.stores.sqlite.erasure import SQLiteErasure
-    from agenthost.stores.sqlite.keeping import SQLiteKeeping
-    from agenthost.stores.sqlite.stock import SQLiteStock
-    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
     from agenthost.stores.workspaces import FolderWorkspaces
     from agenthost.tools.media import media_tools
     from agenthost.tools.registry import ToolRegistry
@@ -152,11 +149,7 @@ async def join(settings: Settings) -> Adapters:
     ]
     return Adapters(
         store,
-        SQLiteAccounts(store),
-        SQLiteStock(store),
-        SQLiteWebhooks(store),
-        SQLiteErasure(store),
-        SQLiteKeeping(store),
+        *_tables(store),
         figures,
         blobs,
         workspaces,
@@ -175,6 +168,25 @@ async def join(settings: Settings) -> Adapters:
         remote.let_go,
         models.stands_for,
         closing,
+    )
+
+
+def _tables(store: "SQLiteStore") -> tuple[Accounts, Stock, Webhooks, Conversations, Erasure, Keeping]:
+    """What is kept beside journals, in the store's own file, in the order of the fields."""
+    from agenthost.stores.sqlite.accounts import SQLiteAccounts
+    from agenthost.stores.sqlite.conversations import SQLiteConversations
+    from agenthost.stores.sqlite.erasure import SQLiteErasure
+    from agenthost.stores.sqlite.keeping import SQLiteKeeping
+    from agenthost.stores.sqlite.stock import SQLiteStock
+    from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
+
+    return (
+        SQLiteAccounts(store),
+        SQLiteStock(store),
+        SQLiteWebhooks(store),
+        SQLiteConversations(store),
+        SQLiteErasure(store),
+        SQLiteKeeping(store),
     )
 
 

@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from agenthost.core.access import OWNER, Deed, DeedFilter, Person
+from agenthost.core.access import Deed, DeedFilter, Person
 from agenthost.core.api import (
     Applied,
     HostApi,
@@ -52,34 +52,22 @@ CHANGEABLE: dict[str, tuple[str, str]] = {
 """The settings that may change while the host runs: name to table and key."""
 
 
-async def place(api: HostApi, came: Incoming, person: str) -> Placed:
-    """Give a person's message to its task by what `api` lets them do. Raises NotFound where there is nobody for it."""
-    task = came.task or await _of_conversation(api, came, person)
-    if not task:
+async def place(api: HostApi, came: Incoming) -> Placed:
+    """Give a message of no conversation to its task by what `api` lets one do. Raises NotFound where there is nobody for it."""
+    if not came.task:
         if not came.name:
             raise NotFound(
                 "no task waits for this message; give a `task`, or the `name` of an agent that is to take it"
             )
-        order = Order(came.name, came.text, came.files, key=came.key, conversation=came.conversation)
+        order = Order(came.name, came.text, came.files, key=came.key)
         return Placed(await api.start(order), "order")
-    detail = await api.task(task)
+    detail = await api.task(came.task)
     if came.question or (detail.questions and came.text and not came.files):
-        await api.reply(task, came.text, came.question)
-        return Placed((await api.task(task)).row, "answer")
+        await api.reply(came.task, came.text, came.question)
+        return Placed((await api.task(came.task)).row, "answer")
     parts: tuple[Part, ...] = (*((TextPart(came.text),) if came.text else ()), *came.files)
-    await api.say(task, Message("person", parts, f"message:{came.key}" if came.key else ""))
-    return Placed((await api.task(task)).row, "message")
-
-
-async def _of_conversation(api: HostApi, came: Incoming, person: str) -> str:
-    if not came.conversation:
-        return ""
-    # Everybody names their conversations: another's may have the same name, and who manages the host sees those too.
-    wanted = Filter(
-        states=GOING, roots_only=True, conversation=came.conversation, name=came.name, person=person, limit=1
-    )
-    rows = await api.tasks(wanted)
-    return rows[0].id if rows else ""
+    await api.say(came.task, Message("person", parts, f"message:{came.key}" if came.key else ""))
+    return Placed((await api.task(came.task)).row, "message")
 
 
 # --- what happened everywhere ---
@@ -170,10 +158,6 @@ class Desk:
     def keeping(self) -> Keeping:
         """What is kept beside journals."""
         return self._adapters.keeping
-
-    async def place(self, came: Incoming) -> Placed:
-        """Give a message to the task that it is for."""
-        return await place(cast("HostApi", self), came, OWNER)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         """A page of every task's events."""

@@ -204,9 +204,13 @@ class GuardedHost(HostApi):
         self._owners.learn(row)
         return row
 
-    async def place(self, came: Incoming) -> Placed:
+    async def place(self, came: Incoming, person: str = "", namespace: str = "") -> Placed:
         self._need("work", "give work")
-        return await place(self, came, self._caller.person)
+        if not came.conversation:
+            return await place(self, came)
+        for part in came.files:
+            await self._need_file(part.digest)
+        return await self._host.place(came, self._caller.person, self._caller.namespace)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         self._need("read", "follow tasks")

@@ -17,17 +17,19 @@ from typing import Any
 import msgspec
 
 from agenthost import __version__
-from agenthost.core.access import Accounts, Caller
+from agenthost.core.access import OWNER, Accounts, Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import (
     Applied,
     Finding,
     Health,
     HostInfo,
+    Incoming,
     ManifestProblem,
     ModelDetail,
     ModelLine,
     Order,
+    Placed,
 )
 from agenthost.core.errors import AgentHostError, Conflict, NotFound, Temporary, Unavailable
 from agenthost.core.events import Answered, Finished
@@ -43,14 +45,16 @@ from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import health, orders, records, shelf, terms
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
-from agenthost.host.desk import GOING, cancel_all
+from agenthost.host.conversing.joined import joined as conversing
+from agenthost.host.conversing.telling import is_said
+from agenthost.host.desk import GOING, cancel_all, place
 from agenthost.host.entry.entrance import Entrance
 from agenthost.host.entry.oidc import Providers
 from agenthost.host.entry.register import Register
 from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.guarded import files_of
-from agenthost.host.library import Library
+from agenthost.host.library import NAMESPACE, Library
 from agenthost.host.logs import logger
 from agenthost.host.reception import Doors, Reception, ensure_owner, owners_token
 from agenthost.host.settings import Settings
@@ -101,6 +105,7 @@ class Host(TaskDesk):
         self.providers = Providers(settings.oidc, self.entrance, adapters.secrets.get)
         self._folder = ManifestFolder(settings.folder / "manifests", self.apply, log)
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
+        self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
@@ -160,6 +165,7 @@ class Host(TaskDesk):
             supervisor.start("manifests folder", self._folder.watch())
             supervisor.start("retention", self._keeper.run())
             supervisor.start("webhooks", self._deliverer.run(time.time, random.random))
+            supervisor.start("conversations", self._teller.run())
 
     async def _recover(self) -> None:
         await self._release_held()
@@ -219,6 +225,8 @@ class Host(TaskDesk):
             self._health.lately.hear(recorded)
             if is_told(recorded.event):
                 self._deliverer.call()
+            if is_said(recorded.event):
+                self._teller.call()
             if isinstance(recorded.event, Finished) and self.library.is_remote(done.name):
                 with suppress(RuntimeError):  # the host is closing
                     self.engine.services.supervisor.start(f"let go {recorded.task}", self._let_go(recorded.task))
@@ -257,6 +265,15 @@ class Host(TaskDesk):
         )
 
     # --- tasks ------------------------------------------------------------------------------------
+
+    async def place(self, came: Incoming, person: str = OWNER, namespace: str = NAMESPACE) -> Placed:
+        """Give a message to the task that it is for."""
+        if not came.conversation:
+            return await place(self, came)
+        came = msgspec.json.decode(self._redact(msgspec.json.encode(came)), type=Incoming)
+        await self._need_files({file.digest for file in came.files})
+        await self._start_working()
+        return await self.conversing.place(came, person, namespace)
 
     async def start(self, order: Order) -> TaskRow:
         """Start work; with the same key, once."""

@@ -157,6 +157,17 @@ class A2ASettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     grpc_url: str = ""
 
 
+class RoutingSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """How messages of conversations find their task, `[routing]`.
+
+    `model`: the small model that is asked where no rule is sure; empty: nobody but the person. `agent`: who takes what is
+    new where a message names nobody.
+    """
+
+    model: str = "default"
+    agent: str = ""
+
+
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
     """Everything that can be set. `tools`: trusted Python tools, name to `module:attribute`."""
 
@@ -168,6 +179,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     network: NetworkSettings = NetworkSettings()
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    routing: RoutingSettings = RoutingSettings()
     retention: RetentionSettings = RetentionSettings()
     access: AccessSettings = AccessSettings()
     oidc: dict[str, OidcSettings] = msgspec.field(default_factory=dict[str, OidcSettings])
@@ -270,6 +282,7 @@ def _keys(place: str) -> list[str]:
         "network": NetworkSettings,
         "http": HttpSettings,
         "webhooks": WebhookSettings,
+        "routing": RoutingSettings,
         "retention": RetentionSettings,
         "access": AccessSettings,
         "oidc[...]": OidcSettings,

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from agenthost.core.access import OWNER, Deed, DeedFilter
+from agenthost.core.access import Deed, DeedFilter
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -222,8 +222,8 @@ class MemoryHost(HostApi):
         self._work(id, order)
         return self.rows[id]
 
-    async def place(self, came: Incoming) -> Placed:
-        return await place(self, came, OWNER)
+    async def place(self, came: Incoming, person: str = "owner", namespace: str = "default") -> Placed:
+        return await place(self, came)
 
     async def news(self, after: int, limit: int = 500, person: str = "", namespace: str = "default") -> News:
         found = tuple(enumerate(self.placed[after : after + limit], after + 1))

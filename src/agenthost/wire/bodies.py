@@ -7,7 +7,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agenthost.core.access import Deed, Right
 from agenthost.core.api import Applied, ManifestProblem, ManifestVersion
+from agenthost.core.conversations import ConversationInfo, Line
 from agenthost.core.events import Recorded
+from agenthost.core.routing import Topic
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import WebhookInfo
 
@@ -58,6 +60,40 @@ class WebhookPage(Struct, frozen=True):
 
     items: tuple[WebhookInfo, ...]
     next: str = ""
+
+
+class ConversationPage(Struct, frozen=True):
+    """Conversations, the one spoken in last first: there is one page."""
+
+    items: tuple[ConversationInfo, ...]
+    next: str = ""
+
+
+class LinePage(Struct, frozen=True):
+    """Lines of conversations, oldest first. `next` is the cursor after them, at the end too: there will be more."""
+
+    items: tuple[Line, ...]
+    next: str
+
+
+class TopicPage(Struct, frozen=True):
+    """The tasks of a conversation: there is one page."""
+
+    items: tuple[Topic, ...]
+    next: str = ""
+
+
+class SentBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Under which ids a channel has shown a line."""
+
+    ids: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(max_length=500)]
+
+
+class MoveBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which task a message is for: `to`, empty for a new one, of the agent or workflow `name`."""
+
+    to: Annotated[str, Meta(max_length=200)] = ""
+    name: Annotated[str, Meta(max_length=200)] = ""
 
 
 class ErasureBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -323,9 +323,10 @@ async def test_a_message_begins_a_task_answers_its_question_or_is_said_to_it(ser
     assert (second["became"], second["task"]["id"]) == ("answer", task)
     async for _ in served.host.follow(task):
         pass
-    assert (await served.ask("POST", "/api/v1/messages", {"text": "more", "conversation": "c"}))[0] == 404
+    assert (await served.ask("POST", "/api/v1/messages", {"text": "more", "conversation": "new"}))[0] == 404
     assert (await served.ask("POST", "/api/v1/messages", {"text": "more", "task": task}))[0] == 409
-    third = (await served.ask("POST", "/api/v1/messages", {"name": "asker", "text": "x", "conversation": "c"}))[2]
+    said = {"name": "asker", "text": "/new x", "conversation": "c"}
+    third = (await served.ask("POST", "/api/v1/messages", said))[2]
     assert third["became"] == "order" and third["task"]["id"] != task
 
 

@@ -2,20 +2,23 @@
 what it takes. One that nobody decided on fails."""
 
 import json
+from functools import partial
 from typing import Any, Literal, cast
 
 import pytest
 
 from agenthost.core.access import RIGHTS, Caller, Right, Role
 from agenthost.core.api import Linked, Order
+from agenthost.core.conversations import Line
 from agenthost.core.ports import Filter
 from agenthost.core.webhooks import NewWebhook
-from agenthost.faces.http import erasure, metrics, webhooks
+from agenthost.faces.http import conversations, erasure, metrics, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.operations import Operation
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
+from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.webhooks.desk import Desk as WebhookDesk
 from agenthost.testing.memory_host import MemoryHost
@@ -31,6 +34,7 @@ OPERATIONS = table(
     [
         Face(operations=webhooks.operations(cast("WebhookDesk", None))),  # nothing of it is called
         Face(operations=erasure.operations(cast("ErasureDesk", None))),
+        Face(streamed=partial(conversations.operations, cast("ConversingDesk", None))),
         metrics.face(_unasked),
     ],
 )
@@ -118,6 +122,12 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "getModel": ("read", ""),
     "listSecrets": ("own", ""),
     "setSecret": ("own", ""),
+    "listConversations": ("read", ""),
+    "listTopics": ("read", ""),
+    "listLines": ("read", ""),
+    "getLine": ("read", "ann alone"),
+    "lineSent": ("work", "ann alone"),
+    "moveLine": ("work", "ann alone"),
     "addWebhook": ("work", ""),
     "listWebhooks": ("read", ""),
     "getWebhook": ("read", "ann alone"),
@@ -165,8 +175,11 @@ async def world(served: Served) -> dict[str, str]:
         }
     )
     webhook = await served.host.webhooks.of(Caller("ann", "user", ("read", "work")), served.host).add(NewWebhook(URL))
+    said = Line("web:7", "m1", "person", "message", 1.0, WORDS, task=task, became=task, person="ann")
+    (line,) = await served.host._adapters.conversations.add([said])  # pyright: ignore[reportPrivateUsage]
     return {
         "task": task,
+        "line": str(line.place),
         "digest": kept.digest,
         "secret": "none",
         "path": "mine.txt",
@@ -179,7 +192,7 @@ async def world(served: Served) -> dict[str, str]:
 async def tried(served: Served, operation: Operation, places: dict[str, str], token: str | None) -> tuple[int, str]:
     """The status and the text of the answer to an operation's example."""
     example, path = operation.example, operation.whole
-    for name, value in (places | example.places | {"webhook": places["webhook"]}).items():
+    for name, value in (places | example.places | {name: places[name] for name in ("webhook", "line")}).items():
         path = path.replace("{" + name + "}", value)
     body = example.body if example.body is not None else example.content
     headers = {name.replace("-", "_"): value for name, value in example.headers.items()}

@@ -24,7 +24,6 @@ from agenthost.evals.routing.form import (
     New,
     Said,
     Told,
-    Unsure,
     Which,
 )
 from agenthost.programs.routing import MOST_RECENT, MOST_SAID, MOST_TOPICS, buttons
@@ -35,7 +34,7 @@ PLACE = re.compile(r"\{(\w+)\}")
 
 class Case(Struct, frozen=True):
     """A message in its scene, and what is right: `label` by the names of the file, `ids` give the tasks' ids and `lines` the
-    messages' places."""
+    messages' places; `said` are those of the person."""
 
     conversation: str
     turn: Said
@@ -45,6 +44,12 @@ class Case(Struct, frozen=True):
     label: Label
     ids: dict[str, str]
     lines: dict[str, int]
+    said: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        """The message, in the whole set."""
+        return f"{self.conversation}/{self.turn.id}"
 
 
 class Line(Struct):
@@ -107,7 +112,9 @@ class Play:
     def _case(self, turn: Said) -> Case:
         places = {id: line.place for id, line in self.lines.items()}
         languages = tuple(self.conversation.languages)
-        return Case(self.name, turn, languages, self._spoken(turn), self._scene(), turn.right(), self.ids, places)
+        said = frozenset(id for id, line in self.lines.items() if line.said.by == "person")
+        spoken, scene = self._spoken(turn), self._scene()
+        return Case(self.name, turn, languages, spoken, scene, turn.right(), self.ids, places, said)
 
     def _spoken(self, turn: Said) -> Spoken:
         return Spoken(
@@ -251,8 +258,3 @@ class Play:
 
     def _text(self, text: str) -> str:
         return PLACE.sub(lambda place: self.ids.get(place[1], place[0]), text)
-
-
-def unsure(case: Case) -> bool:
-    """Whether nobody could know without asking."""
-    return isinstance(case.label, Unsure)

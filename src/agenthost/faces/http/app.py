@@ -1,6 +1,6 @@
 """The whole API as one ASGI application, wherever it is served."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,9 +23,15 @@ from agenthost.faces.http.site import Site
 from agenthost.faces.http.switchboard import Switchboard
 
 
+def _none(site: Site) -> tuple[Operation, ...]:
+    """Nothing is streamed."""
+    return ()
+
+
 class Face(Struct, frozen=True):
     """Another protocol on the same port: its routes, the beginnings of its paths, how its clients want errors, and which
-    of its paths need no token. `operations` are served like routes, and stand in the API's description."""
+    of its paths need no token. `operations` are served like routes, and stand in the API's description; `streamed`
+    gives those that must know of the site, for their streams."""
 
     routes: tuple[BaseRoute, ...] = ()
     below: tuple[str, ...] = ()
@@ -34,11 +40,12 @@ class Face(Struct, frozen=True):
     public_below: tuple[str, ...] = ()
     public_ends: tuple[tuple[str, str], ...] = ()
     operations: tuple[Operation, ...] = ()
+    streamed: Callable[[Site], tuple[Operation, ...]] = _none
 
 
 def table(site: Site, faces: Sequence[Face] = ()) -> tuple[Operation, ...]:
     """Every operation that is served and described."""
-    found = (*operations(site), *(operation for face in faces for operation in face.operations))
+    found = (*operations(site), *(each for face in faces for each in (*face.operations, *face.streamed(site))))
     return (*found, *described(found))
 
 

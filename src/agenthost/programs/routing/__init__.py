@@ -6,6 +6,7 @@ model of a scene in few words and reads its answer; `program` is the task that a
 """
 
 from agenthost.programs.routing.limits import MOST_CANDIDATES, MOST_RECENT, MOST_SAID, MOST_TOPICS
+from agenthost.programs.routing.program import RoutingProgram, inputs
 from agenthost.programs.routing.ranking import rank
 from agenthost.programs.routing.rules import decide
 from agenthost.programs.routing.text import MESSAGE_TERMS, TOPIC_TERMS, terms
@@ -17,7 +18,9 @@ __all__ = [
     "MOST_SAID",
     "MOST_TOPICS",
     "TOPIC_TERMS",
+    "RoutingProgram",
     "decide",
+    "inputs",
     "rank",
     "terms",
 ]

@@ -14,6 +14,9 @@ MOST_WORDS = 12
 _ALONE = re.compile(r"\s*[#(]?(\d{1,2})(?:\s*[.):,;!-]+(?:\s+\S+){0,8}|\s*)$")
 """A number as a choice: alone, or parted from what is said to it."""
 
+_FIRST_ALONE = re.compile(r"\s*\w+\s*[^\w\s]")
+"""A first word that is parted from what comes after it."""
+
 _COUNTED_UP = re.compile(r"(?<!\S)\(?(\d)[.):]?\s+(\S.*?)(?=[\s,;]+\(?\d[.):]?\s|[.?]?\s*$)")
 """What a question counts up: a number and what it stands for."""
 
@@ -65,9 +68,12 @@ def chosen(question: TopicQuestion, text: str) -> int:
 def yes_or_no(question: TopicQuestion, text: str) -> bool:
     """Whether a text says yes or no to a question that offers nothing else, or nothing at all."""
     said = plain(text)
-    if not (lexicon.begins(lexicon.YES, said) or lexicon.begins(lexicon.NO, said)) or length(text) > MOST_WORDS:
+    denies = lexicon.begins(lexicon.NO, said)
+    if not denies and not lexicon.begins(lexicon.YES, said):
         return False
-    return takes_yes_or_no(question)
+    # "No" is also "not" in some languages, and "ok" begins whatever comes next.
+    most = MOST_WORDS if _FIRST_ALONE.match(text) else 2 if denies else 4
+    return length(text) <= most and not lexicon.says(lexicon.WANT, said) and takes_yes_or_no(question)
 
 
 def takes_yes_or_no(question: TopicQuestion) -> bool:

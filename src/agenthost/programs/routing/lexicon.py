@@ -17,21 +17,26 @@ def _table(*rows: str) -> Phrases:
 
 
 YES = _table(
-    "yes|yep|yeah|yup|y|ok|okay|sure|right|ja|jo|jawohl|klar|gern|oui|ouais|si|sí|claro|vale|sim|tak|evet|tamam|да|ага|конечно",
+    "yes|yep|yeah|yup|y|ok|okay|sure|ja|jo|jawohl|klar|gern|oui|ouais|si|sí|claro|vale|sim|tak|evet|tamam|да|ага|конечно",
     "hai|はい|うん|ええ|好|好的|是|是的|对|對|可以|嗯|نعم|ايوه|أيوة|اه|تمام|हाँ|हां|जी|जी हाँ|네|응|ใช่|ได้|👍|✅",
 )
 NO = _table(
     "no|nope|nah|n|nein|nö|nee|non|não|нет|nie|hayır|yok|いいえ|いや|不|不要|不用|لا|नहीं|아니|아니요|ไม่|👎|❌",
 )
 CHAT = _table(
-    "hi|hello|hey|hello there|hi there|good morning|good evening|good night|night|night night|morning|thanks|thank you|so much|very much|a lot|many|great|lovely|cheers|ty|thx",
-    "hallo|moin|guten morgen|guten abend|gute nacht|danke|danke schön|vielen dank|dankeschön|super|prima|bonjour|salut|bonsoir|bonne nuit|merci|beaucoup|parfait",
-    "hola|buenos días|buenas|buenas noches|gracias|muchas gracias|mil gracias|ciao|buongiorno|buonasera|grazie|grazie mille|perfetto|olá|oi|bom dia|boa noite|obrigado|obrigada",
+    "hi|hello|hey|hello there|hi there|good morning|good evening|good night|night|night night|morning|thanks|thank you|so much|very much|a lot|many|cheers|ty|thx",
+    "hallo|moin|guten morgen|guten abend|gute nacht|danke|danke schön|vielen dank|dankeschön|bonjour|salut|bonsoir|bonne nuit|merci|beaucoup",
+    "hola|buenos días|buenas|buenas noches|gracias|muchas gracias|mil gracias|ciao|buongiorno|buonasera|grazie|grazie mille|olá|oi|bom dia|boa noite|obrigado|obrigada",
     "hoi|goedemorgen|dank je|dank je wel|dankjewel|bedankt|cześć|dzień dobry|dziękuję|dzięki|wielkie dzięki|привет|спасибо|большое|огромное|доброе утро|добрый день",
     "merhaba|selam|günaydın|teşekkürler|teşekkür ederim|çok|sağ ol|こんにちは|おはよう|おはようございます|こんばんは|ありがとう|ありがとうございます|助かりました|お疲れ様です|你好|您好|谢谢|謝謝|早上好|早|多谢|辛苦了",
     "شكرا|شكرا جزيلا|مرحبا|السلام عليكم|صباح الخير|مساء الخير|مساء النور|الله يعطيك العافية|धन्यवाद|शुक्रिया|नमस्ते|안녕하세요|감사합니다|고마워요|ขอบคุณ|ขอบคุณครับ|ขอบคุณค่ะ|สวัสดี|สวัสดีครับ|สวัสดีค่ะ",
 )
 """Of a message that is nothing else."""
+
+PRAISE = _table(
+    "great|lovely|nice|perfect|cool|super|prima|toll|klasse|perfekt|parfait|génial|top|genial|perfecto|perfetto|ottimo|perfeito|ótimo|mooi|świetnie|super|отлично|супер|harika|süper|太好了|很好|いいですね|すごい|ممتاز|बढ़िया|좋아요|ดีมาก|👌|🙌"
+)
+"""Beside thanks; alone it may be a yes."""
 
 LIST_WORD = _table(
     "list|ps|tasks|liste|aufgaben|tâches|tareas|attività|tarefas|taken|zadania|задачи|список|görevler|任务|タスク|一覧|المهام|काम|작업|งาน"
@@ -61,8 +66,8 @@ PAUSE = _table(
     "wstrzymaj|na razie zostaw|приостанови|поставь на паузу|beklet|beklemeye al|askıya al|暂停|先停|先放一放|一時停止|いったん止め|一旦止め|أوقف مؤقتا|وقف شوي|रोक दो|रोक कर|보류|잠깐 멈춰|พักไว้",
 )
 RESUME = _table(
-    "go on|carry on|continue|resume|go ahead again|weiter geht's|weiter gehts|mach weiter|weitermachen|machen sie weiter|continuer|continuez|continue|reprends|reprenez|reprendre|sigue|continúa|puedes seguir|retoma",
-    "riprendi|riprendere|continua|vai avanti|podes continuar|pode continuar|retoma|ga verder|ga maar verder|kun je verder|wznów|wznawiaj|kontynuuj|продолжай|продолжайте|возобнови|devam|devam et|继续|繼續|再開|続けて",
+    "go on|carry on|you can continue|please continue|continue with|please resume|resume the|resume it|weiter geht's|weiter gehts|mach weiter|weitermachen|machen sie weiter|continuez|pouvez continuer|peux continuer|reprends|reprenez|reprendre|sigue|continúa|puedes seguir|retoma",
+    "riprendi|vai avanti|podes continuar|pode continuar|retoma|ga verder|ga maar verder|kun je verder|je kunt verder|wznów|wznawiaj|kontynuuj|продолжай|продолжайте|возобнови|devam et|devam edebilir|继续|繼續|再開|続けて",
     "تابع|كمل|كملي|जारी|आगे बढ़|फिर से शुरू|계속|다시 시작|ทำต่อ|ต่อได้",
 )
 STAND = _table("progress|status|state|stand|état|estado|stato|stan|статус|durum|进度|進捗|状況|حالة|स्थिति|상태|สถานะ")
@@ -72,6 +77,8 @@ END = _table(
 )
 """At the beginning of few words beside a task that is named."""
 ORDERS: dict[Meaning, Phrases] = {"cancel": CANCEL, "pause": PAUSE, "progress": PROGRESS}
+RESUME_WORD = _table("continue|resume|weiter|continua|continúa|continuer|verder|devam|reprendre|riprendere")
+"""Of a message that is nothing else."""
 NEW_THING = _table(
     "something else|another thing|different thing|new task|something different|etwas anderes|was anderes|andere sache|neue aufgabe|neues thema|autre chose|rien à voir|otra cosa|un'altra cosa|altra cosa|outra coisa|iets anders|inna sprawa|a i jeszcze jedno",
     "другое дело|ещё одно дело|кстати другое|başka bir şey|başka bi şey|另外|另一件|別件|別の件|موضوع ثاني|شي تاني|شغلة تانية|एक और काम|다른 건|อีกเรื่อง",

@@ -34,7 +34,10 @@ def which(spoken: Spoken, scene: Scene) -> Decision | None:
 
 def chat(spoken: Spoken, scene: Scene) -> Decision | None:
     """A greeting or thanks, and nothing else."""
-    if spoken.files or not lexicon.is_all(lexicon.CHAT, plain(spoken.text)):
+    said = plain(spoken.text)
+    if spoken.files or not lexicon.is_all(lexicon.CHAT | lexicon.PRAISE, said):
+        return None
+    if lexicon.is_all(lexicon.PRAISE, said) and any(_waiting(scene)):
         return None
     return Decision("chat", rule="chat")
 
@@ -62,7 +65,10 @@ def meant_for(spoken: Spoken, scene: Scene) -> Decision | None:
 def resumed(spoken: Spoken, scene: Scene) -> Decision | None:
     """It says to go on, and only one task rests."""
     resting = [topic for topic in going(scene) if topic.hold]
-    if len(resting) != 1 or not lexicon.says(lexicon.RESUME, plain(spoken.text)):
+    said = plain(spoken.text)
+    if len(resting) != 1 or not (lexicon.says(lexicon.RESUME, said) or lexicon.is_one(lexicon.RESUME_WORD, said)):
+        return None
+    if length(spoken.text) > fits.MOST_WORDS or _forwarded(spoken.text):
         return None
     if any(topic.task != resting[0].task for topic in named(spoken.text, going(scene))):
         return None
@@ -77,7 +83,8 @@ def ordered(spoken: Spoken, scene: Scene) -> Decision | None:
     open_ones = going(scene)
     meant = named(spoken.text, scene.topics)
     if not meant and len(open_ones) == 1 and scene.open <= 1:
-        meant = open_ones
+        # Where nothing is named, what ends or stops work must be the whole of what is said.
+        meant = open_ones if meaning == "progress" or length(spoken.text) <= 5 else []
     if len(meant) != 1 or meant[0].state in FINAL:
         return None
     return Decision(meaning, meant[0].task, rule=meaning)

@@ -1,0 +1,119 @@
+"""Takes back what a message caused in the task that it wasn't meant for, as far as that can be."""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from agenthost.core.api import HostApi
+from agenthost.core.commands import CallTool, RunCommand, StartChild
+from agenthost.core.conversations import Conversations, Line, LineFilter
+from agenthost.core.errors import Conflict
+from agenthost.core.events import Answered, Asked, Received, Recorded, Started
+from agenthost.core.ids import child_id
+from agenthost.core.lifecycle import FINAL
+from agenthost.core.parts import Message, Part, TextPart
+from agenthost.core.tasks import TaskRow
+from agenthost.host.conversing import wording
+
+NAMED = 5
+"""The most effects that are named; the others are counted."""
+
+Fork = Callable[[HostApi, str, int], Awaitable[TaskRow]]
+"""Have a task go on from an event of its journal as a new one, as if nothing after it had been."""
+
+
+class Mover:
+    """`fork` makes a task go on from before the message."""
+
+    def __init__(self, kept: Conversations, journal: Callable[[str], Awaitable[list[Recorded]]], fork: Fork) -> None:
+        self._kept = kept
+        self._journal = journal
+        self._fork = fork
+
+    async def take_back(self, api: HostApi, line: Line) -> str:
+        """The task that a line was filed for is from now on as if it had never come: one that it began is cancelled, any other goes on from
+        before it. In words, what can't be undone; empty where nothing was done."""
+        row = (await api.task(line.task)).row
+        if line.became == row.id:
+            left = await self._effects(row.id, 0)
+            await _cancel(api, row, "its message was meant for another task")
+            return _words(left)
+        events = await self._journal(row.id)
+        at = _heard(events, line)
+        if at is None:
+            return ""
+        left = await self._effects(row.id, at)
+        going = await self._fork(api, row.id, at - 1)
+        await _cancel(api, row, f"a message was meant for another task; this one goes on as {going.id}")
+        await self._follow(api, line, row.id, going.id)
+        return f"“{wording.title(row.title)}” goes on from before it. {_words(left)}".strip()
+
+    async def _follow(self, api: HostApi, line: Line, old: str, new: str) -> None:
+        """What was said for the task goes with it, and what came after the message is said again."""
+        wanted = LineFilter(task=old, person=line.person, namespace=line.namespace, limit=1000)
+        lines = [each for each in await self._kept.lines(wanted) if each.place != line.place]
+        await self._kept.change([_renamed(each, old, new) for each in lines])
+        for each in lines:
+            if each.by == "person" and each.place > line.place and each.became and each.became != old:
+                parts: tuple[Part, ...] = (*((TextPart(each.text),) if each.text else ()), *each.files)
+                await api.say(new, Message("person", parts, f"again:{each.place}"))
+
+    async def _effects(self, task: str, after: int) -> list[str]:
+        """What a task and those that it began after an event did that isn't undone by going back."""
+        found: list[str] = []
+        events = await self._journal(task)
+        asked = {each.event.command.id: each.event.command for each in events if isinstance(each.event, Asked)}
+        for recorded in events:
+            event = recorded.event
+            if recorded.seq <= after:
+                continue
+            if isinstance(event, Started):
+                command = asked.get(event.command)
+                if isinstance(command, CallTool):
+                    found.append(f"the tool '{command.tool}' was called")
+                elif isinstance(command, RunCommand):
+                    found.append(f"a command with network was run: {wording.title(command.command)}")
+            elif isinstance(event, Asked) and isinstance(event.command, StartChild):
+                found += await self._effects(child_id(task, event.command.id), 0)
+        return found
+
+
+def _renamed(line: Line, old: str, new: str) -> Line:
+    question = line.question
+    if question.startswith((f"{old}/", f"{old}.")):
+        question = new + question[len(old) :]
+    became = new if line.became == old else line.became
+    return replace(line, task=new, question=question, became=became)
+
+
+def _heard(events: list[Recorded], line: Line) -> int | None:
+    """Where a journal has what a line became; None where it isn't there (yet)."""
+    command = line.became.partition("/")[2]
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, Received) and event.message.id == line.became:
+            return recorded.seq
+        if (
+            command
+            and isinstance(event, Answered)
+            and event.command == command
+            and line.became.startswith(recorded.task)
+        ):
+            return recorded.seq
+    return None
+
+
+async def _cancel(api: HostApi, row: TaskRow, reason: str) -> None:
+    if row.state not in FINAL:
+        try:
+            await api.cancel(row.id, reason=reason)
+        except Conflict:
+            return
+
+
+def _words(effects: list[str]) -> str:
+    if not effects:
+        return ""
+    named = "; ".join(effects[:NAMED])
+    more = f"; and {len(effects) - NAMED} more" if len(effects) > NAMED else ""
+    return f"This can't be undone: {named}{more}."

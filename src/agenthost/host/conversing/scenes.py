@@ -1,0 +1,92 @@
+"""What routing is told of a conversation, made from its lines."""
+
+from agenthost.core.conversations import Gathered, Line, Mentioned, Thread, Wanted
+from agenthost.core.ids import root_id
+from agenthost.core.routing import Referred, Scene, Spoken, Topic, TopicQuestion, Utterance
+from agenthost.programs.routing import MESSAGE_TERMS, TOPIC_TERMS, buttons, terms
+
+SAID = 400
+"""Letters of a line that routing looks at."""
+
+
+def wanted(line: Line) -> Wanted:
+    """What has to be gathered for a line."""
+    return Wanted(tuple(terms(f"{line.text} {line.quote}")[:MESSAGE_TERMS]))
+
+
+def words_of(line: Line, title: str = "") -> tuple[str, ...]:
+    """By which words the task of a line is found."""
+    return tuple(terms(" ".join([title, line.text, *(file.name for file in line.files)]))[:TOPIC_TERMS])
+
+
+def spoken(line: Line, referred: Line | None) -> Spoken:
+    """A person's line as routing is asked about it. `referred` is what it replies to."""
+    task, _, command = line.to.partition("/")
+    reply = None
+    if referred is not None and referred.task:
+        reply = Referred(referred.task, referred.question if referred.state == "asked" else "", referred.place)
+    return Spoken(
+        line.text, line.files, root_id(task), line.to if command else "", reply, line.quote, line.button, line.at
+    )
+
+
+def scene(gathered: Gathered, asked: Line | None) -> Scene:
+    """A conversation as it is. `asked`: the person's line that the host asks about."""
+    which: tuple[str, ...] = ()
+    if asked is not None and asked.decision is not None:
+        which = (*(candidate.task for candidate in asked.decision.candidates if candidate.task), "")
+    topics = tuple(map(_topic, gathered.topics))
+    recent = tuple(map(_utterance, gathered.recent))
+    return Scene(topics, recent, gathered.open, gathered.waiting, which, asked.place if asked is not None else 0)
+
+
+def _topic(mentioned: Mentioned) -> Topic:
+    row, lines = mentioned.task, mentioned.lines
+    given = [file for line in reversed(lines) if line.by == "person" for file in line.files]
+    made = [file for line in reversed(lines) if line.by == "host" for file in line.files]
+    return Topic(
+        row.id,
+        row.title,
+        row.name,
+        row.state,
+        row.hold,
+        row.created,
+        max((line.at for line in lines), default=row.created),
+        tuple(question_of(line) for line in mentioned.questions),
+        tuple(file.name for file in given if file.name),
+        tuple(file.name for file in made if file.name),
+        tuple(file.digest for file in (*given, *made)),
+        tuple(map(_utterance, lines)),
+    )
+
+
+def question_of(line: Line) -> TopicQuestion:
+    """A line of the host that is a question."""
+    options = tuple(button.label for button in line.buttons)
+    return TopicQuestion(line.question, line.text, options, line.at)
+
+
+def _utterance(line: Line) -> Utterance:
+    return Utterance(
+        line.by, line.text[:SAID], line.task, line.at, tuple(file.name for file in line.files if file.name)
+    )
+
+
+def option_of(line: Line, topics: tuple[Topic, ...]) -> str:
+    """The option that a pressed button stands for; empty where it stands for none."""
+    press = buttons.read(line.button) if line.button else None
+    if press is None or press.verb != "answer":
+        return ""
+    asks = {ask.id: ask for topic in topics for ask in topic.asks}
+    ask = asks.get(buttons.meant(press.question, asks))
+    return ask.options[press.option - 1] if ask is not None and 0 < press.option <= len(ask.options) else ""
+
+
+def thread_words(thread: Thread) -> str:
+    """A conversation's name in words, as keys are made of it."""
+    return f"{thread.namespace}\0{thread.person}\0{thread.conversation}"
+
+
+def root(question: str) -> str:
+    """The root task of a question (`TASK/COMMAND`)."""
+    return root_id(question.partition("/")[0])

@@ -28,6 +28,7 @@ def main(home: str, api: str, host: str, token: str) -> None:
     for _ in sys.stdin:
         child = os.fork()
         if not child:
+            os.dup2(2, 1)  # what it logs
             try:
                 asyncio.run(serve(Path(home), api, host, token))
             finally:

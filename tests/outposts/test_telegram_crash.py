@@ -16,27 +16,34 @@ from tests.outposts.killing import Outpost, outpost
 from tests.outposts.wire import offered
 
 PEOPLE = [User(number, f"P{number}") for number in (11, 12, 13)]
-MESSAGES = 12
 LONG = "\n\n".join(f"Part {letter}. " + f"{letter} words of it. " * 200 for letter in "abc")
 
 
-async def write(api: BotApi, user: User, draw: random.Random) -> None:
-    for number in range(MESSAGES):
+async def write(api: BotApi, user: User, draw: random.Random, over: asyncio.Event) -> int:
+    """Somebody writes as long as it is not over; how many messages."""
+    for number in itertools.count():
+        if over.is_set():
+            return number
         api.write(user, f"{user.first} {number}")
-        await asyncio.sleep(draw.uniform(0.0, 0.25))
+        await asyncio.sleep(draw.uniform(0.1, 0.9))
+    raise AssertionError
 
 
-async def speak(post: MemoryPost, draw: random.Random) -> None:
+async def speak(post: MemoryPost, draw: random.Random, over: asyncio.Event) -> None:
     """The host says things of its own, some of which are several messages."""
-    for number in range(MESSAGES):
+    for number in itertools.count():
+        if over.is_set():
+            return
         user = draw.choice(PEOPLE)
         post.say(f"telegram:{user.id}", LONG.replace("Part", f"Part {number}") if number % 3 == 0 else f"news {number}")
-        await asyncio.sleep(draw.uniform(0.0, 0.25))
+        await asyncio.sleep(draw.uniform(0.1, 0.6))
 
 
-async def disturb(api: BotApi, post: MemoryPost, killed: Outpost, draw: random.Random, kills: int) -> None:
+async def disturb(
+    api: BotApi, post: MemoryPost, killed: Outpost, draw: random.Random, kills: int, over: asyncio.Event
+) -> None:
     for turn in range(kills):
-        await asyncio.sleep(draw.uniform(0.05, 0.7))
+        await asyncio.sleep(draw.uniform(0.1, 1.2))
         await killed.kill()
         if turn % 3 == 1:
             await api.stop()
@@ -47,6 +54,7 @@ async def disturb(api: BotApi, post: MemoryPost, killed: Outpost, draw: random.R
         await killed.start()
         await asyncio.sleep(draw.uniform(0.0, 0.1))
         post.away = False
+    over.set()
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -61,13 +69,14 @@ async def test_nothing_is_lost_and_nothing_doubled_but_what_was_under_way(
         for user in PEOPLE:
             api.start(user)
         async with outpost(tmp_path, api.url, host, api.token) as killed:
+            over = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                for user in PEOPLE:
-                    group.create_task(write(api, user, random.Random(draw.random())))
-                group.create_task(speak(post, draw))
-                group.create_task(disturb(api, post, killed, random.Random(draw.random()), kills))
-            wanted = MESSAGES * (len(PEOPLE) + 1)
-            await until(lambda: len(post.lines) == wanted and all(line.sent for line in post.lines))
+                drawn = [random.Random(draw.random()) for _ in range(5)]
+                writing = [group.create_task(write(api, *each, over)) for each in zip(PEOPLE, drawn, strict=False)]
+                group.create_task(speak(post, drawn[3], over))
+                group.create_task(disturb(api, post, killed, drawn[4], kills, over))
+            counts = [task.result() for task in writing]
+            await until(lambda: len(post.placed) == sum(counts) and all(line.sent for line in post.lines))
             assert not api.state.updates
         counted = killed.kills
     book = await Book(book_of(tmp_path, api.token)).open()
@@ -75,13 +84,15 @@ async def test_nothing_is_lost_and_nothing_doubled_but_what_was_under_way(
     await book.close()
 
     assert left == []
-    for user in PEOPLE:
+    for user, count in zip(PEOPLE, counts, strict=True):
         there = f"telegram:{user.id}"
         written = [came.text for (where, _), came in post.placed.items() if where == there]
-        assert written == [f"{user.first} {number}" for number in range(MESSAGES)]
+        assert written == [f"{user.first} {number}" for number in range(count)]
     doubled = sum(check(api, post, user) for user in PEOPLE)
     assert doubled <= doubts <= counted * len(PEOPLE)
-    print(f"{counted} kills: {wanted} lines shown, {doubts} messages in doubt, {doubled} of them came twice")
+    print(
+        f"{counted} kills: {sum(counts)} messages taken, {len(post.lines)} lines shown, {doubts} messages in doubt, {doubled} of them came twice"
+    )
 
 
 def check(api: BotApi, post: MemoryPost, user: User) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from agenthost.client.client import connect
+from agenthost.outposts.channel.post import ClientPost
 from agenthost.outposts.telegram import serving
 from tests.outposts.services import QUICK
 from tests.outposts.wire import WirePost
@@ -19,8 +20,8 @@ from tests.outposts.wire import WirePost
 
 async def serve(home: Path, api: str, host: str, token: str) -> None:
     settings = msgspec.structs.replace(QUICK, api_url=api, allow=("*",), pieces=5)
-    post = WirePost(host) if host.startswith("http") else connect(Path(host), {})
-    async with serving.opened(serving.Part(settings, token, home, {"": post}, {}), 1) as ready:  # type: ignore[dict-item]
+    post = WirePost(host) if host.startswith("http") else ClientPost(connect(Path(host), {}))
+    async with serving.opened(serving.Part(settings, token, home, {"": post}), 1) as ready:
         await ready.courier.run()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from agenthost.client import Address
 from agenthost.core.channels import TelegramSettings
 from agenthost.core.conversations import Button
 from agenthost.core.errors import BadInput, Unauthenticated
@@ -35,7 +36,7 @@ async def served(
     """The outpost runs while this is open."""
     settings = msgspec.structs.replace(settings, api_url=api.url)
     async with (
-        serving.opened(serving.Part(settings, api.token, home, {"": post}, {}), 1) as ready,
+        serving.opened(serving.Part(settings, api.token, home, {"": post}), 1) as ready,
         asyncio.TaskGroup() as group,
     ):
         running = group.create_task(ready.courier.run())
@@ -109,7 +110,7 @@ async def test_pictures_files_voices_and_other_kinds_reach_the_host(
         await until(lambda: len(post.placed) == 8)
     came = [*post.placed.values()]
     assert [[(file.name, file.media_type) for file in one.files] for one in came[:4]] == [
-        [("picture-1.jpg", "image/jpeg")],
+        [("picture-1.jpg", "application/octet-stream")],
         [("a.csv", "application/octet-stream")],
         [("voice-3.ogg", "audio/ogg")],
         [],
@@ -378,25 +379,26 @@ async def test_a_wrong_token_is_said_and_never_shown(api: BotApi, post: MemoryPo
     token = "123456:another-token-that-is-long-enough"
     settings = msgspec.structs.replace(QUICK, api_url=api.url)
     with pytest.raises(Unauthenticated) as found:
-        async with serving.opened(serving.Part(settings, token, tmp_path, {"": post}, {}), 1):
+        async with serving.opened(serving.Part(settings, token, tmp_path, {"": post}), 1):
             pass
     assert "another-token" not in found.value.message
     with pytest.raises(BadInput, match="BotFather"):
         serving.token_of(settings, lambda name: "")
 
 
-def test_keys_of_peoples_own_are_made_once_each() -> None:
+async def test_keys_of_peoples_own_are_used_once_each() -> None:
     settings = msgspec.structs.replace(QUICK, tokens={"@ann": "ANN", "77": "ANN", "5": "BOB"})
-    made: list[str] = []
+    here = Address(url="http://127.0.0.1:1")
 
-    def own(key: str) -> MemoryPost:
-        made.append(key)
-        return MemoryPost()
+    def keys(**known: str) -> Any:
+        own = lambda key: Address(url="http://127.0.0.1:1", token=key)  # noqa: E731
+        return serving.posts_of(settings, lambda name: known.get(name, ""), here, own)
 
-    posts, whose = serving.posts_of(settings, {"ANN": "k1", "BOB": "k2"}.get, MemoryPost(), own)  # type: ignore[arg-type]
-    assert (made, set(posts), whose["77"]) == (["k1", "k2"], {"", "ANN", "BOB"}, "ANN")
+    async with keys(ANN="k1", BOB="k2") as posts:
+        assert set(posts) == {"", "ANN", "BOB"}
     with pytest.raises(BadInput, match="names BOB for 5"):
-        serving.posts_of(settings, lambda name: "k1" if name == "ANN" else "", MemoryPost(), own)
+        async with keys(ANN="k1"):
+            pass
 
 
 def test_each_bot_has_a_book_of_its_own(tmp_path: Path) -> None:

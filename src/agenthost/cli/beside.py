@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -50,7 +50,7 @@ async def _kept(host: "Host", socket: Path, url: str) -> None:
 
 async def _telegram(host: "Host", socket: Path, url: str) -> None:
     from agenthost.cli.telegram import loaded
-    from agenthost.client import Address, Client
+    from agenthost.client import Address
 
     await loaded()
     from agenthost.outposts.telegram import serving
@@ -58,12 +58,13 @@ async def _telegram(host: "Host", socket: Path, url: str) -> None:
     settings = host.settings.telegram
     named = await _values(host, (settings.token_env, *settings.tokens.values()))
     token = serving.token_of(settings, named)
-    async with Client(Address(socket=socket)) as everybody:
-        own = cast(Any, lambda key: Client(Address(url=url, token=key)))  # pyright: ignore
-        posts, whose = serving.posts_of(settings, named, cast(Any, everybody), own)
-        async with serving.opened(serving.Part(settings, token, host.settings.folder, posts, whose)) as ready:
-            structlog.get_logger(__name__).info("Telegram is served", bot=ready.me.name)
-            await ready.courier.run()
+    here = Address(socket=socket)
+    async with (
+        serving.posts_of(settings, named, here, lambda key: Address(url=url, token=key)) as posts,
+        serving.opened(serving.Part(settings, token, host.settings.folder, posts)) as ready,
+    ):
+        structlog.get_logger(__name__).info("Telegram is served", bot=ready.me.name)
+        await ready.courier.run()
 
 
 async def _values(host: "Host", names: tuple[str, ...]) -> Callable[[str], str]:

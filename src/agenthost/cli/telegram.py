@@ -6,7 +6,7 @@ import signal
 from argparse import Namespace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, Words, make
@@ -76,27 +76,25 @@ def _named(name: str) -> str:
 
 
 async def _serve(settings: TelegramSettings, home: Path, screen: Screen, stop: asyncio.Event) -> None:
-    from agenthost.client import Address, Client, connect
+    from agenthost.client import Address, address_of
     from agenthost.outposts.telegram import serving
 
     token = serving.token_of(settings, _named)
     url = _named("AGENTHOST_URL")
-    async with connect(home) as everybody:
 
-        def own(key: str) -> Client:
-            if not url:
-                raise BadInput(
-                    "people have keys of their own under [telegram.tokens]: say as AGENTHOST_URL where the host is that knows them"
-                )
-            return Client(Address(url=url, token=key))
+    def own(key: str) -> Address:
+        if not url:
+            raise BadInput(
+                "people have keys of their own under [telegram.tokens]; set AGENTHOST_URL to where the host is that knows them"
+            )
+        return Address(url=url, token=key)
 
-        posts, whose = serving.posts_of(settings, _named, cast(Any, everybody), cast(Any, own))
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(_carry(serving.Part(settings, token, home, posts, whose), screen))
-            stopping = group.create_task(stop.wait())
-            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            running.cancel()
-            stopping.cancel()
+    async with serving.posts_of(settings, _named, address_of(home), own) as posts, asyncio.TaskGroup() as group:
+        running = group.create_task(_carry(serving.Part(settings, token, home, posts), screen))
+        stopping = group.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        stopping.cancel()
 
 
 async def _carry(part: "Part", screen: Screen) -> None:

@@ -205,7 +205,8 @@ class Book:
 
     async def asking(self, conversation: str, question: str) -> tuple[str, ...]:
         """The ids of the messages that show a question."""
-        found = await self._read("SELECT ids FROM line WHERE conversation=? AND question=?", conversation, question)
+        text = "SELECT ids FROM line WHERE conversation=? AND question=? ORDER BY place"
+        found = await self._read(text, conversation, question)
         return tuple(id for row in found for id in msgspec.json.decode(_bytes(row[0]), type=tuple[str, ...]))
 
     async def line_of(self, conversation: str, id: str) -> Line | None:

@@ -7,7 +7,7 @@ import structlog
 
 from agenthost.core.errors import AgentHostError
 
-FIRST, LONGEST = 0.5, 30.0
+FIRST, LONGEST = 0.5, 10.0
 """Seconds after which work that failed is tried again: longer each time, up to the second."""
 
 

@@ -1,6 +1,7 @@
 """From the host to people: one line of a conversation after another, one message of a line after another."""
 
 import structlog
+from msgspec.structs import replace
 
 from agenthost.core.conversations import Line
 from agenthost.core.errors import AgentHostError, HostUnreachable, Temporary
@@ -103,6 +104,8 @@ class Outward:
         if self._ways.speak and line.kind == "answer" and line.reply_to:
             note = VOICE.format(conversation=line.conversation, key=line.reply_to)
             spoken = bool(await self._book.note(note))
+        if line.kind == "settled" and (asked := await self._book.asking(line.conversation, line.question)):
+            line = replace(line, reply_to=asked[0])
         return pieces(line, self._channel.limits, self._channel.shape, spoken)
 
     async def _content(self, post: Post, piece: Piece) -> Content | None:

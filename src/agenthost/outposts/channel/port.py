@@ -138,7 +138,7 @@ class Channel(Protocol):
 
 
 class Post(Protocol):
-    """What a courier needs of a host, for one person. `agenthost.client.Client` is one."""
+    """What a courier needs of a host, for one person. `post.ClientPost` is one."""
 
     async def place(self, came: Incoming) -> Placed: ...
 

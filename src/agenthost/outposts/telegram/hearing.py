@@ -154,7 +154,7 @@ def _content(came: Message) -> tuple[tuple[Attached, ...], str]:
     number = came.message_id
     if came.photo:
         best = max(came.photo, key=lambda one: one.width * one.height)
-        return (Attached(best.file_id, f"picture-{number}.jpg", "image/jpeg", best.file_size or 0),), ""
+        return (Attached(best.file_id, f"picture-{number}.jpg", "", best.file_size or 0),), ""
     if came.voice is not None:
         kind = came.voice.mime_type or "audio/ogg"
         return (Attached(came.voice.file_id, f"voice-{number}.ogg", kind, came.voice.file_size or 0, voice=True),), ""

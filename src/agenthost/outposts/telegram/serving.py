@@ -1,17 +1,19 @@
 """Runs Telegram as a channel of a host: the bot, the book, the courier."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
+from agenthost.client import Address, Client
 from agenthost.core.channels import TelegramSettings
 from agenthost.core.errors import BadInput
 from agenthost.outposts.channel.book import Book
 from agenthost.outposts.channel.courier import Courier
 from agenthost.outposts.channel.doorman import Doorman
-from agenthost.outposts.channel.port import Post, Posts
+from agenthost.outposts.channel.port import Posts
+from agenthost.outposts.channel.post import ClientPost
 from agenthost.outposts.channel.ways import Ways
 from agenthost.outposts.telegram.channel import TelegramChannel, bot_of
 from agenthost.outposts.telegram.failures import told
@@ -45,20 +47,24 @@ def token_of(settings: TelegramSettings, named: Named) -> str:
     return token
 
 
-def posts_of(
-    settings: TelegramSettings, named: Named, everybody: Post, own: Callable[[str], Post]
-) -> tuple[Posts, Mapping[str, str]]:
-    """The posts by their names, and whose they are: `own` makes one for a key. Raises BadInput where a key is missing."""
-    posts: dict[str, Post] = {"": everybody}
+@asynccontextmanager
+async def posts_of(
+    settings: TelegramSettings, named: Named, everybody: Address, own: Callable[[str], Address]
+) -> AsyncGenerator[Posts]:
+    """The posts by their names: everybody's, and one for each key under `tokens`; `own` says where the host is for whoever has a key. Raises
+    BadInput where a key is missing."""
+    addresses = {"": everybody}
     for who, name in settings.tokens.items():
         key = named(name).strip()
         if not key:
             raise BadInput(
                 f"[telegram.tokens] names {name} for {who}, and there is no such variable or secret; set it to their key"
             )
-        if name not in posts:
-            posts[name] = own(key)
-    return posts, settings.tokens
+        addresses[name] = own(key)
+    async with AsyncExitStack() as stack:
+        yield {
+            name: ClientPost(await stack.enter_async_context(Client(address))) for name, address in addresses.items()
+        }
 
 
 def ways_of(settings: TelegramSettings) -> Ways:
@@ -67,13 +73,12 @@ def ways_of(settings: TelegramSettings) -> Ways:
 
 
 class Part(Struct, frozen=True):
-    """What a bot is served with: its token, the home for its book, the posts, and whose they are."""
+    """What a bot is served with: its token, the home for its book, and the posts."""
 
     settings: TelegramSettings
     token: str
     home: Path
     posts: Posts
-    whose: Mapping[str, str]
 
 
 @asynccontextmanager
@@ -86,7 +91,7 @@ async def opened(part: Part, patience: int = 50) -> AsyncGenerator[Serving]:
         await book.open()
         channel = TelegramChannel(bot, part.settings, book, patience)
         me = await channel.open()
-        doorman = Doorman(part.settings.allow, part.whose)
+        doorman = Doorman(part.settings.allow, part.settings.tokens)
         yield Serving(Courier(channel, part.posts, book, doorman, ways_of(part.settings)), me, book)
     finally:
         await bot.session.close()

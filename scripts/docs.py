@@ -6,6 +6,7 @@ from typing import Any
 
 from agenthost.core import expressions
 from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.schedule import Schedule
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.manifests.new import new
 from agenthost.manifests.schema import QUANTITY, for_editors
@@ -17,10 +18,10 @@ HEAD = """\
 
 This page is generated from the models by `scripts/docs.py`; a test fails when it is stale.
 
-A manifest is a YAML document that describes an agent or a workflow; a file may hold several, separated by `---`.
+A manifest is a YAML document that describes an agent, a workflow or a [schedule](schedules.md); a file may hold several, separated by `---`.
 `agenthost validate -f FILE` says what is wrong in it, with file, line, column, key and the nearest valid name;
 `agenthost apply -f FILE` takes it over, all of it or nothing. `agenthost new agent NAME` and
-`agenthost new workflow NAME` write one to begin with.
+`agenthost new workflow NAME` (and `schedule`) write one to begin with.
 
 YAML's words are those of version 1.2: `no`, `on` and `12:30` are texts. Anchors and aliases work; custom tags don't.
 
@@ -46,6 +47,11 @@ EXAMPLES = {
     "steps[].onFail": '{goto: code, feedback: "{{ result.text }}", max: 4}',
     "stages[].when": "turns >= 3",
     "completion.checks[].run": "python -m pytest -q",
+    "cron": "0 9 * * mon-fri",
+    "at": "2026-12-24T18:00",
+    "timezone": "Europe/Athens",
+    "run": '{agent: news, text: "What is new?"}',
+    "until": "2027-06-30",
     "tools": "[workspace, delegate:reviewer]",
     "budget": "{turns: 30, tokens: 200k, cost: 2.00 USD, duration: 30m}",
     "sandbox": "{memory: 512Mi, timeout: 60s, packages: [pytest]}",
@@ -57,6 +63,7 @@ def page() -> str:
     """The whole page."""
     parts = [HEAD, "## Agent\n", "```yaml\n" + new("agent", "helper") + "```\n", table(for_editors(Agent))]
     parts += ["## Workflow\n", "```yaml\n" + new("workflow", "primes") + "```\n", table(for_editors(Workflow))]
+    parts += ["## Schedule\n", "```yaml\n" + new("schedule", "morning") + "```\n", table(for_editors(Schedule))]
     parts += ["## How steps go\n", STEPS, "## Expressions and templates\n", words(expressions.__doc__ or "")]
     parts += [
         TEMPLATES,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agenthost.cli.connect import Reached
+from agenthost.core.access import OWNER
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -161,7 +162,9 @@ class FakeHost(HostApi):
     async def replay(self, task: str) -> list[ReplayReport]:
         return [ReplayReport(ROOT, 12, 5, True), ReplayReport(f"{ROOT}.a", 3, 1, False, "asked for less", 2)]
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         return ([], self.problems) if self.problems else ([Applied("Agent", name, "created") for name in texts], [])
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:

@@ -59,7 +59,7 @@ async def test_only_manifests_of_the_example_are_applied(
     taken: list[str] = []
 
     class Taking(FakeHost):
-        async def apply(self, texts: dict[str, str], dry_run: bool = False) -> Any:
+        async def apply(self, texts: dict[str, str], dry_run: bool = False, by: str = "") -> Any:
             taken.extend(texts)
             return await super().apply(texts, dry_run)
 

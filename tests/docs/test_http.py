@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 from typing import cast
 
-from agenthost.faces.http import erasure, metrics, webhooks
+from agenthost.faces.http import erasure, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
 from agenthost.host.erasure.desk import Desk as ErasureDesk
+from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk
 from agenthost.testing.memory_host import MemoryHost
 from agenthost.wire import sse
@@ -25,6 +26,7 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
     desks = (
         *webhooks.operations(cast("Desk", None)),
         *erasure.operations(cast("ErasureDesk", None)),
+        *schedules.operations(cast("ScheduleDesk", None)),
     )  # nothing is called
     told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=desks)])
     served = {f"{each.method} {each.whole}" for each in told}

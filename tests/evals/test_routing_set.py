@@ -2,144 +2,34 @@
 
 import re
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import get_args
 
-import msgspec
 import pytest
-import yaml
 
-FOLDER = Path(__file__).parents[2] / "src" / "agenthost" / "evals" / "routing" / "conversations"
-PATHS = sorted(FOLDER.iterdir())
+from agenthost.evals.routing.form import (
+    LABELS,
+    Chosen,
+    Conversation,
+    Ended,
+    Filed,
+    Label,
+    Meaning,
+    Moved,
+    New,
+    Said,
+    Told,
+    Turn,
+    Unsure,
+    Which,
+    load,
+    paths,
+)
+
+PATHS = paths()
 LEAST_CONVERSATIONS, LEAST_TURNS = 50, 600
 PLACE = re.compile(r"\{(\w+)\}")
 """Where a text names a task by its id."""
-
-Words = Annotated[str, msgspec.Meta(min_length=1)]
-At = Annotated[datetime, msgspec.Meta(tz=True)]
-Candidates = Annotated[list[str], msgspec.Meta(min_length=2)]
-Meaning = Literal["answer", "steer", "cancel", "progress", "pause", "resume", "again"]
-
-
-class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A record of the set: no key that isn't known."""
-
-
-class Task(Form):
-    title: Words
-    agent: Words
-    opened: Words
-
-
-class Filed(Form):
-    task: str
-    meaning: Meaning
-
-
-class New(Form):
-    new: str
-
-
-class Moved(Form):
-    move: str
-    to: str | None = None
-    new: str | None = None
-
-
-class Chat(Form):
-    chat: Literal[True]
-
-
-class Listing(Form):
-    list: Literal[True]
-
-
-class Unsure(Form):
-    unsure: Candidates
-
-
-class Chosen(Form):
-    choose: str
-    for_: str = msgspec.field(name="for")
-
-
-Label = Filed | New | Moved | Chat | Listing | Unsure | Chosen
-LABELS: dict[str, type[Label]] = {
-    "task": Filed,
-    "move": Moved,
-    "new": New,
-    "chat": Chat,
-    "list": Listing,
-    "unsure": Unsure,
-    "choose": Chosen,
-}
-
-
-class File(Form):
-    name: Words
-
-
-class Said(Form):
-    """A person's turn."""
-
-    id: str
-    at: At
-    label: dict[str, Any]
-    text: Words | None = None
-    button: Words | None = None
-    edited: Words | None = None
-    reply_to: str | None = None
-    quote: Words | None = None
-    files: list[File] = []
-
-    def right(self) -> Label:
-        kind = next(kind for key, kind in LABELS.items() if key in self.label)
-        return msgspec.convert(self.label, kind)
-
-
-class Told(Form):
-    """What the host says for a task."""
-
-    id: str
-    at: At
-    host: str
-    text: Words
-    asks: bool = False
-    options: list[Words] = []
-    artifact: Words | None = None
-    reply_to: str | None = None
-
-
-class Which(Form):
-    """The host asks which task a message is for."""
-
-    id: str
-    at: At
-    which: Candidates
-    for_: str = msgspec.field(name="for")
-    text: Words
-
-
-class Ended(Form):
-    at: At
-    ends: str
-    state: Literal["completed", "failed", "canceled"]
-
-
-Turn = Said | Told | Which | Ended
-TURNS: dict[str, type[Turn]] = {"label": Said, "host": Told, "which": Which, "ends": Ended}
-
-
-class Conversation(Form):
-    about: Words
-    channel: Literal["telegram", "whatsapp", "web", "terminal"]
-    languages: Annotated[list[Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$")]], msgspec.Meta(min_length=1)]
-    tasks: dict[str, Task]
-    turns: list[dict[str, Any]]
-
-    def read(self) -> list[Turn]:
-        return [msgspec.convert(turn, next(TURNS[key] for key in TURNS if key in turn)) for turn in self.turns]
 
 
 class Walk:
@@ -264,10 +154,6 @@ class Walk:
             answers = isinstance(right, Filed) and right.meaning == "answer"
             many = "one task waits" if len(self.waiting) == 1 else "several tasks wait"
             self.counts[f"{many}: {'its answer' if answers else 'something else'}"] += 1
-
-
-def load(path: Path) -> Conversation:
-    return msgspec.convert(yaml.safe_load(path.read_text()), Conversation)
 
 
 def walked(path: Path) -> Walk:

@@ -57,13 +57,15 @@ async def opens(tmp_path: Path, log: Lines) -> AsyncGenerator[Opens]:
     """Opens the host of one home, again and again where it was closed in between."""
     opened: list[Host] = []
 
-    async def open(plays: str = PLAYS, *manifests: str, work: bool = False, toml: str = "") -> Host:
+    async def open(
+        plays: str = PLAYS, *manifests: str, work: bool = False, toml: str = "", serving: bool = False
+    ) -> Host:
         (tmp_path / "plays.yaml").write_text(plays)
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
         (home / "agenthost.toml").write_text(toml)
         host = await open_host(
-            load(home, ENVIRONMENT | {"AGENTHOST_MODEL": f"scripted:{tmp_path}/plays.yaml"}), work, log
+            load(home, ENVIRONMENT | {"AGENTHOST_MODEL": f"scripted:{tmp_path}/plays.yaml"}), work, log, serving
         )
         opened.append(host)
         texts = {f"{at}.yaml": text for at, text in enumerate(manifests)}

@@ -4,11 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agenthost.core.api import Incoming, Placed
 from agenthost.core.conversations import Line, LineFilter
-from agenthost.core.errors import NotFound
+from agenthost.core.errors import Conflict, NotFound
 from agenthost.core.lifecycle import FINAL
+from agenthost.core.ports import Filter
+from agenthost.core.routing import Decision
 from agenthost.host.host import Host
 from host.conftest import ASKER, ECHO, Opens
 
@@ -98,3 +101,107 @@ async def test_nobody_for_it_is_an_error_and_a_reply_finds_its_task(opens: Opens
     answered = await place(host, "red", "m3", reply_to="701")
     assert answered.became == "answer" and answered.task is not None and answered.task.id == first.task.id
     assert answered.decision is not None and answered.decision.rule == "reply"
+
+
+ROUTED = """\
+rules:
+  - when: {purpose: route}
+    reply: {text: '{"task": 1, "meaning": "steer", "confidence": 0.93}'}
+  - when: {turn: 0, offers: ask_person}
+    reply: {calls: [{tool: ask_person, arguments: {question: "Which colour?", options: [red, blue]}}]}
+  - reply: {text: "You said {{said}}"}
+"""
+
+
+async def two_open(host: Host) -> tuple[str, str]:
+    """Two tasks that wait for an answer: about a fence, and about a poem."""
+    first = await place(host, "paint the fence", "m1", name="asker")
+    second = await place(host, "/new write a poem about rivers", "m2", name="asker")
+    assert first.task is not None and second.task is not None
+    await said(host, 2)
+    return first.task.id, second.task.id
+
+
+async def test_who_isnt_sure_asks_and_what_comes_after_keeps_its_order(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    fence, poem = await two_open(host)
+    placed = await place(host, "make it a bit longer than that", "m3", name="asker")
+    assert (placed.became, placed.task) == ("asked", None)
+    (which,) = placed.said
+    assert which.kind == "which" and [button.label for button in which.buttons][-1] == "Something new"
+    behind = await place(host, "and not too short either", "m4", name="asker")
+    assert behind.became == "kept"
+    assert (await place(host, "make it a bit longer than that", "m3", name="asker")).became == "asked"
+    button = next(each for each in which.buttons if "poem" in each.label)
+    chosen = await place(host, "", "m5", button=button.data)
+    assert chosen.task is not None and chosen.task.id == poem
+    lines = {line.id: line for line in await host.conversing.lines(LineFilter(conversation="chat:1", by="person"))}
+    assert (lines["m3"].state, lines["m3"].task) == ("filed", poem)
+    assert lines["m3"].decision is not None and lines["m3"].decision.rule == "person"
+    assert lines["m4"].state in ("filed", "asked")
+    assert fence != poem
+
+
+async def test_where_no_rule_is_sure_a_model_is_asked_once_and_its_cost_is_in_the_ledger(opens: Opens) -> None:
+    host = await opens(ROUTED, ASKER, ECHO, work=True)
+    _, poem = await two_open(host)
+    placed = await place(host, "make it a bit longer than that", "m3", name="asker")
+    assert placed.decision is not None and placed.task is not None
+    assert (placed.became, placed.task.id, placed.decision.rule) == ("message", poem, "model")
+    rows = await host.tasks(Filter(name="routing"))
+    assert [row.kind for row in rows] == ["routing"]
+    assert len(await host.ledger(rows[0].id)) == 1
+    assert "routing" not in [row.kind for row in await host.tasks(Filter(roots_only=True))]
+    reports = await host.replay(rows[0].id)
+    assert [report.agrees for report in reports] == [True], reports
+
+
+async def test_tasks_are_listed_asked_after_and_cancelled_by_chat(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    fence, poem = await two_open(host)
+    (listed,) = (await place(host, "/tasks", "m3")).said
+    assert listed.text.splitlines() == [
+        "1. /new write a poem about rivers: waits for an answer",
+        "2. paint the fence: waits for an answer",
+    ]
+    (told,) = (await place(host, f"/status {fence}", "m4")).said
+    assert "paint the fence" in told.text and "It asks: Which colour?" in told.text
+    assert (await place(host, f"/cancel {poem}", "m5")).became == "told"
+    assert await ended(host, poem) == "canceled"
+    assert [line.text for line in await said(host, 5) if line.kind == "answer"] == ["Cancelled by owner."]
+
+
+async def test_a_message_that_began_a_task_is_moved_to_another(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    fence, poem = await two_open(host)
+    lines = {line.id: line for line in await host.conversing.lines(LineFilter(conversation="chat:1", by="person"))}
+    moved = await host.conversing.move(lines["m2"].place, fence)
+    assert (moved.line.task, moved.line.moved_from) == (fence, poem)
+    assert await ended(host, poem) == "canceled"
+    with pytest.raises(Conflict, match="already"):
+        await host.conversing.move(lines["m2"].place, fence)
+    with pytest.raises(NotFound):
+        await host.conversing.move(lines["m2"].place, "nothing")
+
+
+async def test_what_was_kept_when_the_host_ended_is_done_at_the_next_start(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    line = Line(
+        "chat:1", "m1", "person", "message", 1.0, "paint the fence", name="echo", channel="chat", state="waiting"
+    )
+    later = replace(line, id="m2", text="/new sing a song", decision=Decision("new", rule="command"), state="decided")
+    await host._adapters.conversations.add([line, later])  # pyright: ignore[reportPrivateUsage]
+    await host.close()
+    host = await opens(REPLIES, work=True, toml=RULES)
+    answers = await said(host, 2)
+    assert sorted(answer.text for answer in answers) == ["You said /new sing a song", "You said paint the fence"]
+    assert [line.state for line in await said(host, 2, "person")] == ["filed", "filed"]
+
+
+async def test_one_conversation_is_heard_in_order_however_many_speak_at_once(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    await asyncio.gather(*(place(host, f"/new number {number}", f"m{number}", name="echo") for number in range(12)))
+    await asyncio.gather(*(place(host, f"/new number {number}", f"m{number}", name="echo") for number in range(12)))
+    lines = await said(host, 12, "person")
+    assert len({line.task for line in lines}) == 12 and {line.state for line in lines} == {"filed"}
+    assert len(await host.tasks(Filter(roots_only=True))) == 12

@@ -77,7 +77,7 @@ def test_a_mistake_has_its_line_key_and_what_was_expected(spec: str, problem: st
         ("- a", "a.yaml:1:1: expected a manifest (apiVersion, kind, metadata, spec), found a list"),
         ("kind: Agent", "a.yaml:1:1: apiVersion is missing; add 'apiVersion: agenthost.dev/v1alpha1'"),
         ("apiVersion: v1\nkind: Pod", "a.yaml:1:13: apiVersion: expected agenthost.dev/v1alpha1, found 'v1'"),
-        ("apiVersion: agenthost.dev/v1alpha1", "a.yaml:1:1: kind is missing; it is one of Agent, Workflow"),
+        ("apiVersion: agenthost.dev/v1alpha1", "a.yaml:1:1: kind is missing; it is one of Agent, Workflow, Schedule"),
         (HEAD.replace("Agent", "agent"), "a.yaml:2:7: kind: there is no kind 'agent'. Did you mean 'Agent'?"),
         (HEAD.replace("Agent", "Workflw"), "a.yaml:2:7: kind: there is no kind 'Workflw'. Did you mean 'Workflow'?"),
         (HEAD.replace("coder", "My Coder"), "a.yaml:3:18: metadata.name: expected a name of a-z, 0-9 and hyphen, at most 63 characters, found 'My Coder'"),

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from agenthost.core.errors import BadInput
 from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.schedule import Schedule
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.manifests.load import KINDS, load, validate
 from agenthost.manifests.new import new
@@ -69,7 +70,7 @@ def test_the_editors_schema_is_json_schema(model: type[BaseModel]) -> None:
 
 
 def texts() -> dict[str, str]:
-    found = {f"new-{kind}.yaml": new(kind, "one") for kind in ("agent", "workflow")}
+    found = {f"new-{kind}.yaml": new(kind, "one") for kind in ("agent", "workflow", "schedule")}
     return found | {str(path.relative_to(ROOT)): path.read_text() for path in EXAMPLES}
 
 
@@ -110,7 +111,7 @@ def test_an_editor_is_told_what_the_loader_would_say(spec: dict[str, Any], fits:
     assert bool(load({"a.yaml": yaml.safe_dump(body)})[0]) is fits
 
 
-@pytest.mark.parametrize("kind", ["agent", "workflow"])
+@pytest.mark.parametrize("kind", ["agent", "workflow", "schedule"])
 def test_a_new_manifest_validates_under_any_good_name(kind: str) -> None:
     for name in ("a", "my-own-2", "x" * 56):
         found, problems = validate({"a.yaml": new(kind, name)}, tools=["workspace", "ask"])
@@ -125,7 +126,7 @@ def test_a_new_manifest_needs_a_good_name(kind: str, name: str) -> None:
 
 
 def test_only_known_kinds_can_be_begun() -> None:
-    with pytest.raises(BadInput, match="it is one of agent, workflow"):
+    with pytest.raises(BadInput, match="it is one of agent, workflow, schedule"):
         new("plugin", "a")
 
 
@@ -136,6 +137,6 @@ def test_the_manifests_page_is_fresh_and_names_every_key() -> None:
     spec.loader.exec_module(script)
     page = (ROOT / "docs" / "manifests.md").read_text()
     assert script.page() == page, "docs/manifests.md is stale; run: python scripts/docs.py"
-    for model in (Agent, Workflow):
+    for model in (Agent, Workflow, Schedule):
         for field in model.model_fields["spec"].annotation.model_fields:
             assert f"`spec.{field}`" in page

@@ -12,10 +12,11 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Conversations, webhooks and deletion."""
-    from agenthost.faces.http import conversations, erasure, webhooks
+    """Conversations, webhooks, schedules and deletion."""
+    from agenthost.faces.http import conversations, erasure, schedules, webhooks
 
-    own = (*webhooks.operations(host.webhooks), *erasure.operations(host.erasure))
+    kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
+    own = (*kept, *erasure.operations(host.erasure))
     return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 

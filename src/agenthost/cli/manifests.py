@@ -1,4 +1,4 @@
-"""`apply`, `validate`, `get` and `delete`: the manifests of agents and workflows."""
+"""`apply`, `validate`, `get` and `delete`: the manifests of agents, workflows and schedules."""
 
 import json
 from argparse import Namespace
@@ -15,7 +15,8 @@ from agenthost.cli.screen import Screen
 from agenthost.core.api import Applied, HostApi, ManifestProblem
 from agenthost.core.errors import BadInput, NotFound, nearest
 
-KINDS = {"agent": "agent", "agents": "agent", "workflow": "workflow", "workflows": "workflow"}
+KINDS = {f"{kind}{many}": kind for kind in ("agent", "workflow", "schedule") for many in ("", "s")}
+_SECOND = {"agent": "model", "workflow": "steps", "schedule": "when"}
 
 
 def parser(verb: str) -> Parser:
@@ -28,18 +29,18 @@ def parser(verb: str) -> Parser:
         return made
     if verb == "get":
         made = make(verb, "get agents\nget workflow sketch-to-code\nget agent coder --json")
-        made.add_argument("kind", metavar="KIND", help="agents or workflows")
+        made.add_argument("kind", metavar="KIND", help="agents, workflows or schedules")
         made.add_argument("name", metavar="NAME", nargs="?", default="", help="one of them, as YAML")
         made.add_argument("--names", action="store_true", help="names only, for completion")
         return made
     made = make(verb, "delete agent coder")
-    made.add_argument("kind", metavar="KIND", help="agent or workflow")
+    made.add_argument("kind", metavar="KIND", help="agent, workflow or schedule")
     made.add_argument("name", metavar="NAME", help="which one")
     return made
 
 
 def kind_of(word: str) -> str:
-    """`agent` or `workflow`, of one or many. Raises BadInput."""
+    """`agent`, `workflow` or `schedule`, of one or many. Raises BadInput."""
     if word.lower() not in KINDS:
         raise BadInput(f"there is no kind '{word}'. {nearest(word, list(KINDS))}")
     return KINDS[word.lower()]
@@ -58,7 +59,8 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
             if screen.json:
                 screen.object({"kind": kind, "name": args.name, "outcome": "deleted"})
             else:
-                screen.say(f"{kind} {args.name} was deleted; tasks that run it go on with what they began with")
+                what = "its tasks go on" if kind == "schedule" else "tasks that run it go on with what they began with"
+                screen.say(f"{kind} {args.name} was deleted; {what}")
             return 0
         return await _get(args, host.api, screen, kind)
 
@@ -121,7 +123,7 @@ async def _get(args: Namespace, api: HostApi, screen: Screen, kind: str) -> int:
         screen.say(f"There is no {kind} yet. Write one with: agenthost new {kind} NAME")
     else:
         screen.table(
-            ["name", "model" if kind == "agent" else "steps", "description"],
+            ["name", _SECOND[kind], "description"],
             [_row(name, kind, each) for name, each in sorted(manifests.items())],
         )
     return 0
@@ -129,7 +131,12 @@ async def _get(args: Namespace, api: HostApi, screen: Screen, kind: str) -> int:
 
 def _row(name: str, kind: str, manifest: dict[str, Any]) -> list[str]:
     spec: dict[str, Any] = manifest.get("spec") or {}
-    second = spec.get("model", "default") if kind == "agent" else " ".join(step["id"] for step in spec.get("steps", ()))
+    if kind == "schedule":
+        second = spec.get("cron") or spec.get("at", "")
+    else:
+        second = (
+            spec.get("model", "default") if kind == "agent" else " ".join(step["id"] for step in spec.get("steps", ()))
+        )
     return [name, one_line(str(second), 40), one_line(str(spec.get("description", "")), 80)]
 
 

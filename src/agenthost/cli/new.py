@@ -17,7 +17,9 @@ def parser(verb: str) -> Parser:
         named.set_defaults(kind="agent")
     else:
         made = named = make(verb, "new agent coder\nnew workflow sketch-to-code --out flows/sketch.yaml")
-        named.add_argument("kind", metavar="KIND", choices=["agent", "workflow"], help="agent or workflow")
+        named.add_argument(
+            "kind", metavar="KIND", choices=["agent", "workflow", "schedule"], help="agent, workflow or schedule"
+        )
     named.add_argument("name", metavar="NAME", help="a-z, 0-9 and hyphen")
     named.add_argument("--out", metavar="FILE", help="where to write (NAME.yaml); - prints it")
     return made

@@ -88,27 +88,27 @@ async def _order(api: HostApi, args: Namespace, text: str, before: dict[str, str
         name=args.name,
         text=text,
         files=tuple(files),
-        inputs=await _inputs(api, args.name, args.input),
+        inputs=await inputs(api, args.name, args.input),
         model=args.model,
         key=args.key,
         workspace=before,
     )
 
 
-async def _inputs(api: HostApi, name: str, given: list[str]) -> dict[str, Any]:
+async def inputs(api: HostApi, name: str, given: list[str]) -> dict[str, Any]:
     """Inputs by name; one that the workflow takes as a file is a path."""
     if not given:
         return {}
     spec: dict[str, Any] = (await api.manifests("workflow")).get(name, {}).get("spec") or {}
     wanted: dict[str, dict[str, Any]] = spec.get("input") or {}
-    inputs: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for pair in given:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise BadInput(f"--input {pair}: write it as NAME=VALUE (a file as NAME=PATH)")
         as_file = (wanted.get(key) or {}).get("type") == "file"
-        inputs[key] = await put(api, value) if as_file else value
-    return inputs
+        found[key] = await put(api, value) if as_file else value
+    return found
 
 
 async def put(api: HostApi, path: str) -> FilePart:

@@ -18,8 +18,9 @@ from agenthost.client.conversing import RemoteConversations
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
 from agenthost.client.probing import probing
+from agenthost.client.scheduling import RemoteSchedules
 from agenthost.client.transport import Address, Broken, Timing, Transport, path_of
-from agenthost.core.access import Deed, DeedFilter
+from agenthost.core.access import OWNER, Deed, DeedFilter
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -82,6 +83,11 @@ def _asked(wanted: Filter) -> list[tuple[str, str]]:
     return [*query, ("roots_only", str(wanted.roots_only).lower())]
 
 
+def _of_kind(kind: str) -> tuple[str, ...]:
+    """Where the manifests of a kind are: what `/schedules` has isn't what manifests say alone."""
+    return ("manifests", kind) if kind == "schedule" else (f"{kind}s",)
+
+
 def _expecting(version: str | None) -> dict[str, str]:
     """The header by which a change is made to that version alone."""
     if version is None:
@@ -137,6 +143,10 @@ class Client(HostApi):
     def conversations(self) -> RemoteConversations:
         """The conversations of whoever has the token: what was said, and for which task."""
         return RemoteConversations(self._transport)
+
+    def schedules(self) -> RemoteSchedules:
+        """The schedules that whoever has the token sees: what is run when."""
+        return RemoteSchedules(self._transport)
 
     def deletion(self) -> RemoteDeletion:
         """Deletion for good: of a task, of all of a person's, of a namespace."""
@@ -203,7 +213,9 @@ class Client(HostApi):
     async def get_file(self, digest: str) -> bytes:
         return await self._transport.call("GET", path_of("files", digest))
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         body = self._read(await self._send("POST", path_of("manifests"), ApplyBody(texts, dry_run)), AppliedBody)
         return list(body.applied), list(body.problems)
 
@@ -217,19 +229,19 @@ class Client(HostApi):
         return (await self.versions(kind, name, limit=1))[0]
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         headers = {"Content-Type": "application/yaml"} | _expecting(expected)
-        return await self._applied("PUT", path_of(f"{kind}s", name), data=text.encode(), headers=headers)
+        return await self._applied("PUT", path_of(*_of_kind(kind), name), data=text.encode(), headers=headers)
 
     async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
         query = {"cursor": encode_cursor(before), "limit": min(limit, 1000)}
-        return list((await self._get(VersionPage, f"{kind}s", name, "versions", query=query)).items)
+        return list((await self._get(VersionPage, *_of_kind(kind), name, "versions", query=query)).items)
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
-        path = path_of(f"{kind}s", name, "versions", str(number), "restore")
+        path = path_of(*_of_kind(kind), name, "versions", str(number), "restore")
         return await self._applied("POST", path, headers=_expecting(expected))
 
     async def _applied(self, method: str, path: str, **options: Any) -> tuple[list[Applied], list[ManifestProblem]]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.access import Caller, Deed, DeedFilter
+from agenthost.core.access import OWNER, Caller, Deed, DeedFilter
 from agenthost.core.administration import Administration
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
@@ -338,18 +338,21 @@ class HostApi(Protocol):
         """Decide a task's journal, and those below it, again; nothing is performed."""
         ...
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
-        """Take manifests, file name to YAML. All of them or, where there is any problem, none."""
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
+        """Take manifests, file name to YAML. All of them or, where there is any problem, none. `by`: who applies them,
+        as whom schedules run; over HTTP it is who asks, whatever is said here."""
         ...
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The manifests of a kind (`agent`, `workflow`) by name."""
+        """The manifests of a kind (`agent`, `workflow`, `schedule`) by name."""
         ...
 
     async def manifest(self, kind: str, name: str) -> ManifestVersion: ...
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take the manifest of that name. `expected`: the version that it must have now (empty: there must be none; `*`:
         any). Raises Stale."""
@@ -360,7 +363,7 @@ class HostApi(Protocol):
         ...
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Apply an earlier version again, as the newest."""
         ...

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.parts import Part
+from agenthost.core.trust import Given
 
 
 class View(Struct, frozen=True, omit_defaults=True):
@@ -28,7 +29,7 @@ class CallModel(Struct, frozen=True, tag="call-model", omit_defaults=True):
     """Call a model. The request is rendered by the program from its state.
 
     `worst` is the most tokens of input that the call may use (an estimate from above).
-    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`.
+    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`, `reading` (of the person's words by themselves).
     """
 
     id: str
@@ -111,7 +112,8 @@ class StartChild(Struct, frozen=True, tag="start-child", omit_defaults=True):
 
     `kind` and `name` say what it runs (of the bundle that the parent pinned). `role` is the
     workflow's role whose replicas bound how many run at once. `workspace`: `shared` works in the
-    parent's files, `copy` in a copy of its own that is merged when the child is done.
+    parent's files, `copy` in a copy of its own that is merged when the child is done. `trust` is what it inherits
+    of where values come from; None where all that it is told is from the person, the manifest or the host.
     """
 
     id: str
@@ -121,6 +123,7 @@ class StartChild(Struct, frozen=True, tag="start-child", omit_defaults=True):
     inputs: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     role: str = ""
     workspace: Literal["shared", "copy"] = "shared"
+    trust: Given | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -132,7 +135,8 @@ class Ask(Struct, frozen=True, tag="ask", omit_defaults=True):
     that the question is about. `expires`: seconds after which `default` counts as the answer.
 
     Kind `tool`: who gave the work runs the tool `tool` with `arguments`, and says what came of it; `call` is the
-    model's name for the call."""
+    model's name for the call. `reason` is why it is asked, where that isn't plain from the question: what of it a
+    stranger may have decided."""
 
     id: str
     kind: Literal["input", "approval", "auth", "doubt", "tool"]
@@ -144,6 +148,7 @@ class Ask(Struct, frozen=True, tag="ask", omit_defaults=True):
     tool: str = ""
     arguments: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     call: str = ""
+    reason: str = ""
 
     @property
     def repeatable(self) -> bool:
@@ -185,11 +190,12 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 
 
 class Finish(Struct, frozen=True, tag="finish", omit_defaults=True):
-    """End the task with a verdict and its output."""
+    """End the task with a verdict and its output. `sources`: what was read on the way that a stranger can have written."""
 
     verdict: Verdict
     parts: tuple[Part, ...] = ()
     artifacts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 Command = CallModel | CallTool | RunCommand | Evaluate | StartChild | Ask | Wait | Stop

@@ -25,6 +25,10 @@ class PinnedTool(BaseModel):
     approval: bool = False
     workspace: bool = False
     sandbox: bool = False
+    targets: tuple[str, ...] | None = None
+    keys: tuple[str, ...] = ()
+    trusted: bool = False
+    source: str = ""
 
 
 class PinnedModel(BaseModel):

@@ -85,7 +85,7 @@ class Erasure(Protocol):
         ...
 
     async def held(self, digests: set[str]) -> set[str]:
-        """Those that a workspace has, or a thing that a client keeps."""
+        """Those that a workspace has, a thing that a client keeps, or a schedule gives to what it runs."""
         ...
 
     async def release(self, digest: str, before: float) -> bool:
@@ -103,8 +103,8 @@ class Erasure(Protocol):
         ...
 
     async def forget_person(self, namespace: str, person: str) -> None:
-        """Remove what is left of somebody whose tasks and webhooks are gone: files that they gave, their name in
-        the sums of what was used, which stay as nobody's."""
+        """Remove what is left of somebody whose tasks and webhooks are gone: files that they gave, their schedules, their name
+        in the sums of what was used, which stay as nobody's."""
         ...
 
     async def forget_namespace(self, namespace: str) -> None:

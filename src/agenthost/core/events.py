@@ -51,13 +51,15 @@ class ScriptRequest(Struct, frozen=True, tag="script-request"):
 
 
 class ChildResult(Struct, frozen=True, tag="child-result", omit_defaults=True):
-    """How a child task ended. `conflicts`: paths that could not be merged into the parent's workspace."""
+    """How a child task ended. `conflicts`: paths that could not be merged into the parent's workspace. `sources`: what
+    it read that a stranger can have written."""
 
     task: str
     verdict: Verdict
     parts: tuple[Part, ...] = ()
     changes: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
     conflicts: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class Reply(Struct, frozen=True, tag="reply", omit_defaults=True):
@@ -159,12 +161,14 @@ class Noted(Struct, frozen=True, tag="noted", omit_defaults=True):
 
 
 class Finished(Struct, frozen=True, tag="finished", omit_defaults=True):
-    """The task ended. `uncertain` names commands that may have happened all the same."""
+    """The task ended. `uncertain` names commands that may have happened all the same. `sources`: what was read on the
+    way that a stranger can have written."""
 
     verdict: Verdict
     parts: tuple[Part, ...] = ()
     artifacts: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 Event = (

@@ -45,6 +45,8 @@ class Turn(Struct, frozen=True, omit_defaults=True):
 
     role `user`: `parts`. role `assistant`: `parts` and `calls`. role `tool`: `parts`, the result
     of the call `call_id` of tool `name`; `error` where the result tells of a failure. `state` is the answer's.
+    `origin` says where the parts are from, where a stranger can have written them; empty for the person, the
+    manifest and the host.
     """
 
     role: Literal["user", "assistant", "tool"]
@@ -54,6 +56,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     name: str = ""
     error: bool = False
     state: str = ""
+    origin: str = ""
 
     @property
     def text(self) -> str:

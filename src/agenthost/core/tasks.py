@@ -10,6 +10,7 @@ from agenthost.core.lifecycle import Hold, State
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
 from agenthost.core.tools import ToolSpec
+from agenthost.core.trust import Given
 
 
 class Scope(Struct, frozen=True, omit_defaults=True):
@@ -48,7 +49,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     it works on; `workspace_base` is the id of the list of what they were copied from, where they are a copy.
     `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
     `via` is how its person was known who gave the work, and from which address; `caused` is the traceparent of
-    the request. `notes` are the order's.
+    the request. `notes` are the order's. `trust` is what a child inherits of where values come from.
     """
 
     id: str
@@ -73,6 +74,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     via: str = ""
     notes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     caused: str = ""
+    trust: Given | None = None
 
     @property
     def root(self) -> str:

@@ -15,6 +15,11 @@ class ToolSpec(Struct, frozen=True, omit_defaults=True):
     call may be made again after a crash. `approval`: a person must agree before each call.
     `workspace`: it works on the task's files; such calls in one workspace go one after another.
     `sandbox`: it runs code in the task's sandbox, so that a call isn't made again where that has a network.
+
+    Of where values come from (docs/untrusted.md): `targets` are the arguments that say whom or what a call reaches
+    or changes, None where nobody said. `keys` are fields of its results that the service itself sets and that tell
+    records apart (an id, a sender's address). `trusted`: its results hold nothing that a stranger can have written.
+    `source`: who described it, where that is not this host (`mcp:SERVER`, `plugin:NAME`).
     """
 
     name: str
@@ -25,6 +30,10 @@ class ToolSpec(Struct, frozen=True, omit_defaults=True):
     approval: bool = False
     workspace: bool = False
     sandbox: bool = False
+    targets: tuple[str, ...] | None = None
+    keys: tuple[str, ...] = ()
+    trusted: bool = False
+    source: str = ""
 
     @property
     def repeatable(self) -> bool:

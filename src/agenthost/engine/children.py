@@ -46,6 +46,7 @@ def child_spec(parent: TaskSpec, command: StartChild, limits: Limits) -> TaskSpe
         chain=(*parent.chain, f"{parent.kind}/{parent.name}"),
         scopes=(*parent.scopes, *own),
         model=parent.model,
+        trust=command.trust,
     )
 
 
@@ -60,7 +61,8 @@ async def new_task(created: Recorded, spec: TaskSpec, codec: Codec, owner: str) 
         updated=created.at,
         namespace=spec.namespace,
         person=spec.person,
-        parent=spec.parent,
+        # No list of what people gave to do names the host's own questions.
+        parent=spec.parent or ("routing" if spec.kind == "routing" else ""),
         root=spec.root,
         title=spec.title,
         seq=1,
@@ -81,7 +83,7 @@ def copies(parent: TaskSpec, child: TaskSpec) -> tuple[tuple[str, str], ...]:
 
 def report(spec: TaskSpec, finished: Finished, changes: dict[str, str | None], at: float) -> InboxItem:
     """The inbox item by which a child that ended tells its parent."""
-    result = ChildResult(spec.id, finished.verdict, finished.parts, changes)
+    result = ChildResult(spec.id, finished.verdict, finished.parts, changes, sources=finished.sources)
     body = msgspec.json.encode(ChildReport(spec.parent_command, result))
     return InboxItem(spec.parent, f"child:{spec.id}", "child", body, at)
 

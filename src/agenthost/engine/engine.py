@@ -269,7 +269,8 @@ class Engine:
             row, created = birth.row, birth.created
         assert isinstance(created.event, Created)
         spec = created.event.spec
-        key = f"{spec.namespace}:{spec.role}" if spec.role else "" if not spec.parent else None
+        # A message that waits for its task waits for no place among them.
+        key = f"{spec.namespace}:{spec.role}" if spec.role else None if spec.parent or spec.kind == "routing" else ""
         # A role's replicas are the host's own to give; what root tasks there are is somebody's choice.
         who = "" if key or spec.person == OWNER else f"{spec.namespace}/{spec.person}"
         work.seat = Seat(self.slots, key, who) if key is not None else None

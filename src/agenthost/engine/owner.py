@@ -247,7 +247,7 @@ class Owner:
         if below:
             await self._services.end_children(self.spec, below, finish.verdict.reason)
         uncertain = tuple(entry.command.id for entry in opened if entry.started and not entry.command.repeatable)
-        finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain)
+        finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain, finish.sources)
         step.event(finished)
         if self.spec.parent:
             step.send.append(children.report(self.spec, finished, self._state.changed, step.now))

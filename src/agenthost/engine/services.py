@@ -171,7 +171,7 @@ class Services:
 
     async def release(self, spec: TaskSpec) -> None:
         """A task has ended: the folder of files that were its own is let go; the files stay in the store."""
-        if not spec.parent or spec.workspace_base:
+        if spec.workspace and (not spec.parent or spec.workspace_base):
             try:
                 await self.files.forget(spec.workspace)
             except AgentHostError as error:

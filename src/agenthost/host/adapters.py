@@ -20,6 +20,7 @@ from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
+from agenthost.core.schedules import Schedules
 from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
@@ -67,6 +68,7 @@ class Adapters(Struct):
     probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
     pushes: Pushes
     shelf: Shelf
+    schedules: Schedules
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
     stands_for: Callable[[str], Awaitable[str]]
@@ -190,12 +192,13 @@ def _tables(store: "SQLiteStore") -> tuple[Accounts, Stock, Webhooks, Conversati
     )
 
 
-def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf]:
-    """What keeps things that the protocols' clients give."""
+def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules]:
+    """What keeps things that clients give, and what is run when."""
     from agenthost.stores.sqlite.pushes import SQLitePushes
+    from agenthost.stores.sqlite.schedules import SQLiteSchedules
     from agenthost.stores.sqlite.shelf import SQLiteShelf
 
-    return SQLitePushes(store), SQLiteShelf(store)
+    return SQLitePushes(store), SQLiteShelf(store), SQLiteSchedules(store)
 
 
 def _addresses(way: Way) -> Addresses:

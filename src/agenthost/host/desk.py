@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from agenthost.core.access import Deed, DeedFilter, Person
+from agenthost.core.access import OWNER, Deed, DeedFilter, Person
 from agenthost.core.api import (
     Applied,
     HostApi,
@@ -222,10 +222,10 @@ class Desk:
         return (await self.versions(kind, name, limit=1))[0]
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take the manifest of that name."""
-        return await self.library.put(kind, name, text, time.time(), expected)
+        return await self.library.put(kind, name, text, time.time(), expected, by)
 
     async def versions(self, kind: str, name: str, before: int = 0, limit: int = 50) -> list[ManifestVersion]:
         """How a manifest was, newest first."""
@@ -235,7 +235,7 @@ class Desk:
         return [as_told(version, kind) for version in found]
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Apply an earlier version again."""
         found = await self.versions(kind, name, number + 1, 1)
@@ -245,7 +245,7 @@ class Desk:
             raise Conflict(
                 f"the {kind} '{name}' was deleted with version {number}; go back to an earlier one, or delete it"
             )
-        return await self.put_manifest(kind, name, json.dumps(found[0].manifest), expected)
+        return await self.put_manifest(kind, name, json.dumps(_unsigned(found[0].manifest)), expected, by)
 
     # --- what was used and done, settings ---
 
@@ -273,6 +273,14 @@ class Desk:
 
 
 # --- earlier manifests ---
+
+
+def _unsigned(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest without who applied it then: it is applied again, by somebody else perhaps."""
+    spec = cast("dict[str, Any]", manifest.get("spec", {}))
+    if manifest["kind"] != "Schedule":
+        return manifest
+    return manifest | {"spec": {key: value for key, value in spec.items() if key != "person"}}
 
 
 def as_told(version: Version, kind: str) -> ManifestVersion:

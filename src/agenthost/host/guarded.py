@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 
-from agenthost.core.access import Accounts, Caller, Deed, DeedFilter, Right
+from agenthost.core.access import OWNER, Accounts, Caller, Deed, DeedFilter, Right
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -324,17 +324,19 @@ class GuardedHost(HostApi):
 
     # --- manifests, models, secrets ---
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         if dry_run:
             self._need("read", "check manifests")
             if not self._caller.may("manage") and sum(map(len, texts.values())) > MOST_CHECKED:
                 raise Unusable(
                     f"who manages nothing has at most {MOST_CHECKED // 1024} KB of manifests checked at once; send fewer"
                 )
-            return await self._host.apply(texts, True)
+            return await self._host.apply(texts, True, self._caller.person)
         named = ", ".join(sorted(texts))
         await self._allow("manage", "apply manifests", "manifest.apply", named)
-        return await self._noted("manifest.apply", named, self._host.apply(texts, False))
+        return await self._noted("manifest.apply", named, self._host.apply(texts, False, self._caller.person))
 
     async def manifests(self, kind: str) -> dict[str, dict[str, Any]]:
         self._need("read", "read manifests")
@@ -349,18 +351,17 @@ class GuardedHost(HostApi):
         return await self._host.versions(kind, name, before, limit)
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         await self._allow("manage", "apply manifests", "manifest.apply", f"{kind}/{name}")
-        return await self._noted(
-            "manifest.apply", f"{kind}/{name}", self._host.put_manifest(kind, name, text, expected)
-        )
+        doing = self._host.put_manifest(kind, name, text, expected, self._caller.person)
+        return await self._noted("manifest.apply", f"{kind}/{name}", doing)
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         await self._allow("manage", "apply manifests", "manifest.roll-back", f"{kind}/{name}@{number}")
-        doing = self._host.roll_back(kind, name, number, expected)
+        doing = self._host.roll_back(kind, name, number, expected, self._caller.person)
         return await self._noted("manifest.roll-back", f"{kind}/{name}@{number}", doing)
 
     async def delete(self, kind: str, name: str, expected: str | None = None) -> None:

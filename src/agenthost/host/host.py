@@ -57,6 +57,7 @@ from agenthost.host.guarded import files_of
 from agenthost.host.library import NAMESPACE, Library
 from agenthost.host.logs import logger
 from agenthost.host.reception import Doors, Reception, ensure_owner, owners_token
+from agenthost.host.schedules.joined import joined as scheduled
 from agenthost.host.settings import Settings
 from agenthost.host.tasks import TaskDesk
 from agenthost.host.telling import Watch
@@ -107,6 +108,7 @@ class Host(TaskDesk):
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
+        self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
@@ -128,6 +130,7 @@ class Host(TaskDesk):
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
+        await self.schedules.take_manifests()
         if work:
             await self._start_working()
             if not self.serving:
@@ -166,6 +169,9 @@ class Host(TaskDesk):
             supervisor.start("retention", self._keeper.run())
             supervisor.start("webhooks", self._deliverer.run(time.time, random.random))
             supervisor.start("conversations", self._teller.run())
+            if self.serving:
+                # A command's own process would end with its command.
+                supervisor.start("schedules", self._schedules.run(time.time))
 
     async def _recover(self) -> None:
         await self._release_held()
@@ -227,6 +233,8 @@ class Host(TaskDesk):
                 self._deliverer.call()
             if is_said(recorded.event):
                 self._teller.call()
+            if isinstance(recorded.event, Finished):
+                self._schedules.hear(recorded.task)
             if isinstance(recorded.event, Finished) and self.library.is_remote(done.name):
                 with suppress(RuntimeError):  # the host is closing
                     self.engine.services.supervisor.start(f"let go {recorded.task}", self._let_go(recorded.task))
@@ -316,9 +324,11 @@ class Host(TaskDesk):
 
     # --- manifests, models, secrets ---------------------------------------------------------------
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take manifests: all of them or, where there is any problem, none."""
-        done, problems = await self.library.apply(texts, time.time(), dry_run)
+        done, problems = await self.library.apply(texts, time.time(), dry_run, by)
         if not dry_run and not problems:
             self.engine.slots.review()
         return done, problems

@@ -2,19 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from pydantic import ValidationError
 
+from agenthost.core.access import OWNER
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
-from agenthost.core.errors import BadInput, Conflict, NewerVersion, NotFound, Stale, nearest
+from agenthost.core.errors import BadInput, Conflict, Forbidden, NewerVersion, NotFound, Stale, Unusable, nearest
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.schedule import Schedule
 from agenthost.core.manifests.workflow import Workflow
 from agenthost.core.models import ModelCard
 from agenthost.core.ports import Models, Program, Store, Tools
@@ -24,6 +26,7 @@ from agenthost.core.tools import ToolSpec
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
+from agenthost.programs.routing.program import RoutingProgram
 from agenthost.programs.workflow import WorkflowProgram
 
 REMEMBERED = 256
@@ -36,11 +39,15 @@ NAMESPACE = "default"
 _RUN = frozenset({"workspace", "run"})
 """The entries that stand for a tool which runs code."""
 
-_KINDS: dict[str, type[Agent] | type[Workflow]] = {"agent": Agent, "workflow": Workflow}
+_KINDS: dict[str, type[Agent] | type[Workflow] | type[Schedule]] = {
+    "agent": Agent,
+    "workflow": Workflow,
+    "schedule": Schedule,
+}
 
 
 def kind_of(manifest: Manifest) -> str:
-    """`agent` or `workflow`."""
+    """`agent`, `workflow` or `schedule`."""
     return manifest.kind.lower()
 
 
@@ -59,6 +66,8 @@ class Library:
         self._changes = 0
         self._changing = asyncio.Lock()
         self._checking = asyncio.Lock()
+        self.heard: Callable[[], Awaitable[None]] = _nobody
+        """Told after every change of what is kept."""
 
     async def open(self) -> list[str]:
         """Read the manifests that are kept; those that can't be read are left out, and a line says so for each."""
@@ -77,20 +86,20 @@ class Library:
     # --- manifests --------------------------------------------------------------------------------
 
     async def apply(
-        self, texts: Mapping[str, str], now: float, dry_run: bool = False
+        self, texts: Mapping[str, str], now: float, dry_run: bool = False, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take manifests: all of them or, where there is any problem, none."""
         # One who only has some checked holds up nobody's change.
         async with self._checking if dry_run else self._changing:
-            return await self._apply(texts, now, dry_run)
+            return await self._apply(texts, now, dry_run, by)
 
     async def put(
-        self, kind: str, name: str, text: str, now: float, expected: str | None
+        self, kind: str, name: str, text: str, now: float, expected: str | None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         """Take the one manifest of that kind and name. `expected` as in `core.api.HostApi.put_manifest`; raises Stale."""
         self._check_kind(kind)
         async with self._changing:
-            found, problems = await self._validated({name: text})
+            found, problems = await self._validated({name: text}, now)
             if not problems:
                 named = [(kind_of(each), each.metadata.name) for each in found]
                 if named != [(kind, name)]:
@@ -98,11 +107,11 @@ class Library:
                         f"this path is of the {kind} '{name}', and the manifest is another's; give that one alone"
                     )
                 self._need_version(kind, name, expected)
-            return await self._apply({name: text}, now, False)
+            return await self._apply({name: text}, now, False, by)
 
-    async def _validated(self, texts: Mapping[str, str]) -> tuple[list[Manifest], list[Problem]]:
+    async def _validated(self, texts: Mapping[str, str], now: float) -> tuple[list[Manifest], list[Problem]]:
         """Manifests read, beside the loop: half a megabyte takes more than a second."""
-        return await asyncio.to_thread(validate, texts, list(self._live.values()), self.tool_names())
+        return await asyncio.to_thread(validate, texts, self.every(), self.tool_names(), now)
 
     def _need_version(self, kind: str, name: str, expected: str | None) -> None:
         if expected is None:
@@ -122,9 +131,9 @@ class Library:
         return _written(self._find(kind, name, NAMESPACE))
 
     async def _apply(
-        self, texts: Mapping[str, str], now: float, dry_run: bool
+        self, texts: Mapping[str, str], now: float, dry_run: bool, by: str
     ) -> tuple[list[Applied], list[ManifestProblem]]:
-        manifests, problems = await self._validated(texts)
+        manifests, problems = await self._validated(texts, now)
         if problems:
             return [], [
                 ManifestProblem(problem.file, problem.line, problem.column, problem.key, problem.message)
@@ -132,7 +141,7 @@ class Library:
             ]
         done: list[Applied] = []
         new: dict[tuple[str, str, str], Manifest] = {}
-        for manifest in manifests:
+        for manifest in (_signed(each, by) for each in manifests):
             key = (kind_of(manifest), manifest.metadata.namespace, manifest.metadata.name)
             if key[1] != NAMESPACE:
                 raise BadInput(
@@ -152,6 +161,7 @@ class Library:
             await self._store.put_manifests(bodies, now)
             self._live |= new
             self._changed()
+            await self.heard()
         return done, []
 
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
@@ -184,12 +194,17 @@ class Library:
         await self._store.delete_manifest(kind, name, namespace)
         del self._live[kind, namespace, name]
         self._changed()
+        await self.heard()
 
     def _changed(self) -> None:
         """What was found out from the manifests as they were may no longer hold."""
         self._changes += 1
         self._pinned.clear()
         self._code.clear()
+
+    def every(self) -> list[Manifest]:
+        """All of them, of every kind."""
+        return list(self._live.values())
 
     def tool_names(self) -> list[str]:
         """The names that a manifest may give as tools."""
@@ -200,7 +215,7 @@ class Library:
         for kind in ("workflow", "agent"):
             if (kind, namespace, name) in self._live:
                 return kind
-        known = [key[2] for key in self._live if key[1] == namespace]
+        known = [key[2] for key in self._live if key[0] != "schedule" and key[1] == namespace]
         raise NotFound(
             f"there is no agent or workflow '{name}'. {nearest(name, known)} "
             "`agenthost get agent` lists them; `agenthost apply -f FILE` adds one"
@@ -225,7 +240,7 @@ class Library:
         while waiting:
             reference = waiting.pop()
             found = self._live.get((reference[0], namespace, reference[1]))
-            if found is None or reference in seen:
+            if found is None or isinstance(found, Schedule) or reference in seen:
                 continue
             seen.add(reference)
             if isinstance(found, Workflow):
@@ -278,7 +293,7 @@ class Library:
 
     async def _reach(self, kind: str, name: str, model: str, namespace: str) -> "_Reached":
         """All that a manifest can reach, as it is now. Raises NotFound and Unavailable."""
-        manifests: dict[tuple[str, str], Manifest] = {}
+        manifests: dict[tuple[str, str], Agent | Workflow] = {}
         cards: dict[str, ModelCard] = {}
         specs: dict[tuple[str, str], tuple[ToolSpec, ...]] = {}
         waiting = [(kind, name)]
@@ -286,7 +301,10 @@ class Library:
             of, called = waiting.pop()
             if (of, called) in manifests:
                 continue
-            manifest = manifests[of, called] = self._find(of, called, namespace)
+            manifest = self._find(of, called, namespace)
+            if isinstance(manifest, Schedule):
+                raise Unusable(f"'{called}' is a schedule; what it runs can be started")
+            manifests[of, called] = manifest
             waiting += _references(manifest)
             if isinstance(manifest, Agent):
                 cards[called] = await self._card(manifest, model)
@@ -329,6 +347,8 @@ class Library:
 
     async def program(self, spec: TaskSpec) -> Program[Any]:
         """The program of a task's pinned definitions."""
+        if spec.kind == "routing":
+            return RoutingProgram()
         programs = self._programs.get(spec.bundle)
         if programs is None:
             bundle = await self.bundle(spec.bundle)
@@ -339,6 +359,8 @@ class Library:
 
     async def policy(self, spec: TaskSpec) -> SandboxPolicy:
         """The sandbox policy of a task."""
+        if spec.kind == "routing":
+            return SandboxPolicy()
         bundle = await self.bundle(spec.bundle)
         found = bundle.agents[spec.name].manifest if spec.kind == "agent" else bundle.workflows[spec.name]
         return found.spec.sandbox.policy()
@@ -356,14 +378,31 @@ class Library:
         namespace, _, named = scope.source.partition("/")
         kind, _, name = named.partition("/")
         found = self._live.get((kind, namespace, name))
-        return found.spec.budget.limits() if found is not None else scope.limits
+        return scope.limits if found is None or isinstance(found, Schedule) else found.spec.budget.limits()
+
+
+async def _nobody() -> None:
+    """Nobody is told."""
+
+
+def _signed(manifest: Manifest, by: str) -> Manifest:
+    """A schedule with as whom it runs: who applied it. Raises Forbidden where they may not say somebody else."""
+    if not isinstance(manifest, Schedule):
+        return manifest
+    named = manifest.spec.person or by
+    if named != by and by != OWNER:
+        raise Forbidden(
+            f"the schedule '{manifest.metadata.name}' is to run as '{named}', and only the owner may say so; leave 'person' "
+            "out, and it runs as you"
+        )
+    return manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"person": named})})
 
 
 class _Reached(Struct):
     """What a task would be started with: manifests, each agent's model card, the specs of each entry of its tools
     (of a workflow's steps under the agent `""`)."""
 
-    manifests: dict[tuple[str, str], Manifest]
+    manifests: dict[tuple[str, str], Agent | Workflow]
     cards: dict[str, ModelCard]
     specs: dict[tuple[str, str], tuple[ToolSpec, ...]]
 
@@ -411,6 +450,8 @@ def _references(manifest: Manifest) -> list[tuple[str, str]]:
             for entry in sorted(_entries(manifest))
             if entry.startswith(_DELEGATE)
         ]
+    if isinstance(manifest, Schedule):
+        return [(manifest.spec.run.kind, manifest.spec.run.name)]
     roles = [("agent", role.agent) for role in manifest.spec.roles.values()]
     return roles + [("workflow", step.workflow) for step in manifest.spec.steps if step.workflow]
 

@@ -16,14 +16,19 @@ from agenthost.core.errors import nearest
 from agenthost.core.expressions import describe
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.common import API_VERSION
+from agenthost.core.manifests.schedule import Schedule
 from agenthost.core.manifests.workflow import Workflow
-from agenthost.manifests import graph
+from agenthost.manifests import graph, schedules
 from agenthost.manifests.problems import Finding, Key, Problem, Source
 from agenthost.manifests.read import Document, read
 
-Manifest = Agent | Workflow
+Manifest = Agent | Workflow | Schedule
 
-KINDS: dict[str, type[Agent] | type[Workflow]] = {"Agent": Agent, "Workflow": Workflow}
+KINDS: dict[str, type[Agent] | type[Workflow] | type[Schedule]] = {
+    "Agent": Agent,
+    "Workflow": Workflow,
+    "Schedule": Schedule,
+}
 
 
 class Loaded(Struct, frozen=True):
@@ -65,12 +70,16 @@ def load(files: Mapping[str, str]) -> tuple[list[Loaded], list[Problem]]:
 
 
 def check(
-    loaded: Sequence[Loaded], existing: Sequence[Manifest] = (), tools: Sequence[str] | None = None
+    loaded: Sequence[Loaded],
+    existing: Sequence[Manifest] = (),
+    tools: Sequence[str] | None = None,
+    now: float | None = None,
 ) -> list[Problem]:
     """What keeps the manifests just read from running, beside those that exist already.
 
     `tools`: the names that a manifest may give as tools; None where they are not known, and then
-    tools are not checked. A manifest just read takes the place of an existing one.
+    tools are not checked. A manifest just read takes the place of an existing one. `now`: schedules that are new, or say
+    something else, must be due after that.
     """
     problems: list[Problem] = []
     for one in loaded:
@@ -80,20 +89,42 @@ def check(
         workflows = {m.metadata.name: m for m in near if isinstance(m, Workflow)}
         if isinstance(one.manifest, Agent):
             findings = graph.agent_problems(one.manifest, agents, tools)
+        elif isinstance(one.manifest, Schedule):
+            known = any(isinstance(m, Schedule) and _is(m, one.manifest) for m in existing)
+            findings = schedules.time_findings(one.manifest.spec, None if known else now)
+            findings += schedules.run_findings(one.manifest.spec, agents, workflows)
         else:
             findings = graph.problems(one.manifest, agents, workflows, tools)
         problems += [one.source.problem(finding) for finding in findings]
     return sorted(problems)
 
 
+def _is(one: Schedule, other: Schedule) -> bool:
+    return one.metadata == other.metadata and schedules.same(one, other)
+
+
 def validate(
-    files: Mapping[str, str], existing: Sequence[Manifest] = (), tools: Sequence[str] | None = None
+    files: Mapping[str, str],
+    existing: Sequence[Manifest] = (),
+    tools: Sequence[str] | None = None,
+    now: float | None = None,
 ) -> tuple[list[Manifest], list[Problem]]:
     """`load` and `check` in one: the manifests to apply, none where there is any problem."""
     loaded, problems = load(files)
     if not problems:
-        problems = check(loaded, existing, tools)
+        problems = check(loaded, existing, tools, now)
     return ([] if problems else [one.manifest for one in loaded]), problems
+
+
+def validate_body(
+    body: Any, existing: Sequence[Manifest] = (), now: float | None = None
+) -> tuple[Manifest | None, list[Problem]]:
+    """`validate` for one manifest that was no text; the manifest, None where there is any problem."""
+    source = Source("", {}, ())
+    manifest, problems = _manifest(Document(body, source))
+    if manifest is not None:
+        problems += check([Loaded(manifest, source)], existing, None, now)
+    return (None if problems else manifest), problems
 
 
 def _twice(loaded: Loaded, first: Loaded) -> Problem:

@@ -1,4 +1,4 @@
-"""The texts that `agenthost new agent|workflow NAME` begins with: commented manifests that validate."""
+"""The texts that `agenthost new agent|workflow|schedule NAME` begins with: commented manifests that validate."""
 
 import re
 
@@ -79,14 +79,44 @@ spec:
     files: "{{{{ steps.write.files }}}}"
 """
 
-_TEXTS = {"agent": _AGENT, "workflow": _WORKFLOW}
+_SCHEDULE = """\
+# {name}: a schedule and the agent that it runs. Try it with:
+#   agenthost apply -f {name}.yaml && agenthost schedules show {name}
+# It runs while a host does: agenthost up
+apiVersion: {version}
+kind: Agent
+metadata:
+  name: {name}-agent
+spec:
+  description: Does what is due.
+  instructions: |
+    You are a careful helper. Be brief.
+---
+apiVersion: {version}
+kind: Schedule
+metadata:
+  name: {name}
+spec:
+  # Minute, hour, day of the month, month, day of the week; or @daily, @hourly, @weekly, @monthly, @yearly.
+  # For once, in its place: at: "2030-12-24T18:00"
+  cron: "0 9 * * mon-fri"
+  timezone: Europe/Athens
+  run: {{agent: {name}-agent, text: "Write down what today is."}}
+  # Times at which no host worked: skip, once (run once for all of them) or all.
+  missed: once
+  # While the run before goes on: skip this one, queue it, allow both, or replace the one before.
+  overlap: skip
+"""
+
+_TEXTS = {"agent": _AGENT, "workflow": _WORKFLOW, "schedule": _SCHEDULE}
+_LONGEST = {"workflow": "-writer", "schedule": "-agent"}
 
 
 def new(kind: str, name: str) -> str:
-    """The manifest to begin with, for the kind `agent` or `workflow`. Raises BadInput for a bad name."""
+    """The manifest to begin with, for the kind `agent`, `workflow` or `schedule`. Raises BadInput for a bad name."""
     if kind not in _TEXTS:
         raise BadInput(f"there is no '{kind}' to begin; it is one of {', '.join(_TEXTS)}")
-    most = 63 if kind == "agent" else 63 - len("-writer")
+    most = 63 - len(_LONGEST.get(kind, ""))
     if not re.fullmatch(NAME, name) or len(name) > most:
         raise BadInput(f"'{name}' can't be a name: use a-z, 0-9 and hyphen, at most {most} characters")
     return _TEXTS[kind].format(name=name, version=API_VERSION)

@@ -13,6 +13,7 @@ from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_conversations import MemoryConversations
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
+from agenthost.stores.memory_schedules import MemorySchedules
 from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_usage import deleted, nobodys
 from agenthost.stores.memory_webhooks import MemoryWebhooks
@@ -33,6 +34,7 @@ class MemoryErasure:
         shelf: MemoryShelf,
         keeping: MemoryKeeping,
         conversations: MemoryConversations | None = None,
+        schedules: MemorySchedules | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -41,6 +43,7 @@ class MemoryErasure:
         self._shelf = shelf
         self._keeping = keeping
         self._conversations = conversations or MemoryConversations(store)
+        self._schedules = schedules or MemorySchedules()
         self._begun: set[str] = set()
         self._doomed: set[tuple[str, str, str]] = set()
 
@@ -92,13 +95,15 @@ class MemoryErasure:
         return found[-1][0] if found else None
 
     async def doomed(self, after: str, limit: int) -> list[str]:
-        self._doomed |= self._shelf.let_go
+        self._doomed |= self._shelf.let_go | {(digest, "", "") for digest in self._schedules.let_go}
         self._shelf.let_go.clear()
+        self._schedules.let_go.clear()
         return sorted({digest for digest, _, _ in self._doomed if digest > after})[:limit]
 
     async def held(self, digests: set[str]) -> set[str]:
         of_workspaces = {digest for files in self._store.tables.files.values() for digest in files.values()}
-        return (of_workspaces | self._shelf.held() | self._conversations.held()) & digests
+        lines = self._conversations.held() | self._schedules.held()
+        return (of_workspaces | self._shelf.held() | lines) & digests
 
     async def release(self, digest: str, before: float) -> bool:
         given = self._accounts.given
@@ -121,6 +126,7 @@ class MemoryErasure:
     async def forget_person(self, namespace: str, person: str) -> None:
         self._shelf.forget(namespace, person)
         self._conversations.forget_person(namespace, person)
+        self._schedules.forget(namespace, person)
         self._forget_gifts(namespace, person)
         tables = self._store.tables
         tables.used = nobodys(tables.used, namespace, person)
@@ -129,6 +135,7 @@ class MemoryErasure:
     async def forget_namespace(self, namespace: str) -> None:
         self._shelf.forget(namespace)
         self._conversations.forget_person(namespace, "")
+        self._schedules.forget(namespace)
         self._forget_gifts(namespace, "")
         tables = self._store.tables
         tables.used = {of: sums for of, sums in tables.used.items() if of.namespace != namespace}

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from agenthost.core.access import Deed, DeedFilter
+from agenthost.core.access import OWNER, Deed, DeedFilter
 from agenthost.core.api import (
     Applied,
     Artifact,
@@ -92,6 +92,7 @@ class MemoryHost(HostApi):
         self._kinds: dict[str, dict[str, dict[str, Any]]] = {
             "agent": {name: {"kind": "Agent", "metadata": {"name": name}} for name in AGENTS},
             "workflow": {},
+            "schedule": {},
         }
         self._secrets: dict[str, str] = {}
         self._keys: dict[str, str] = {}
@@ -359,7 +360,9 @@ class MemoryHost(HostApi):
         self._known(task)
         return [ReplayReport(task, len(self.journals[task]), 1, True)]
 
-    async def apply(self, texts: dict[str, str], dry_run: bool = False) -> tuple[list[Applied], list[ManifestProblem]]:
+    async def apply(
+        self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER
+    ) -> tuple[list[Applied], list[ManifestProblem]]:
         found: list[tuple[str, str, dict[str, Any]]] = []
         problems: list[ManifestProblem] = []
         for file, text in texts.items():
@@ -405,7 +408,7 @@ class MemoryHost(HostApi):
         return found[::-1][:limit]
 
     async def put_manifest(
-        self, kind: str, name: str, text: str, expected: str | None = None
+        self, kind: str, name: str, text: str, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         await self._need_version(kind, name, expected)
         return await self.apply({name: text})
@@ -417,7 +420,7 @@ class MemoryHost(HostApi):
             raise Stale(f"the {kind} '{name}' has another version by now; read it again, and change that")
 
     async def roll_back(
-        self, kind: str, name: str, number: int, expected: str | None = None
+        self, kind: str, name: str, number: int, expected: str | None = None, by: str = OWNER
     ) -> tuple[list[Applied], list[ManifestProblem]]:
         found = [each for each in await self.versions(kind, name) if each.number == number]
         if not found:

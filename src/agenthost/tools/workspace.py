@@ -97,7 +97,14 @@ def _tool(
     if required:
         parameters["required"] = list(required)
     spec = ToolSpec(
-        name, description, parameters, read_only=read_only, idempotent=True, workspace=True, sandbox=sandbox
+        name,
+        description,
+        parameters,
+        read_only=read_only,
+        idempotent=True,
+        workspace=True,
+        sandbox=sandbox,
+        trusted=not read_only and not sandbox,
     )
     return WorkspaceTool(spec, function)
 

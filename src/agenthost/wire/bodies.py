@@ -10,6 +10,7 @@ from agenthost.core.api import Applied, ManifestProblem, ManifestVersion
 from agenthost.core.conversations import ConversationInfo, Line
 from agenthost.core.events import Recorded
 from agenthost.core.routing import Topic
+from agenthost.core.schedules import ScheduleInfo
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import WebhookInfo
 
@@ -94,6 +95,13 @@ class MoveBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     to: Annotated[str, Meta(max_length=200)] = ""
     name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class SchedulePage(Struct, frozen=True):
+    """All the schedules that somebody sees: there is one page."""
+
+    items: tuple[ScheduleInfo, ...]
+    next: str = ""
 
 
 class ErasureBody(Struct, frozen=True, forbid_unknown_fields=True):

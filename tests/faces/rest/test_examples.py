@@ -67,7 +67,7 @@ class World:
                 async for _ in items:
                     pass
         kept = await self.api.put_file("a.txt", b"a text of some length", "text/plain")
-        for kind in ("agent", "workflow"):
+        for kind in ("agent", "workflow", "schedule"):
             for name in ("spare", f"spare-{kind}"):
                 await self.api.apply({"spare.yaml": f"kind: {kind.capitalize()}\nmetadata: {{name: {name}}}\n"})
         self.api.artifacts_of[row.id] = {"report.txt": kept.digest}

@@ -11,8 +11,9 @@ from agenthost.core.access import RIGHTS, Caller, Right, Role
 from agenthost.core.api import Linked, Order
 from agenthost.core.conversations import Line
 from agenthost.core.ports import Filter
+from agenthost.core.schedules import NewSchedule
 from agenthost.core.webhooks import NewWebhook
-from agenthost.faces.http import conversations, erasure, metrics, webhooks
+from agenthost.faces.http import conversations, erasure, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.operations import Operation
@@ -20,6 +21,7 @@ from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
 from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
+from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk as WebhookDesk
 from agenthost.testing.memory_host import MemoryHost
 from tests.faces.rest.conftest import Served
@@ -33,6 +35,7 @@ OPERATIONS = table(
     Site(Everybody(MemoryHost()), Closing()),
     [
         Face(operations=webhooks.operations(cast("WebhookDesk", None))),  # nothing of it is called
+        Face(operations=schedules.operations(cast("ScheduleDesk", None))),
         Face(operations=erasure.operations(cast("ErasureDesk", None))),
         Face(streamed=partial(conversations.operations, cast("ConversingDesk", None))),
         metrics.face(_unasked),
@@ -134,6 +137,20 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "deleteWebhook": ("work", "ann alone"),
     "testWebhook": ("work", "ann alone"),
     "listDeliveries": ("read", "ann alone"),
+    "addSchedule": ("work", ""),
+    "listSchedules": ("read", ""),
+    "getSchedule": ("read", "ann"),
+    "changeSchedule": ("work", "ann"),
+    "deleteSchedule": ("work", "ann"),
+    "pauseSchedule": ("work", "ann"),
+    "resumeSchedule": ("work", "ann"),
+    "runSchedule": ("work", "ann"),
+    "listScheduleRuns": ("read", "ann"),
+    "getScheduleManifest": ("read", ""),
+    "putScheduleManifest": ("manage", ""),
+    "deleteScheduleManifest": ("manage", ""),
+    "listScheduleManifestVersions": ("read", ""),
+    "restoreScheduleManifest": ("manage", ""),
     "deleteTask": ("work", "ann"),
     "erase": ("own", ""),
     "getMetrics": ("manage", ""),
@@ -147,6 +164,10 @@ OTHERS: dict[str, Right] = {
     "replyToTask": "manage",
     "answerApproval": "manage",
     "deleteTask": "own",
+    "deleteSchedule": "manage",
+    "pauseSchedule": "manage",
+    "resumeSchedule": "manage",
+    "runSchedule": "manage",
 }
 """The right that an operation takes beside its own where the thing is somebody else's."""
 ROLES: dict[str, tuple[Role, tuple[Right, ...]]] = {
@@ -164,8 +185,8 @@ async def world(served: Served) -> dict[str, str]:
     kept = await served.host.put_file("mine.txt", WORDS.encode())
     await served.host.accounts.own_file("default", "ann", kept.digest)
     task = await served.ended(WORDS, person="ann", files=(kept,))
-    for kind in ("agent", "workflow"):
-        body = next(each.example.body for each in OPERATIONS if each.id == f"put{kind.capitalize()}")
+    for kind in ("Agent", "Workflow"):
+        body = next(each.example.body for each in OPERATIONS if each.id == f"put{kind}")
         await served.host.apply({"spare.yaml": json.dumps(body)})
     await served.host.apply(
         {
@@ -174,7 +195,10 @@ async def world(served: Served) -> dict[str, str]:
             )
         }
     )
-    webhook = await served.host.webhooks.of(Caller("ann", "user", ("read", "work")), served.host).add(NewWebhook(URL))
+    ann = Caller("ann", "user", ("read", "work"))
+    webhook = await served.host.webhooks.of(ann, served.host).add(NewWebhook(URL))
+    daily = NewSchedule("of-ann", {"cron": "@daily", "run": {"agent": "echo", "text": WORDS}})
+    schedule = await served.host.schedules.of(ann, served.host).add(daily)
     said = Line("web:7", "m1", "person", "message", 1.0, WORDS, task=task, became=task, person="ann")
     (line,) = await served.host._adapters.conversations.add([said])  # pyright: ignore[reportPrivateUsage]
     return {
@@ -186,13 +210,15 @@ async def world(served: Served) -> dict[str, str]:
         "number": "1",
         "name": "echo",
         "webhook": webhook.id,
+        "schedule": schedule.id,
     }
 
 
 async def tried(served: Served, operation: Operation, places: dict[str, str], token: str | None) -> tuple[int, str]:
     """The status and the text of the answer to an operation's example."""
     example, path = operation.example, operation.whole
-    for name, value in (places | example.places | {name: places[name] for name in ("webhook", "line")}).items():
+    hers = {name: places[name] for name in ("webhook", "schedule", "line")}
+    for name, value in (places | example.places | hers).items():
         path = path.replace("{" + name + "}", value)
     body = example.body if example.body is not None else example.content
     headers = {name.replace("-", "_"): value for name, value in example.headers.items()}
@@ -204,8 +230,9 @@ def test_every_operation_was_decided_on_and_says_what_was_decided() -> None:
     assert {operation.id: operation.right for operation in OPERATIONS} == {
         id: right for id, (right, _) in DECIDED.items()
     }
-    of_task = {operation.id for operation in OPERATIONS if "{task}" in operation.whole or "{digest}" in operation.whole}
-    assert {id for id, (_, whose) in DECIDED.items() if whose == "ann"} == of_task
+    named = ("{task}", "{digest}", "{schedule}")
+    of_hers = {operation.id for operation in OPERATIONS if any(name in operation.whole for name in named)}
+    assert {id for id, (_, whose) in DECIDED.items() if whose == "ann"} == of_hers
 
 
 @pytest.mark.parametrize("who", ROLES)

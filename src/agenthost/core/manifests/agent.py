@@ -15,6 +15,7 @@ from agenthost.core.manifests.common import (
     ProbeSpec,
     SandboxSpec,
 )
+from agenthost.core.manifests.trust import TrustSpec
 
 
 class PluginUse(Part):
@@ -120,6 +121,10 @@ class AgentSpec(Part):
         default_factory=lambda: Completion.model_validate({}), description="When the work is done."
     )
     budget: Budget = Field(default_factory=lambda: Budget.model_validate({}), description="What one task may spend.")
+    trust: TrustSpec = Field(
+        default_factory=lambda: TrustSpec.model_validate({}),
+        description="What is trusted, and what untrusted content may decide.",
+    )
     maxOutputTokens: int = Field(4096, ge=16, le=1_000_000, description="Most tokens of one answer.")
     temperature: float | None = Field(
         None, ge=0, le=2, description="How freely the model chooses its words; the model's own if not given."

@@ -18,6 +18,7 @@ from agenthost.core.manifests.common import (
     Retry,
     SandboxSpec,
 )
+from agenthost.core.manifests.trust import TrustSpec
 
 
 class InputSpec(Part):
@@ -30,6 +31,9 @@ class InputSpec(Part):
     default: Any = Field(None, description="Used when none is given; an input without default must be given.")
     accept: tuple[str, ...] = Field((), description="For files: media types, such as image/png.")
     required: bool = Field(True, description="Whether it must be given when there is no default.")
+    trusted: bool = Field(
+        False, description="Whether its text is what the person wants, and not material such as a mail or a ticket."
+    )
 
 
 class Role(Part):
@@ -108,6 +112,10 @@ class WorkflowSpec(Part):
     )
     budget: Budget = Field(
         default_factory=lambda: Budget.model_validate({}), description="What one run may spend, all steps included."
+    )
+    trust: TrustSpec = Field(
+        default_factory=lambda: TrustSpec.model_validate({}),
+        description="What is trusted, and what untrusted content may decide, of the steps that call tools.",
     )
 
 

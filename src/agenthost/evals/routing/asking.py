@@ -30,6 +30,9 @@ from agenthost.programs.routing import RoutingProgram, decide, inputs
 AT_ONCE = 4
 """Calls that go on at the same time."""
 
+PATIENCE = 900.0
+"""Seconds after which a call that has come to nothing is left, and counts as failed."""
+
 
 class Answers(Struct):
     """What a model said of the messages (by `Case.key`), and what that took. `cost` in USD, of the calls whose price is known; `unpriced` counts the others.
@@ -79,10 +82,11 @@ async def ask(
     async def one(case: Case) -> None:
         async with room:
             spec = _spec(case, model, similar)
-            done[spec.id] = asyncio.get_running_loop().create_future()
+            ended = done[spec.id] = asyncio.get_running_loop().create_future()
             await engine.create(spec)
-            finished = await done.pop(spec.id)
-            _count(made, case, finished, await adapters.store.ledger(spec.id))
+            await asyncio.wait([ended], timeout=PATIENCE)
+            del done[spec.id]
+            _count(made, case, ended.result() if ended.done() else None, await adapters.store.ledger(spec.id))
             if made.calls % 25 == 0:
                 say(f"{made.calls} of {len(open_ones)} asked")
 
@@ -128,14 +132,14 @@ def _spec(case: Case, model: str, similar: Similar | None) -> TaskSpec:
     )
 
 
-def _count(made: Answers, case: Case, finished: Finished, ledger: Sequence[LedgerEntry]) -> None:
+def _count(made: Answers, case: Case, finished: Finished | None, ledger: Sequence[LedgerEntry]) -> None:
     made.calls += 1
     for entry in ledger:
         if entry.spent is not None:
             made.tokens += entry.spent.tokens
             made.cost += entry.spent.cost if entry.priced else 0.0
         made.unpriced += not entry.priced
-    part = finished.parts[0] if finished.parts else None
+    part = finished.parts[0] if finished is not None and finished.parts else None
     decision = msgspec.convert(part.data, Decision) if isinstance(part, DataPart) else None
     if decision is None or not any(entry.settled and entry.spent is not None for entry in ledger):
         made.failed += 1

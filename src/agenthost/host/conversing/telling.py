@@ -98,7 +98,8 @@ def _end(about: About, recorded: Recorded, event: Finished) -> Line:
     verdict = event.verdict
     text = _words(event.parts)
     if verdict.outcome == "canceled":
-        text = f"Cancelled{': ' + verdict.reason if verdict.reason else ''}."
+        why = verdict.reason.removeprefix("cancelled").removeprefix(":").strip().rstrip(".")
+        text = f"Cancelled {why}." if why.startswith("by ") else f"Cancelled{': ' + why if why else ''}."
     elif verdict.outcome != "done":
         text = f"{text}\n\n{_ENDS.get(verdict.outcome, 'Failed')}: {verdict.reason}".strip()
     files = [part for part in event.parts if isinstance(part, FilePart)]

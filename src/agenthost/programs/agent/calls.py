@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallTool, StartChild
+from agenthost.core.commands import Ask, CallModel, CallTool, Command, StartChild
 from agenthost.core.errors import nearest
 from agenthost.core.events import Answer, ChildResult, Reply
 from agenthost.core.models import ModelAnswer, Turn
 from agenthost.core.parts import DataPart, Part, TextPart
 from agenthost.core.tools import ToolCall, ToolResult, text_result
-from agenthost.programs.agent import closing, context, structured, words
+from agenthost.programs.agent import closing, context, provenance, structured, words
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState, Pending
 from agenthost.programs.agent.steps import to_turn
@@ -96,7 +96,33 @@ def wish(state: AgentState, d: Definition, pending: Pending, arguments: dict[str
     else:
         pending.command = CallTool(pending.id, name, arguments, pending.call.id, safe(tool, d.spec.sandbox))
     if pending.command is not None:
-        state.want(approval(pending.id, name, arguments) if tool.approval else pending.command)
+        _past(state, d, pending, provenance.guarded(state, d, pending, arguments))
+
+
+def _past(state: AgentState, d: Definition, pending: Pending, guard: Command | str | None) -> None:
+    """Want what comes before a call, the question that its tool needs, or the call."""
+    command = pending.command
+    assert command is not None
+    pending.reading = isinstance(guard, CallModel)
+    if isinstance(guard, str):
+        pending.result = _wrong(guard)
+    elif guard is not None:
+        # Calls of one answer are held up by one reading.
+        if guard.id not in {wanted.id for wanted in state.wanted}:
+            state.want(guard)
+    elif isinstance(command, CallTool) and d.toolbox(state.stage).tools[command.tool].approval:
+        state.want(approval(pending.id, command.tool, command.arguments))
+    else:
+        state.want(command)
+
+
+def understood(state: AgentState, d: Definition, delivery: Delivery) -> None:
+    """The person's words were read: the calls that waited for it go on, or are asked for."""
+    provenance.understood(state, d, delivery.answer)
+    for pending in state.pending:
+        if pending.reading and isinstance(pending.command, CallTool):
+            _past(state, d, pending, provenance.guarded(state, d, pending, pending.command.arguments, read=True))
+    next_turn(state, d)
 
 
 def _alone(state: AgentState, d: Definition, calls: tuple[ToolCall, ...]) -> bool:
@@ -116,10 +142,12 @@ def _delegate(state: AgentState, pending: Pending, agent: str, task: str, alone:
         pending.result = _wrong(f"Not delegated: {why}. {mend}")
     else:
         place = "shared" if alone else "copy"
-        pending.command = StartChild(pending.id, "agent", agent, (TextPart(task),), workspace=place)
+        pending.command = StartChild(
+            pending.id, "agent", agent, (TextPart(task),), workspace=place, trust=provenance.given(state)
+        )
 
 
-def take(state: AgentState, delivery: Delivery) -> Pending | None:
+def take(state: AgentState, d: Definition, delivery: Delivery) -> Pending | None:
     """Take the answer of a command that a wish led to; the wish, once it has its result."""
     pending = next((p for p in state.pending if delivery.id in (p.id, f"{p.id}-ok") and p.result is None), None)
     if pending is None:
@@ -135,6 +163,8 @@ def take(state: AgentState, delivery: Delivery) -> Pending | None:
         pending.result = _wrong(f"A person did not allow this call. They said: {words_of}")
     else:
         pending.result = _result(delivery.answer)
+    if delivery.id == pending.id:
+        provenance.taken(state, d, pending, delivery.answer)
     state.tool_calls += 1
     state.wrote(pending.result.changes)
     return pending
@@ -151,7 +181,8 @@ def next_turn(state: AgentState, d: Definition) -> None:
     for pending in state.pending:
         assert pending.result is not None
         parts = shown_parts(pending.result, d)
-        turn = Turn("tool", parts, call_id=pending.call.id, name=pending.call.name, error=pending.result.error)
+        call, error = pending.call, pending.result.error
+        turn = Turn("tool", parts, call_id=call.id, name=call.name, error=error, origin=pending.origin)
         context.add(state, turn, d.model)
     state.pending = []
     if finish is None:

@@ -1,6 +1,8 @@
 """The exchange with the model: what it takes of the window, and what is shown of it. Nothing is ever
 cut without saying so, to the model in the text and to people in the View of the journalled call."""
 
+import msgspec
+
 from agenthost.core.commands import View
 from agenthost.core.definitions import PinnedModel
 from agenthost.core.models import ModelAnswer, Turn
@@ -14,6 +16,8 @@ BYTES_PER_TOKEN = 3
 """English takes about 4 bytes a token and most other scripts 3: estimates are meant to be high."""
 
 TURN_OVERHEAD = 8
+FENCE_TOKENS = 10
+"""What the marks around what a stranger can have written take."""
 
 
 def text_tokens(text: str) -> int:
@@ -24,7 +28,7 @@ def text_tokens(text: str) -> int:
 
 def turn_tokens(turn: Turn, model: PinnedModel) -> int:
     """An estimate, from above, of the tokens of a turn."""
-    total = TURN_OVERHEAD + (text_tokens(turn.state) if turn.state else 0)
+    total = TURN_OVERHEAD + (text_tokens(turn.state) if turn.state else 0) + (FENCE_TOKENS if turn.origin else 0)
     for part in turn.parts:
         if isinstance(part, TextPart):
             total += text_tokens(part.text)
@@ -56,7 +60,7 @@ def shorten(turn: Turn) -> Turn:
         text = text[:half] + told + text[-half:]
     if files:
         text += f"\n[{files} file(s) of this older result are left out]"
-    return Turn("tool", (TextPart(text),), call_id=turn.call_id, name=turn.name, error=turn.error)
+    return msgspec.structs.replace(turn, parts=(TextPart(text),))
 
 
 def add(state: AgentState, turn: Turn, model: PinnedModel) -> None:
@@ -76,8 +80,9 @@ def hear(state: AgentState, message: Message, model: PinnedModel) -> None:
             state.picture = state.picture or part.name or part.media_type
     if state.opened is None and message == state.spec.message:
         state.opened = state.base + len(state.turns)
+    origin = state.provenance.heard(message, state.base + len(state.turns), state.spec.trust is not None)
     if message.parts:
-        add(state, Turn("user", message.parts), model)
+        add(state, Turn("user", message.parts, origin=origin), model)
 
 
 def recall(state: AgentState, history: tuple[Turn, ...], model: PinnedModel) -> None:
@@ -86,7 +91,7 @@ def recall(state: AgentState, history: tuple[Turn, ...], model: PinnedModel) -> 
         if turn.role == "user":
             hear(state, Message("person", turn.parts), model)
         else:
-            add(state, turn, model)
+            add(state, state.provenance.recalled(turn, state.base + len(state.turns)), model)
 
 
 def measured(state: AgentState, fixed: int) -> int:

@@ -14,13 +14,14 @@ from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import structured, words
 from agenthost.programs.agent.context import text_tokens
 from agenthost.programs.agent.trimming import tool_tokens, trimmed
+from agenthost.programs.trust.rule import effect
 
 
 class Toolbox(Struct, frozen=True):
     """The tools of one stage by name, what the model is told first, and what both take of its window.
 
     `agents` says which agent each delegating tool gives work to; `finish` is the tool that ends the work, if any.
-    `client` names the tools that are run by whoever gave the work.
+    `client` names the tools that are run by whoever gave the work, `effects` those that can do something outside the task.
     """
 
     tools: dict[str, PinnedTool]
@@ -30,6 +31,7 @@ class Toolbox(Struct, frozen=True):
     tokens: int
     finish: PinnedTool | None
     client: frozenset[str]
+    effects: frozenset[str]
 
 
 class Definition:
@@ -107,11 +109,13 @@ class Definition:
             for tool in tools.values()
         )
         specs = trimmed(told, self.model.window)
+        client = frozenset(tool.name for tool in self._client)
+        effects = frozenset(tool.name for tool in tools.values() if effect(tool, self.network)) - client - agents.keys()
+        effects -= {words.ASK_PERSON.name, words.FINISH_NAME if finish else ""}
         pieces = (self.spec.instructions, stage.instructions if stage else "", words.closing_instructions(self.spec))
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
         tokens = text_tokens(instructions) + tool_tokens(specs)
-        client = frozenset(tool.name for tool in self._client)
-        return Toolbox(tools, agents, specs, instructions, tokens, finish, client)
+        return Toolbox(tools, agents, specs, instructions, tokens, finish, client, effects)
 
 
 def _agreed(spec: AgentSpec, terms: Terms) -> AgentSpec:

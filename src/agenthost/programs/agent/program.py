@@ -9,7 +9,7 @@ from agenthost.core.models import ModelRequest
 from agenthost.core.parts import Message
 from agenthost.core.ports import Evaluation
 from agenthost.core.tasks import TaskSpec, Terms
-from agenthost.programs.agent import calls, closing, completion, context, fitting, script, steps, turns
+from agenthost.programs.agent import calls, closing, completion, context, fitting, provenance, script, steps, turns
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState
 from agenthost.programs.base import Delivery, shared_commands, track
@@ -67,14 +67,17 @@ class AgentProgram:
         metadata = {"task": state.spec.id, "agent": state.spec.name, "purpose": command.purpose, "person": person}
         if command.purpose == "summary":
             return fitting.summary_request(state, command, metadata)
+        if command.purpose == provenance.READING:
+            return provenance.reading_request(state, self._definition(state), command, metadata)
         if command.purpose == "script":
             return script.request(state, d, command, metadata)
         box = d.toolbox(state.stage)
         extra = state.extra_instructions
+        exchange = context.shown(state, command.view)
         return ModelRequest(
             command.model,
             f"{box.instructions}\n\n{extra}" if extra and box.instructions else box.instructions or extra,
-            context.shown(state, command.view),
+            provenance.fenced(exchange) if box.effects else exchange,
             box.specs,
             # Servers differ in what they do with a schema beside tools; then the instructions alone say it.
             d.spec.output if d.model.structured and not box.specs else None,
@@ -106,6 +109,7 @@ class AgentProgram:
         state.stage = d.spec.stages[0].id if d.spec.stages else ""
         if d.spec.budget.duration is not None:
             state.want(Wait(DEADLINE, state.created_at + d.spec.budget.duration))
+        provenance.begin(state, d)
         if state.spec.terms is not None:
             context.recall(state, state.spec.terms.history, d.model)
         if "on_message" in d.functions:
@@ -140,14 +144,16 @@ class AgentProgram:
         elif isinstance(command, Evaluate):
             script.evaluated(state, d, delivery, command)
         elif state.phase == "script":
-            script.taken(state, delivery)
+            script.taken(state, d, delivery)
         elif isinstance(command, CallModel) and command.purpose == "turn":
             turns.answered(state, d, delivery, command)
+        elif isinstance(command, CallModel) and command.purpose == provenance.READING:
+            calls.understood(state, d, delivery)
         elif isinstance(command, CallModel):
             fitting.summed_up(state, d, delivery, command)
         elif isinstance(command, RunCommand):
             closing.checked(state, d, delivery)
-        elif calls.take(state, delivery) is not None:
+        elif calls.take(state, d, delivery) is not None:
             calls.next_turn(state, d)
 
 

@@ -90,6 +90,7 @@ def request(state: AgentState, d: Definition, command: CallModel, metadata: dict
 def start(state: AgentState, message: Message) -> None:
     """Let `on_message` answer a message."""
     state.phase = "script"
+    state.provenance.heard(message, state.base + len(state.turns), state.spec.trust is not None)
     state.script_message = message
     state.script_answers = []
     _run(state)
@@ -152,11 +153,11 @@ def _wish(state: AgentState, d: Definition, id: str, name: str, arguments: dict[
         _resume(state, {"error": pending.result.text})
 
 
-def taken(state: AgentState, delivery: Delivery) -> None:
+def taken(state: AgentState, d: Definition, delivery: Delivery) -> None:
     """Take the answer of what a script asked for."""
     answer, failure = delivery.answer, delivery.failure
     if state.pending:
-        pending = calls.take(state, delivery)
+        pending = calls.take(state, d, delivery)
         if pending is not None and pending.result is not None:
             _resume(state, {"error" if pending.result.error else "value": pending.result.text})
     elif failure is not None and failure.code == "budget":

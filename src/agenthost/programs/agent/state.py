@@ -11,17 +11,21 @@ from agenthost.core.models import Turn
 from agenthost.core.parts import Message, Part
 from agenthost.core.tools import ToolCall, ToolResult
 from agenthost.programs.base import BaseState
+from agenthost.programs.trust.state import Provenance
 
 Phase = Literal["script", "prepare", "summary", "turn", "calls", "checks"]
 
 
 class Pending(Struct):
-    """A call that is wished for: the id of its command, the command while a person is asked about it, its result."""
+    """A call that is wished for: the id of its command, the command while a person is asked about it, its result and,
+    where a stranger can have written of that, its origin. `reading`: it waits until the person's words were read."""
 
     call: ToolCall
     id: str
     command: Command | None = None
     result: ToolResult | None = None
+    origin: str = ""
+    reading: bool = False
 
 
 class AgentState(BaseState, kw_only=True):
@@ -53,6 +57,7 @@ class AgentState(BaseState, kw_only=True):
     head_size: int = 0
     opened: int | None = None
     picture: str = ""
+    provenance: Provenance = msgspec.field(default_factory=Provenance)
 
     model_calls: int = 0
     summaries: int = 0
@@ -117,4 +122,4 @@ class AgentState(BaseState, kw_only=True):
         """End the task. Without a `code` it is an end of the work's own, which a message that comes in
         the same moment takes back."""
         self.wanted.clear()
-        self.finish = Finish(Verdict(outcome, reason, evidence, code), parts)
+        self.finish = Finish(Verdict(outcome, reason, evidence, code), parts, sources=tuple(self.provenance.sources))

@@ -29,8 +29,8 @@ MOST_TASKS = 12
 LEAST_CONFIDENCE = 0.6
 """Below it a person is asked."""
 
-MESSAGE, TITLE, QUESTION, LINE, NAME = 900, 90, 160, 140, 40
-"""The most bytes that are shown of a message, a title, a question, a line, and a name or an option."""
+MESSAGE, LEAST_MESSAGE, TITLE, QUESTION, LINE, NAME = 1_500, 450, 70, 160, 140, 24
+"""The most bytes that are shown of a message (the least where there are many tasks), of a title, a question, a line, and a name or an option."""
 
 INSTRUCTIONS = """\
 You file one message of a chat. Several tasks may go on there at once. Say which task the message is for, and what it is to it.
@@ -84,10 +84,12 @@ def digest(spoken: Spoken, scene: Scene, similar: Mapping[str, float] | None = N
     """What a model is told of a scene; `similar` as in `rank`."""
     topics = _ordered(spoken, scene, similar)
     numbers = {topic.task: at for at, topic in enumerate(topics, 1)}
-    message = _message(spoken, scene, numbers)
     tasks = [_task(topic, at, spoken) for at, topic in enumerate(topics, 1)]
     lines: list[dict[str, Any]] = []
+    message = _message(spoken, scene, numbers)
     room = _ROOM - sum(map(_size, (message, *tasks))) - 40
+    message["text"] = _clip(spoken.text, min(MESSAGE, max(LEAST_MESSAGE, room // 2)))
+    room -= _size(message) - _size(message | {"text": ""})
     for topic, told in zip(topics, tasks, strict=True):
         for ask in topic.asks[:1]:
             room = _add(told, "asks", _clip(ask.text, QUESTION), room)
@@ -181,11 +183,11 @@ def _ordered(spoken: Spoken, scene: Scene, similar: Mapping[str, float] | None) 
 
 
 def _message(spoken: Spoken, scene: Scene, numbers: dict[str, int]) -> dict[str, Any]:
-    told: dict[str, Any] = {"text": _clip(spoken.text, MESSAGE)}
+    told: dict[str, Any] = {"text": ""}
     if spoken.files:
         told["files"] = [_clip(file.name or file.media_type, NAME) for file in spoken.files[:3]]
     if spoken.quote:
-        told["quotes"] = _clip(spoken.quote, LINE)
+        told["quotes"] = _clip(spoken.quote, TITLE)
     if spoken.reply is not None and spoken.reply.task in numbers:
         told["replies_to"] = numbers[spoken.reply.task]
     if scene.which:
@@ -194,9 +196,7 @@ def _message(spoken: Spoken, scene: Scene, numbers: dict[str, int]) -> dict[str,
 
 
 def _task(topic: Topic, number: int, spoken: Spoken) -> dict[str, Any]:
-    state = (
-        "ended" if topic.state in FINAL else "rests" if topic.hold else "waits for answer" if topic.asks else "goes on"
-    )
+    state = "ended" if topic.state in FINAL else "rests" if topic.hold else "waits" if topic.asks else "goes on"
     return {"n": number, "title": _clip(topic.title, TITLE), "by": _clip(topic.name, NAME), "state": state} | _ago(
         spoken.at - topic.changed
     )

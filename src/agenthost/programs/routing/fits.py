@@ -15,8 +15,6 @@ _ALONE = re.compile(r"\s*[#(]?(\d{1,2})(?:\s*[.):,;!-]+(?:\s+\S+){0,8}|\s*)$")
 """A number as a choice: alone, or parted from what is said to it."""
 
 _FIRST_ALONE = re.compile(r"\s*\w+\s*[^\w\s]")
-"""A first word that is parted from what comes after it."""
-
 _COUNTED_UP = re.compile(r"(?<!\S)\(?(\d)[.):]?\s+(\S.*?)(?=[\s,;]+\(?\d[.):]?\s|[.?]?\s*$)")
 """What a question counts up: a number and what it stands for."""
 
@@ -72,8 +70,13 @@ def yes_or_no(question: TopicQuestion, text: str) -> bool:
     if not denies and not lexicon.begins(lexicon.YES, said):
         return False
     # "No" is also "not" in some languages, and "ok" begins whatever comes next.
-    most = MOST_WORDS if _FIRST_ALONE.match(text) else 2 if denies else 4
+    most = MOST_WORDS if first_alone(text) else 2 if denies else 4
     return length(text) <= most and not lexicon.says(lexicon.WANT, said) and takes_yes_or_no(question)
+
+
+def first_alone(text: str) -> bool:
+    """Whether the first word is parted from what comes after it."""
+    return _FIRST_ALONE.match(text) is not None
 
 
 def takes_yes_or_no(question: TopicQuestion) -> bool:

@@ -37,6 +37,7 @@ PRAISE = _table(
     "great|lovely|nice|perfect|cool|super|prima|toll|klasse|perfekt|parfait|génial|top|genial|perfecto|perfetto|ottimo|perfeito|ótimo|mooi|świetnie|super|отлично|супер|harika|süper|太好了|很好|いいですね|すごい|ممتاز|बढ़िया|좋아요|ดีมาก|👌|🙌"
 )
 """Beside thanks; alone it may be a yes."""
+KIND = CHAT | PRAISE
 
 LIST_WORD = _table(
     "list|ps|tasks|liste|aufgaben|tâches|tareas|attività|tarefas|taken|zadania|задачи|список|görevler|任务|タスク|一覧|المهام|काम|작업|งาน"

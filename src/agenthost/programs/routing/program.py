@@ -60,7 +60,7 @@ class RoutingProgram:
         if state.cancel is not None or awaits(state, CALL):
             return shared
         if state.decision is not None:
-            return [Finish(Verdict("done", state.reason), (DataPart(msgspec.to_builtins(state.decision)),))]
+            return [Finish(Verdict("done", state.reason), (DataPart(_plain(state.decision)),))]
         asked = _question(state.spec)
         if asked is None:
             why = "a routing task's inputs are the message (`spoken`) and what was known (`scene`); start it through a conversation"
@@ -86,6 +86,11 @@ class RoutingProgram:
 def inputs(spoken: Spoken, scene: Scene, similar: Mapping[str, float] | None = None) -> dict[str, object]:
     """A routing task's `spec.inputs`."""
     return msgspec.to_builtins(Question(spoken, scene, dict(similar) if similar is not None else None))
+
+
+def _plain(decision: Decision) -> object:
+    """A decision as JSON has it: a journal's is compared with it."""
+    return msgspec.json.decode(msgspec.json.encode(decision))
 
 
 def _question(spec: TaskSpec) -> Question | None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.routing import Candidate, Spoken, Topic
-from agenthost.programs.routing.text import plain, terms
+from agenthost.programs.routing.text import DENSE, bare, plain, sought, terms
 
-TOPIC_LETTERS = 400
+TOPIC_LETTERS = 240
 """How much of what was said for a task is looked at."""
 
 WORDS, NEAR, LAST, ASKING, OPEN, FILES = 0.5, 0.35, 0.15, 0.12, 0.08, 0.3
@@ -26,23 +26,25 @@ def topic_text(topic: Topic) -> str:
     for line in reversed(topic.said):
         if length > TOPIC_LETTERS:
             break
-        pieces.append(line.text[:TOPIC_LETTERS])
+        pieces.append(line.text[:120])
         length += len(line.text)
-    return " ".join(pieces)
+    return " ".join(pieces).replace("\n", " ")
 
 
 def rank(spoken: Spoken, topics: Sequence[Topic], similar: Mapping[str, float] | None = None) -> tuple[Candidate, ...]:
     """The tasks, the likeliest first, each with a score from 0 to 1. `similar` gives, by task, how near the message's
     meaning is to the task's (cosine of their vectors, from -1 to 1)."""
-    wanted = [f" {term}" if term.isascii() else term for term in terms(spoken.text)]
-    texts = [plain(topic_text(topic)) for topic in topics]
+    wanted = terms(spoken.text)
     titles = [plain(topic.title) for topic in topics]
-    shared = _weights(wanted, texts)
-    most = sum(shared.values()) or 1.0
+    texts = [bare(topic_text(topic)) for topic in topics]
+    shared = _weights(wanted, titles, texts)
+    most = sum(weight for _, _, weight in shared) or 1.0
     digests, names = {file.digest for file in spoken.files}, {file.name for file in spoken.files if file.name}
     scored: list[Candidate] = []
     for topic, text, title in zip(topics, texts, titles, strict=True):
-        common = sum(weight * (1.0 if term in title else 0.75) for term, weight in shared.items() if term in text)
+        common = sum(
+            weight * (1.0 if key in title else 0.75) for key, term, weight in shared if key in title or term in text
+        )
         score = WORDS * common / most + (0.0 if topic.state in FINAL else OPEN) + (ASKING if topic.asks else 0.0)
         score += LAST * 0.5 ** (max(0.0, spoken.at - topic.changed) / HALF_LIFE)
         if not digests.isdisjoint(topic.digests) or not names.isdisjoint((*topic.files, *topic.artifacts)):
@@ -54,11 +56,12 @@ def rank(spoken: Spoken, topics: Sequence[Topic], similar: Mapping[str, float] |
     return tuple(sorted(scored, key=lambda one: -one.score))
 
 
-def _weights(wanted: Sequence[str], texts: Sequence[str]) -> dict[str, float]:
-    """How much each word says that some task has: a rare one more."""
-    weights: dict[str, float] = {}
-    for term in dict.fromkeys(wanted):
-        having = sum(term in text for text in texts)
+def _weights(wanted: Sequence[str], titles: Sequence[str], texts: Sequence[str]) -> list[tuple[str, str, float]]:
+    """Each word that some task has: as it stands in a title, as it stands in a text (a short one nowhere), and how much it says, a rare one more."""
+    weights: list[tuple[str, str, float]] = []
+    for term in wanted:
+        key, loose = sought(term), term if len(term) > 3 or DENSE.match(term) else "\n"
+        having = sum(key in title or loose in text for title, text in zip(titles, texts, strict=True))
         if having:
-            weights[term] = math.log(1 + len(texts) / having)
+            weights.append((key, loose, math.log(1 + len(texts) / having)))
     return weights

@@ -35,7 +35,7 @@ def which(spoken: Spoken, scene: Scene) -> Decision | None:
 def chat(spoken: Spoken, scene: Scene) -> Decision | None:
     """A greeting or thanks, and nothing else."""
     said = plain(spoken.text)
-    if spoken.files or not lexicon.is_all(lexicon.CHAT | lexicon.PRAISE, said):
+    if spoken.files or not lexicon.is_all(lexicon.KIND, said):
         return None
     if lexicon.is_all(lexicon.PRAISE, said) and any(_waiting(scene)):
         return None
@@ -103,7 +103,8 @@ def order_beside(text: str) -> Meaning | None:
     said = plain(text)
     if lexicon.is_one(lexicon.STAND, said) or (length(text) <= 4 and lexicon.begins(lexicon.HOW_MANY, said)):
         return "progress"
-    return "cancel" if length(text) <= 3 and lexicon.begins(lexicon.END, said) else order(text)
+    ends = lexicon.begins(lexicon.END, said) and (length(text) <= 3 or fits.first_alone(text))
+    return "cancel" if ends else order(text)
 
 
 def option(spoken: Spoken, scene: Scene) -> Decision | None:

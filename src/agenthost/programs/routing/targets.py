@@ -1,11 +1,10 @@
 """Which tasks the words of a message name: words of a title that no other title has, and files by their names."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.routing import Scene, Spoken, Topic
-from agenthost.programs.routing.text import plain, terms
+from agenthost.programs.routing.text import plain, sought, terms
 
 
 def going(scene: Scene) -> list[Topic]:
@@ -15,14 +14,15 @@ def going(scene: Scene) -> list[Topic]:
 
 def named(text: str, topics: Sequence[Topic], numbers: bool = False) -> list[Topic]:
     """The tasks of whose title the text has a word that no other title has; with `numbers`, also a number."""
-    said = set(terms(text, 60))
-    titles = [set(terms(topic.title)) for topic in topics]
-    counts = Counter(term for title in titles for term in title)
-    return [
-        topic
-        for topic, title in zip(topics, titles, strict=True)
-        if any(counts[term] == 1 and (numbers or not term.isdecimal()) for term in title & said)
-    ]
+    titles = [plain(topic.title) for topic in topics]
+    found: dict[int, None] = {}
+    for term in terms(text, 60):
+        if numbers or not term.isdecimal():
+            key = sought(term)
+            having = [at for at, title in enumerate(titles) if key in title]
+            if len(having) == 1:
+                found[having[0]] = None
+    return [topics[at] for at in sorted(found)]
 
 
 def with_content(spoken: Spoken, topics: Sequence[Topic]) -> list[Topic]:

@@ -23,19 +23,32 @@ _PLAIN = str.maketrans({chr(code): " " for code in range(128) if not (chr(code).
 _ARABIC = re.compile("^(?:[\u0648\u0641\u0628\u0643\u0644]?\u0627\u0644|\u0644\u0644|\u0647\u0627\u0644)(?=..)")
 
 
+_JAMO = re.compile("[\u1100-\u11ff]")
+"""Letters of Korean syllables that were taken apart."""
+
+_SHORT = 120
+"""Letters of a text in which drawn-out ones are looked for: people draw them out, titles don't."""
+
 _LONG = re.compile(r"([^\W\d])\1{2,}(\w?)")
 """A letter that is drawn out: `sooo`, `seeeen`."""
 
 
 def plain(text: str) -> str:
     """`text` in small letters without accents and punctuation, with one space between words and at both ends."""
-    text = _LONG.sub(lambda long: long[1] * (2 if long[2] else 1) + long[2], text)
+    if len(text) <= _SHORT:
+        text = _LONG.sub(lambda long: long[1] * (2 if long[2] else 1) + long[2], text)
     if text.isascii():
         return f" {' '.join(text.lower().translate(_PLAIN).split())} "
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    return f" {_GAPS.sub(' ', bare(text)).strip()} "
+
+
+def bare(text: str) -> str:
+    """`text` in small letters without accents, with its punctuation."""
+    if text.isascii():
+        return text.lower()
     # Marks are taken off where they are ornament or habit; Japanese and Thai can't be read without theirs.
-    folded = unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", folded)))
-    return f" {_GAPS.sub(' ', folded).strip()} "
+    folded = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    return unicodedata.normalize("NFC", folded) if _JAMO.search(folded) else folded
 
 
 STOP = frozenset(
@@ -84,3 +97,10 @@ def terms(text: str, most: int = MESSAGE_TERMS) -> tuple[str, ...]:
             if (len(rest) > 2 or rest.isdecimal()) and rest not in STOP:
                 found[stem(rest)] = None
     return tuple(found)[:most]
+
+
+def sought(term: str) -> str:
+    """What stands in a text in plain form that has a term."""
+    if DENSE.match(term) or "\u0600" <= term[0] <= "\u06ff":
+        return term
+    return f" {term}" if len(term) >= STEM else f" {term} "

@@ -7,6 +7,7 @@ from agenthost.core.commands import Finish, Verdict, Wait
 from agenthost.core.parts import Part
 from agenthost.programs.base import Delivery
 from agenthost.programs.workflow.plan import Plan
+from agenthost.programs.workflow.provenance import everything
 from agenthost.programs.workflow.results import NOT_RUN, Taken, as_parts, clip, combined, result_parts
 from agenthost.programs.workflow.returns import Returns
 from agenthost.programs.workflow.runs import Runs
@@ -212,7 +213,7 @@ class Flow:
 
     def _finish(self, verdict: Verdict, parts: tuple[Part, ...] = ()) -> None:
         state = self._state
-        state.finish = Finish(verdict, parts)
+        state.finish = Finish(verdict, parts, sources=everything(state))
         state.pending.clear()
         state.queue.clear()
         state.routes.clear()

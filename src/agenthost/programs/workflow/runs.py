@@ -10,6 +10,7 @@ from agenthost.core.manifests.workflow import Step
 from agenthost.programs.answers import approval, approved, clip
 from agenthost.programs.base import Delivery
 from agenthost.programs.workflow.plan import Plan
+from agenthost.programs.workflow.provenance import guarded, took
 from agenthost.programs.workflow.results import EXPECT, NOT_RUN, Taken, said, take
 from agenthost.programs.workflow.state import Item, Route, What, WorkflowState
 from agenthost.programs.workflow.steps import base_id, command_of
@@ -58,7 +59,13 @@ class Runs:
 
     def _perform(self, route: Route) -> None:
         command = self._item(route).command
-        if isinstance(command, CallTool) and self._plan.bundle.tools[command.tool].approval:
+        assert command is not None
+        asked = guarded(self._state, self._plan, self._manifest(route), self._base(route), command)
+        if isinstance(asked, str):
+            self._failed(route, Taken(NOT_RUN, asked, "blocked", True), again=False)
+        elif asked is not None:
+            self._state.want(asked, _for(route, "approval"))
+        elif isinstance(command, CallTool) and self._plan.bundle.tools[command.tool].approval:
             self._state.want(approval(self._base(route), command.tool, command.arguments), _for(route, "approval"))
         else:
             self._act(route)
@@ -92,6 +99,7 @@ class Runs:
         item, manifest = self._item(route), self._manifest(route)
         taken = take(delivery.answer, delivery.failure, manifest.expect or EXPECT, self._plan.steps[route.step].verdict)
         self._state.wrote(taken.changes)
+        took(self._state, self._plan, route.step, delivery.command, delivery.answer)
         self._state.routes.pop(f"{self._base(route)}-timeout", None)
         item.evidence = delivery.seq
         if item.timed_out:

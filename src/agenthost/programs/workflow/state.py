@@ -72,7 +72,7 @@ class WorkflowState(BaseState, kw_only=True):
 
     `pending` is what is to be asked and is not yet; sandbox commands stand in `queue`, because they
     go one at a time. `routes` say whose each pending or open command is. `files` are the contents
-    that steps wrote, path to digest.
+    that steps wrote, path to digest. `sources` are, by step, what its results go by that a stranger can have written.
     """
 
     inputs: dict[str, Any]
@@ -81,6 +81,7 @@ class WorkflowState(BaseState, kw_only=True):
     queue: dict[str, RunCommand] = msgspec.field(default_factory=dict[str, RunCommand])
     routes: dict[str, Route] = msgspec.field(default_factory=dict[str, Route])
     files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    sources: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     finish: Finish | None = None
 
     def want(self, command: Command, route: Route | None = None) -> None:

@@ -10,6 +10,7 @@ from agenthost.core.media import named_type
 from agenthost.core.parts import FilePart, Part, TextPart
 from agenthost.programs.answers import safe
 from agenthost.programs.workflow.plan import Plan, StepPlan
+from agenthost.programs.workflow.provenance import given
 from agenthost.programs.workflow.results import as_files
 from agenthost.programs.workflow.state import StepState, WorkflowState
 from agenthost.programs.workflow.values import Wrong
@@ -50,13 +51,21 @@ def command_of(state: WorkflowState, plan: Plan, step: StepPlan, values: dict[st
         arguments = templates.fill(manifest.with_, values)
         return CallTool("", manifest.tool, arguments, safe=safe(pinned, plan.spec.sandbox))
     if manifest.workflow is not None:
-        return StartChild("", "workflow", manifest.workflow, inputs=templates.fill(manifest.with_, values))
+        inputs, trust = templates.fill(manifest.with_, values), given(state, plan, manifest, step.sources)
+        return StartChild("", "workflow", manifest.workflow, inputs=inputs, trust=trust)
     files = _files(state, values[manifest.files]) if manifest.files else ()
     if isinstance(files, Wrong):
         return files
     role = manifest.role or ""
     parts: tuple[Part, ...] = (TextPart(_prompt(state, step, values)), *files)
-    return StartChild("", "agent", plan.spec.roles[role].agent, parts, role=role)
+    return StartChild(
+        "",
+        "agent",
+        plan.spec.roles[role].agent,
+        parts,
+        role=role,
+        trust=given(state, plan, manifest, step.sources),
+    )
 
 
 def _prompt(state: WorkflowState, step: StepPlan, values: dict[str, Any]) -> str:

@@ -365,6 +365,7 @@ SELECT body FROM inbox INDEXED BY inbox_waiting WHERE body IS NOT NULL AND task 
 -- name: is_held
 SELECT EXISTS (SELECT 1 FROM files WHERE digest = ?1) OR EXISTS (SELECT 1 FROM thing_files WHERE digest = ?1)
   OR EXISTS (SELECT 1 FROM line_files WHERE digest = ?1)
+  OR EXISTS (SELECT 1 FROM schedule_files WHERE digest = ?1)
 
 -- name: is_given
 SELECT EXISTS (SELECT 1 FROM given_files WHERE digest = ?)
@@ -626,3 +627,79 @@ DELETE FROM topics WHERE thread IN (SELECT number FROM conversations WHERE names
 
 -- name: forget_threads_of
 DELETE FROM conversations WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+-- name: add_schedule
+INSERT OR IGNORE INTO schedules (id, name, person, created, spec, namespace, manifest, revision, due, state, why, runs, looked, whose)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: schedule
+SELECT id, name, person, created, spec, namespace, manifest, revision, due, state, why, runs, looked FROM schedules WHERE id = ?
+
+-- name: schedules_of
+SELECT id, name, person, created, spec, namespace, manifest, revision, due, state, why, runs, looked FROM schedules
+WHERE namespace = ? AND person = ? ORDER BY name
+
+-- name: schedules_in
+SELECT id, name, person, created, spec, namespace, manifest, revision, due, state, why, runs, looked FROM schedules
+WHERE namespace = ? ORDER BY whose, name
+
+-- name: change_schedule
+UPDATE OR IGNORE schedules SET name = ?, person = ?, spec = ?, due = ?, state = ?, why = ?, runs = ?, looked = ?, revision = revision + 1
+WHERE id = ? AND revision = ?
+
+-- name: delete_schedule
+DELETE FROM schedules WHERE id = ?
+
+-- name: forget_schedules
+DELETE FROM schedules WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: hold_scheduled_file
+INSERT OR IGNORE INTO schedule_files (digest, schedule) VALUES (?, ?)
+
+-- name: let_go_scheduled_files
+DELETE FROM schedule_files WHERE schedule = ?
+
+-- name: doom_scheduled_files
+INSERT OR IGNORE INTO doomed_files (digest, namespace, person) SELECT digest, '', '' FROM schedule_files WHERE schedule = ?
+
+-- name: due_schedules
+SELECT id, name, person, created, spec, namespace, manifest, revision, due, state, why, runs, looked FROM schedules
+WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?
+
+-- name: schedules_from_later
+SELECT id, name, person, created, spec, namespace, manifest, revision, due, state, why, runs, looked FROM schedules
+WHERE due IS NOT NULL AND looked > ? ORDER BY looked LIMIT ?
+
+-- name: next_schedule
+SELECT due FROM schedules WHERE due IS NOT NULL ORDER BY due LIMIT 1
+
+-- name: put_run
+INSERT INTO schedule_runs (schedule, due, state, at, person, late, manual, body, task, why, until, count)
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM schedules WHERE id = ?)
+ON CONFLICT (schedule, due) DO UPDATE SET state = excluded.state, at = excluded.at, person = excluded.person, late = excluded.late,
+  manual = excluded.manual, body = excluded.body, why = excluded.why, until = excluded.until, count = excluded.count
+WHERE state = 'missed' AND excluded.state <> 'missed'
+
+-- name: begin_run
+UPDATE schedule_runs SET state = 'starting' WHERE schedule = ?1 AND due = ?2 AND state = 'waiting' AND (?3 = 0 OR NOT EXISTS (
+    SELECT 1 FROM schedule_runs AS r WHERE r.schedule = ?1 AND r.state IN ('starting', 'started')
+))
+
+-- name: settle_run
+UPDATE schedule_runs SET state = ?3, task = ?4, why = ?5, body = CASE WHEN ?3 IN ('waiting', 'starting') THEN body ELSE x'' END
+WHERE schedule = ?1 AND due = ?2 AND state IN ('waiting', 'starting', 'started')
+
+-- name: open_runs
+SELECT schedule, due, state, at, person, late, manual, body, task, why, until, count FROM schedule_runs INDEXED BY schedule_runs_open
+WHERE state IN ('waiting', 'starting', 'started') AND schedule > '' ORDER BY schedule, due
+
+-- name: runs_before
+SELECT schedule, due, state, at, person, late, manual, body, task, why, until, count FROM schedule_runs
+WHERE schedule = ? AND due < ? ORDER BY due DESC LIMIT ?
+
+-- name: trim_runs
+DELETE FROM schedule_runs WHERE schedule = ?1 AND state NOT IN ('waiting', 'starting', 'started') AND due < (
+    SELECT due FROM schedule_runs WHERE schedule = ?1 ORDER BY due DESC LIMIT 1 OFFSET ?2
+)
+
+-- name: sweep_schedules
+DELETE FROM schedules WHERE state = 'done' AND manifest = 0 AND looked < ?

@@ -1,4 +1,4 @@
-"""Manifests: agents and workflows applied, read and deleted."""
+"""Manifests: agents, workflows and schedules applied, read and deleted."""
 
 from typing import Annotated, Any
 
@@ -161,6 +161,7 @@ def operations() -> tuple[Operation, ...]:
             answers=(Answer(200, AppliedBody, "what would become of each, or the problems"),),
             example=Example(body={"texts": {"helper.yaml": EXAMPLE}}),
         ),
+        *_of_schedules(),
         Operation(
             "GET",
             "/manifests/{kind}",
@@ -184,13 +185,23 @@ def operations() -> tuple[Operation, ...]:
             errors=(409, 412),
             example=Example(places={"kind": "agent", "name": "spare"}),
         ),
-        *_of_a_kind("agent"),
-        *_of_a_kind("workflow"),
+        *_of_a_kind("agent", "agents"),
+        *_of_a_kind("workflow", "workflows"),
     )
 
 
-def _of_a_kind(kind: str) -> tuple[Operation, ...]:
-    many, title = f"{kind}s", kind.capitalize()
+def _of_schedules() -> tuple[Operation, ...]:
+    """What can be done with manifests of schedules alone; `/schedules` has what is run, whoever says so."""
+    made = _of_a_kind("schedule", "manifests/schedule")
+    return tuple(
+        msgspec.structs.replace(each, id=each.id.replace("Schedule", "ScheduleManifest", 1), tag="manifests")
+        for each in made
+        if each.id != "listSchedules"
+    )
+
+
+def _of_a_kind(kind: str, many: str) -> tuple[Operation, ...]:
+    title = kind.capitalize()
     there = Example(places={"name": f"spare-{kind}"})
     numbers = {
         "number": Annotated[str, Meta(description="a version's number", pattern="^[0-9]{1,15}$", examples=["1"])]
@@ -282,6 +293,8 @@ def _example(kind: str) -> dict[str, Any]:
     spec: dict[str, Any] = {"description": "Helps", "instructions": "Help."}
     if kind == "workflow":
         spec = {"description": "Tells", "steps": [{"id": "one", "set": {"greeting": "'hello'"}}]}
+    if kind == "schedule":
+        spec = {"cron": "0 9 * * mon-fri", "run": {"agent": "echo", "text": "What is new?"}}
     return {
         "apiVersion": "agenthost.dev/v1alpha1",
         "kind": kind.capitalize(),

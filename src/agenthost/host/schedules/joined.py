@@ -1,0 +1,38 @@
+"""Joins what runs things when they are due."""
+
+from agenthost.core.access import Caller
+from agenthost.core.api import HostApi, Order
+from agenthost.core.tasks import TaskRow
+from agenthost.engine.parts import Log
+from agenthost.host.adapters import Adapters
+from agenthost.host.guarded import GuardedHost, Owners
+from agenthost.host.library import Library
+from agenthost.host.schedules.desk import Desk
+from agenthost.host.schedules.runner import Runner
+
+
+class _Hands:
+    """What a schedule does, its person may do: it goes through the same guard as their requests."""
+
+    def __init__(self, host: HostApi, adapters: Adapters) -> None:
+        self._host = host
+        self._accounts = adapters.accounts
+        self._owners = Owners(adapters.store)
+
+    async def start(self, caller: Caller, order: Order) -> TaskRow:
+        return await self._as(caller).start(order)
+
+    async def cancel(self, caller: Caller, task: str, reason: str) -> None:
+        await self._as(caller).cancel(task, reason=reason)
+
+    def _as(self, caller: Caller) -> GuardedHost:
+        return GuardedHost(self._host, caller, self._accounts, self._owners)
+
+
+def joined(host: HostApi, library: Library, adapters: Adapters, log: Log) -> tuple[Runner, Desk]:
+    """Who runs them, and where they are made."""
+    schedules, store, accounts = adapters.schedules, adapters.store, adapters.accounts
+    runner = Runner(schedules, store, accounts, _Hands(host, adapters), log)
+    desk = Desk(schedules, store, accounts, adapters.keeping, library, runner.call)
+    library.heard = desk.take_manifests
+    return runner, desk

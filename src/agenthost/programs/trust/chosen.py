@@ -1,0 +1,131 @@
+"""What in the results of tools counts although a stranger may have written them: links that stand there, and records
+that the person's words single out by what the service itself says of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.models import Turn
+from agenthost.core.tools import ToolCall
+from agenthost.programs.trust.words import Words, fold, split_url, urls, word_set
+
+MOST_LINKS = 24
+"""How many links to hosts that nobody named are followed in one task without a question. Which of many links is
+followed tells whoever made them a few bits; that is what is left of it."""
+
+LEAST_PIECE = 6
+"""Characters of a piece of a call's arguments that make a link out of its result an echo."""
+
+_CLOSING = word_set("the and for with from mail com org net inbox info")
+
+
+class Result(Struct, frozen=True):
+    """A tool's result in the exchange: its turn, its call's arguments, whether that was made before anything
+    untrusted was read."""
+
+    turn: Turn
+    arguments: dict[str, Any]
+    clean: bool
+
+
+def results(turns: Sequence[Turn], clean: int) -> Iterator[Result]:
+    """The results of an exchange. `clean`: how many turns there were before the first that a stranger can have written."""
+    calls: dict[str, tuple[ToolCall, int]] = {}
+    for index, turn in enumerate(turns):
+        if turn.role == "assistant":
+            calls = {call.id: (call, index) for call in turn.calls}
+        elif turn.role == "tool" and turn.call_id in calls and not turn.error:
+            call, made = calls[turn.call_id]
+            try:
+                arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+            except msgspec.DecodeError:
+                arguments = {}
+            yield Result(turn, arguments, made < clean)
+
+
+def links(found: Sequence[Result], url: str, words: Words) -> bool:
+    """Whether a URL stands as it is in a result, and isn't the model's own come back."""
+    for result in found:
+        if url in urls(result.turn.text) and (result.clean or not _echo(url, result.arguments, words)):
+            return True
+    return False
+
+
+def _echo(url: str, arguments: dict[str, Any], words: Words) -> bool:
+    """Whether a piece of what a link carries was told to the call whose result it stands in. The person's own words
+    and the addresses that the call went to don't count: these were judged themselves."""
+    parts = split_url(url)
+    if parts is None:
+        return True
+    told = fold(msgspec.json.encode(arguments).decode())
+    for gone in urls(told):
+        told = told.replace(gone, " ")
+    told = " ".join(word for word in told.split() if word.strip("\"'{}[]:,.") not in words.tokens)
+    carried = fold(f"{parts.path}?{parts.query}#{parts.fragment}")
+    return any(carried[at : at + LEAST_PIECE] in told for at in range(len(carried) - LEAST_PIECE + 1))
+
+
+def vouched(found: Sequence[Result], trusted: Callable[[str], bool], value: str) -> bool:
+    """Whether a value stands in the result of a tool that is trusted for it, and wasn't told to it."""
+    for result in found:
+        if trusted(result.turn.name) and fold(value) not in fold(msgspec.json.encode(result.arguments).decode()):
+            words = Words([result.turn.text])
+            if words.phrase(value):
+                return True
+    return False
+
+
+def singled_out(found: Sequence[Result], keys: Callable[[str], tuple[str, ...]], words: Words, value: Any) -> bool:
+    """Whether a value is a key of the one record that the person means: the only one that a call of theirs found, or
+    the only one of it whose keys have a name that they said."""
+    for result in found:
+        fields = keys(result.turn.name)
+        if not fields or not (result.clean or _said(result.arguments, words)):
+            continue
+        rows = _records(result.turn)
+        ours = rows if len(rows) == 1 else [row for row in rows if _named(row, fields, words)]
+        if len(ours) == 1 and any(_same(ours[0].get(field), value) for field in fields):
+            return True
+    return False
+
+
+def _said(arguments: dict[str, Any], words: Words) -> bool:
+    return all(words.phrase(value) for value in arguments.values() if isinstance(value, str))
+
+
+def _records(turn: Turn) -> list[dict[str, Any]]:
+    try:
+        value = msgspec.json.decode(turn.text)
+    except msgspec.DecodeError:
+        return []
+    if isinstance(value, dict):
+        whole = cast("dict[str, Any]", value)
+        lists = [cast("list[Any]", inner) for inner in whole.values() if isinstance(inner, list)]
+        value = lists[0] if len(lists) == 1 else [whole]
+    rows = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
+
+
+def _named(row: dict[str, Any], fields: tuple[str, ...], words: Words) -> bool:
+    for field in fields:
+        value = row.get(field)
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            continue
+        text = str(value)
+        if words.phrase(text):
+            return True
+        # Of an address its name counts and not its host, which many share.
+        plain = fold(text).replace("<", " ").replace(">", " ")
+        names = [token.partition("@")[0] for token in plain.split()]
+        pieces = {piece for name in names for piece in name.replace("_", ".").replace("-", ".").split(".")}
+        if any(len(piece) > 2 and piece in words.tokens and piece not in _CLOSING for piece in pieces):
+            return True
+    return False
+
+
+def _same(found: Any, value: Any) -> bool:
+    if isinstance(found, str) and isinstance(value, str):
+        return found == value or fold(value) in fold(found).replace("<", " ").replace(">", " ").split()
+    return found is not None and str(found) == str(value)

@@ -1,0 +1,196 @@
+"""The rule: what of a call was decided by content that a stranger can have written.
+
+It is asked only once something of that kind was read; before, nobody but the person, the manifest and the host can
+have decided anything. A value is *covered* where the person or the manifest said it, where a trusted tool gave it,
+or where it singles out the record that the person meant. The decision is covered where the person's words ask for
+the tool. What isn't covered is a doubt.
+"""
+
+import re
+from collections.abc import Container, Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from agenthost.core.definitions import PinnedTool
+from agenthost.core.manifests.trust import TrustSpec
+from agenthost.core.models import Turn
+from agenthost.programs.trust import chosen
+from agenthost.programs.trust.intent import asked_for, replies
+from agenthost.programs.trust.values import ENDPOINTS, Leaf, empty, leaves, matters, name_words
+from agenthost.programs.trust.words import Words, fold, split_url, urls
+
+Effect = Literal["", "reads", "acts", "runs"]
+"""What a call can do to the world outside its task: nothing; reach out by what it is told to read; change something;
+run code that has a network."""
+
+_EMAIL = re.compile(r"[^\s<>\"',;:()\[\]]+@[^\s<>\"',;:()\[\]]+")
+
+_PHONE = re.compile(r"\+?[\d ()/-]{7,20}")
+
+UNASKED = "nothing that you said asks for it"
+
+
+class Doubt(Struct, frozen=True):
+    """What isn't covered: an argument's path and its value, or (no argument) that the call is made; where it is from."""
+
+    argument: str
+    value: Any
+    origin: str
+
+
+class Known(Struct, frozen=True):
+    """What a call is judged by. `words` are the person's, `manifest` the manifest's; `turns` the exchange, `clean` how
+    many of them were there before the first that a stranger can have written; `written` the files of the work's own;
+    `links` how many more links to unnamed hosts may be followed; `keys` the fields by which a tool's records are told
+    apart; `meant` the tools that the person's words ask for as a model reads them that sees nothing else."""
+
+    words: Words
+    manifest: Words
+    turns: Sequence[Turn]
+    clean: int
+    written: Container[str] = ()
+    links: int = chosen.MOST_LINKS
+    meant: Container[str] = ()
+    keys: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+
+
+class Judgement(Struct, frozen=True):
+    """The doubts about a call, and how many links to unnamed hosts it follows."""
+
+    doubts: tuple[Doubt, ...] = ()
+    links: int = 0
+
+
+def effect(tool: PinnedTool, network: bool) -> Effect:
+    """What a tool can do outside its task. What is written in the workspace stays in it."""
+    if tool.sandbox:
+        return "runs" if network else ""
+    if tool.workspace:
+        return ""
+    return "reads" if tool.read_only else "acts"
+
+
+def judge(tool: PinnedTool, arguments: dict[str, Any], trust: TrustSpec, known: Known, network: bool) -> Judgement:
+    """The doubts about a call of a task that has read untrusted content."""
+    kind = effect(tool, network)
+    if kind == "runs" and tool.name not in trust.actions:
+        return Judgement((Doubt("", "", "code and files that were made after that are run with a network"),))
+    if kind in ("", "runs"):
+        return Judgement()
+    return _Call(tool, arguments, trust, known).judge(kind)
+
+
+class _Call:
+    """One call, looked at."""
+
+    def __init__(self, tool: PinnedTool, arguments: dict[str, Any], trust: TrustSpec, known: Known) -> None:
+        self._tool, self._trust, self._known = tool, trust, known
+        self._leaves = leaves(arguments, tool.parameters)
+        self._results = list(chosen.results(known.turns, known.clean))
+        self._links = 0
+
+    def judge(self, kind: Effect) -> Judgement:
+        known = self._known
+        declared = self._trust.targets.get(self._tool.name)
+        if kind == "reads":
+            told = declared if declared is not None else self._tool.targets
+            wanted = [leaf for leaf in self._leaves if _endpoint(leaf) or leaf.argument in (told or ())]
+        else:
+            wanted = [leaf for leaf in self._leaves if matters(self._tool, declared, leaf)]
+        doubts = [doubt for leaf in wanted if (doubt := self._doubt(leaf, kind)) is not None]
+        if kind == "acts" and self._tool.name not in self._trust.actions:
+            named = not doubts and any(isinstance(leaf.value, str | int | float) and not empty(leaf) for leaf in wanted)
+            addressed = named and any(_address(leaf.value) for leaf in wanted)
+            if self._tool.name not in known.meant and not asked_for(self._tool, known.words, named, addressed):
+                doubts.append(Doubt("", "", UNASKED))
+        return Judgement(tuple(doubts), self._links)
+
+    def _doubt(self, leaf: Leaf, kind: Effect) -> Doubt | None:
+        if empty(leaf):
+            return None
+        if self._covered(leaf, kind):
+            return None
+        value = leaf.value
+        return Doubt(leaf.path, value, came_from(value, self._known.turns))
+
+    def _covered(self, leaf: Leaf, kind: Effect) -> bool:
+        value = leaf.value
+        if isinstance(value, bool):
+            return all(any(word in token for token in self._known.words.tokens) for word in name_words(leaf.argument))
+        if isinstance(value, int | float):
+            return (
+                float(value) in self._known.words.numbers | self._known.manifest.numbers
+                or self._vouched(value)
+                or self._meant(value)
+            )
+        if not isinstance(value, str):
+            return False
+        pieces = _EMAIL.findall(value) if "://" not in value else []
+        rest = _EMAIL.sub(" ", value) if pieces else ""
+        if len(rest) > 80 or "\n" in rest.strip():
+            return False
+        return all(self._text(piece, kind) for piece in (pieces or [value]))
+
+    def _text(self, value: str, kind: Effect) -> bool:
+        known = self._known
+        if _allowed(value, self._trust.allow) or value in known.written:
+            return True
+        # Who wrote is whom to write to only where the person wants an answer.
+        answer = "@" in value and replies(known.words)
+        if self._vouched(value) or ((answer or "@" not in value) and self._meant(value)):
+            return True
+        found = urls(value)
+        if found:
+            return found == [value.strip()] and self._url(value.strip(), kind)
+        if "@" in value:
+            return known.words.phrase(value, toward=not answer) or known.manifest.phrase(value)
+        if known.words.phrase(value) or known.manifest.phrase(value):
+            return True
+        plain = all(sign.isalpha() or sign in " '’-" for sign in value)
+        return plain and known.words.each(value)
+
+    def _url(self, url: str, kind: Effect) -> bool:
+        if self._known.words.reaches(url) or self._known.manifest.reaches(url):
+            return True
+        if kind == "reads" and self._links < self._known.links and chosen.links(self._results, url, self._known.words):
+            self._links += 1
+            return True
+        return False
+
+    def _vouched(self, value: str | int | float) -> bool:
+        return chosen.vouched(self._results, lambda name: name in self._trust.results, str(value))
+
+    def _meant(self, value: str | int | float) -> bool:
+        return chosen.singled_out(self._results, lambda name: self._known.keys.get(name, ()), self._known.words, value)
+
+
+def _address(value: Any) -> bool:
+    """Whether a value is somebody's address: of mail, or a number of a telephone."""
+    return isinstance(value, str) and bool(_EMAIL.fullmatch(value.strip()) or _PHONE.fullmatch(value.strip()))
+
+
+def _endpoint(leaf: Leaf) -> bool:
+    """Whether a value of a tool that only reads says where to: by its argument's name, or because it is or has a URL."""
+    if not isinstance(leaf.value, str):
+        return False
+    return not ENDPOINTS.isdisjoint(name_words(leaf.argument)) or "://" in leaf.value
+
+
+def _allowed(value: str, allow: Iterable[str]) -> bool:
+    plain, parts = fold(value).strip(), split_url(value) if "://" in value else None
+    if ".." in plain.split("/") or ("://" in value and parts is None):
+        return False
+    host = parts.netloc.casefold() if parts else ""
+    return any(fnmatchcase(plain, fold(one)) or (host and fnmatchcase(host, fold(one))) for one in allow)
+
+
+def came_from(value: Any, turns: Sequence[Turn]) -> str:
+    """Where a value stands in what was read, in words; that nobody wrote it where it is nowhere."""
+    plain = fold(str(value))
+    for turn in turns:
+        if turn.origin and plain and plain in fold(turn.text):
+            return f"from {turn.origin}"
+    return "you didn't say it, and the model put it together"

@@ -1,0 +1,94 @@
+"""A call's arguments taken apart: each value with the name it stands under, and whether it matters for safety."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from msgspec import Struct
+
+from agenthost.core.definitions import PinnedTool
+from agenthost.programs.trust.words import word_set
+
+_SPLIT = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
+
+REACHES = word_set(
+    "to cc bcc recipient recipients receiver url urls uri link href host hostname domain server endpoint webhook callback "
+    "address email mail mailbox account iban payee amount price sum total path paths file files filename folder "
+    "directory attachment attachments command cmd script code sql channel room group team user users member members "
+    "role permission permissions scope key token number phone id ids name repo repository branch target destination "
+    "device database table"
+)
+"""Words in an argument's name that say that it matters, whatever else stands in the name."""
+
+CONTENT = word_set(
+    "text body content contents message title subject summary description note notes comment caption reason reference memo purpose details html "
+    "markdown prompt question answer topic start end begin from until since date day time when due deadline duration "
+    "minutes hours timezone language lang locale format limit page offset size width height order sort tags labels "
+    "priority color colour emoji dry"
+)
+"""Words in an argument's name that say that it is what is told to whom it reaches, or when, or how."""
+
+ENDPOINTS = word_set("url urls uri link href host hostname domain server endpoint webhook callback address ip")
+"""Words in the names of arguments of tools that only read, by which they may reach out to anyone."""
+
+
+class Leaf(Struct, frozen=True):
+    """One value: the path it stands under (`to[0]`), the argument's own name, what its schema says of it."""
+
+    path: str
+    argument: str
+    value: Any
+    schema: Mapping[str, Any]
+
+
+def name_words(name: str) -> list[str]:
+    """The words of a name: `messageId`, `message_id` and `message-id` are alike."""
+    return [word.lower() for word in _SPLIT.split(name) if word]
+
+
+def leaves(arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[Leaf]:
+    """All values of a call's arguments. A key that the schema doesn't name is a value as well."""
+    properties = _properties(parameters)
+    found: list[Leaf] = []
+    for name, value in arguments.items():
+        found += _leaves(name, name, value, properties.get(name, {}))
+    return found
+
+
+def _leaves(path: str, argument: str, value: Any, schema: Mapping[str, Any]) -> Iterator[Leaf]:
+    if isinstance(value, dict):
+        properties = _properties(schema)
+        for key, inner in cast("dict[str, Any]", value).items():
+            if key not in properties and properties:
+                yield Leaf(f"{path}.{key}", argument, key, {})
+            yield from _leaves(f"{path}.{key}", key if key in properties else argument, inner, properties.get(key, {}))
+    elif isinstance(value, list):
+        items = schema.get("items")
+        for index, inner in enumerate(cast("list[Any]", value)):
+            told = cast("dict[str, Any]", items) if isinstance(items, dict) else {}
+            yield from _leaves(f"{path}[{index}]", argument, inner, told)
+    else:
+        yield Leaf(path, argument, value, schema)
+
+
+def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
+    found = schema.get("properties")
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def matters(tool: PinnedTool, declared: tuple[str, ...] | None, leaf: Leaf) -> bool:
+    """Whether a value of a call that acts says whom or what it reaches or changes. `declared` is the manifest's word."""
+    targets = declared if declared is not None else tool.targets
+    if targets is not None:
+        return leaf.path.partition("[")[0].partition(".")[0] in targets
+    words = name_words(leaf.argument)
+    if not REACHES.isdisjoint(words):
+        return True
+    return CONTENT.isdisjoint(words)
+
+
+def empty(leaf: Leaf) -> bool:
+    """Whether a value says nothing: none, no, nothing, or what the tool takes anyway."""
+    if "default" in leaf.schema and leaf.schema["default"] == leaf.value:
+        return True
+    return leaf.value is None or leaf.value is False or leaf.value == ""

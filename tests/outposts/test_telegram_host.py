@@ -159,6 +159,11 @@ async def test_questions_are_answered_by_buttons_and_so_is_which_task_is_meant(c
     assert len(chat.api.state.answered) == 3
 
 
+async def test_small_talk_is_nodded_at(chat: Chat) -> None:
+    said = chat.api.write(ANN, "thanks")
+    await until(lambda: said.get("reaction") == [{"type": "emoji", "emoji": "👌"}])
+
+
 async def test_in_a_group_a_mention_begins_a_task(chat: Chat) -> None:
     group = chat.api.group(-5)
     chat.api.write(ANN, "among ourselves", group)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, Words, make
 from agenthost.cli.screen import Screen
+from agenthost.core.api import Finding
 from agenthost.core.channels import TelegramSettings
-from agenthost.core.errors import BadInput, Temporary, Unavailable
+from agenthost.core.errors import AgentHostError, BadInput, Temporary, Unavailable
 
 if TYPE_CHECKING:  # loads aiogram, which takes seconds
     from agenthost.outposts.telegram.serving import Part
@@ -133,6 +134,29 @@ async def _check(settings: TelegramSettings, screen: Screen) -> int:
         else "Nobody may write to it yet; [telegram] allow in agenthost.toml says who."
     )
     return 0
+
+
+async def look(home: Path) -> list[Finding]:
+    """Whether Telegram is as it should be, for `agenthost doctor`; nothing where it isn't set up."""
+    from agenthost.host.settings import load
+
+    settings = (await asyncio.to_thread(load, home)).telegram
+    if settings == TelegramSettings():
+        return []
+    if not _named(settings.token_env):
+        unknown = f"set up; {settings.token_env} isn't set here, so that nothing was asked of Telegram"
+        return [Finding("ok", "Telegram", unknown, f"{settings.token_env}=... agenthost telegram check")]
+    try:
+        await loaded()
+        from agenthost.outposts.telegram import serving
+
+        me = await serving.who(settings, _named(settings.token_env))
+    except AgentHostError as error:
+        return [Finding("fail", "Telegram", error.message, "take the bot's token from @BotFather as it is")]
+    if settings.allow or settings.tokens:
+        return [Finding("ok", "Telegram", f"the bot is @{me.name}")]
+    fix = "write /start to the bot, and put the id that it tells you into [telegram] allow"
+    return [Finding("warn", "Telegram", f"the bot is @{me.name}, and nobody may write to it", fix)]
 
 
 async def _undelivered(args: Namespace, settings: TelegramSettings, home: Path, screen: Screen) -> int:

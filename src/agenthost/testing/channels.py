@@ -106,6 +106,7 @@ class MemoryChannel:
         self.faded: list[str] = []
         self.pressed: list[tuple[str, bool]] = []
         self.worked: list[str] = []
+        self.nodded: list[str] = []
         self.blobs: dict[str, bytes] = {}
         self.faults: list[Exception] = []
         self.confirmed = 0
@@ -144,6 +145,9 @@ class MemoryChannel:
 
     async def fade(self, conversation: str, ids: Sequence[str]) -> None:
         self.faded += ids
+
+    async def nod(self, heard: Heard) -> None:
+        self.nodded.append(heard.key)
 
     async def working(self, conversation: str) -> None:
         self.worked.append(conversation)
@@ -269,6 +273,13 @@ class ChannelSuite:
         await service.channel.noticed(one, True)
         await service.channel.fade(service.here, [id, "999999"])
         assert service.buttons(id) == []
+
+    async def test_a_nod_and_a_sign_of_work_can_be_given(self, service: Service) -> None:
+        await service.write("thanks")
+        (one,) = await heard(service.channel, 1)
+        await service.channel.nod(one)
+        await service.channel.working(service.here)
+        assert service.texts() == []
 
     async def test_a_file_is_shown_whole(self, service: Service) -> None:
         await service.channel.send(service.here, Piece(name="a.md"), Content("a.md", "text/markdown", b"# A"))

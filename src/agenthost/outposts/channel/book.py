@@ -76,7 +76,7 @@ class Book:
 
     async def close(self) -> None:
         await self._do(self._close)
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False)  # it has nothing more to do
 
     async def _do(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, job)

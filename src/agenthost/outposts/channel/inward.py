@@ -123,6 +123,8 @@ class Inward:
             return
         if missing:
             await self._say(first, missing)
+        if placed.became == "told" and not placed.said and not first.press:
+            await self._channel.nod(first)
         if placed.task is not None and placed.became in ("order", "message", "answer"):
             self._busy.begin(first.conversation)
 

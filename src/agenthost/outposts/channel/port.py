@@ -132,6 +132,10 @@ class Channel(Protocol):
         """Take the buttons of messages away; those that are gone are left."""
         ...
 
+    async def nod(self, heard: Heard) -> None:
+        """Show that a message was heard to which nothing is said. Never fails."""
+        ...
+
     async def working(self, conversation: str) -> None:
         """Show that somebody is at work, for a few seconds."""
         ...

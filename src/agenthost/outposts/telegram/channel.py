@@ -7,7 +7,7 @@ from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramAPIError
-from aiogram.types import BotCommand, Update
+from aiogram.types import BotCommand, ReactionTypeEmoji, Update
 
 from agenthost.core.channels import TelegramSettings
 from agenthost.core.errors import BadInput, Permanent, Temporary
@@ -21,6 +21,7 @@ from agenthost.outposts.telegram.sending import Where, send
 
 TEXT = 4096
 """UTF-16 units of one message (Bot API, sendMessage)."""
+_NOD = "👌"
 COMMANDS = {
     "tasks": "what is going on",
     "status": "how far it is",
@@ -159,6 +160,18 @@ class TelegramChannel:
             except TelegramAPIError as error:
                 # It is gone, too old, or has no buttons any more.
                 self._log.debug("buttons weren't taken away", problem=type(error).__name__)
+
+    async def nod(self, heard: Heard) -> None:
+        known, _ = places.place(heard.conversation)
+        chat = self._now.get(known, known)
+        number = places.message(heard.key, chat, known)
+        if number is None:
+            return
+        try:
+            await self._bot.set_message_reaction(chat, number, [ReactionTypeEmoji(emoji=_NOD)])
+        except TelegramAPIError as error:
+            # A group may allow no reactions.
+            self._log.debug("a message wasn't nodded at", problem=type(error).__name__)
 
     async def working(self, conversation: str) -> None:
         known, thread = places.place(conversation)

@@ -105,11 +105,11 @@ class Methods:
     def _edit(self, given: Json, files: Files) -> Json:
         message = self._own(given)
         new = checking.text(given) | checking.markup(given)
-        if {key: message.get(key) for key in ("text", "entities", "reply_markup")} == {
-            key: new.get(key) for key in ("text", "entities", "reply_markup")
-        }:
+        if all(message.get(key) == new.get(key) for key in _SHOWN):
             raise Refused(400, _SAME)
-        message |= {"reply_markup": {}} | new | {"edit_date": int(time.time())}
+        for key in _SHOWN:
+            message.pop(key, None)
+        message |= new | {"edit_date": int(time.time())}
         return message
 
     def _edit_markup(self, given: Json, files: Files) -> Json:
@@ -159,6 +159,7 @@ class Methods:
         return found
 
 
+_SHOWN = ("text", "entities", "reply_markup")
 _SAME = (
     "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"

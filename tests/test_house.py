@@ -15,11 +15,12 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 HEART = {
     "core": 3_300,
     "engine": 1_900,
-    "programs/agent": 1_750,
+    "programs/agent": 1_950,
     "programs/trust": 650,
-    "programs/workflow": 950,
+    "programs/workflow": 1_050,
     "programs/routing": 1_200,
     "programs/supervisor": 500,
+    "programs/checking": 250,
 }
 """The most lines of code of each part of the heart. A bound is raised for what a part must do, with a line in
 docs/decisions.md."""

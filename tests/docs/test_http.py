@@ -1,14 +1,16 @@
 """docs/http.md names every route, every kind of error and every event of a stream, and nothing else."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-from agenthost.faces.http import erasure, metrics, schedules, webhooks
+from agenthost.faces.http import conversations, erasure, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
+from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk
@@ -28,7 +30,9 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
         *erasure.operations(cast("ErasureDesk", None)),
         *schedules.operations(cast("ScheduleDesk", None)),
     )  # nothing is called
-    told = table(Site(Everybody(MemoryHost()), Closing()), [metrics.face(expose), Face(operations=desks)])
+    streamed = partial(conversations.operations, cast("ConversingDesk", None))
+    faces = [metrics.face(expose), Face(operations=desks, streamed=streamed)]
+    told = table(Site(Everybody(MemoryHost()), Closing()), faces)
     served = {f"{each.method} {each.whole}" for each in told}
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", PAGE, re.MULTILINE)) == served
 
@@ -41,5 +45,5 @@ def test_every_kind_of_error_is_documented_with_its_status() -> None:
 
 
 def test_every_event_of_a_stream_is_documented() -> None:
-    for event in (sse.RECORDED, sse.PLACED, sse.DELTA, sse.LINE, sse.FITNESS, sse.PROBLEM, sse.END):
+    for event in (sse.RECORDED, sse.PLACED, sse.DELTA, sse.LINE, sse.SAID, sse.FITNESS, sse.PROBLEM, sse.END):
         assert f"| `{event}` |" in PAGE

@@ -14,6 +14,7 @@ from agenthost.models.detect import LOCAL
 from tests.examples.command import EXAMPLES, PLAYBOOK, ROOT, environment
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONVERSATIONS = ROOT / "docs" / "conversations.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 SAME = {"hello.yaml": "hello-agent/agent.yaml", "write-and-run.yaml": "first-workflow/workflow.yaml"}
 
@@ -71,6 +72,8 @@ def test_its_programs_run_with_a_host_that_serves(tmp_path: Path) -> None:
             token = (tmp_path / "home" / "token").read_text().strip()
             programs = [text for kind, text in BLOCKS if kind == "python"]
             assert len(programs) == 2
+            programs += re.findall(r"^```python\n(.*?)^```", CONVERSATIONS.read_text(), re.MULTILINE | re.DOTALL)
+            assert len(programs) == 3
             for text in programs:
                 command = [sys.executable, "-c", text]
                 at = env | {"AGENTHOST_URL": url, "AGENTHOST_TOKEN": token}

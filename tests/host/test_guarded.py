@@ -80,6 +80,7 @@ OF_A_TASK: dict[str, tuple[Right, Use]] = {
     "events": ("read", lambda api, task, file: api.events(task)),
     "say": ("work", lambda api, task, file: api.say(task, text_message("person", "more"))),
     "artifacts": ("read", lambda api, task, file: api.artifacts(task)),
+    "evidence": ("read", lambda api, task, file: api.evidence(task)),
     "ledger": ("read", lambda api, task, file: api.ledger(task)),
     "export": ("read", lambda api, task, file: api.export(task)),
     "replay": ("read", lambda api, task, file: api.replay(task)),

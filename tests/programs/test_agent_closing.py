@@ -277,7 +277,7 @@ def test_a_check_whose_output_is_lost_is_run_again() -> None:
     book = play(**checks("a"))
     book.answer("m1", says("done"))
     assert book.answer("c1-0", text_result("it happened")) == ["m2"]
-    assert last(book, "m2").startswith("What came of the check `a` is not known. It is run again.")
+    assert last(book, "m2").startswith("The check `a` failed: what came of it is not known. It is made again.")
 
 
 def test_the_rule_checks_without_checks_is_never_done() -> None:

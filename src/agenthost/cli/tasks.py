@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import folder, options, paths
+from agenthost.cli import evidence, folder, options, paths
 from agenthost.cli.asking import decision
 from agenthost.cli.connect import Door
 from agenthost.cli.deleting import delete_task, sure
@@ -52,6 +52,7 @@ def parser(verb: str) -> Parser:
     _task(group, "replay", "decide its journal again and compare; nothing is performed", "tasks replay last")
     export = _task(group, "export", "everything about it as one zip file", "tasks export last --out task.zip")
     export.add_argument("--out", metavar="FILE", help="where to write (TASK.zip)")
+    evidence.add_to(_task(group, "evidence", *evidence.TOLD))
     delete = _task(
         group,
         "delete",
@@ -85,6 +86,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "deny": _decide,
         "replay": _replay,
         "export": _export,
+        "evidence": evidence.run,
     }
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.

@@ -45,6 +45,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.errors import BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
@@ -363,6 +364,9 @@ class Client(HostApi):
             if found.path == path:
                 return found
         raise NotFound(f"the task '{task}' has no file '{path}'; list its artifacts")
+
+    async def evidence(self, task: str) -> EvidencePack:
+        return await self._get(EvidencePack, "tasks", task, "evidence")
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         return await self._get(list[LedgerEntry], "tasks", task, "ledger")

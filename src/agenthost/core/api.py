@@ -15,6 +15,7 @@ from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.conversations import Line
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
@@ -327,6 +328,10 @@ class HostApi(Protocol):
     async def artifacts(self, task: str) -> list[Artifact]: ...
 
     async def artifact(self, task: str, path: str) -> Artifact: ...
+
+    async def evidence(self, task: str) -> EvidencePack:
+        """What shows how a task ended, with those below it that had something to prove; read from their journals."""
+        ...
 
     async def ledger(self, task: str) -> list[LedgerEntry]: ...
 

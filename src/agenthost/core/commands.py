@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.checks import Look, ReportLook
 from agenthost.core.parts import Part
 from agenthost.core.trust import Given
 
@@ -29,7 +30,8 @@ class CallModel(Struct, frozen=True, tag="call-model", omit_defaults=True):
     """Call a model. The request is rendered by the program from its state.
 
     `worst` is the most tokens of input that the call may use (an estimate from above).
-    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`, `reading` (of the person's words by themselves).
+    `fallbacks` are models to call while the first can't be had. `purpose`: `turn`, `summary`, `script`, `judge`,
+    `reading` (of the person's words by themselves).
     """
 
     id: str
@@ -75,7 +77,8 @@ class RunCommand(Struct, frozen=True, tag="run-command", omit_defaults=True):
 
     `policy` overrides the sandbox policy by field. Without network it may be repeated: the
     workspace is restored first. With `probe` the command is a service that the host looks at and then
-    ends; the exit code is 0 where the look found what it should.
+    ends; the exit code is 0 where the look found what it should. With `report` the file that it names is removed before
+    the command begins, and looked at after it: what is there then was written by this run.
     """
 
     id: str
@@ -84,10 +87,22 @@ class RunCommand(Struct, frozen=True, tag="run-command", omit_defaults=True):
     network: bool = False
     probe: Probe | None = None
     policy: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    report: ReportLook | None = None
 
     @property
     def repeatable(self) -> bool:
         return not self.network
+
+
+class Inspect(Struct, frozen=True, tag="inspect"):
+    """Have the host look at something itself: a file, an address outside. It changes nothing."""
+
+    id: str
+    look: Look
+
+    @property
+    def repeatable(self) -> bool:
+        return True
 
 
 class Evaluate(Struct, frozen=True, tag="evaluate", omit_defaults=True):
@@ -110,14 +125,15 @@ class Evaluate(Struct, frozen=True, tag="evaluate", omit_defaults=True):
 class StartChild(Struct, frozen=True, tag="start-child", omit_defaults=True):
     """Start a child task and wait for its end.
 
-    `kind` and `name` say what it runs (of the bundle that the parent pinned). `role` is the
+    `kind` and `name` say what it runs (of the bundle that the parent pinned); of a `supervisor`, `name` is the agent whose
+    work it judges. `role` is the
     workflow's role whose replicas bound how many run at once. `workspace`: `shared` works in the
     parent's files, `copy` in a copy of its own that is merged when the child is done. `trust` is what it inherits
     of where values come from; None where all that it is told is from the person, the manifest or the host.
     """
 
     id: str
-    kind: Literal["agent", "workflow"]
+    kind: Literal["agent", "workflow", "supervisor"]
     name: str
     parts: tuple[Part, ...] = ()
     inputs: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
@@ -198,4 +214,4 @@ class Finish(Struct, frozen=True, tag="finish", omit_defaults=True):
     sources: tuple[str, ...] = ()
 
 
-Command = CallModel | CallTool | RunCommand | Evaluate | StartChild | Ask | Wait | Stop
+Command = CallModel | CallTool | RunCommand | Inspect | Evaluate | StartChild | Ask | Wait | Stop

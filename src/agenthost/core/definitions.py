@@ -45,12 +45,14 @@ class PinnedModel(BaseModel):
 
 
 class PinnedAgent(BaseModel):
-    """An agent, the tools that each entry of its manifest's tool lists stands for, and its model."""
+    """An agent, the tools that each entry of its manifest's tool lists stands for, its model, and that of its supervisor
+    where that is another one."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
     manifest: Agent
     tools: dict[str, tuple[PinnedTool, ...]] = {}
     model: PinnedModel
+    supervisor: PinnedModel | None = None
 
 
 class Bundle(BaseModel):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.checks import Seen
 from agenthost.core.commands import Command, Verdict
 from agenthost.core.errors import Failure, NewerVersion
 from agenthost.core.models import ModelAnswer
@@ -24,7 +25,8 @@ class RunResult(Struct, frozen=True, tag="run-result", omit_defaults=True):
 
     `exit_code` is the shell's (128 + signal where one ended it). `cut` counts the bytes of output
     that were dropped. `limit` names the limit that ended it: `time`, `memory`, `output`, `disk`.
-    `dropped` are links and devices that it made, which a workspace doesn't keep.
+    `dropped` are links and devices that it made, which a workspace doesn't keep. `report` is what the host saw in the
+    test report that the command was to write.
     """
 
     exit_code: int
@@ -35,6 +37,7 @@ class RunResult(Struct, frozen=True, tag="run-result", omit_defaults=True):
     cut: int = 0
     changes: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
     dropped: tuple[str, ...] = ()
+    report: Seen | None = None
 
 
 class Value(Struct, frozen=True, tag="value"):
@@ -73,7 +76,7 @@ class Nothing(Struct, frozen=True, tag="nothing"):
     """It happened, and there is nothing more to say (a wait is over, a command was stopped)."""
 
 
-Answer = ModelAnswer | ToolResult | RunResult | Value | ScriptRequest | ChildResult | Reply | Nothing
+Answer = ModelAnswer | ToolResult | RunResult | Seen | Value | ScriptRequest | ChildResult | Reply | Nothing
 
 
 class Created(Struct, frozen=True, tag="created"):

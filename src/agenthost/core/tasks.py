@@ -53,7 +53,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     """
 
     id: str
-    kind: Literal["agent", "workflow", "routing"]
+    kind: Literal["agent", "workflow", "supervisor", "routing"]
     name: str
     bundle: str
     message: Message

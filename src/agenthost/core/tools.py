@@ -54,6 +54,7 @@ class ToolResult(Struct, frozen=True, tag="tool-result", omit_defaults=True):
 
     `changes`: what it did to the workspace, path to content digest, None where it removed. `tokens` and `cost`
     (USD): what a call really used that reserved its worst case (`ToolContext.reserve`); without a cost that stands.
+    `exit_code`: of the command, where the call ran one in the sandbox.
     """
 
     parts: tuple[Part, ...]
@@ -61,6 +62,7 @@ class ToolResult(Struct, frozen=True, tag="tool-result", omit_defaults=True):
     changes: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
     tokens: int = 0
     cost: float | None = None
+    exit_code: int | None = None
 
     @property
     def text(self) -> str:

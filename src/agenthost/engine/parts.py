@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from agenthost.core.checks import Inspector
 from agenthost.core.ports import Blobs, Models, Prober, Programs, Sandbox, Scripts, Store, Tools, Workspaces
 from agenthost.core.telling import Committed
 
@@ -51,6 +52,7 @@ class Parts(Struct, frozen=True):
     tools: Tools
     sandbox: Sandbox
     prober: Prober
+    inspector: Inspector
     scripts: Scripts
     programs: Programs
     log: Log

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from agenthost.core.budgets import Spend
-from agenthost.core.commands import CallModel, CallTool, Command, Evaluate, Probe, RunCommand
+from agenthost.core.commands import CallModel, CallTool, Command, Evaluate, Inspect, Probe, RunCommand
 from agenthost.core.errors import AgentHostError, BadInput, BudgetRefused, Failure, Permanent, Temporary
 from agenthost.core.events import Answered, Begun, Retried, RunResult
 from agenthost.core.models import Delta, ModelAnswer, ModelRequest
@@ -19,6 +19,7 @@ from agenthost.core.tools import ToolResult
 from agenthost.engine.accounts import Accounts
 from agenthost.engine.bus import Bus
 from agenthost.engine.files import Desk, Files
+from agenthost.engine.looking import Committed, Left
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.retry import delay
@@ -114,6 +115,10 @@ class Performer:
                 await self._call_tool(task, command)
             elif isinstance(command, RunCommand):
                 await self._run(task, command)
+            elif isinstance(command, Inspect):
+                place = Committed(self._parts.store, self._parts.blobs, task.spec.workspace)
+                seen = await self._parts.inspector.inspect(command.look, place)
+                await task.commit(Outcome(command.id, (Answered(command.id, seen),)))
             elif isinstance(command, Evaluate):
                 answer = await self._parts.scripts.evaluate(task.evaluation(command))
                 await task.commit(Outcome(command.id, (Answered(command.id, answer),)))
@@ -262,9 +267,14 @@ class Performer:
         async with self._files.use(task.spec.workspace) as desk:
             policy = await self._policy(task.spec, command)
             tell = self.teller(task.spec, command)
+            if command.report is not None:
+                await _without(desk.workspace, command.report.path)
             outcome = await self.run_shell(
                 task.spec, desk.workspace, command.command, None, tell, policy, command.probe
             )
+            report = None
+            if command.report is not None:
+                report = await self._parts.inspector.inspect(command.report, Left(desk.workspace))
             changes = await desk.workspace.changes()
             result = RunResult(
                 exit_code=outcome.exit_code,
@@ -275,6 +285,7 @@ class Performer:
                 cut=outcome.cut,
                 changes=changes,
                 dropped=tuple(desk.workspace.dropped),
+                report=report,
             )
             await self._keep(task, desk, command, result)
 
@@ -338,6 +349,12 @@ class Performer:
         except Exception as error:
             self._parts.log.error("fault", what=f"check of {command.tool}", error=repr(error), exc_info=error)
         return None
+
+
+async def _without(workspace: Workspace, path: str) -> None:
+    """Remove what an earlier run left at the place of a report."""
+    if any(found == path for found, _ in await workspace.list()):
+        await workspace.delete(path)
 
 
 def key_of(spec: TaskSpec, command: Command) -> str:

@@ -12,9 +12,10 @@ from msgspec.structs import asdict
 
 from agenthost.core.access import Accounts
 from agenthost.core.api import ModelDetail, ModelLine
+from agenthost.core.checks import Inspector
 from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
-from agenthost.core.errors import Permanent, Temporary, Unavailable
+from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
@@ -24,6 +25,7 @@ from agenthost.core.schedules import Schedules
 from agenthost.core.shelf import Shelf
 from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
+from agenthost.host.checking.inspector import HostInspector
 from agenthost.host.outgoing import Addresses, Outgoing
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
@@ -62,6 +64,7 @@ class Adapters(Struct):
     machine: Ledger
     sandbox: Choice
     prober: Prober
+    inspector: Inspector
     scripts: Scripts
     list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
@@ -161,6 +164,7 @@ async def join(settings: Settings) -> Adapters:
         machine,
         sandbox,
         prober,
+        HostInspector(_search, outgoing.fetch),
         scripts,
         models.lines,
         models.detail,
@@ -199,6 +203,16 @@ def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules]:
     from agenthost.stores.sqlite.shelf import SQLiteShelf
 
     return SQLitePushes(store), SQLiteShelf(store), SQLiteSchedules(store)
+
+
+async def _search(pattern: str, text: bytes) -> bool:
+    """Look for an expression in a process of its own, which ends where that takes too long."""
+    from agenthost.sandboxes.patterns import Endless, found
+
+    try:
+        return await found(pattern, text)
+    except Endless as problem:
+        raise BadInput(str(problem)) from problem
 
 
 def _addresses(way: Way) -> Addresses:

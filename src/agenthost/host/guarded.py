@@ -37,6 +37,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.ids import root_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
@@ -309,6 +310,10 @@ class GuardedHost(HostApi):
     async def artifact(self, task: str, path: str) -> Artifact:
         await self._task(task, "read", "look at files")
         return await self._host.artifact(task, path)
+
+    async def evidence(self, task: str) -> EvidencePack:
+        await self._task(task, "read", "look at evidence")
+        return await self._host.evidence(task)
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         await self._task(task, "read", "look at what tasks cost")

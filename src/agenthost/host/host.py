@@ -88,6 +88,7 @@ class Host(TaskDesk):
             tools=adapters.tools,
             sandbox=adapters.sandbox,
             prober=adapters.prober,
+            inspector=adapters.inspector,
             scripts=adapters.scripts,
             programs=self.library,
             log=log,

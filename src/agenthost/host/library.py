@@ -27,6 +27,7 @@ from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
 from agenthost.programs.routing.program import RoutingProgram
+from agenthost.programs.supervisor.program import SupervisorProgram
 from agenthost.programs.workflow import WorkflowProgram
 
 REMEMBERED = 256
@@ -246,7 +247,7 @@ class Library:
             if isinstance(found, Workflow):
                 if any(step.line or step.tool in _RUN for step in found.spec.steps):
                     policies.add(found.spec.sandbox.policy())
-            elif found.spec.completion.checks or _RUN & {
+            elif any(check.kind in ("run", "serve") for check in found.spec.completion.checks) or _RUN & {
                 *found.spec.tools,
                 *(tool for stage in found.spec.stages for tool in stage.tools or ()),
             }:
@@ -295,6 +296,7 @@ class Library:
         """All that a manifest can reach, as it is now. Raises NotFound and Unavailable."""
         manifests: dict[tuple[str, str], Agent | Workflow] = {}
         cards: dict[str, ModelCard] = {}
+        judges: dict[str, ModelCard] = {}
         specs: dict[tuple[str, str], tuple[ToolSpec, ...]] = {}
         waiting = [(kind, name)]
         while waiting:
@@ -308,13 +310,16 @@ class Library:
             waiting += _references(manifest)
             if isinstance(manifest, Agent):
                 cards[called] = await self._card(manifest, model)
+                completion = manifest.spec.completion
+                if "supervisor" in completion.needs and completion.supervisor.model:
+                    judges[called] = (await self._models.model(completion.supervisor.model)).card
                 for entry in sorted(_entries(manifest)):
                     if entry != "ask" and not entry.startswith(_DELEGATE):
                         specs[called, entry] = tuple(tool.spec for tool in self._tools.expand(entry))
             else:
                 named = [step.tool for step in manifest.spec.steps if step.tool]
                 specs |= {("", tool): (self._tools.tool(tool).spec,) for tool in named}
-        return _Reached(manifests, cards, specs)
+        return _Reached(manifests, cards, specs, judges)
 
     async def _card(self, agent: Agent, model: str) -> ModelCard:
         return (await self._models.model(agent.spec.called(model))).card
@@ -352,7 +357,11 @@ class Library:
         programs = self._programs.get(spec.bundle)
         if programs is None:
             bundle = await self.bundle(spec.bundle)
-            made: dict[str, Program[Any]] = {"agent": AgentProgram(bundle), "workflow": WorkflowProgram(bundle)}
+            made: dict[str, Program[Any]] = {
+                "agent": AgentProgram(bundle),
+                "workflow": WorkflowProgram(bundle),
+                "supervisor": SupervisorProgram(bundle),
+            }
             programs = made
             self._programs[spec.bundle] = programs
         return programs[spec.kind]
@@ -362,7 +371,7 @@ class Library:
         if spec.kind == "routing":
             return SandboxPolicy()
         bundle = await self.bundle(spec.bundle)
-        found = bundle.agents[spec.name].manifest if spec.kind == "agent" else bundle.workflows[spec.name]
+        found = bundle.workflows[spec.name] if spec.kind == "workflow" else bundle.agents[spec.name].manifest
         return found.spec.sandbox.policy()
 
     def replicas(self, namespace: str, role: str) -> int:
@@ -377,8 +386,11 @@ class Library:
         """A budget as its manifest says now."""
         namespace, _, named = scope.source.partition("/")
         kind, _, name = named.partition("/")
-        found = self._live.get((kind, namespace, name))
-        return scope.limits if found is None or isinstance(found, Schedule) else found.spec.budget.limits()
+        found = self._live.get(("agent" if kind == "supervisor" else kind, namespace, name))
+        if found is None or isinstance(found, Schedule):
+            return scope.limits
+        budget = found.spec.completion.supervisor.budget if kind == "supervisor" and isinstance(found, Agent) else None
+        return (budget or found.spec.budget).limits()
 
 
 async def _nobody() -> None:
@@ -400,11 +412,12 @@ def _signed(manifest: Manifest, by: str) -> Manifest:
 
 class _Reached(Struct):
     """What a task would be started with: manifests, each agent's model card, the specs of each entry of its tools
-    (of a workflow's steps under the agent `""`)."""
+    (of a workflow's steps under the agent `""`), the cards of supervisors' own models by agent."""
 
     manifests: dict[tuple[str, str], Agent | Workflow]
     cards: dict[str, ModelCard]
     specs: dict[tuple[str, str], tuple[ToolSpec, ...]]
+    judges: dict[str, ModelCard]
 
     def bundle(self) -> Bundle:
         """It all, pinned."""
@@ -414,7 +427,9 @@ class _Reached(Struct):
             if isinstance(manifest, Agent):
                 own = {entry: specs for (agent, entry), specs in self.specs.items() if agent == name}
                 tools = {entry: tuple(map(_pinned, specs)) for entry, specs in own.items()}
-                agents[name] = PinnedAgent(manifest=manifest, tools=tools, model=_pinned_model(self.cards[name]))
+                model = _pinned_model(self.cards[name])
+                judge = _pinned_model(self.judges[name]) if name in self.judges else None
+                agents[name] = PinnedAgent(manifest=manifest, tools=tools, model=model, supervisor=judge)
             else:
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}

@@ -12,6 +12,7 @@ from agenthost.core.errors import Permanent, Temporary
 from agenthost.core.traces import traceparent
 
 if TYPE_CHECKING:
+    from aiohttp import StreamReader
     from aiohttp.abc import AbstractResolver
 
 Addresses = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -66,6 +67,18 @@ class Outgoing:
         self, url: str, headers: dict[str, str], body: bytes, most: int, seconds: float
     ) -> tuple[int, dict[str, str]]:
         """POST `body`; the answer's status and headers, whose names are in lower case. Raises as `post` does."""
+        status, answered, _ = await self._send("POST", url, headers, body, most, seconds)
+        return status, answered
+
+    async def fetch(self, url: str, headers: dict[str, str], most: int, seconds: float) -> tuple[int, bytes]:
+        """GET; the answer's status and the first `most` bytes of its body. Raises as `post` does."""
+        plain = {"Accept-Encoding": "identity"} | headers
+        status, _, body = await self._send("GET", url, plain, None, most, seconds)
+        return status, body
+
+    async def _send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, most: int, seconds: float
+    ) -> tuple[int, dict[str, str], bytes]:
         # aiohttp takes a tenth of a second to load, and most hosts never come here.
         from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
@@ -81,14 +94,22 @@ class Outgoing:
                     auto_decompress=False,
                     trust_env=False,
                 ) as session,
-                session.post(url, data=body, headers=headers, allow_redirects=False) as response,
+                session.request(method, url, data=body, headers=headers, allow_redirects=False) as response,
             ):
-                await response.content.read(most)
-                return response.status, {name.lower(): value for name, value in response.headers.items()}
+                came = await _first(response.content, most)
+                return response.status, {name.lower(): value for name, value in response.headers.items()}, came
         except TimeoutError as error:
             raise Temporary(f"{host} did not answer in {seconds:g} s.", code="timeout", sent=True) from error
         except (ClientError, OSError, ValueError) as error:
             raise Temporary(f"{host} can't be reached: {error}", code="unreachable", sent=True) from error
+
+
+async def _first(stream: "StreamReader", most: int) -> bytes:
+    """The first `most` bytes of a body, however they come."""
+    found = bytearray()
+    while len(found) < most and (piece := await stream.read(most - len(found))):
+        found += piece
+    return bytes(found)
 
 
 def _fixed(addresses: Sequence[str]) -> "AbstractResolver":

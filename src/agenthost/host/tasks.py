@@ -11,7 +11,8 @@ from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, ReplayReport, 
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded
-from agenthost.core.ids import root_id
+from agenthost.core.evidence import EvidencePack
+from agenthost.core.ids import digest, root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry
@@ -22,6 +23,7 @@ from agenthost.host import following, records
 from agenthost.host.adapters import Adapters
 from agenthost.host.desk import Desk
 from agenthost.host.library import Library
+from agenthost.host.proof import desk as proof
 from agenthost.host.settings import Settings
 
 
@@ -179,20 +181,44 @@ class TaskDesk(Desk):
         return await (self.engine.put(item) if self._working else self._adapters.store.put(item))
 
     async def artifacts(self, task: str) -> list[Artifact]:
-        """The files of a task's workspace."""
-        await self._row(task)
-        created = records.spec_of(await self.events(task, 0, 1))
-        files = await self._adapters.store.files(created.workspace)
+        """The files of a task's workspace, and its evidence once it has ended."""
+        row, first = await self._row(task), await self.events(task, 0, 1)
+        files = await self._adapters.store.files(records.spec_of(first).workspace) | await self._proof(row, first)
         return [Artifact(path, named, await self._adapters.blobs.size(named)) for path, named in sorted(files.items())]
 
     async def artifact(self, task: str, path: str) -> Artifact:
-        """One file of a task's workspace."""
-        await self._row(task)
-        created = records.spec_of(await self.events(task, 0, 1))
-        found = (await self._adapters.store.files(created.workspace)).get(path)
+        """One file of a task's workspace, or of its evidence."""
+        row, first = await self._row(task), await self.events(task, 0, 1)
+        kept = await self._proof(row, first) if path in proof.FILES else {}
+        found = (await self._adapters.store.files(records.spec_of(first).workspace) | kept).get(path)
         if found is None:
             raise NotFound(f"the task '{task}' has no file '{path}'; list its artifacts")
         return Artifact(path, found, await self._adapters.blobs.size(found))
+
+    async def evidence(self, task: str) -> EvidencePack:
+        """What shows how a task ended."""
+        row, *below = await following.tree_of(self._adapters.store, task)
+        return await proof.evidence(self.events_of, self.library, row, below)
+
+    async def evidence_files(self, row: TaskRow) -> set[str]:
+        """The content hashes of a task's evidence, as it was handed out if anybody wanted it."""
+        try:
+            first = await self.events(row.id, 0, 1)
+            if not first or row.state not in FINAL or not await proof.has_files(self.library, first, row):
+                return set()
+            return {digest(content) for content in proof.files(await self.evidence(row.id)).values()}
+        except AgentHostError:
+            return set()  # of a journal that can't be read there never was any
+
+    async def _proof(self, row: TaskRow, first: list[Recorded]) -> dict[str, str]:
+        """The files of a task's evidence by content hash. They are made when somebody wants them, and are always the same."""
+        if row.state not in FINAL or not await proof.has_files(self.library, first, row):
+            return {}
+        made: dict[str, str] = {}
+        for path, content in proof.files(await self.evidence(row.id)).items():
+            made[path] = await self._adapters.blobs.put(content)
+            await self._adapters.accounts.own_file(row.namespace, row.person, made[path])
+        return made
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         """Every attempt at a model call of a task and what is below it."""

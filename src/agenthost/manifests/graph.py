@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from agenthost.core.errors import nearest
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.workflow import InputSpec, Step, Workflow, needs_of
-from agenthost.manifests import names
+from agenthost.manifests import completing, names
 from agenthost.manifests.problems import Finding, Key, is_name, unknown
 
 MAX_ROUNDS = 10_000
@@ -79,14 +79,9 @@ def agent_problems(agent: Agent, agents: Mapping[str, Agent], tools: Collection[
         _tools(stage.tools or (), (*key, "tools"), agents, tools, found)
         if stage.next and stage.next not in stages:
             found.append(Finding((*key, "next"), unknown("stage", stage.next, stages)))
-    completion = spec.completion
     if spec.plugins:
         found.append(Finding(("spec", "plugins"), "plugins can't be installed in this version; leave 'plugins' out"))
-    if completion.rule == "checks" and not completion.checks:
-        found.append(Finding(("spec", "completion"), "the rule checks needs at least one entry in 'checks'"))
-    if completion.rule != "checks" and completion.checks:
-        message = f"checks are only run under 'rule: checks', and the rule is '{completion.rule}'"
-        found.append(Finding(("spec", "completion", "checks"), message))
+    found += completing.findings(spec.completion)
     return found + names.agent_findings(agent)
 
 

@@ -10,6 +10,7 @@ from agenthost.core import expressions, templates
 from agenthost.core.errors import nearest
 from agenthost.core.expressions import Path, dotted
 from agenthost.core.manifests.agent import Agent
+from agenthost.core.manifests.checks import Check
 from agenthost.core.manifests.workflow import Step, Workflow, needs_of
 from agenthost.manifests.problems import Finding, Key
 
@@ -24,6 +25,12 @@ the stage's id, the model calls made in it, and the task."""
 
 SCRIPT_FUNCTIONS = {"instructions": "task", "stage": "task", "on_message": "message"}
 """The functions of an agent's script that take part, and the parameter of each."""
+
+CHECK_NAMES = ("checks", "changed")
+"""What a check's expression sees: what the other checks saw, in their order, and what the task changed (path to hash)."""
+
+CHECK_FUNCTIONS = {"check": "seen"}
+"""The function of a check's script; `seen` has both of them."""
 
 HOST_FUNCTIONS = ("call_model", "call_tool", "ask", "make_artifact", "log")
 
@@ -65,15 +72,29 @@ def agent_findings(agent: Agent) -> list[Finding]:
         if stage.when:
             _expression(stage.when, ("spec", "stages", index, "when"), Scope(STAGE_NAMES), found)
     for index, check in enumerate(spec.completion.checks):
-        key: Key = ("spec", "completion", "checks", index, "expect")
-        _patterns(check.expect.stdout, check.expect.stderr, key, found)
-        if check.probe is not None:
-            _pattern(check.probe.body, (*key[:-1], "probe", "body"), found)
+        _check(check, ("spec", "completion", "checks", index), found)
     if spec.script:
         _script(spec.script, ("spec", "script"), found)
     if spec.output is not None:
         _schema(spec.output, ("spec", "output"), found)
     return found
+
+
+def _check(check: Check, key: Key, found: list[Finding]) -> None:
+    _patterns(check.expect.stdout, check.expect.stderr, (*key, "expect"), found)
+    if check.probe is not None:
+        _pattern(check.probe.body, (*key, "probe", "body"), found)
+    if check.file is not None:
+        _pattern(check.file.pattern, (*key, "file", "pattern"), found)
+    if check.http is not None:
+        _pattern(check.http.body, (*key, "http", "body"), found)
+    if check.json_ is not None:
+        _schema(check.json_.schema_, (*key, "json", "schema"), found)
+    if check.script is not None:
+        if expressions.functions(check.script):
+            _script(check.script, (*key, "script"), found, CHECK_FUNCTIONS)
+        else:
+            _expression(check.script, (*key, "script"), Scope(CHECK_NAMES), found)
 
 
 def _schema(schema: dict[str, Any], key: Key, found: list[Finding]) -> None:
@@ -216,7 +237,7 @@ def _field(path: Path, step: Step, *, whole: bool) -> str:
     return f"the step '{step.id}' has no '{dotted(path[:1])}'. {nearest(str(path[0]), known)}"
 
 
-def _script(source: str, key: Key, found: list[Finding]) -> None:
+def _script(source: str, key: Key, found: list[Finding], functions: dict[str, str] = SCRIPT_FUNCTIONS) -> None:
     mistake = expressions.script_mistake(source)
     if mistake is not None:
         lines = source.split("\n")
@@ -224,14 +245,14 @@ def _script(source: str, key: Key, found: list[Finding]) -> None:
         found.append(Finding(key, f"the script can't be read: {mistake}", at))
         return
     defined = expressions.functions(source)
-    taking = [name for name in defined if name in SCRIPT_FUNCTIONS]
+    taking = [name for name in defined if name in functions]
     if not taking:
-        hint = next((nearest(name, list(SCRIPT_FUNCTIONS)) for name in defined), "")
-        known = ", ".join(f"{name}({argument})" for name, argument in SCRIPT_FUNCTIONS.items())
+        hint = next((nearest(name, list(functions)) for name in defined), "")
+        known = ", ".join(f"{name}({argument})" for name, argument in functions.items())
         found.append(Finding(key, f"the script defines none of {known}. {hint}".rstrip()))
     for name in taking:
-        if defined[name] != (SCRIPT_FUNCTIONS[name],):
-            wanted = f"def {name}({SCRIPT_FUNCTIONS[name]})"
+        if defined[name] != (functions[name],):
+            wanted = f"def {name}({functions[name]})"
             found.append(Finding(key, f"expected '{wanted}', found '{name}({', '.join(defined[name])})'"))
     found += [
         Finding(key, f"'{name}' is a function of the host; give the script's own another name")

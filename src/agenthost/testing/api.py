@@ -161,6 +161,7 @@ class HostApiSuite:
             "reply": lambda task: api.reply(task, "yes"),
             "cancel": api.cancel,
             "artifacts": api.artifacts,
+            "evidence": api.evidence,
             "ledger": api.ledger,
             "export": api.export,
             "replay": api.replay,
@@ -292,6 +293,14 @@ class HostApiSuite:
         assert all(report.agrees for report in await case.api.replay(row.id))
         assert (await case.api.export(row.id)).startswith(b"PK")
         assert isinstance(await case.api.artifacts(row.id), list)
+
+    async def test_a_tasks_evidence_is_read_from_its_journal(self, case: ApiCase) -> None:
+        row = await case.api.start(Order(case.quick, "hello"))
+        await followed(case.api, row.id)
+        pack = await case.api.evidence(row.id)
+        assert (pack.task, pack.name, pack.outcome) == (row.id, row.name, "done")
+        assert pack.events == (await case.api.task(row.id)).row.seq
+        assert pack == await case.api.evidence(row.id)
 
     async def test_a_model_is_probed_and_gone_by_from_then_on(self, case: ApiCase) -> None:
         before = await case.api.model(case.model)

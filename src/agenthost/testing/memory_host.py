@@ -53,6 +53,7 @@ from agenthost.core.events import (
     Recorded,
     Reply,
 )
+from agenthost.core.evidence import EvidencePack, journal_hash
 from agenthost.core.ids import child_id, root_id, task_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.lifecycle import FINAL, State
@@ -347,6 +348,23 @@ class MemoryHost(HostApi):
         if not found:
             raise NotFound(f"the task '{task}' has no file '{path}'")
         return found[0]
+
+    async def evidence(self, task: str) -> EvidencePack:
+        self._known(task)
+        row, events = self.rows[task], self.journals[task]
+        ended = row.updated if row.state in FINAL else 0.0
+        return EvidencePack(
+            task,
+            row.name,
+            row.kind,
+            "quiet",
+            row.outcome,
+            row.reason,
+            row.created,
+            ended,
+            len(events),
+            journal_hash(events),
+        )
 
     async def ledger(self, task: str) -> list[LedgerEntry]:
         self._known(task)

@@ -5,6 +5,7 @@ Nothing here waits for real time: run it on `testing.loops.fast`.
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 
 from agenthost.core.budgets import Limits
 from agenthost.core.definitions import Bundle
-from agenthost.core.errors import BadInput, NotFound, Unavailable
+from agenthost.core.errors import BadInput, NotFound, Permanent, Unavailable
 from agenthost.core.events import Recorded, ScriptRequest, Value
 from agenthost.core.ids import digest
 from agenthost.core.models import Delta, ModelAnswer, ModelCard, ModelRequest, Usage
@@ -33,7 +34,9 @@ from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.core.tools import ToolCall, ToolResult, ToolSpec, text_result
 from agenthost.engine.engine import Engine
 from agenthost.engine.parts import EngineSettings, Parts
+from agenthost.host.checking.inspector import Fetch, HostInspector
 from agenthost.programs.agent import AgentProgram
+from agenthost.programs.supervisor.program import SupervisorProgram
 from agenthost.programs.workflow import WorkflowProgram
 from agenthost.sandboxes.probes import HttpProber
 
@@ -272,7 +275,11 @@ class PlayedPrograms:
     """The programs of one bundle. `counts` are replicas by role, `live` the budgets by source; both may change."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._programs: dict[str, Program[Any]] = {"agent": AgentProgram(bundle), "workflow": WorkflowProgram(bundle)}
+        self._programs: dict[str, Program[Any]] = {
+            "agent": AgentProgram(bundle),
+            "workflow": WorkflowProgram(bundle),
+            "supervisor": SupervisorProgram(bundle),
+        }
         self.counts: dict[str, int] = {}
         self.live: dict[str, Limits] = {}
 
@@ -309,6 +316,14 @@ class Lines:
         return [values for level, _, values in self.lines if level == "error"]
 
 
+async def _searched(pattern: str, text: bytes) -> bool:
+    return re.search(pattern, text.decode("utf-8", "replace")) is not None
+
+
+async def _nowhere(url: str, headers: dict[str, str], most: int, seconds: float) -> tuple[int, bytes]:
+    raise Permanent(f"{url} is not of this world", code="refused")
+
+
 class World:
     """Everything around an engine. Change a part before `engine` is called; `recorded` is what was committed."""
 
@@ -322,6 +337,7 @@ class World:
         self.shell: Callable[[str, dict[str, bytes]], Any] = lambda line, content: 0
         self.scripts = PlayedScripts(lambda evaluation: Value(dict.fromkeys(evaluation.expressions)))
         self.programs = PlayedPrograms(bundle)
+        self.fetch: Fetch = _nowhere
         self.settings = EngineSettings()
         self.log = Lines()
         self.recorded: list[Recorded] = []
@@ -342,6 +358,7 @@ class World:
             tools=self.tools,
             sandbox=sandbox,
             prober=HttpProber(sandbox),
+            inspector=HostInspector(_searched, self.fetch),
             scripts=self.scripts,
             programs=self.programs,
             log=self.log,

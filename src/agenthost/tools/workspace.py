@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
+
 from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.parts import TextPart
 from agenthost.core.ports import Tool, ToolContext
@@ -197,7 +199,8 @@ async def _delete_file(arguments: dict[str, Any], context: ToolContext) -> ToolR
 
 async def _run(arguments: dict[str, Any], context: ToolContext) -> ToolResult:
     outcome = await context.run(arguments["command"], arguments.get("timeout"))
-    return await _changed(outcome_text(outcome), context)
+    result = await _changed(outcome_text(outcome), context)
+    return msgspec.structs.replace(result, exit_code=outcome.exit_code)
 
 
 async def _changed(text: str, context: ToolContext) -> ToolResult:

@@ -64,6 +64,7 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "listArtifacts": ("read", "ann"),
     "getArtifact": ("read", "ann"),
     "linkArtifact": ("read", "ann"),
+    "getEvidence": ("read", "ann"),
     "getLedger": ("read", "ann"),
     "exportTask": ("read", "ann"),
     "replayTask": ("read", "ann"),

@@ -4,15 +4,13 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from agenthost.core.manifests.checks import Check
 from agenthost.core.manifests.common import (
     API_VERSION,
     STEP_ID,
     Budget,
-    Duration,
-    Expect,
     Metadata,
     Part,
-    ProbeSpec,
     SandboxSpec,
 )
 from agenthost.core.manifests.trust import TrustSpec
@@ -25,45 +23,47 @@ class PluginUse(Part):
     version: str = Field("*", description="Which versions will do, such as ^1.2.")
 
 
-class Check(Part):
-    """What the host does in the task's sandbox when the agent says nothing more is to be done: it runs a command, or
-    it starts a server, looks at it by HTTP, and ends it."""
+class Supervisor(Part):
+    """Who judges whether the criteria are met, by what the host saw and not by what the agent says."""
 
-    run: str | None = Field(None, min_length=1, description="A shell command.")
-    serve: str | None = Field(
-        None, min_length=1, description="In place of run: a shell command that goes on and serves."
+    model: str = Field("", description="A configured name, or provider:model; the agent's own if not given.")
+    instructions: str = Field("", description="What it is told beside the criteria: what to be strict about.")
+    budget: Budget = Field(
+        default_factory=lambda: Budget.model_validate({}),
+        description="What one judgement may spend; the task's counts too.",
     )
-    probe: ProbeSpec | None = Field(None, description="With serve: what the server must answer.")
-    expect: Expect = Field(
-        default_factory=lambda: Expect.model_validate({}),
-        description="What it must show; exit code 0 unless said otherwise.",
-    )
-    timeout: Duration | None = Field(None, description="Most time, such as 60s; the sandbox's otherwise.")
-
-    @model_validator(mode="after")
-    def _one(self) -> "Check":
-        if (self.run is None) == (self.serve is None):
-            raise ValueError("a check has either 'run', a shell command, or 'serve' with 'probe'")
-        if (self.serve is None) != (self.probe is None):
-            raise ValueError("'serve' and 'probe' go together: the server, and what it must answer")
-        return self
-
-    @property
-    def line(self) -> str:
-        """The shell command, whichever it is."""
-        return self.run or self.serve or ""
 
 
 class Completion(Part):
     """When the agent's work counts as done."""
 
-    rule: Literal["quiet", "agent", "checks"] = Field(
+    rule: Literal[
         "quiet",
-        description="quiet: an answer without calls. agent: it calls `finish`. checks: quiet, and every check passes.",
+        "agent",
+        "checks",
+        "supervisor",
+        "checks+supervisor",
+        "agent+checks",
+        "agent+supervisor",
+        "agent+checks+supervisor",
+    ] = Field(
+        "quiet",
+        description="quiet: an answer without calls. agent: it calls `finish`. checks: every check passes. supervisor: "
+        "another model judges the criteria by what the host journalled. Several, joined by +: all of them, in that order.",
     )
-    checks: tuple[Check, ...] = Field((), description="For the rule checks.")
-    criteria: tuple[str, ...] = Field((), description="What the work must fulfil, told to the agent.")
-    maxRounds: int = Field(5, ge=1, le=100, description="How often failed checks go back to the agent.")
+    checks: tuple[Check, ...] = Field((), description="For a rule with checks.")
+    criteria: tuple[str, ...] = Field(
+        (), description="What the work must fulfil, told to the agent; the supervisor judges each."
+    )
+    supervisor: Supervisor = Field(
+        default_factory=lambda: Supervisor.model_validate({}), description="For a rule with supervisor."
+    )
+    maxRounds: int = Field(5, ge=1, le=100, description="How often unfinished work goes back to the agent.")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the rule is made of."""
+        return frozenset(self.rule.split("+"))
 
 
 class Stage(Part):

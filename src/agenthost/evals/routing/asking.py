@@ -108,6 +108,7 @@ def _parts(adapters: Adapters, committed: Callable[[Committed], None]) -> Parts:
         tools=adapters.tools,
         sandbox=adapters.sandbox,
         prober=adapters.prober,
+        inspector=adapters.inspector,
         scripts=adapters.scripts,
         programs=_Routing(),
         log=logger(),

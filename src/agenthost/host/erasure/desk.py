@@ -13,6 +13,7 @@ from agenthost.core.events import Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Store
+from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.entry.entrance import Entrance
 from agenthost.host.erasure.eraser import Eraser
@@ -26,6 +27,10 @@ PATIENCE = 60.0
 
 class Ends(Protocol):
     """What of a host ends a task."""
+
+    async def evidence_files(self, row: TaskRow) -> set[str]:
+        """The content hashes of a task's evidence, as it was handed out if anybody wanted it."""
+        ...
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None: ...
 

@@ -34,7 +34,7 @@ class RemovableBlobs(Blobs, Protocol):
 
 
 class Eraser:
-    """`forget` removes a webhook with its secret."""
+    """`forget` removes a webhook with its secret; `made` names the files that the host makes of a task when they are wanted."""
 
     def __init__(
         self,
@@ -45,7 +45,9 @@ class Eraser:
         webhooks: Webhooks,
         forget: Callable[[Webhook], Awaitable[None]],
         log: Log,
+        made: Callable[[TaskRow], Awaitable[set[str]]],
     ) -> None:
+        self._made = made
         self._erasure = erasure
         self._store = store
         self._blobs = blobs
@@ -134,6 +136,7 @@ class Eraser:
         """The files that a task's journals and inboxes name."""
         found = await self._erasure.waiting(row.id)
         for below in await self._tree(row):
+            found |= await self._made(below)
             after = 0
             while page := await self._store.events(below.id, after, PAGE):
                 after = page[-1].seq

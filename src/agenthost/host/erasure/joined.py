@@ -18,7 +18,16 @@ def joined(
 ) -> tuple[Keeper, Desk]:
     """Who sweeps, and where deletion is asked for."""
     parts = adapters
-    eraser = Eraser(parts.erasure, parts.store, parts.blobs, parts.workspaces, parts.webhooks, webhooks.forget, log)
+    eraser = Eraser(
+        parts.erasure,
+        parts.store,
+        parts.blobs,
+        parts.workspaces,
+        parts.webhooks,
+        webhooks.forget,
+        log,
+        host.evidence_files,
+    )
 
     async def folders() -> list[tuple[str, float]]:
         return await asyncio.to_thread(_folders, str(settings.folder / "workspaces"))

@@ -190,7 +190,7 @@ def next_turn(state: AgentState, d: Definition) -> None:
         return
     arguments = structured.read_arguments(finish.call.name, finish.call.arguments)
     assert isinstance(arguments, dict)
-    closing.finish_called(state, arguments)
+    closing.finish_called(state, d, arguments)
 
 
 def _finish(state: AgentState, d: Definition) -> Pending | None:

@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from agenthost.core.events import RunResult
 from agenthost.core.parts import DataPart, TextPart
-from agenthost.programs.agent import completion, structured, words
+from agenthost.programs.agent import completion, proving, structured, words
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState
 from agenthost.programs.agent.steps import evaluate, preparations, tell, to_turn
-from agenthost.programs.answers import clip, unmet
-from agenthost.programs.base import Delivery
 
 MAX_REASKS = 3
 """How often in a row an answer that is empty or doesn't fit the output's schema is asked for again."""
@@ -50,7 +47,7 @@ def conclude(state: AgentState, d: Definition) -> None:
         to_turn(state, d)
         return
     state.output = (TextPart(state.last_text),)
-    if d.spec.completion.rule == "agent":
+    if "agent" in d.needs:
         _remind(state, d)
         return
     if d.spec.output is not None:
@@ -60,8 +57,8 @@ def conclude(state: AgentState, d: Definition) -> None:
             return
         state.output = (DataPart(value),)
     state.reasks = 0
-    if d.spec.completion.rule == "checks":
-        _begin_checks(state, d)
+    if d.proved:
+        proving.begin(state, d)
     else:
         evidence = (state.last_seq,)
         state.end("done", "it answered and asked for nothing more", evidence=evidence, parts=state.output)
@@ -73,7 +70,7 @@ def ask_again(state: AgentState, d: Definition, problem: str) -> None:
     if state.reasks > MAX_REASKS:
         reason = f"the model's answer could not be used {state.reasks} times in a row; of the last, {problem}"
         state.end("blocked", reason, "bad-answer", parts=completion.said(state))
-    elif d.spec.output is not None and d.spec.completion.rule != "agent":
+    elif d.spec.output is not None and "agent" not in d.needs:
         tell(state, d, f"Your answer is not the JSON that was asked for: {problem}. Answer again, with the JSON alone.")
     else:
         tell(state, d, f"Your answer can't be used: {problem}. Answer again.")
@@ -101,65 +98,12 @@ def finish_problem(d: Definition, arguments: dict[str, Any]) -> str | None:
     return f"`result` does not fit: {problem}" if problem else None
 
 
-def finish_called(state: AgentState, arguments: dict[str, Any]) -> None:
-    """End as the agent asked for by calling `finish`."""
+def finish_called(state: AgentState, d: Definition, arguments: dict[str, Any]) -> None:
+    """End as the agent asked for by calling `finish`; what it calls done is proved first, where the rule wants that."""
     summary = str(arguments["summary"])
     parts = (DataPart(arguments["result"]),) if "result" in arguments else (TextPart(summary),)
+    if d.proved and arguments["outcome"] == "done":
+        state.output = parts
+        proving.begin(state, d)
+        return
     state.end(arguments["outcome"], summary, evidence=(state.last_seq,), parts=parts)
-
-
-# --- the rule `checks` -----------------------------------------------------------------------------
-
-
-def _begin_checks(state: AgentState, d: Definition) -> None:
-    if not d.spec.completion.checks:
-        reason = "the agent's rule is `checks` and it lists none, so nothing can show that the work is done"
-        state.end("blocked", reason, "no-checks", parts=state.output)
-        return
-    state.phase = "checks"
-    state.check = 0
-    state.check_failures = []
-    state.check_reasons = []
-    state.evidence = []
-    state.want(completion.check_command(state, d.spec.completion.checks[0], d.network))
-
-
-def checked(state: AgentState, d: Definition, delivery: Delivery) -> None:
-    """Take what came of a check; after the last of a round, end or send the work back."""
-    checks = d.spec.completion.checks
-    check, result = checks[state.check], delivery.answer
-    if delivery.failure is not None:
-        completion.failed(state, delivery.failure, f"the check `{check.line}` could not be run: ")
-        return
-    state.evidence.append(delivery.seq)
-    if isinstance(result, RunResult):
-        state.wrote(result.changes)
-        why = unmet(result, check.expect)
-        if why:
-            state.check_failures.append(completion.feedback(check, why, result))
-            state.check_reasons.append(f"`{clip(check.line)}`: {why}")
-    else:
-        state.check_failures.append(f"What came of the check `{check.line}` is not known. It is run again.")
-        state.check_reasons.append(f"`{clip(check.line)}`: what came of it is not known")
-    state.check += 1
-    if state.check < len(checks):
-        state.want(completion.check_command(state, checks[state.check], d.network))
-    else:
-        _round_over(state, d)
-
-
-def _round_over(state: AgentState, d: Definition) -> None:
-    evidence, count = tuple(state.evidence), len(d.spec.completion.checks)
-    state.rounds += 1
-    if not state.check_failures:
-        if state.waiting:
-            to_turn(state, d)
-            return
-        reason = "the check passed" if count == 1 else f"all {count} checks passed"
-        state.end("done", reason, evidence=evidence, parts=state.output)
-    elif state.rounds > d.spec.completion.maxRounds and not state.waiting:
-        times = "once" if state.rounds == 2 else f"{state.rounds - 1} times"
-        reason = f"sent back {times}, and still: {'; '.join(state.check_reasons)}"
-        state.end("unachievable", reason, "checks-failed", evidence, state.output)
-    else:
-        tell(state, d, "\n\n".join(state.check_failures) + "\n\nMend this, then answer again.")

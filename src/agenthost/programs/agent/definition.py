@@ -1,6 +1,7 @@
 """What is pinned for one agent, ready for use. All of it follows from the bundle, so that keeping it
 changes no decision."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -8,12 +9,14 @@ from msgspec import Struct
 from agenthost.core import expressions
 from agenthost.core.definitions import Bundle, PinnedTool
 from agenthost.core.manifests.agent import AgentSpec, Stage
+from agenthost.core.manifests.checks import Check
 from agenthost.core.schemas import plainly_fits
 from agenthost.core.tasks import TaskSpec, Terms
 from agenthost.core.tools import ToolSpec
 from agenthost.programs.agent import structured, words
 from agenthost.programs.agent.context import text_tokens
 from agenthost.programs.agent.trimming import tool_tokens, trimmed
+from agenthost.programs.checking import checks as checking
 from agenthost.programs.trust.rule import effect
 
 
@@ -48,6 +51,15 @@ class Definition:
         self._client = tuple(map(_client_tool, terms.tools)) if terms else ()
         self.model = pinned.model
         self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
+        completion = self.spec.completion
+        self.needs = completion.needs
+        self.judged = "supervisor" in self.needs
+        self.proved = self.judged or "checks" in self.needs
+        made = completion.checks if "checks" in self.needs else ()
+        self.order = checking.ordered(made)
+        self.runs = frozenset(index for index in self.order if made[index].kind in checking.RUNS)
+        self.baseline = self.judged or any(check.untouched is not None for check in made)
+        self.proofs = _proofs(made, len(completion.criteria))
         self.network = bool(self.spec.sandbox.hosts)
         self.max_output = min(self.spec.maxOutputTokens, self.model.max_output, self.model.window // 2)
 
@@ -99,7 +111,7 @@ class Definition:
                 agents[tool.name] = agent
             else:
                 tools.update({tool.name: tool for tool in self._pinned.tools.get(entry, ())})
-        finish = words.finish_tool(self.spec) if self.spec.completion.rule == "agent" else None
+        finish = words.finish_tool(self.spec) if "agent" in self.needs else None
         if finish is not None:
             tools[finish.name] = finish
         tools.update({tool.name: tool for tool in self._client})
@@ -116,6 +128,15 @@ class Definition:
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
         tokens = text_tokens(instructions) + tool_tokens(specs)
         return Toolbox(tools, agents, specs, instructions, tokens, finish, client, effects)
+
+
+def _proofs(checks: Sequence[Check], criteria: int) -> dict[str, tuple[int, ...]]:
+    """By a criterion's number, as text: the places of the checks that prove it."""
+    found = {
+        str(number): tuple(i for i, check in enumerate(checks) if number in check.proves)
+        for number in range(1, criteria + 1)
+    }
+    return {number: places for number, places in found.items() if places}
 
 
 def _agreed(spec: AgentSpec, terms: Terms) -> AgentSpec:

@@ -2,14 +2,26 @@
 
 import msgspec
 
-from agenthost.core.commands import CallModel, Command, Evaluate, Finish, RunCommand, Wait
+from agenthost.core.checks import Seen
+from agenthost.core.commands import CallModel, Command, Evaluate, Finish, Wait
 from agenthost.core.definitions import Bundle
 from agenthost.core.events import Asked, Created, Received, Recorded
 from agenthost.core.models import ModelRequest
 from agenthost.core.parts import Message
 from agenthost.core.ports import Evaluation
 from agenthost.core.tasks import TaskSpec, Terms
-from agenthost.programs.agent import calls, closing, completion, context, fitting, provenance, script, steps, turns
+from agenthost.programs.agent import (
+    calls,
+    completion,
+    context,
+    fitting,
+    provenance,
+    proving,
+    receipts,
+    script,
+    steps,
+    turns,
+)
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState
 from agenthost.programs.base import Delivery, shared_commands, track
@@ -90,7 +102,10 @@ class AgentProgram:
 
     def bind(self, state: AgentState, command: Evaluate) -> Evaluation:
         """Everything that an Evaluate needs."""
-        return script.evaluation(state, self._definition(state), command)
+        d = self._definition(state)
+        return (
+            proving.evaluation(state, d, command) if state.phase == "checks" else script.evaluation(state, d, command)
+        )
 
     def _definition(self, state: AgentState) -> Definition:
         spec, terms = state.spec, state.spec.terms
@@ -112,6 +127,13 @@ class AgentProgram:
         provenance.begin(state, d)
         if state.spec.terms is not None:
             context.recall(state, state.spec.terms.history, d.model)
+        if d.baseline:
+            proving.baseline(state)
+        else:
+            self._open(state, d)
+
+    def _open(self, state: AgentState, d: Definition) -> None:
+        """Begin the work itself."""
         if "on_message" in d.functions:
             script.start(state, state.spec.message)
         else:
@@ -141,6 +163,12 @@ class AgentProgram:
             spent = d.spec.budget.duration
             reason = f"the budget of {spent:g} seconds is used up"
             state.end("partly", reason, "budget", parts=completion.said(state))
+            return
+        receipts.remember(state, d, delivery)
+        if state.phase in ("checks", "judged"):
+            proving.take(state, d, delivery)
+        elif delivery.id == proving.BASELINE:
+            self._based(state, d, delivery)
         elif isinstance(command, Evaluate):
             script.evaluated(state, d, delivery, command)
         elif state.phase == "script":
@@ -151,10 +179,15 @@ class AgentProgram:
             calls.understood(state, d, delivery)
         elif isinstance(command, CallModel):
             fitting.summed_up(state, d, delivery, command)
-        elif isinstance(command, RunCommand):
-            closing.checked(state, d, delivery)
         elif calls.take(state, d, delivery) is not None:
             calls.next_turn(state, d)
+
+    def _based(self, state: AgentState, d: Definition, delivery: Delivery) -> None:
+        if isinstance(delivery.answer, Seen):
+            state.proof.baseline = delivery.answer.facts["files"]
+            self._open(state, d)
+        elif delivery.failure is not None:
+            completion.failed(state, delivery.failure, "the files could not be looked at: ")
 
 
 def _asked(state: AgentState, command: Command) -> None:

@@ -15,7 +15,7 @@ from agenthost.core.models import ModelAnswer, ModelRequest, Turn
 from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.ports import Evaluation
 from agenthost.core.tools import ToolCall
-from agenthost.programs.agent import calls, closing, context, steps, structured
+from agenthost.programs.agent import calls, closing, context, proving, steps, structured
 from agenthost.programs.agent.completion import failed
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.fitting import model_call
@@ -202,6 +202,9 @@ def _ended(state: AgentState, d: Definition, value: Any, seq: int) -> None:
     state.script_parts = (*state.script_parts, *_parts(value))
     if state.waiting:
         start(state, state.waiting.pop(0))
+    elif d.proved:
+        state.output = state.script_parts
+        proving.begin(state, d)
     else:
         state.end("done", "the agent's script answered", evidence=(seq,), parts=state.script_parts)
 

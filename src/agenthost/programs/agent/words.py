@@ -36,6 +36,15 @@ CLIENT_PATIENCE = 86_400.0
 """Seconds that a tool call waits for whoever gave the work to run it."""
 
 NO_RESULT = "Whoever gave this work never said what came of this call."
+JUDGED = (
+    "A supervisor judges each of these by what the host saw you do: results of tools, exit codes, files. It doesn't go by what "
+    "you say. So do what shows it, after your last change of files, and leave exit codes as they are."
+)
+NOT_PROVED = (
+    "The work is not proved to be done. By what the host saw, this is missing:\n{0}\n"
+    "Do what is missing, or do again what shows it, then answer again."
+)
+PERSON_SAID = "A person was asked: {0}\nThey said: {1}\nGo on with that, then answer again."
 NOTHING_SAID = "It is done; nothing more was said."
 
 ASK_PERSON = PinnedTool(
@@ -124,24 +133,36 @@ def reach(sandbox: SandboxSpec) -> str:
 
 
 def _check(check: Check) -> str:
-    if check.probe is None:
-        return check.line
-    wanted = check.probe
-    body = f" and a body that matches {wanted.body!r}" if wanted.body else ""
-    return f"{check.line} (a server: GET {wanted.path} on port {wanted.port} must answer {wanted.status}{body})"
+    if check.probe is not None:
+        wanted = check.probe
+        body = f" and a body that matches {wanted.body!r}" if wanted.body else ""
+        return f"{check.line} (a server: GET {wanted.path} on port {wanted.port} must answer {wanted.status}{body})"
+    if check.report is not None:
+        told = f"at least {check.report.tests} tests run, none failed, at most {check.report.skipped} skipped"
+        return f"{check.line} (it must write the test report {check.report.path}: {told})"
+    if check.file is not None and check.file.pattern:
+        return f"{check.line} with something that matches {check.file.pattern!r}"
+    if check.json_ is not None:
+        return f"{check.line}, valid for this JSON Schema: {msgspec.json.encode(check.json_.schema_).decode()}"
+    return check.line
 
 
 def closing_instructions(spec: AgentSpec) -> str:
     """What the agent is told of how its work is judged."""
     lines: list[str] = []
+    needs = spec.completion.needs
     if spec.completion.criteria:
         lines.append("The work is done when all of this holds:")
         lines += [f"- {criterion}" for criterion in spec.completion.criteria]
-    if spec.completion.rule == "checks":
-        lines.append("When you answer without calling a tool, these commands are run in your workspace and must pass:")
+    if "checks" in needs:
+        plain = all(check.kind in ("run", "serve") for check in spec.completion.checks)
+        what = "these commands are run in your workspace and" if plain else "the host makes these checks, which"
+        lines.append(f"When you answer without calling a tool, {what} must pass:")
         lines += [f"- {_check(check)}" for check in spec.completion.checks]
+    if "supervisor" in needs:
+        lines.append(JUDGED)
     schema = msgspec.json.encode(spec.output).decode() if spec.output is not None else ""
-    if spec.completion.rule == "agent":
+    if "agent" in needs:
         lines.append("Call the tool `finish` when the work is done, or when it can't be done.")
         if schema:
             lines.append("Its `result` must be valid for this JSON Schema: " + schema)

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from agenthost.core.api import Artifact, OpenQuestion, Order, ReplayReport, TaskDetail
 from agenthost.core.events import Recorded
+from agenthost.core.evidence import EvidencePack
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import State
 from agenthost.core.parts import Message
@@ -178,6 +179,10 @@ async def approvals(request: Request) -> Response:
     return answer((await api_of(request).task(task_of(request))).questions)
 
 
+async def evidence(request: Request) -> Response:
+    return answer(await api_of(request).evidence(task_of(request)))
+
+
 async def ledger(request: Request) -> Response:
     return answer(await api_of(request).ledger(task_of(request)))
 
@@ -203,7 +208,16 @@ def operations() -> tuple[Operation, ...]:
 _PATH = {"path": Annotated[str, Meta(description="the file's path in the workspace", examples=["report.txt"])]}
 _LINKS = {
     name: {"task": "$response.body#/id"}
-    for name in ("getTask", "getJournal", "listChildren", "listArtifacts", "getLedger", "cancelTask", "replayTask")
+    for name in (
+        "getTask",
+        "getJournal",
+        "listChildren",
+        "listArtifacts",
+        "getEvidence",
+        "getLedger",
+        "cancelTask",
+        "replayTask",
+    )
 }
 
 
@@ -386,6 +400,15 @@ def _looked_into() -> tuple[Operation, ...]:
             example=Example(body={"seconds": 600}),
             places=_PATH,
             creates=True,
+        ),
+        Operation(
+            "GET",
+            f"{ONE}/evidence",
+            evidence,
+            "getEvidence",
+            "What shows how a task ended: criteria, checks, hashes, by event number",
+            TAG,
+            answers=(Answer(200, EvidencePack, "the pack; it follows from the journal alone"),),
         ),
         Operation(
             "GET",

@@ -1,0 +1,1 @@
+"""The host looks itself whether work is done: at files, addresses, test reports. It never asks an agent."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from agenthost.core.channels import TelegramSettings
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
@@ -82,6 +83,7 @@ It is above the file; an option of the command is above both.
 | `AGENTHOST_MODEL` | what `default` means: a configured name, or provider:model |
 | `AGENTHOST_PORT` | the port that `agenthost up` serves, in the place of `[http] port` |
 | `AGENTHOST_SANDBOX` | the sandbox that runs what demands none: `bubblewrap`, `docker`, `gvisor`, `functions`, or `auto`, the strongest here |
+| `TELEGRAM_BOT_TOKEN` | the token of the bot for [Telegram](telegram.md), unless `[telegram] token-env` names another variable |
 | `AGENTHOST_URL`, `AGENTHOST_TOKEN` | reach a host there, instead of the one of the home |
 | `TZ` | the time zone that `agenthost schedules add` and the tool `remind` go by where none is named; else `/etc/localtime`'s |
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
@@ -121,6 +123,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "oidc.NAME": OidcSettings,
     "mcp": McpSettings,
     "a2a": A2ASettings,
+    "telegram": TelegramSettings,
     "files": FileLimits,
     "budgets": BudgetSettings,
     "budgets.host": DayLimits,
@@ -298,6 +301,22 @@ MEANINGS = {
     "mcp.tools": "which agents and workflows are tools there: names, or patterns such as `sketch-*`",
     "mcp.patience": "seconds after which a call that still goes on says so and where to go on waiting, before its client gives up (many do after 60); 0: never",
     "mcp.servers": "MCP servers of your own that are served beside the agents: a name, and the `module:attribute` that it stands for",
+    "telegram.enabled": "whether `agenthost up` serves Telegram in its own process ([Telegram](telegram.md)); `agenthost telegram serve` does without it",
+    "telegram.token-env": "the variable with the bot's token; for `agenthost up` also a stored secret of that name",
+    "telegram.name": "the agent or workflow that takes what is new; empty: the host's own choice",
+    "telegram.allow": "who may write: ids of people and of groups (negative numbers), `@names`; `*` is everybody",
+    "telegram.tokens": "whose messages go to the host with a key of their own: an id or `@name`, and the variable (or stored secret) that holds the key",
+    "telegram.refusal": "what a stranger is told, once; `{id}` stands for their id; empty: nothing",
+    "telegram.webhook-url": "the public https address that Telegram calls; empty: long poll, for which nothing has to be reachable",
+    "telegram.webhook-listen": "the address and port that are listened on for these calls, behind the proxy that speaks TLS",
+    "telegram.api-url": "another Bot API server, such as one of your own",
+    "telegram.pieces": "messages that one answer may become; a longer one is sent as a file",
+    "telegram.every": "seconds between two messages of a chat, at least",
+    "telegram.rate": "messages a second in all chats, at most",
+    "telegram.group-rate": "messages a minute in a group, at most",
+    "telegram.transcribe": "the model (`provider:model`) that writes down voice messages; empty: they are passed on as files alone",
+    "telegram.speak": "the model that speaks answers to voice messages; empty: they are only written",
+    "telegram.voice": "which voice it speaks with",
     "files.size": "bytes of a given file at most",
     "files.pixels": "pixels of a given picture at most",
     "files.side": "pixels of a picture's longer side at most",

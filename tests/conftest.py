@@ -16,7 +16,8 @@ settings.register_profile("agenthost", deadline=None)
 settings.load_profile("agenthost")
 
 WATCHED = [
-    "agenthost." + name for name in ("client", "engine", "faces", "host", "models", "scripts", "stores", "tools")
+    "agenthost." + name
+    for name in ("client", "engine", "faces", "host", "models", "outposts", "scripts", "stores", "tools")
 ]
 """What must never block the loop of a host. The command line is not among it: it serves one person, in a process of its own."""
 

@@ -26,6 +26,7 @@ HEART = {
 docs/decisions.md."""
 
 FENCES = {
+    "cli/beside.py": ("_kept", "what runs beside the host, which goes on without it"),
     "cli/launch.py": ("launch", "the command's own edge: a person gets words, the log the traceback"),
     "engine/engine.py": ("_guarded", "a task's worker"),
     "engine/hands.py": ("_fenced", "a plugin call"),
@@ -43,6 +44,7 @@ FENCES = {
     "models/providers/abilities.py": ("_ask", "an SDK of a provider's, which raises whatever it likes"),
     "models/providers/listing.py": ("listed", "an SDK of a provider's"),
     "models/providers/model.py": ("_attempt", "an SDK of a provider's"),
+    "outposts/channel/lanes.py": ("_lane", "one conversation's worker"),
     "sandboxes/inside/cell.py": ("live _guard", "inside a sandbox: whatever it is, the host must hear of it"),
     "testing/problems/inside.py": ("solve test", "whatever a stranger's solution raises is its verdict"),
 }

@@ -131,9 +131,13 @@ class HomeDoor:
     async def serve(self, host: str | None = None, port: int | None = None) -> AsyncGenerator[Reached]:
         api = await self._hold()
         try:
+            from agenthost.cli.beside import beside
             from agenthost.cli.serving import Listening, served
 
-            async with served(api, self._socket, Listening(host, port)) as url:
+            async with (
+                served(api, self._socket, Listening(host, port)) as url,
+                beside(api, self._socket, url),
+            ):
                 reached = _reached(api)
                 reached.url, reached.recovered, reached.drain = url, api.recovered, api.drain
                 yield reached

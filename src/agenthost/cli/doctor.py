@@ -8,6 +8,7 @@ from agenthost.cli.connect import Door
 from agenthost.cli.options import Parser, make
 from agenthost.cli.render.words import clean
 from agenthost.cli.screen import Screen
+from agenthost.cli.telegram import look
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -20,7 +21,7 @@ def parser(verb: str) -> Parser:
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """1 where something fails."""
     async with door.host() as host:
-        findings = await host.api.doctor()
+        findings = [*await host.api.doctor(), *await look(door.home)]
     if screen.json:
         screen.object(findings)
     for finding in [] if screen.json else findings:

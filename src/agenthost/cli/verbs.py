@@ -57,6 +57,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "which models can be used, and what they really do",
         ("list", "show", "probe", "batch", "files", "embed", "pull", "remove"),
     ),
+    "telegram": ("telegram", "the host's agents in Telegram", ("serve", "check", "undelivered")),
     "eval": ("evals", "measure with labelled sets that ship with AgentHost", ("routing", "untrusted")),
     "sandbox": ("sandbox", "where code runs, and the images for it", ("list", "build", "pull")),
     "service": ("service", "have the host started with the machine", ("install", "uninstall", "status")),

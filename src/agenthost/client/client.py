@@ -97,21 +97,25 @@ def _expecting(version: str | None) -> dict[str, str]:
     return {"If-Match": f'"{version}"' if version != "*" else "*"} if version else {"If-None-Match": "*"}
 
 
-def connect(
-    home: Path | None = None, environ: Mapping[str, str] = os.environ, timing: Timing | None = None
-) -> "Client":
-    """The client for the host that a command means: AGENTHOST_URL's (with AGENTHOST_TOKEN), else the
-    one that holds `home` (else AGENTHOST_HOME). Nothing is sent yet; `info` says whether it is there. Raises BadInput
+def address_of(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Address:
+    """Where the host is that a command means: AGENTHOST_URL's (with AGENTHOST_TOKEN), else the one that holds `home` (else AGENTHOST_HOME). Raises BadInput
     where nothing says which."""
     url = environ.get("AGENTHOST_URL", "").strip()
     if not url:
         place = home or Path(environ.get("AGENTHOST_HOME", "").strip() or "/")
         if place == Path("/"):
             raise BadInput("nothing says where the host is; set AGENTHOST_URL and AGENTHOST_TOKEN, or AGENTHOST_HOME")
-        return Client(Address(socket=place / SOCKET_NAME), timing)
+        return Address(socket=place / SOCKET_NAME)
     if not url.startswith(("http://", "https://")):
         raise BadInput(f"AGENTHOST_URL is no address: '{url}'. Give one such as http://127.0.0.1:8484")
-    return Client(Address(url=url, token=environ.get("AGENTHOST_TOKEN", "").strip()), timing)
+    return Address(url=url, token=environ.get("AGENTHOST_TOKEN", "").strip())
+
+
+def connect(
+    home: Path | None = None, environ: Mapping[str, str] = os.environ, timing: Timing | None = None
+) -> "Client":
+    """The client for the host that a command means (`address_of`). Nothing is sent yet; `info` says whether it is there. Raises BadInput where nothing says which."""
+    return Client(address_of(home, environ), timing)
 
 
 class Client(HostApi):

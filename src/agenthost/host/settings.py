@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from platformdirs import user_data_path
 
+from agenthost.core.channels import TelegramSettings
 from agenthost.core.errors import BadInput, nearest
 from agenthost.core.manifests.asking import read_answerers
 from agenthost.core.media import FileLimits
@@ -211,6 +212,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     files: FileLimits = FileLimits()
     budgets: BudgetSettings = msgspec.field(default_factory=BudgetSettings)
     a2a: A2ASettings = A2ASettings()
+    telegram: TelegramSettings = msgspec.field(default_factory=TelegramSettings)
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
@@ -312,6 +314,7 @@ def _keys(place: str) -> list[str]:
         "oidc[...]": OidcSettings,
         "a2a": A2ASettings,
         "mcp": McpSettings,
+        "telegram": TelegramSettings,
         "telemetry": TelemetrySettings,
         "files": FileLimits,
         "budgets": BudgetSettings,

@@ -13,6 +13,7 @@ from msgspec import inspect
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
+from agenthost.host.budgets.settings import BudgetSettings, DayLimits
 from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.host.settings import (
     GvisorSettings,
@@ -118,6 +119,13 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "mcp": McpSettings,
     "a2a": A2ASettings,
     "files": FileLimits,
+    "budgets": BudgetSettings,
+    "budgets.host": DayLimits,
+    "budgets.namespace": DayLimits,
+    "budgets.person": DayLimits,
+    "budgets.agent": DayLimits,
+    "budgets.people.NAME": DayLimits,
+    "budgets.agents.NAME": DayLimits,
 }
 
 MEANINGS = {
@@ -227,6 +235,20 @@ MEANINGS = {
     "http.public": "it may listen beyond loopback, where everybody who has a token is served",
     "routing.model": "the small model that is asked for which task a message is, where no rule is sure; empty: the person is asked at once",
     "routing.agent": "the agent or workflow that takes what is new in a conversation, where the message names none",
+    "budgets.zone": "the time zone whose days they are, such as `Europe/Berlin`",
+    "budgets.reached": "what becomes of a task that a day's budget has no room for: `end`, or `ask` a person whether it may be raised",
+    **{
+        f"budgets.{table}.{key}": f"{what} in one day{of}"
+        for table, of in {
+            "host": ", of all tasks together",
+            "namespace": ", of each namespace",
+            "person": ", of each person",
+            "agent": ", of each agent in all its tasks",
+            "people.NAME": ", of one person, in the place of `budgets.person`",
+            "agents.NAME": ", of one agent, in the place of `budgets.agent`",
+        }.items()
+        for key, what in {"turns": "model calls", "tokens": "tokens in and out", "cost": "USD"}.items()
+    },
     "webhooks.attempts": "tries of one delivery before it is given up",
     "webhooks.backoff": "seconds between its first two tries; each wait after is four times the one before, of which between half and all is waited",
     "webhooks.backoff-most": "seconds between two tries at most",

@@ -12,11 +12,11 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Conversations, webhooks, schedules and deletion."""
-    from agenthost.faces.http import conversations, erasure, schedules, webhooks
+    """Conversations, webhooks, schedules, budgets and deletion."""
+    from agenthost.faces.http import budgets, conversations, erasure, schedules, webhooks
 
     kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
-    own = (*kept, *erasure.operations(host.erasure))
+    own = (*kept, *erasure.operations(host.erasure), *budgets.operations(host.budgets))
     return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agenthost.cli import evidence, folder, options, paths
 from agenthost.cli.asking import decision
+from agenthost.cli.budgets import row as row_of_budget
 from agenthost.cli.connect import Door
 from agenthost.cli.deleting import delete_task, sure
 from agenthost.cli.follow import follow
@@ -23,6 +24,7 @@ from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
+from agenthost.core.spending import BudgetLine
 from agenthost.core.tasks import TaskRow
 from agenthost.machine.words import amount
 
@@ -44,6 +46,9 @@ def parser(verb: str) -> Parser:
     files.add_argument("--yes", action="store_true", help="apply without asking")
     cancel = _task(group, "cancel", "stop it for good", "tasks cancel last --reason 'wrong file'")
     cancel.add_argument("--reason", default="", help="why; it is kept with the task")
+    pause = _task(group, "pause", "have it rest until it is resumed", "tasks pause last --reason 'not today'")
+    pause.add_argument("--reason", default="", help="why; it is kept with the task")
+    _task(group, "resume", "have a paused one go on", "tasks resume last")
     reply = _task(group, "reply", "answer its question", 'tasks reply last "use SQLite"')
     reply.add_argument("text", metavar="TEXT", help="the answer")
     _question(reply)
@@ -81,6 +86,8 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "show": _show,
         "artifacts": _artifacts,
         "cancel": _cancel,
+        "pause": _pause,
+        "resume": _resume,
         "reply": _reply,
         "approve": _decide,
         "deny": _decide,
@@ -97,7 +104,9 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
             return await delete_task(args, host, screen)
         if args.word != "follow":
             code = await verbs[args.word](args, host.api, screen)
-            if host.own and args.word in ("reply", "approve", "deny", "cancel") and not code:
+            if args.word == "show" and host.budgets is not None and not screen.json:
+                _budgets(screen, await host.budgets.of_task(args.task))
+            if host.own and args.word in ("reply", "approve", "deny", "cancel", "resume") and not code:
                 screen.hint(f"no host is running; it goes on with: agenthost tasks follow {args.task}")
             return code
         code, view = await follow(host, screen, args.task)
@@ -170,6 +179,13 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
     return 0
 
 
+def _budgets(screen: Screen, lines: list[BudgetLine]) -> None:
+    """Say what bounds the task, and what of it is spent."""
+    if lines:
+        screen.say("")
+        screen.table(["budget of", "at most", "spent", "begins anew", "by"], [row_of_budget(line) for line in lines])
+
+
 async def _waits(api: HostApi, screen: Screen, row: TaskRow) -> None:
     """Say what the task's tree waits for."""
     for place, waiting in enumerate((await api.info()).waiting):
@@ -210,6 +226,29 @@ async def _cancel(args: Namespace, api: HostApi, screen: Screen) -> int:
         screen.object({"task": args.task, "cancel": "asked"})
     else:
         screen.say(f"Cancel was asked for. See it end: agenthost tasks follow {args.task}")
+    return 0
+
+
+async def _pause(args: Namespace, api: HostApi, screen: Screen) -> int:
+    await api.pause(args.task, reason=args.reason)
+    return _told(
+        screen,
+        args.task,
+        "paused",
+        f"It rests as soon as what it does has ended; go on: agenthost tasks resume {args.task}",
+    )
+
+
+async def _resume(args: Namespace, api: HostApi, screen: Screen) -> int:
+    await api.resume(args.task)
+    return _told(screen, args.task, "resumed", f"It goes on. See it: agenthost tasks follow {args.task}")
+
+
+def _told(screen: Screen, task: str, done: str, words: str) -> int:
+    if screen.json:
+        screen.object({"task": task, done: True})
+    else:
+        screen.say(words)
     return 0
 
 

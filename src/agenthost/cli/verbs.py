@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "namespaces": ("namespaces", "a tenant's everything", ("delete",)),
     "keys": ("keys", "keys for programs, and the sessions of browsers", ("list", "new", "revoke")),
+    "budgets": ("budgets", "what may be spent in a day, and what is", ("list", "set", "clear")),
     "webhooks": (
         "webhooks",
         "who is called when your tasks end or ask",

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.administering import RemoteAdministration
-from agenthost.client.calling import RemoteDeletion, RemoteWebhooks
+from agenthost.client.calling import RemoteBudgets, RemoteDeletion, RemoteWebhooks
 from agenthost.client.conversing import RemoteConversations
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
@@ -132,6 +132,10 @@ class Client(HostApi):
     def admin(self) -> RemoteAdministration:
         """People and keys of the host, as whoever has the token may look after them."""
         return RemoteAdministration(self._transport)
+
+    def budgets(self) -> RemoteBudgets:
+        """The budgets that bound whoever has the token and, where they manage the host, everybody's."""
+        return RemoteBudgets(self._transport)
 
     def webhooks(self) -> RemoteWebhooks:
         """The webhooks of whoever has the token: whom they want called when their tasks end or ask."""
@@ -351,6 +355,12 @@ class Client(HostApi):
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         await self._send("POST", path_of("tasks", task, "cancel"), CancelBody(by, reason))
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._send("POST", path_of("tasks", task, "pause"), CancelBody(by, reason))
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        await self._send("POST", path_of("tasks", task, "resume"), CancelBody(by))
 
     async def artifacts(self, task: str) -> list[Artifact]:
         return await self._get(list[Artifact], "tasks", task, "artifacts")

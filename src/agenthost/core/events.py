@@ -155,6 +155,19 @@ class CancelAsked(Struct, frozen=True, tag="cancel-asked", omit_defaults=True):
     reason: str = ""
 
 
+class Paused(Struct, frozen=True, tag="paused", omit_defaults=True):
+    """The task rests until somebody resumes it: nothing of it was under way any more."""
+
+    by: str = "owner"
+    reason: str = ""
+
+
+class Resumed(Struct, frozen=True, tag="resumed", omit_defaults=True):
+    """Somebody had the task go on."""
+
+    by: str = "owner"
+
+
 class Noted(Struct, frozen=True, tag="noted", omit_defaults=True):
     """Something worth showing that changes nothing (a slot was awaited, a workspace was restored)."""
 
@@ -185,6 +198,8 @@ Event = (
     | Doubted
     | Received
     | CancelAsked
+    | Paused
+    | Resumed
     | Noted
     | Finished
 )
@@ -216,6 +231,8 @@ KINDS: dict[str, type[Event]] = {
     "doubted": Doubted,
     "received": Received,
     "cancel-asked": CancelAsked,
+    "paused": Paused,
+    "resumed": Resumed,
     "noted": Noted,
     "finished": Finished,
 }

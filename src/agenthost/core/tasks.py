@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.budgets import Limits
+from agenthost.core.budgets import Limits, Reached
 from agenthost.core.lifecycle import Hold, State
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
@@ -14,15 +14,16 @@ from agenthost.core.trust import Given
 
 
 class Scope(Struct, frozen=True, omit_defaults=True):
-    """A budget that counts for a task: its own, or that of a task above it. `task` holds the account.
+    """A budget that counts for a task: its own, that of a task above it, or somebody's of a day. `task` holds the account.
 
     `source` (`default/agent/coder`: namespace, kind, name) names the manifest whose budget it is: it is read live, and `limits` is
-    what it was when the task began, for when that manifest is gone.
+    what it was when the task began, for when that manifest is gone. `reached`: what becomes of a task that it has no room for.
     """
 
     task: str
     limits: Limits
     source: str = ""
+    reached: Reached = "end"
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):

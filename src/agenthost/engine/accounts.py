@@ -5,7 +5,7 @@ from agenthost.core.commands import CallModel
 from agenthost.core.errors import AgentHostError
 from agenthost.core.models import ModelAnswer, ModelCard, Usage
 from agenthost.core.ports import LedgerEntry, Models, Programs, Settlement
-from agenthost.core.tasks import Scope, TaskSpec
+from agenthost.core.tasks import TaskSpec
 
 
 class Accounts:
@@ -35,7 +35,7 @@ class Accounts:
     ) -> LedgerEntry:
         """The entry of an attempt (command, number) at the most that it may use. Raises AgentHostError
         (`price-unknown`) where a money budget is set and the cost isn't known."""
-        scopes = tuple(Scope(scope.task, self._programs.limits(scope), scope.source) for scope in spec.scopes)
+        scopes = self._programs.scopes(spec, now)
         if cost is None and any(scope.limits.cost is not None for scope in scopes):
             error = AgentHostError(
                 f"a money budget is set and the price of '{model}' is not known; set input_price and output_price "

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from agenthost.core.commands import Ask, StartChild
-from agenthost.core.events import Answered, CancelAsked, Noted, Received, Reply
+from agenthost.core.events import Answered, CancelAsked, Noted, Paused, Received, Reply, Resumed
 from agenthost.core.parts import Message
 from agenthost.core.ports import InboxItem
 from agenthost.engine import children
@@ -26,6 +26,11 @@ async def take(services: Services, state: BaseState, step: Step, item: InboxItem
         elif item.kind == "cancel":
             body = _body.decode(item.body)
             step.event(CancelAsked(body.get("by", "owner"), body.get("reason", "")))
+        elif item.kind == "pause":
+            body = _body.decode(item.body)
+            step.event(Paused(body.get("by", "owner"), body.get("reason", "")))
+        elif item.kind == "resume":
+            step.event(Resumed(_body.decode(item.body).get("by", "owner")))
         elif item.kind == "reply":
             _reply(state, step, _body.decode(item.body))
         elif item.kind == "child":

@@ -35,6 +35,7 @@ from agenthost.core.api import (
     SettingLine,
     TaskDetail,
 )
+from agenthost.core.budgets import subject_of
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Recorded
 from agenthost.core.evidence import EvidencePack
@@ -44,6 +45,7 @@ from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
 from agenthost.core.tasks import TaskRow
+from agenthost.host.budgets.allowances import asks_for_budget
 from agenthost.host.desk import place
 from agenthost.wire.tries import Tries
 
@@ -297,11 +299,31 @@ class GuardedHost(HostApi):
 
     async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
         await self._task(task, "work", "answer questions")
+        if not self._caller.may("manage"):
+            await self._need_no_day(task, text, question)
         return await self._host.reply(task, text, question, self._caller.person)
+
+    async def _need_no_day(self, task: str, text: str, question: str) -> None:
+        """A day's budget is no task's own: who manages nothing may end the task, and not raise it."""
+        for each in (await self._host.task(task)).questions:
+            named = not question or question in (each.ask.id, f"{each.task}/{each.ask.id}")
+            if named and subject_of(asks_for_budget(each.ask)) and text.strip().lower() not in ("deny", "2"):
+                raise Forbidden(
+                    "the budget of a day is raised by somebody who manages this host (`agenthost budgets set`, or by this "
+                    "question); `deny` ends the task"
+                )
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         await self._task(task, "work", "cancel tasks")
         await self._host.cancel(task, self._caller.person, reason)
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._task(task, "work", "pause tasks")
+        await self._host.pause(task, self._caller.person, reason)
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        await self._task(task, "work", "resume tasks")
+        await self._host.resume(task, self._caller.person)
 
     async def artifacts(self, task: str) -> list[Artifact]:
         await self._task(task, "read", "look at files")

@@ -45,6 +45,7 @@ from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import health, orders, records, shelf, terms
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.conversing.joined import joined as conversing
 from agenthost.host.conversing.telling import is_said
 from agenthost.host.desk import GOING, cancel_all, place
@@ -110,6 +111,8 @@ class Host(TaskDesk):
         self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
         self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
+        self.library.allowances.take(settings.budgets)
+        self.budgets = BudgetDesk(self.library, adapters.store, adapters.keeping, adapters.accounts)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
@@ -132,6 +135,7 @@ class Host(TaskDesk):
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
         await self.schedules.take_manifests()
+        await self.budgets.open()
         if work:
             await self._start_working()
             if not self.serving:

@@ -23,6 +23,7 @@ from agenthost.core.ports import Models, Program, Store, Tools
 from agenthost.core.sandboxes import SandboxPolicy
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.core.tools import ToolSpec
+from agenthost.host.budgets.allowances import Allowances
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
@@ -65,6 +66,7 @@ class Library:
         self._pinned: dict[tuple[str, str, str, str], str] = {}
         self._code: dict[tuple[str, str], frozenset[SandboxPolicy]] = {}
         self._changes = 0
+        self.allowances = Allowances()
         self._changing = asyncio.Lock()
         self._checking = asyncio.Lock()
         self.heard: Callable[[], Awaitable[None]] = _nobody
@@ -391,6 +393,32 @@ class Library:
             return scope.limits
         budget = found.spec.completion.supervisor.budget if kind == "supervisor" and isinstance(found, Agent) else None
         return (budget or found.spec.budget).limits()
+
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        """Every budget that counts for a task's call, as it is now."""
+        own = [self._scope(scope) for scope in spec.scopes]
+        found = self._live.get((spec.kind, spec.namespace, spec.name))
+        day = found.spec.budget.day.limits() if isinstance(found, Agent) else Limits()
+        return (*own, *self.allowances.today(spec, day, now))
+
+    def daily(self) -> dict[str, Limits]:
+        """What manifests say of their agents' days, by subject."""
+        found = [manifest for manifest in self._live.values() if isinstance(manifest, Agent)]
+        return {
+            f"agent/{agent.metadata.namespace}/{agent.metadata.name}": agent.spec.budget.day.limits()
+            for agent in found
+            if agent.spec.budget.day.limits() != Limits()
+        }
+
+    def _scope(self, scope: Scope) -> Scope:
+        namespace, _, named = scope.source.partition("/")
+        kind, _, name = named.partition("/")
+        found = self._live.get(("agent" if kind == "supervisor" else kind, namespace, name))
+        if found is None or isinstance(found, Schedule):
+            reached = scope.reached
+        else:
+            reached = found.spec.budget.reached
+        return Scope(scope.task, self.allowances.of(scope.task, self.limits(scope)), scope.source, reached)
 
 
 async def _nobody() -> None:

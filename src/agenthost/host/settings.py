@@ -13,6 +13,7 @@ from platformdirs import user_data_path
 
 from agenthost.core.errors import BadInput, nearest
 from agenthost.core.media import FileLimits
+from agenthost.host.budgets.settings import BudgetSettings, DayLimits
 from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
@@ -185,6 +186,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     mcp: McpSettings = msgspec.field(default_factory=McpSettings)
     telemetry: TelemetrySettings = TelemetrySettings()
     files: FileLimits = FileLimits()
+    budgets: BudgetSettings = msgspec.field(default_factory=BudgetSettings)
     a2a: A2ASettings = A2ASettings()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -288,6 +290,13 @@ def _keys(place: str) -> list[str]:
         "mcp": McpSettings,
         "telemetry": TelemetrySettings,
         "files": FileLimits,
+        "budgets": BudgetSettings,
+        "budgets.host": DayLimits,
+        "budgets.namespace": DayLimits,
+        "budgets.person": DayLimits,
+        "budgets.agent": DayLimits,
+        "budgets.people[...]": DayLimits,
+        "budgets.agents[...]": DayLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,
         "models.names[...]": NameSettings,

@@ -4,13 +4,14 @@ import secrets
 import time
 from asyncio import Lock
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 
 from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, ReplayReport, TaskDetail
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
-from agenthost.core.events import Recorded
+from agenthost.core.events import Recorded, Reply
 from agenthost.core.evidence import EvidencePack
 from agenthost.core.ids import digest, root_id
 from agenthost.core.lifecycle import FINAL
@@ -21,14 +22,19 @@ from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
 from agenthost.host import following, records
 from agenthost.host.adapters import Adapters
+from agenthost.host.budgets.allowances import asks_for_budget
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.desk import Desk
 from agenthost.host.library import Library
 from agenthost.host.proof import desk as proof
 from agenthost.host.settings import Settings
+from agenthost.programs.answers import approved
 
 
 class TaskDesk(Desk):
     """What people do with tasks once they are there."""
+
+    budgets: BudgetDesk
 
     def __init__(self, adapters: Adapters, library: Library, given: Settings) -> None:
         super().__init__(adapters, library, given)
@@ -88,7 +94,7 @@ class TaskDesk(Desk):
         found: list[OpenQuestion] = []
         cancelled: set[str] = set()
         for waiting in (row, *below):
-            if waiting.state in FINAL or waiting.hold:
+            if waiting.state in FINAL or waiting.hold == "dead-letter":
                 continue
             items = await self._adapters.store.inbox(waiting.id)
             if waiting.parent in cancelled or any(item.kind == "cancel" for item in items):
@@ -155,7 +161,12 @@ class TaskDesk(Desk):
         chosen = asked[0]
         text = _option(chosen.ask, text)
         body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
+        raises = asks_for_budget(chosen.ask) and approved(Reply(text))
+        # Before the answer: the task asks for room again as soon as it has it.
+        before = await self.budgets.raise_for(chosen.ask) if raises else None
         if not await self._put(chosen.task, _reply_id(chosen.ask), "reply", body):
+            if raises:
+                await self.budgets.take_back(chosen.ask, before)
             raise Conflict(f"the question was answered already: {chosen.ask.question}")
         return chosen
 
@@ -167,10 +178,46 @@ class TaskDesk(Desk):
         body = msgspec.json.encode({"by": by, "reason": reason})
         await self._put(task, f"cancel:{secrets.token_hex(8)}", "cancel", body)
         for held in (row, *below):
-            if held.hold and held.state not in FINAL:
+            if held.hold == "dead-letter" and held.state not in FINAL:
                 await self._adapters.store.hold(held.id, "", "")
                 if self._working:
                     self.engine.submit(held.id)
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        """Have a task, and everything below it, begin nothing more until it is resumed."""
+        tree = await self._going(task, "pause")
+        why = f"paused by {by}" + (f": {reason}" if reason else "")
+        body = msgspec.json.encode({"by": by, "reason": reason})
+        for row in tree:
+            if not row.hold:
+                await self._adapters.store.hold(row.id, "paused", why)
+                with suppress(Conflict):  # it has ended meanwhile
+                    await self._put(row.id, f"pause:{secrets.token_hex(8)}", "pause", body)
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        """Have a paused task, and everything below it, go on."""
+        tree = await self._going(task, "resume")
+        if all(row.hold != "paused" for row in tree):
+            raise Conflict(f"the task '{task}' isn't paused; it goes on")
+        for row in tree:
+            if row.hold == "paused":
+                with suppress(Conflict):
+                    body = msgspec.json.encode({"by": by})
+                    await self._put(row.id, f"resume:{secrets.token_hex(8)}", "resume", body)
+                await self._adapters.store.hold(row.id, "", "")
+                if self._working:
+                    self.engine.submit(row.id)
+
+    async def _going(self, task: str, what: str) -> list[TaskRow]:
+        """A task and those below it that haven't ended."""
+        row, *below = await following.tree_of(self._adapters.store, task)
+        if row.state in FINAL:
+            raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to {what}")
+        if row.hold == "dead-letter":
+            raise Conflict(
+                f"the task '{task}' can't go on ({row.reason}); there is nothing to {what}, but it can be cancelled"
+            )
+        return [row, *(each for each in below if each.state not in FINAL)]
 
     async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:
         """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""

@@ -7,7 +7,7 @@ from typing import cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agenthost.core.budgets import Spend
+from agenthost.core.budgets import Spend, day_account
 from agenthost.core.errors import Unavailable
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, Hold
@@ -19,11 +19,13 @@ from agenthost.stores.rules import (
     Account,
     Attempt,
     Place,
+    by_day,
     charge,
     check_place,
     not_claimed,
     total,
     unknown,
+    weigh,
 )
 
 _Key = tuple[str, str, int]
@@ -262,6 +264,22 @@ class MemoryStore:
 
     async def spent(self, task: str) -> Spend:
         return total(self._check().accounts.get(task, EMPTY))
+
+    async def accounts(self, prefix: str) -> dict[str, Spend]:
+        found = sorted((name, held) for name, held in self._check().accounts.items() if name.startswith(prefix))
+        return {name: total(held) for name, held in found[:10_000]}
+
+    async def reckon(self, day: str, since: float) -> None:
+        tables, sums = self._check(), dict[str, Spend]()
+        for entry in tables.ledger.values():
+            if entry.at >= since:
+                for subject in by_day(entry):
+                    account = day_account(day, subject)
+                    sums[account] = sums.get(account, Spend()) + (entry.spent or entry.worst)
+        for account, held in sums.items():
+            before = tables.accounts.get(account, EMPTY)
+            now = weigh(held)
+            tables.accounts[account] = (max(before[0], now[0]), max(before[1], now[1]), max(before[2], now[2]))
 
     async def files(self, workspace: str) -> dict[str, str]:
         return dict(sorted(self._check().files.get(workspace, {}).items()))

@@ -39,7 +39,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask, CallModel, StartChild, Verdict, View
-from agenthost.core.errors import BadInput, NotFound, Stale, nearest
+from agenthost.core.errors import BadInput, Conflict, NotFound, Stale, nearest
 from agenthost.core.events import (
     Answered,
     Asked,
@@ -49,9 +49,11 @@ from agenthost.core.events import (
     Created,
     Event,
     Finished,
+    Paused,
     Received,
     Recorded,
     Reply,
+    Resumed,
 )
 from agenthost.core.evidence import EvidencePack, journal_hash
 from agenthost.core.ids import child_id, root_id, task_id
@@ -337,6 +339,20 @@ class MemoryHost(HostApi):
             self._questions.pop(task, None)
             self.append(task, CancelAsked(by, reason))
             self.finish(task, reason or f"cancelled by {by}", "canceled")
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        row = self._known(task)
+        if row.state in FINAL:
+            raise Conflict(f"the task {task} has ended; there is nothing to pause")
+        if not row.hold:
+            self.append(task, Paused(by, reason))
+            self.rows[task] = msgspec.structs.replace(self.rows[task], hold="paused", reason=f"paused by {by}")
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        if self._known(task).hold != "paused":
+            raise Conflict(f"the task {task} isn't paused")
+        self.append(task, Resumed(by))
+        self.rows[task] = msgspec.structs.replace(self.rows[task], hold="", reason="")
 
     async def artifacts(self, task: str) -> list[Artifact]:
         self._known(task)

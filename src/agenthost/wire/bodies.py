@@ -11,6 +11,7 @@ from agenthost.core.conversations import ConversationInfo, Line
 from agenthost.core.events import Recorded
 from agenthost.core.routing import Topic
 from agenthost.core.schedules import ScheduleInfo
+from agenthost.core.spending import BudgetLine
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import WebhookInfo
 
@@ -166,6 +167,20 @@ class CancelBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
 
     by: str = "owner"
     reason: str = ""
+
+
+class BudgetBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The most of one day: model turns, tokens, money in USD. What isn't named isn't bounded."""
+
+    turns: Annotated[int, Meta(ge=0)] | None = None
+    tokens: Annotated[int, Meta(ge=0)] | None = None
+    cost: Annotated[float, Meta(ge=0)] | None = None
+
+
+class BudgetPage(Struct, frozen=True, omit_defaults=True):
+    """All budgets that there are to see: there is one page."""
+
+    items: tuple[BudgetLine, ...]
 
 
 class ApplyBody(Struct, frozen=True, omit_defaults=True, rename="camel", forbid_unknown_fields=True):

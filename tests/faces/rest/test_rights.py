@@ -13,12 +13,13 @@ from agenthost.core.conversations import Line
 from agenthost.core.ports import Filter
 from agenthost.core.schedules import NewSchedule
 from agenthost.core.webhooks import NewWebhook
-from agenthost.faces.http import conversations, erasure, metrics, schedules, webhooks
+from agenthost.faces.http import budgets, conversations, erasure, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.operations import Operation
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.schedules.desk import Desk as ScheduleDesk
@@ -38,6 +39,7 @@ OPERATIONS = table(
         Face(operations=schedules.operations(cast("ScheduleDesk", None))),
         Face(operations=erasure.operations(cast("ErasureDesk", None))),
         Face(streamed=partial(conversations.operations, cast("ConversingDesk", None))),
+        Face(operations=budgets.operations(cast("BudgetDesk", None))),
         metrics.face(_unasked),
     ],
 )
@@ -61,6 +63,12 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "listApprovals": ("read", "ann"),
     "answerApproval": ("work", "ann"),
     "cancelTask": ("work", "ann"),
+    "pauseTask": ("work", "ann"),
+    "listBudgets": ("read", ""),
+    "listTaskBudgets": ("read", "ann"),
+    "setBudget": ("manage", ""),
+    "clearBudget": ("manage", ""),
+    "resumeTask": ("work", "ann"),
     "listArtifacts": ("read", "ann"),
     "getArtifact": ("read", "ann"),
     "linkArtifact": ("read", "ann"),

@@ -202,6 +202,11 @@ class View:
             case events.CancelAsked():
                 because = f": {event.reason}" if event.reason else ""
                 return [Note(task=task, at=at, text=f"cancel was asked for by {event.by}{because}")]
+            case events.Paused():
+                because = f": {event.reason}" if event.reason else ""
+                return [Note(task=task, at=at, text=f"paused by {event.by}{because}")]
+            case events.Resumed():
+                return [Note(task=task, at=at, text=f"resumed by {event.by}")]
             case events.Noted():
                 return [Note(task=task, at=at, text=event.text)]
             case events.Finished():

@@ -61,6 +61,9 @@ class _Routing:
     def limits(self, scope: Scope) -> Limits:
         return scope.limits
 
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        return spec.scopes
+
 
 async def ask(
     adapters: Adapters, model: str, cases: Sequence[Case], similar: Similar | None, say: Callable[[str], None]

@@ -128,6 +128,26 @@ FROM ledger WHERE root = ? ORDER BY place
 -- name: account
 SELECT turns, tokens, cost FROM accounts WHERE task = ?
 
+-- name: accounts_like
+SELECT task, turns, tokens, cost FROM accounts WHERE task >= ? AND task < ? ORDER BY task LIMIT 10000
+
+-- The accounts of a day, from the attempts of the ledger; what they hold already is no less.
+-- name: reckon_day
+INSERT INTO accounts (task, turns, tokens, cost)
+WITH today AS MATERIALIZED (
+  SELECT namespace, person, agent, coalesce(spent_turns, worst_turns) AS turns, coalesce(spent_tokens, worst_tokens) AS tokens,
+    CAST(ROUND(coalesce(spent_cost, worst_cost) * 1000000000) AS INTEGER) AS cost
+  FROM ledger WHERE at >= ?2
+)
+SELECT ?1 || subject, sum(turns), sum(tokens), sum(cost) FROM (
+  SELECT 'host' AS subject, turns, tokens, cost FROM today
+  UNION ALL SELECT 'namespace/' || namespace, turns, tokens, cost FROM today
+  UNION ALL SELECT 'person/' || namespace || '/' || person, turns, tokens, cost FROM today
+  UNION ALL SELECT 'agent/' || namespace || '/' || agent, turns, tokens, cost FROM today
+) WHERE true GROUP BY subject
+ON CONFLICT (task) DO UPDATE SET turns = max(turns, excluded.turns), tokens = max(tokens, excluded.tokens),
+  cost = max(cost, excluded.cost)
+
 -- name: files
 SELECT path, digest FROM files WHERE workspace = ? ORDER BY path
 

@@ -160,6 +160,18 @@ async def cancel(request: Request) -> Response:
     return Response(status_code=202)
 
 
+async def pause(request: Request) -> Response:
+    body = await read_json(request, CancelBody)
+    await api_of(request).pause(task_of(request), body.by, body.reason)
+    return Response(status_code=202)
+
+
+async def resume(request: Request) -> Response:
+    body = await read_json(request, CancelBody)
+    await api_of(request).resume(task_of(request), body.by)
+    return Response(status_code=202)
+
+
 async def artifacts(request: Request) -> Response:
     return answer(await api_of(request).artifacts(task_of(request)))
 
@@ -360,6 +372,32 @@ def _told() -> tuple[Operation, ...]:
             answers=(Answer(202, description="it ends as soon as what it does has stopped"),),
             errors=(409,),
             example=Example(body={"reason": "no longer wanted"}, of="slow"),
+        ),
+        Operation(
+            "POST",
+            f"{ONE}/pause",
+            pause,
+            "pauseTask",
+            "Have a task rest, with everything below it, until it is resumed",
+            TAG,
+            "work",
+            body=Body(CancelBody),
+            answers=(Answer(202, description="it begins nothing more; what is under way ends first"),),
+            errors=(409,),
+            example=Example(body={"reason": "not today"}, of="slow"),
+        ),
+        Operation(
+            "POST",
+            f"{ONE}/resume",
+            resume,
+            "resumeTask",
+            "Have a paused task go on, with everything below it",
+            TAG,
+            "work",
+            body=Body(CancelBody),
+            answers=(Answer(202, description="it goes on"),),
+            errors=(409,),
+            example=Example(body={}, of="paused"),
         ),
     )
 

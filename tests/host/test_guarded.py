@@ -115,6 +115,7 @@ OF_THE_HOST: dict[str, tuple[Right, Use]] = {
     "tasks": ("read", lambda api, task, file: api.tasks(Filter())),
     "count_tasks": ("read", lambda api, task, file: api.count_tasks(Filter())),
     "manifests": ("read", lambda api, task, file: api.manifests("agent")),
+    "questions": ("work", lambda api, task, file: api.questions()),
     "models": ("read", lambda api, task, file: api.models()),
     "model": ("read", lambda api, task, file: api.model("default")),
     "abilities": ("work", lambda api, task, file: api.abilities("default")),

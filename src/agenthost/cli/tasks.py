@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import evidence, folder, options, paths
+from agenthost.cli import evidence, folder, options, paths, standing
 from agenthost.cli.asking import decision
 from agenthost.cli.budgets import row as row_of_budget
 from agenthost.cli.connect import Door
@@ -24,9 +24,13 @@ from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
+from agenthost.core.questions import cut, terms_of
 from agenthost.core.spending import BudgetLine
 from agenthost.core.tasks import TaskRow
 from agenthost.machine.words import amount
+
+SHOWN = 2000
+"""Characters of a question that a terminal shows at once."""
 
 
 def parser(verb: str) -> Parser:
@@ -52,7 +56,15 @@ def parser(verb: str) -> Parser:
     reply = _task(group, "reply", "answer its question", 'tasks reply last "use SQLite"')
     reply.add_argument("text", metavar="TEXT", help="the answer")
     _question(reply)
-    _question(_task(group, "approve", "agree to what it asks", "tasks approve last"))
+    group.add("questions", "every question that waits for you, of any task", "tasks questions")
+    agreed = _task(
+        group,
+        "approve",
+        "agree to what it asks",
+        "tasks approve last\ntasks approve last --always\ntasks approve last --always --like path='reports/*' --any body",
+    )
+    _question(agreed)
+    standing.options_of(agreed)
     _question(_task(group, "deny", "refuse what it asks", "tasks deny last"))
     _task(group, "replay", "decide its journal again and compare; nothing is performed", "tasks replay last")
     export = _task(group, "export", "everything about it as one zip file", "tasks export last --out task.zip")
@@ -91,6 +103,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "reply": _reply,
         "approve": _decide,
         "deny": _decide,
+        "questions": _questions,
         "replay": _replay,
         "export": _export,
         "evidence": evidence.run,
@@ -98,7 +111,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
     async with door.host(work=args.word == "follow" or (args.word == "delete" and args.force)) as host:
-        if args.word != "list":
+        if args.word not in ("list", "questions"):
             args.task = await host.api.find(args.task)
         if args.word == "delete":
             return await delete_task(args, host, screen)
@@ -173,9 +186,7 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
             [_child(view, child) for child in detail.children],
         )
     for question in detail.questions:
-        screen.say(f"\nasks ({question.task}/{question.ask.id}): {question.ask.question}", "bold yellow")
-        for number, option in enumerate(question.ask.options, 1):
-            screen.say(f"  {number}. {option}")
+        _asks(screen, question)
     return 0
 
 
@@ -253,14 +264,48 @@ def _told(screen: Screen, task: str, done: str, words: str) -> int:
 
 
 async def _reply(args: Namespace, api: HostApi, screen: Screen) -> int:
-    return _replied(screen, await api.reply(args.task, args.text, args.question), args.text)
+    return _replied(screen, await api.reply(args.task, args.text, args.question, via="cli"), args.text)
 
 
 async def _decide(args: Namespace, api: HostApi, screen: Screen) -> int:
+    always = standing.always_of(args) if args.word == "approve" else None
     questions = (await api.task(args.task)).questions
+    if not questions:
+        # The host says who was first.
+        said = "approve" if args.word == "approve" else "deny"
+        return _replied(screen, await api.reply(args.task, said, args.question, via="cli"), said)
     question = _which(args.task, questions, args.question)
     text = decision(question.ask, args.word == "approve")
-    return _replied(screen, await api.reply(args.task, text, f"{question.task}/{question.ask.id}"), text)
+    return _replied(
+        screen, await api.reply(args.task, text, f"{question.task}/{question.ask.id}", via="cli", always=always), text
+    )
+
+
+async def _questions(args: Namespace, api: HostApi, screen: Screen) -> int:
+    found = await api.questions()
+    if screen.json:
+        screen.object(found)
+        return 0
+    for question in found:
+        _asks(screen, question)
+    if not found:
+        screen.say("Nothing waits for an answer of yours.")
+    return 0
+
+
+def _asks(screen: Screen, question: OpenQuestion) -> None:
+    ask = question.ask
+    screen.say(f"\nasks ({question.task}/{ask.id}): {cut(ask.question, SHOWN, _all_of(question))}", "bold yellow")
+    for number, option in enumerate(ask.options, 1):
+        screen.say(f"  {number}. {option}")
+    if ask.by:
+        screen.say(f"  to be answered by: {', '.join(ask.by)}")
+    if told := terms_of(ask, question.at):
+        screen.say(f"  {told}")
+
+
+def _all_of(question: OpenQuestion) -> str:
+    return f"agenthost tasks show {question.task} --json"
 
 
 def _which(task: str, questions: tuple[OpenQuestion, ...], wanted: str) -> OpenQuestion:
@@ -275,9 +320,12 @@ def _which(task: str, questions: tuple[OpenQuestion, ...], wanted: str) -> OpenQ
 
 def _replied(screen: Screen, question: OpenQuestion, text: str) -> int:
     if screen.json:
-        screen.object({"task": question.task, "question": question.ask.id, "answer": text})
+        granted = {"grant": question.grant} if question.grant else {}
+        screen.object({"task": question.task, "question": question.ask.id, "answer": text} | granted)
     else:
-        screen.say(f"Answered '{text}' to: {question.ask.question}")
+        screen.say(f"Answered '{text}' to: {cut(question.ask.question, SHOWN, _all_of(question))}")
+        if question.grant:
+            screen.say(f"Such calls are allowed from now on; take it back: agenthost grants remove {question.grant}")
     return 0
 
 

@@ -16,7 +16,20 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "tasks": (
         "tasks",
         "see, follow, answer, cancel, replay, delete tasks",
-        ("list", "show", "follow", "artifacts", "cancel", "reply", "approve", "deny", "replay", "export", "delete"),
+        (
+            "list",
+            "show",
+            "follow",
+            "artifacts",
+            "cancel",
+            "reply",
+            "approve",
+            "deny",
+            "questions",
+            "replay",
+            "export",
+            "delete",
+        ),
     ),
     "secrets": ("secrets", "keep keys and passwords, encrypted", ("set", "list", "delete")),
     "people": (
@@ -32,6 +45,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "who is called when your tasks end or ask",
         ("add", "list", "show", "remove", "test", "deliveries"),
     ),
+    "grants": ("grants", "what is allowed for good, without a question", ("list", "show", "remove")),
     "schedules": (
         "schedules",
         "what is run when: again and again, or once",

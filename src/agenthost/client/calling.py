@@ -1,4 +1,4 @@
-"""Webhooks, budgets and deletion at a host, over HTTP."""
+"""Webhooks, grants, budgets and deletion at a host, over HTTP."""
 
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -6,9 +6,10 @@ from urllib.parse import urlencode
 from agenthost.client.transport import Transport, path_of
 from agenthost.core.budgets import Limits
 from agenthost.core.erasure import Erased
+from agenthost.core.grants import Grant, GrantDetail
 from agenthost.core.spending import BudgetLine
 from agenthost.core.webhooks import DeliveryInfo, DeliveryPage, NewWebhook, WebhookInfo
-from agenthost.wire.bodies import BudgetBody, BudgetPage, ErasureBody, WebhookPage, encode
+from agenthost.wire.bodies import BudgetBody, BudgetPage, ErasureBody, GrantPage, WebhookPage, encode
 
 T = TypeVar("T")
 
@@ -63,6 +64,22 @@ class RemoteBudgets:
         )
         body = await self._transport.call("PUT" if limits is not None else "DELETE", path, **given)
         return self._transport.decode(body, BudgetLine)
+
+
+class RemoteGrants:
+    """Fulfils core.grants.OwnGrants, for whoever has the token."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def all(self) -> list[Grant]:
+        return list(self._transport.decode(await self._transport.call("GET", path_of("grants")), GrantPage).items)
+
+    async def show(self, id: str) -> GrantDetail:
+        return self._transport.decode(await self._transport.call("GET", path_of("grants", id)), GrantDetail)
+
+    async def remove(self, id: str) -> None:
+        await self._transport.call("DELETE", path_of("grants", id))
 
 
 class RemoteDeletion:

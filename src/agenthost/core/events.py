@@ -66,10 +66,12 @@ class ChildResult(Struct, frozen=True, tag="child-result", omit_defaults=True):
 
 
 class Reply(Struct, frozen=True, tag="reply", omit_defaults=True):
-    """What a person answered. `by` is who; the default after time-out is by `host`."""
+    """What a person answered. `by` is who, `via` the channel it came by (`rest`, `cli`, `a2a`, ...). The default after the
+    time limit is by `host`, via `time-limit`; a grant's answer by `grant:ID`."""
 
     text: str
     by: str = "owner"
+    via: str = ""
 
 
 class Nothing(Struct, frozen=True, tag="nothing"):

@@ -9,6 +9,7 @@ from agenthost.core.budgets import Limits, Reached
 from agenthost.core.lifecycle import Hold, State
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
+from agenthost.core.questions import Asking
 from agenthost.core.tools import ToolSpec
 from agenthost.core.trust import Given
 
@@ -50,7 +51,8 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     it works on; `workspace_base` is the id of the list of what they were copied from, where they are a copy.
     `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
     `via` is how its person was known who gave the work, and from which address; `caused` is the traceparent of
-    the request. `notes` are the order's. `trust` is what a child inherits of where values come from.
+    the request. `notes` are the order's. `asking`: how questions are asked where the definitions say nothing. `trust` is what a child inherits of where values
+    come from.
     """
 
     id: str
@@ -75,6 +77,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     via: str = ""
     notes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     caused: str = ""
+    asking: Asking = Asking()
     trust: Given | None = None
 
     @property

@@ -46,6 +46,7 @@ def child_spec(parent: TaskSpec, command: StartChild, limits: Limits) -> TaskSpe
         chain=(*parent.chain, f"{parent.kind}/{parent.name}"),
         scopes=(*parent.scopes, *own),
         model=parent.model,
+        asking=parent.asking,
         trust=command.trust,
     )
 

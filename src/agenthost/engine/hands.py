@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from agenthost.core.commands import Ask, CallModel, Command, StartChild, Stop, Wait
 from agenthost.core.errors import AgentHostError, Failure
-from agenthost.core.events import Answer, Answered, Nothing, Reply
+from agenthost.core.events import Answered, Nothing
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.performer import Task
 from agenthost.engine.services import Services
@@ -34,11 +35,14 @@ class Hands:
     def begin(self, command: Command, opened: Mapping[str, Open]) -> None:
         """Begin to perform an open command. Times count from when it was asked for."""
         if isinstance(command, Wait):
-            self._later(command.id, command.until + opened[command.id].rested, Nothing())
+            until = command.until + opened[command.id].rested
+            self._later(command.id, until, lambda: self._tell(Outcome(command.id, (Answered(command.id, Nothing()),))))
         elif isinstance(command, Ask):
             if command.expires is not None:
+                # Through the inbox, as everybody's answer: the first that is there counts.
+                expire = partial(self._services.expire, self._task.spec.id, command)
                 until = opened[command.id].at + opened[command.id].rested + command.expires
-                self._later(command.id, until, Reply(command.default, "host"))
+                self._later(command.id, until, lambda: self._start(command.id, expire()))
         elif isinstance(command, Stop):
             entry = opened.get(command.target)
             self._start(command.id, self._stop(command, entry))
@@ -134,10 +138,10 @@ class Hands:
         finally:
             self._going.pop(id, None)
 
-    def _later(self, id: str, until: float, answer: Answer) -> None:
+    def _later(self, id: str, until: float, then: Callable[[], None]) -> None:
         def fire() -> None:
             self._timers.pop(id, None)
-            self._tell(Outcome(id, (Answered(id, answer),)))
+            then()
 
         seconds = max(0.0, until - self._services.parts.clock())
         self._timers[id] = asyncio.get_running_loop().call_later(seconds, fire)

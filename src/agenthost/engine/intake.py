@@ -53,7 +53,7 @@ def _reply(state: BaseState, step: Step, body: dict[str, str]) -> None:
         told = f"the answer to the question is none of: {', '.join(ask.options)}; it waits on"
         step.event(Noted(told, ask.id, details))
         return
-    step.event(Answered(ask.id, Reply(text, body.get("by", "owner"))))
+    step.event(Answered(ask.id, Reply(text, body.get("by", "owner"), body.get("via", ""))))
 
 
 async def _child(services: Services, state: BaseState, step: Step, report: children.ChildReport) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from agenthost.core.commands import Ask, CallModel, Command, Evaluate, Finish, StartChild, Wait
-from agenthost.core.errors import AgentHostError, BudgetRefused, Failure
+from agenthost.core.errors import AgentHostError, BudgetRefused
 from agenthost.core.events import Answered, Asked, Begun, Claimed, Finished, Recorded, Started
 from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL, State
@@ -214,23 +214,24 @@ class Owner:
 
     async def _act(self, step: Step) -> None:
         """Let the program decide, and journal what it asks for; what may not be performed is answered
-        with why, and the program decides again."""
+        with why, and what a person has allowed for good with that; then the program decides again."""
         again = True
         while again:
-            refusals: list[tuple[str, Failure]] = []
+            answers: list[Answered] = []
             for command in self._program.decide(self._state):
                 if isinstance(command, Finish):
                     await self._finish(step, command)
                     return
-                failure = await self._ask(step, command)
-                if failure is not None:
-                    refusals.append((command.id, failure))
-            for id, failure in refusals:
-                step.event(Answered(id, failure=failure))
-            again = bool(refusals)
+                answered = await self._ask(step, command)
+                if answered is not None:
+                    answers.append(answered)
+            for answered in answers:
+                step.event(answered)
+            again = bool(answers)
 
-    async def _ask(self, step: Step, command: Command) -> Failure | None:
-        """Journal that a command was asked for, with what must stand before it is performed; why it may not be."""
+    async def _ask(self, step: Step, command: Command) -> Answered | None:
+        """Journal that a command was asked for, with what must stand before it is performed; its answer where it has
+        one at once: why it may not be performed, or what a grant says."""
         step.event(Asked(command))
         if not command.repeatable:
             step.event(Started(command.id, key_of(self.spec, command)))
@@ -240,8 +241,9 @@ class Owner:
                 accounts, now = self._services.accounts, self._services.parts.clock()
                 step.reserve(await accounts.reserve(self.spec, command, 1, command.model, now))
             except AgentHostError as error:
-                return error.failure()
-        return None
+                return Answered(command.id, failure=error.failure())
+        granted = await self._services.granted(self.spec, command, step.events[-1].seq)
+        return Answered(command.id, granted) if granted is not None else None
 
     async def _commit(self, step: Step) -> None:
         """Commit a step. Where a budget has no room, the call is answered with that and the program
@@ -274,7 +276,7 @@ class Owner:
         self._ending = True
         opened = list(self._state.open.values())
         begun = [entry.begun for entry in opened]
-        ends = [self._hands.rest(step.answers())]
+        ends: list[Awaitable[Any]] = [self._hands.rest(step.answers())]
         ends += [self._services.performer.withdraw(each) for each in begun if each is not None]
         below = [entry.command for entry in opened if isinstance(entry.command, StartChild)]
         if below:

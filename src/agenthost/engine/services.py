@@ -7,12 +7,13 @@ from typing import TypeVar
 import msgspec
 
 from agenthost.core.budgets import Limits
-from agenthost.core.commands import StartChild
+from agenthost.core.commands import Ask, Command, StartChild
 from agenthost.core.errors import AgentHostError, NotFound, Temporary
-from agenthost.core.events import ChildResult, Created, Recorded
+from agenthost.core.events import ChildResult, Created, Recorded, Reply
 from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Append, InboxItem
+from agenthost.core.questions import HOST, TIME_LIMIT, reply_id
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
 from agenthost.core.telling import Committed
 from agenthost.engine import children
@@ -160,6 +161,20 @@ class Services:
                 # Another engine that works on it can't tell this one: then it is looked up now and then.
                 await asyncio.wait([ended], timeout=self.settings.heartbeat)
             ended.cancel()
+
+    async def expire(self, task: str, ask: Ask) -> None:
+        """Nobody has answered a question in time: its default is the answer, unless somebody's comes first."""
+        body = children.item_body(question=ask.id, text=ask.default, by=HOST, via=TIME_LIMIT)
+        item = InboxItem(task, reply_id(ask.id), "reply", body, self.parts.clock())
+        await self.steady(lambda: self.parts.store.put(item))
+        self.submit(task, None)
+
+    async def granted(self, spec: TaskSpec, command: Command, seq: int) -> Reply | None:
+        """The answer to an approval that a grant gives; None where a person is asked."""
+        if self.parts.grants is None or not isinstance(command, Ask) or command.kind != "approval":
+            return None
+        grants = self.parts.grants
+        return await self.steady(lambda: grants.answer(spec, command, seq))
 
     def _end_of(self, task: str) -> asyncio.Future[None]:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()

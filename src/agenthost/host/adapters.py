@@ -16,6 +16,7 @@ from agenthost.core.checks import Inspector
 from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
+from agenthost.core.grants import Grants
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
@@ -50,6 +51,7 @@ class Adapters(Struct):
 
     store: Store
     accounts: Accounts
+    grants: Grants
     stock: Stock
     webhooks: Webhooks
     conversations: Conversations
@@ -177,17 +179,19 @@ async def join(settings: Settings) -> Adapters:
     )
 
 
-def _tables(store: "SQLiteStore") -> tuple[Accounts, Stock, Webhooks, Conversations, Erasure, Keeping]:
+def _tables(store: "SQLiteStore") -> tuple[Accounts, Grants, Stock, Webhooks, Conversations, Erasure, Keeping]:
     """What is kept beside journals, in the store's own file, in the order of the fields."""
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.conversations import SQLiteConversations
     from agenthost.stores.sqlite.erasure import SQLiteErasure
+    from agenthost.stores.sqlite.grants import SQLiteGrants
     from agenthost.stores.sqlite.keeping import SQLiteKeeping
     from agenthost.stores.sqlite.stock import SQLiteStock
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
 
     return (
         SQLiteAccounts(store),
+        SQLiteGrants(store),
         SQLiteStock(store),
         SQLiteWebhooks(store),
         SQLiteConversations(store),

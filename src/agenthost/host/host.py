@@ -96,6 +96,7 @@ class Host(TaskDesk):
             random=secrets.SystemRandom().random,
             redact=self._redact,
             committed=self._committed,
+            grants=self._book,
         )
         work = settings.work
         engine = EngineSettings(
@@ -110,9 +111,9 @@ class Host(TaskDesk):
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
+        self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
         self.library.allowances.take(settings.budgets)
         self.budgets = BudgetDesk(self.library, adapters.store, adapters.keeping, adapters.accounts)
-        self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
@@ -134,8 +135,8 @@ class Host(TaskDesk):
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
-        await self.budgets.open()
         await self.schedules.take_manifests()
+        await self.budgets.open()
         if work:
             await self._start_working()
             if not self.serving:
@@ -300,6 +301,7 @@ class Host(TaskDesk):
             await terms.check_output(order.terms)
             await self._need_sandbox(order)
             spec = await orders.specify(order, given, id, self.library)
+            spec = msgspec.structs.replace(spec, asking=self.settings.asking.asking())
             await self._need_files(files_of(order) | {file.digest for file in given.files})
             await self._start_working()
             made = await self.engine.create(spec, order.workspace)
@@ -380,6 +382,9 @@ class Host(TaskDesk):
 
         parts = self._adapters
         found = await examine(self.settings, parts.sandbox, parts.machine, parts.store, await self.models())
+        if unguarded := self.library.unguarded():
+            seen = f"content that strangers write decides without a question: {', '.join(unguarded)}"
+            found.append(Finding("warn", "untrusted content", seen, "remove `trust: {mode: off}` from these manifests"))
         # What only a host that goes on can tell, and what matters to nobody else.
         return found + await self._health.look() if self.serving else found
 

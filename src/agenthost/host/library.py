@@ -1,6 +1,7 @@
 """The manifests of a host: applied, listed, looked up live by the engine, and pinned for a task."""
 
 import asyncio
+import fnmatch
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from agenthost.core.access import OWNER
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
-from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
+from agenthost.core.definitions import RULES, Bundle, PinnedAgent, PinnedModel, PinnedTool
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NewerVersion, NotFound, Stale, Unusable, nearest
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
@@ -28,6 +29,7 @@ from agenthost.host.budgets.allowances import Allowances
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
+from agenthost.programs.agent.words import delegate_tool
 from agenthost.programs.routing.program import RoutingProgram
 from agenthost.programs.supervisor.program import SupervisorProgram
 from agenthost.programs.workflow import WorkflowProgram
@@ -167,6 +169,11 @@ class Library:
             self._changed()
             await self.heard()
         return done, []
+
+    def unguarded(self) -> list[str]:
+        """The manifests by which untrusted content decides without a question: `agent/NAME`, `workflow/NAME`."""
+        agents = [(key, found) for key, found in sorted(self._live.items()) if isinstance(found, Agent | Workflow)]
+        return [f"{kind}/{name}" for (kind, _, name), found in agents if found.spec.trust.mode == "off"]
 
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
         """The manifests of a kind by name, as they would be written."""
@@ -319,6 +326,7 @@ class Library:
                 for entry in sorted(_entries(manifest)):
                     if entry != "ask" and not entry.startswith(_DELEGATE):
                         specs[called, entry] = tuple(tool.spec for tool in self._tools.expand(entry))
+                _need_guarded(called, manifest, specs)
             else:
                 named = [step.tool for step in manifest.spec.steps if step.tool]
                 specs |= {("", tool): (self._tools.tool(tool).spec,) for tool in named}
@@ -459,7 +467,25 @@ class _Reached(Struct):
             else:
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
-        return Bundle(agents=agents, workflows=workflows, tools=steps)
+        return Bundle(agents=agents, workflows=workflows, tools=steps, rules=RULES)
+
+
+def _need_guarded(agent: str, manifest: Agent, specs: Mapping[tuple[str, str], tuple[ToolSpec, ...]]) -> None:
+    """Raises BadInput where approvals are wanted for a tool that the agent doesn't have: one that is misspelt would
+    be called without a word."""
+    names = [name for entry in sorted(_entries(manifest)) for name in (entry, *_delegating(entry))]
+    names += [spec.name for (of, _), found in specs.items() if of == agent for spec in found]
+    for pattern in manifest.spec.approvals.tools:
+        if not fnmatch.filter(names, pattern):
+            raise BadInput(
+                f"the agent '{agent}' wants approvals for the tool '{pattern}', and has no such tool; mend "
+                f"spec.approvals.tools. {nearest(pattern, names)}"
+            )
+
+
+def _delegating(entry: str) -> tuple[str, ...]:
+    agent = entry.removeprefix(_DELEGATE)
+    return (delegate_tool(agent, "").name,) if agent != entry else ()
 
 
 def version_of(manifest: dict[str, Any]) -> str:

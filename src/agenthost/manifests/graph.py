@@ -11,6 +11,7 @@ does all its items again with the same `feedback`. Where loops lie inside each o
 multiply; the product may be at most MAX_ROUNDS.
 """
 
+import fnmatch
 from collections.abc import Collection, Mapping
 
 from agenthost.core.errors import nearest
@@ -44,6 +45,7 @@ def problems(
         _kind(step, key, found)
         _links(step, key, workflow, found)
         _uses(step, key, workflow, workflows, tools, found)
+    _guards(workflow, found)
     ids = [step.id for step in workflow.spec.steps]
     _twice(ids, ("spec", "steps"), "step", found)
     if len(set(ids)) < len(ids):
@@ -237,6 +239,15 @@ def _uses(
     for wanted, spec in inputs.items():
         if spec.required and spec.default is None and wanted not in step.with_:
             found.append(Finding(key, f"the workflow '{name}' must be given its input '{wanted}' under 'with'"))
+
+
+def _guards(workflow: Workflow, found: list[Finding]) -> None:
+    names = [step.tool for step in workflow.spec.steps if step.tool is not None]
+    for index, pattern in enumerate(workflow.spec.approvals.tools):
+        if not fnmatch.filter(names, pattern):
+            known = nearest(pattern, names) if names else "Of other steps say it by `approve` on the step."
+            message = f"no step calls a tool '{pattern}'. {known}"
+            found.append(Finding(("spec", "approvals", "tools", index), message))
 
 
 def _recursion(workflow: Workflow, workflows: Mapping[str, Workflow], found: list[Finding]) -> None:

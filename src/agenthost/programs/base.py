@@ -39,9 +39,10 @@ from agenthost.core.events import (
     RunResult,
     Started,
 )
+from agenthost.core.questions import DECISIONS
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolResult, text_result
-from agenthost.programs.answers import APPROVE, approved
+from agenthost.programs.answers import approved
 
 DOUBT_OPTIONS = ("it happened", "run it again", "give up")
 
@@ -242,7 +243,7 @@ def budget_question(refused: Refused) -> Ask:
         f"{refused.command.id}-budget",
         "approval",
         f"{refused.failure.message}\nMay it be raised to {details['to']}? Otherwise the task ends.",
-        APPROVE,
+        DECISIONS,
         about=refused.command.id,
         arguments={"budget": details["scope"], "limits": details["limits"]},
     )
@@ -265,7 +266,10 @@ def shared_commands(state: BaseState) -> Iterator[Command | Finish]:
                     "happened, and doing it twice may do harm. What is right?"
                 ),
                 options=DOUBT_OPTIONS,
+                default=DOUBT_OPTIONS[-1] if state.spec.asking.questions else "",
+                expires=state.spec.asking.questions or None,
                 about=entry.command.id,
+                by=state.spec.asking.by,
             )
     for refused in state.refused.values():
         if f"{refused.command.id}-budget" not in state.open:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from agenthost.core.budgets import Spend, day_account
 from agenthost.core.errors import Unavailable
 from agenthost.core.ids import root_id
-from agenthost.core.lifecycle import FINAL, Hold
+from agenthost.core.lifecycle import FINAL, Hold, State
 from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory_usage import Of, Sums
@@ -66,6 +66,10 @@ class Tables(Struct):
         )
 
 
+ASKING: frozenset[State] = frozenset(("input-required", "auth-required"))
+"""The states of a task that waits for a person."""
+
+
 class MemoryStore:
     """The port `core.ports.Store` in memory.
 
@@ -78,6 +82,8 @@ class MemoryStore:
         self.on_commit = on_commit
         self.commits = 0
         """Writes committed since it was made."""
+        self.answered: dict[str, int] = {}
+        """By task, the event with which its last question was open no more."""
         self._tables = Tables()
         self._open = False
 
@@ -163,6 +169,8 @@ class MemoryStore:
         tables = self._tables
         accounts = charge(batch, tables.accounts, self._attempts(batch))
         tables.tasks[row.id] = _moved(row, batch)
+        if row.state in ASKING and batch.state not in ASKING:
+            self.answered[row.id] = tables.tasks[row.id].seq
         tables.events[row.id] += batch.events
         tables.placed += [(row.id, event) for event in batch.events]
         for entry in batch.reserve:

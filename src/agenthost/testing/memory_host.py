@@ -56,6 +56,7 @@ from agenthost.core.events import (
     Resumed,
 )
 from agenthost.core.evidence import EvidencePack, journal_hash
+from agenthost.core.grants import Always
 from agenthost.core.ids import child_id, root_id, task_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.lifecycle import FINAL, State
@@ -325,14 +326,25 @@ class MemoryHost(HostApi):
             raise BadInput(f"the task {task} has ended; start another one")
         self.append(task, Received(message))
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
         self._known(task)
         asked = self._questions.pop(task, None)
         if asked is None:
             raise BadInput(f"the task {task} asks nothing")
-        self.append(task, Answered(asked.ask.id, Reply(text, by)), "working")
+        self.append(task, Answered(asked.ask.id, Reply(text, by, via)), "working")
         self.finish(task, text)
         return asked
+
+    async def questions(self, namespace: str = "default") -> list[OpenQuestion]:
+        return list(self._questions.values())
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         if self._known(task).state not in FINAL:

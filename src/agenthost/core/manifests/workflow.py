@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from agenthost.core.manifests.asking import Approvals, StepApproval
 from agenthost.core.manifests.common import (
     API_VERSION,
     NAME,
@@ -80,6 +81,7 @@ class Step(Part):
     timeout: Duration | None = Field(None, description="Most time, such as 5m.")
     retry: Retry | None = Field(None, description="Try the step again when it fails, before anything else is done.")
     onFail: OnFail | None = Field(None, description="Go back to an earlier step when this one fails.")
+    approve: StepApproval | None = Field(None, description="A person must agree before it is done.")
 
     @property
     def line(self) -> str | None:
@@ -112,6 +114,10 @@ class WorkflowSpec(Part):
     )
     budget: Budget = Field(
         default_factory=lambda: Budget.model_validate({}), description="What one run may spend, all steps included."
+    )
+    approvals: Approvals = Field(
+        default_factory=lambda: Approvals.model_validate({}),
+        description="When a person must agree before a tool's step.",
     )
     trust: TrustSpec = Field(
         default_factory=lambda: TrustSpec.model_validate({}),

@@ -217,7 +217,8 @@ def _settle(state: AgentState, d: Definition, found: Judgement) -> None:
         _passed(state, d, "its criterion is met" if count == 1 else f"all {count} criteria are met")
     elif found.verdict == "needs-person" and not state.waiting and state.rounds < d.spec.completion.maxRounds:
         state.proof.questions += 1
-        state.want(Ask(f"q{state.proof.questions}", "input", found.question))
+        id = f"q{state.proof.questions}"
+        state.want(words.question(id, found.question, (), d.spec.questions, state.spec.asking))
     elif found.verdict in ("blocked", "unachievable") and not state.waiting:
         state.end(found.verdict, found.reason or "so it was judged", "judged", evidence, state.output)
     else:

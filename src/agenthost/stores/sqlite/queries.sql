@@ -517,6 +517,42 @@ DELETE FROM things WHERE within = ? AND within > ''
 -- name: delete_things_of
 DELETE FROM things WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
 
+-- name: put_grant
+INSERT OR IGNORE INTO grants (id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: grant
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE id = ?
+
+-- name: grants_of
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE namespace = ? AND person = ? ORDER BY at DESC, id DESC
+
+-- name: grants_of_all
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE namespace = ? ORDER BY at DESC, id DESC
+
+-- name: grants_for
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE namespace = ? AND person = ? AND kind = ? AND name = ? AND tool = ? ORDER BY at DESC, id DESC
+
+-- name: use_grant
+INSERT OR IGNORE INTO grant_uses (grant_id, task, question, seq, at)
+SELECT ?1, ?2, ?3, ?4, ?5 FROM grants WHERE grants.id = ?1
+
+-- name: count_grant
+UPDATE grants SET uses = uses + 1, used = max(used, ?) WHERE id = ?
+
+-- name: grant_uses
+SELECT task, question, seq, at FROM grant_uses WHERE grant_id = ? ORDER BY at DESC, task DESC, question DESC LIMIT ?
+
+-- name: delete_grant
+DELETE FROM grants WHERE id = ?
+
+-- name: delete_grants_of
+DELETE FROM grants WHERE namespace = ?1 AND (?2 = '' OR person = ?2 OR by_whom = ?2)
+
 -- name: thread
 SELECT number, place FROM conversations WHERE namespace = ? AND person = ? AND conversation = ?
 

@@ -151,7 +151,12 @@ async def say(request: Request) -> Response:
 
 async def reply(request: Request) -> Response:
     body = await read_json(request, ReplyBody)
-    return answer(await api_of(request).reply(task_of(request), body.text, body.question, body.by))
+    given = body.text, body.question, body.by, body.via or "rest", body.always
+    return answer(await api_of(request).reply(task_of(request), *given))
+
+
+async def questions(request: Request) -> Response:
+    return answer(await api_of(request).questions())
 
 
 async def cancel(request: Request) -> Response:
@@ -360,6 +365,16 @@ def _told() -> tuple[Operation, ...]:
             example=Example(of="asking"),
         ),
         _replying("approvals", "answerApproval", "The same as `/replies`"),
+        Operation(
+            "GET",
+            "/questions",
+            questions,
+            "listQuestions",
+            "Every open question that you may answer, of any task: the oldest first, at most 200",
+            TAG,
+            "work",
+            answers=(Answer(200, list[OpenQuestion], "the questions"),),
+        ),
         Operation(
             "POST",
             f"{ONE}/cancel",

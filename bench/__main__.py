@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import footprint, growth, lasting, local, peers, report, sandbox, serving, soak, throughput
+from bench import footprint, growth, lasting, local, peers, report, routing, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.processes import ROOT, FakeModel, NotMeasured, cores, folder
 from bench.records import Results
@@ -27,6 +27,7 @@ SUITES: dict[str, Callable[[Setting], None]] = {
     soak.SUITE: soak.measure,
     local.SUITE: local.measure,
     growth.SUITE: growth.measure,
+    routing.SUITE: routing.measure,
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, growth, lasting, local, sandbox, serving, soak, throughput
+from bench import footprint, growth, lasting, local, routing, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.records import Results
 from bench.setting import LIMIT, OURS, SUBJECTS
@@ -54,6 +54,7 @@ WANTED = (
     Wanted(f"{serving.WAITING:,} waiting runs, MB", serving.SUITE, OURS, f"{serving.WAITING} waiting runs", 50, False),
     Wanted("idle, times an empty FastAPI app", serving.SUITE, OURS, "idle, times empty FastAPI", 1.3, False),
     Wanted("start to the first 200, times AgentOS", serving.SUITE, OURS, "start, times AgentOS", 0.25, False),
+    Wanted("a message routed among 10,000 tasks, p50, ms", routing.SUITE, OURS, routing.WHOLE, 5, False),
     Wanted("growth from hour 6 to hour 24, MB", lasting.SUITE, OURS, lasting.GROWTH, 3, False),
 )  # fmt: skip
 
@@ -73,6 +74,8 @@ def show(console: Console, results: Results) -> None:
         console.print(_rest(results, local.SUITE, "Local models, random weights"))
     if growth.SUITE in suites:
         console.print(_rest(results, growth.SUITE, "Growing"))
+    if routing.SUITE in suites:
+        console.print(_rest(results, routing.SUITE, "A message's task"))
     if serving.SUITE in suites:
         console.print(_rest(results, serving.SUITE, "Over HTTP"))
     if lasting.SUITE in suites:

@@ -17,7 +17,7 @@ class Add:
     """Adds two numbers. With `rounds` it notes the clock and the process's CPU at each call, and says `done` at the last of them."""
 
     def __init__(self) -> None:
-        self.spec = ToolSpec("add", "Add two numbers.", _NUMBERS, idempotent=True)
+        self.spec = ToolSpec("add", "Add two numbers.", _NUMBERS, idempotent=True, trusted=True)
         self.rounds = 0
         self.times: list[tuple[float, float]] = []
 

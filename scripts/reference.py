@@ -13,11 +13,13 @@ from msgspec import inspect
 from agenthost.core.lifecycle import FINAL, LIFECYCLE
 from agenthost.core.media import FileLimits
 from agenthost.core.models import ModelCard
+from agenthost.host.budgets.settings import BudgetSettings, DayLimits
 from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.host.settings import (
+    A2ASettings,
+    AskingSettings,
     GvisorSettings,
     HttpSettings,
-    A2ASettings,
     McpSettings,
     NetworkSettings,
     RetentionSettings,
@@ -81,6 +83,7 @@ It is above the file; an option of the command is above both.
 | `AGENTHOST_PORT` | the port that `agenthost up` serves, in the place of `[http] port` |
 | `AGENTHOST_SANDBOX` | the sandbox that runs what demands none: `bubblewrap`, `docker`, `gvisor`, `functions`, or `auto`, the strongest here |
 | `AGENTHOST_URL`, `AGENTHOST_TOKEN` | reach a host there, instead of the one of the home |
+| `TZ` | the time zone that `agenthost schedules add` and the tool `remind` go by where none is named; else `/etc/localtime`'s |
 | `OPENAI_API_KEY`, `OPENAI_BASE_URL` | key and address of the provider `openai`; a stored secret of the same name does too |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | how models are reached, unless the provider's `proxy` says otherwise |
 | `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SDK_DISABLED`, `OTEL_*` | where traces go, in OpenTelemetry's own words ([observability](observability.md)); `[telemetry]` is above them |
@@ -102,6 +105,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "models.local.NAME": LocalSettings,
     "models.llamacpp": LlamaCppSettings,
     "work": WorkSettings,
+    "asking": AskingSettings,
     "sandbox": SandboxSettings,
     "sandbox.functions": FunctionsSettings,
     "sandbox.gvisor": GvisorSettings,
@@ -118,6 +122,13 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "mcp": McpSettings,
     "a2a": A2ASettings,
     "files": FileLimits,
+    "budgets": BudgetSettings,
+    "budgets.host": DayLimits,
+    "budgets.namespace": DayLimits,
+    "budgets.person": DayLimits,
+    "budgets.agent": DayLimits,
+    "budgets.people.NAME": DayLimits,
+    "budgets.agents.NAME": DayLimits,
 }
 
 MEANINGS = {
@@ -225,8 +236,25 @@ MEANINGS = {
     "http.certificate": "a PEM file, for TLS",
     "http.key": "a PEM file, for TLS",
     "http.public": "it may listen beyond loopback, where everybody who has a token is served",
+    "asking.approvals": "seconds after which an approval that nobody answers ends by its default, which is `deny` unless the manifest says otherwise ([approvals](approvals.md)); 0 is never",
+    "asking.questions": "seconds after which a question that nobody answers ends, and the agent is told so; 0 is never",
+    "asking.by": "who may answer where the manifest doesn't say: `requester`, `owner`, `role:operator`, people's ids; empty: whoever may work on the task",
     "routing.model": "the small model that is asked for which task a message is, where no rule is sure; empty: the person is asked at once",
     "routing.agent": "the agent or workflow that takes what is new in a conversation, where the message names none",
+    "budgets.zone": "the time zone whose days they are, such as `Europe/Berlin`",
+    "budgets.reached": "what becomes of a task that a day's budget has no room for: `end`, or `ask` a person whether it may be raised",
+    **{
+        f"budgets.{table}.{key}": f"{what} in one day{of}"
+        for table, of in {
+            "host": ", of all tasks together",
+            "namespace": ", of each namespace",
+            "person": ", of each person",
+            "agent": ", of each agent in all its tasks",
+            "people.NAME": ", of one person, in the place of `budgets.person`",
+            "agents.NAME": ", of one agent, in the place of `budgets.agent`",
+        }.items()
+        for key, what in {"turns": "model calls", "tokens": "tokens in and out", "cost": "USD"}.items()
+    },
     "webhooks.attempts": "tries of one delivery before it is given up",
     "webhooks.backoff": "seconds between its first two tries; each wait after is four times the one before, of which between half and all is waited",
     "webhooks.backoff-most": "seconds between two tries at most",

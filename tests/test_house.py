@@ -13,10 +13,10 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "agenthost"
 MODULES = sorted(SOURCE.rglob("*.py"))
 HEART = {
-    "core": 3_300,
+    "core": 3_750,
     "engine": 1_900,
     "programs/agent": 1_950,
-    "programs/trust": 650,
+    "programs/trust": 750,
     "programs/workflow": 1_050,
     "programs/routing": 1_200,
     "programs/supervisor": 500,

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_ours_and_the_floors_are_measured_and_written(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "bench", "--tiny", "--no-peers", "--suite", "runs", "--suite", "growth"]
+    command += ["--suite", "routing"]
     done = subprocess.run([*command, "--json", str(file)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     records = json.loads(file.read_text("utf-8"))

@@ -27,6 +27,8 @@ from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask
 from agenthost.core.errors import BadInput, NotFound, nearest
 from agenthost.core.events import Answered, Asked, Created, Finished, Recorded
+from agenthost.core.evidence import Criterion, EvidencePack, Shown, journal_hash
+from agenthost.core.grants import Always
 from agenthost.core.ids import digest
 from agenthost.core.machines import Waiting
 from agenthost.core.parts import FilePart, Message
@@ -100,7 +102,7 @@ class FakeHost(HostApi):
         mine = [item for item in self.recorded if item.task == task]
         spec = next((item.event.spec for item in mine if isinstance(item.event, Created)), None)
         end = next((item.event for item in mine if isinstance(item.event, Finished)), None)
-        asks = any(question.task == task for question in self.questions())
+        asks = any(question.task == task for question in self.asked())
         state: Any = STATES.get(end.verdict.outcome, "failed") if end else "input-required" if asks else "working"
         return TaskRow(
             task,
@@ -114,7 +116,10 @@ class FakeHost(HostApi):
             seq=len(mine),
         )
 
-    def questions(self) -> list[OpenQuestion]:
+    async def questions(self, namespace: str = "default") -> list[OpenQuestion]:
+        return self.asked()
+
+    def asked(self) -> list[OpenQuestion]:
         answered = {item.event.command for item in self.recorded if isinstance(item.event, Answered)}
         return [
             OpenQuestion(item.task, item.event.command, item.at)
@@ -130,7 +135,7 @@ class FakeHost(HostApi):
     async def task(self, task: str) -> TaskDetail:
         children = dict.fromkeys(item.task for item in self.recorded if item.task != task)
         rows = tuple(self.row(child) for child in children)
-        return TaskDetail(self.row(task), rows, tuple(self.questions()), Spend(3, 4500, 0.02), "trace-1")
+        return TaskDetail(self.row(task), rows, tuple(self.asked()), Spend(3, 4500, 0.02), "trace-1")
 
     async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
         return [item for item in self.recorded if item.task == task and item.seq > after][:limit]
@@ -138,8 +143,16 @@ class FakeHost(HostApi):
     async def say(self, task: str, message: Message) -> None:
         raise NotImplementedError
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
-        found = self.questions()
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
+        found = self.asked()
         if not found:
             raise BadInput(f"task {task} has no open question")
         self.said.append(text)
@@ -177,6 +190,28 @@ class FakeHost(HostApi):
         ends = Ended(ROOT, "completed", "done", "", "yes"), Ended(trial, "canceled", "canceled", "not recorded", "")
         return Contrast(
             "other", *ends, (Pair("", 1, then, now, ("text", "arguments")), Pair("", 2, then, None, ("missing",)))
+        )
+
+    async def evidence(self, task: str) -> EvidencePack:
+        events = await self.events(task)
+        shown = (Shown(4, 1.0, "check", "pytest | tee", exit_code=0, output="sha256:o", round=1),)
+        criteria = (
+            Criterion(1, "It runs.", True, (4,), by="checks"),
+            Criterion(2, "It is nice.", False, missing="ugly"),
+        )
+        return EvidencePack(
+            task,
+            "coder",
+            "agent",
+            "checks",
+            "partly",
+            "ugly",
+            1.0,
+            2.0,
+            len(events),
+            journal_hash(events),
+            criteria,
+            shown,
         )
 
     async def replay(self, task: str) -> list[ReplayReport]:

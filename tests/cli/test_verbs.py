@@ -96,6 +96,26 @@ async def test_a_replay_that_differs_exits_with_1_and_says_where(run: Any, capsy
     assert "differs at event 2: asked for less" in capsys.readouterr().out
 
 
+async def test_evidence_is_shown_written_and_held_against_the_journal(run: Any, capsys: Any, tmp_path: Path) -> None:
+    host = FakeHost(sketch_to_code())
+    assert await run(host, "tasks", "evidence", "last") == 0
+    out = capsys.readouterr().out
+    assert "| 2 | It is nice. | **unmet** |  | ugly |" in out
+    assert "check of round 1: pytest \\| tee" in out
+    target, page = tmp_path / "evidence.json", tmp_path / "evidence.md"
+    assert await run(host, "tasks", "evidence", "last", "--to", str(target)) == 0
+    assert await run(host, "tasks", "evidence", "last", "--to", str(page)) == 0
+    assert page.read_text() == out
+    assert await run(host, "tasks", "evidence", "last", "--verify", str(target)) == 0
+    assert "It agrees with the journal" in capsys.readouterr().out
+    target.write_text(target.read_text().replace('"ugly"', '"lovely"'))
+    assert await run(host, "tasks", "evidence", "last", "--verify", str(target)) == 1
+    assert "'reason' is not what the journal gives" in capsys.readouterr().out
+    page.write_text("{}")
+    with pytest.raises(BadInput, match="is no evidence pack"):
+        await run(host, "tasks", "evidence", "last", "--verify", str(page))
+
+
 async def test_export_writes_the_file_and_says_where(run: Any, capsys: Any, tmp_path: Path) -> None:
     target = tmp_path / "task.zip"
     assert await run(FakeHost([]), "tasks", "export", "last", "--to", str(target)) == 0

@@ -34,7 +34,7 @@ def _happen(tool: str, key: str, arguments: dict[str, Any]) -> None:
 class Pay:
     """Not safe to repeat, and nobody can tell afterwards whether it happened."""
 
-    spec = ToolSpec("pay", "Pay somebody.", PARAMETERS)
+    spec = ToolSpec("pay", "Pay somebody.", PARAMETERS, trusted=True)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         await asyncio.sleep(0.01)
@@ -49,7 +49,7 @@ class Pay:
 class Book:
     """Not safe to repeat, and the other side can be asked by key."""
 
-    spec = ToolSpec("book", "Book something.", PARAMETERS)
+    spec = ToolSpec("book", "Book something.", PARAMETERS, trusted=True)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         await asyncio.sleep(0.01)
@@ -66,7 +66,7 @@ class Book:
 class Look:
     """Safe to repeat."""
 
-    spec = ToolSpec("look", "Look something up.", PARAMETERS, read_only=True)
+    spec = ToolSpec("look", "Look something up.", PARAMETERS, read_only=True, trusted=True)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         await asyncio.sleep(0.01)

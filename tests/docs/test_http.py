@@ -5,13 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from agenthost.faces.http import conversations, erasure, metrics, schedules, webhooks
+from agenthost.faces.http import budgets, conversations, erasure, grants, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
+from agenthost.host.grants.desk import Desk as GrantDesk
 from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk
 from agenthost.testing.memory_host import MemoryHost
@@ -27,8 +29,10 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
 
     desks = (
         *webhooks.operations(cast("Desk", None)),
+        *grants.operations(cast("GrantDesk", None)),
         *erasure.operations(cast("ErasureDesk", None)),
         *schedules.operations(cast("ScheduleDesk", None)),
+        *budgets.operations(cast("BudgetDesk", None)),
     )  # nothing is called
     streamed = partial(conversations.operations, cast("ConversingDesk", None))
     faces = [metrics.face(expose), Face(operations=desks, streamed=streamed)]

@@ -24,13 +24,13 @@ PATIENCE = 100_000
 """How often a test looks before it gives up: a thousand seconds of a fast loop's clock."""
 
 SPECS = {
-    "look": ToolSpec("look", "", read_only=True, trusted=True),
-    "put": ToolSpec("put", "", idempotent=True, trusted=True),
-    "send": ToolSpec("send", "", trusted=True),
-    "pay": ToolSpec("pay", "", trusted=True),
-    "write": ToolSpec("write", "", idempotent=True, workspace=True, trusted=True),
-    "mail": ToolSpec("mail", "", approval=True, trusted=True),
-    "run": ToolSpec("run", "", idempotent=True, workspace=True, sandbox=True, trusted=True),
+    "look": ToolSpec("look", "", read_only=True),
+    "put": ToolSpec("put", "", idempotent=True),
+    "send": ToolSpec("send", ""),
+    "pay": ToolSpec("pay", ""),
+    "write": ToolSpec("write", "", idempotent=True, workspace=True),
+    "mail": ToolSpec("mail", "", approval=True),
+    "run": ToolSpec("run", "", idempotent=True, workspace=True, sandbox=True),
 }
 
 
@@ -43,7 +43,6 @@ def pinned(spec: ToolSpec) -> PinnedTool:
         approval=spec.approval,
         workspace=spec.workspace,
         sandbox=spec.sandbox,
-        trusted=spec.trusted,
     )
 
 

@@ -15,7 +15,17 @@ from bundles import SPECS
 
 from agenthost.core.commands import Ask, CallTool
 from agenthost.core.errors import Temporary
-from agenthost.core.events import Answered, Asked, Created, Finished, Recorded, Reply, decode_event
+from agenthost.core.events import (
+    Answered,
+    Asked,
+    Claimed,
+    Created,
+    Finished,
+    Paused,
+    Recorded,
+    Reply,
+    decode_event,
+)
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import ModelAnswer, ModelRequest
 from agenthost.core.ports import InboxItem, Program
@@ -113,6 +123,8 @@ class Mortal:
         self.seen: dict[tuple[str, int], bytes] = {}
         self.commits = 0
         self.cancels: list[tuple[int, str]] = []
+        self.pauses: list[int] = []
+        self.lives = 0
         self.person: Callable[[Ask], str] = self._answer
         self.trouble = 0.0
         self._players = dict(world.models.players)
@@ -219,6 +231,7 @@ class Mortal:
     async def live(self, specs: list[TaskSpec], crash_at: int | None, first: bool = False) -> bool:
         """One life; whether it came to its end without a crash."""
         life = self.life = Life(crash_at)
+        self.lives += 1
         engine = self.world.engine(f"e{id(life)}", MortalStore(self.store, life, self._saw))  # type: ignore[arg-type]
         work = engine.services.supervisor.start("life", self._work(engine, specs))
         crash = engine.services.supervisor.start("crash", life.crashed.wait())
@@ -240,15 +253,42 @@ class Mortal:
             await engine.create(spec)
         while not self._over(specs):
             for task, row in self.store.snapshot().tasks.items():
-                assert not row.hold, f"{task} is held: {row.reason}"
+                assert row.hold != "dead-letter", f"{task} is held: {row.reason}"
                 if row.state in ("input-required", "auth-required"):
                     await self._reply(engine, task)
             for at, task in self.cancels:
                 if self.commits >= at:
                     await engine.put(InboxItem(task, "cancel:test", "cancel", b'{"by":"owner"}', self.world.clock()))
+            await self._pause_and_resume(engine)
             await asyncio.sleep(0.1)
         while engine.working():
             await asyncio.sleep(0.1)
+
+    async def _pause_and_resume(self, engine: Engine) -> None:
+        """Have everything rest once enough was committed, and go on once nothing of it goes on any more."""
+        rows = [row for row in self.store.snapshot().tasks.values() if row.state not in FINAL]
+        if any(row.hold for row in rows):
+            if not engine.working():
+                assert self.lives > 1 or all(self._at_rest(row.id) for row in rows)
+                await self._tell(engine, "resume", "", [row.id for row in rows if row.hold])
+        elif self.pauses and self.commits >= self.pauses[0]:
+            self.pauses.pop(0)
+            await self._tell(engine, "pause", "paused", [row.id for row in rows])
+
+    def _at_rest(self, task: str) -> bool:
+        events = [event for event in self.journal(task) if not isinstance(event, Claimed)]
+        return isinstance(events[-1], Paused | Created | Finished)
+
+    async def _tell(self, engine: Engine, kind: str, hold: str, tasks: list[str]) -> None:
+        store = engine._parts.store  # pyright: ignore[reportPrivateUsage]
+        for task in tasks:
+            item = InboxItem(task, f"{kind}:{self.commits}", kind, b'{"by":"owner"}', self.world.clock())
+            if hold:
+                await store.hold(task, hold, "by a person")
+            await engine.put(item)
+            if not hold:
+                await store.hold(task, "", "")
+                engine.submit(task)
 
     async def _reply(self, engine: Engine, task: str) -> None:
         events = self.journal(task)

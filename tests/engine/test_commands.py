@@ -54,7 +54,7 @@ def test_a_question_that_expires_is_answered_with_its_default_when_its_time_is_o
         began = world.clock()
         await verdict(world, engine, "t1")
         assert world.clock() - began == pytest.approx(40, abs=0.1)
-        assert program.answers["q"] == Reply("this", "host")
+        assert program.answers["q"] == Reply("this", "host", "time-limit")
         await engine.close()
 
     fast(go())

@@ -101,6 +101,8 @@ OF_A_TASK: dict[str, tuple[Right, Use]] = {
     "read_file": ("read", lambda api, task, file: api.read_file(file.digest, 0, 4)),
     "link": ("read", lambda api, task, file: api.link(Linked(file.digest, time.time() + 60))),
     "artifact": ("read", lambda api, task, file: found_or_no_file(api.artifact(task, "a.txt"))),
+    "pause": ("work", lambda api, task, file: api.pause(task)),
+    "resume": ("work", lambda api, task, file: api.resume(task)),
     "reply": ("work", lambda api, task, file: api.reply(task, "red")),
     "cancel": ("work", lambda api, task, file: api.cancel(task)),
 }
@@ -125,6 +127,7 @@ OF_THE_HOST: dict[str, tuple[Right, Use]] = {
     "tasks": ("read", lambda api, task, file: api.tasks(Filter())),
     "count_tasks": ("read", lambda api, task, file: api.count_tasks(Filter())),
     "manifests": ("read", lambda api, task, file: api.manifests("agent")),
+    "questions": ("work", lambda api, task, file: api.questions()),
     "models": ("read", lambda api, task, file: api.models()),
     "model": ("read", lambda api, task, file: api.model("default")),
     "abilities": ("work", lambda api, task, file: api.abilities("default")),

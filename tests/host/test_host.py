@@ -119,7 +119,7 @@ async def test_a_host_that_only_reads_puts_an_answer_aside_and_the_next_one_take
     assert [open.ask.question for open in (await host.task(task)).questions] == ["Which colour?"]
     await host.reply(task, "BLUE")
     assert (await host.task(task)).questions == ()
-    with pytest.raises(BadInput, match="no open question, or it was answered already"):
+    with pytest.raises(BadInput, match="answered already: 'blue', by owner, at"):
         await host.reply(task, "red")
     assert host.engine.working() == []
     assert len(await host.ledger(task)) == 1
@@ -138,7 +138,7 @@ async def test_of_two_answers_at_once_one_counts(opens: Opens) -> None:
     outcomes = await asyncio.gather(*(host.reply(task, text) for text in ("1", "2")), return_exceptions=True)
     assert sum(isinstance(outcome, BadInput) for outcome in outcomes) == 1, outcomes
     await followed(host, task)
-    with pytest.raises(BadInput, match="no open question"):
+    with pytest.raises(BadInput, match="answered already: .*, by owner, at"):
         await host.reply(task, "1")
 
 
@@ -359,6 +359,14 @@ async def test_tools_that_are_named_like_built_in_ones_are_refused_and_the_home_
     for _ in range(2):
         with pytest.raises(BadInput, match="built in"):
             await opens(toml='[tools]\nrun = "a:b"\n')
+
+
+async def test_doctor_tells_of_manifests_by_which_strangers_decide_without_a_question(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO)
+    assert "untrusted content" not in {finding.what for finding in await host.doctor()}
+    await host.apply({"a.yaml": ECHO.replace("spec: {", "spec: {trust: {mode: off}, ")})
+    (told,) = [finding for finding in await host.doctor() if finding.what == "untrusted content"]
+    assert told.status == "warn" and "agent/echo" in told.seen and "mode: off" in told.fix
 
 
 async def test_doctor_looks_at_everything(opens: Opens) -> None:

@@ -520,3 +520,15 @@ async def test_every_end_is_told_though_the_host_is_killed_again_and_again(tmp_p
                 await worker.wait()
                 kills += 1
     assert all(len(ids) == 1 for ids in ends().values())
+
+
+async def test_what_counts_of_a_question_that_nobody_answered_is_told(opens: Opens) -> None:
+    async with receiving() as receiver:
+        host = await opens(QUESTION, ASKER, work=True, toml=quick(receiver) + "[asking]\nquestions = 0.5\n")
+        made = await host.webhooks.make(OWNER, NewWebhook(receiver.url, ("task.question", "task.answered")))
+        await host.start(Order("asker", "hi"))
+        await settled(host, made.id, "delivered", 2)
+        asked, answered = (each["data"] for each in receiver.bodies())
+    assert asked["question"]["until"] > 0
+    assert answered["question"] == {"id": asked["question"]["id"]}
+    assert answered["answer"] == {"text": "", "by": "host", "via": "time-limit"}

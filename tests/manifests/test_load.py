@@ -1,10 +1,11 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agenthost.manifests.load import load, validate
+from agenthost.manifests.load import load, validate, validate_body
 from agenthost.manifests.read import MAX_BYTES, read
 
 HEAD = "apiVersion: agenthost.dev/v1alpha1\nkind: Agent\nmetadata: {name: coder}\n"
@@ -197,3 +198,17 @@ def test_any_value_of_any_key_is_taken_or_named(spec: dict[str, object]) -> None
 def test_a_wrong_value_is_told_with_what_is_right(spec: str, said_of_it: str) -> None:
     text = f"apiVersion: agenthost.dev/v1alpha1\nkind: Agent\nmetadata: {{name: a}}\nspec: {spec}\n"
     assert any(said_of_it in line for line in said(text)), said(text)
+
+
+def test_a_body_that_is_nested_too_deeply_is_a_mistake() -> None:
+    value: Any = 1
+    for _ in range(5000):
+        value = [value]
+    body = {
+        "apiVersion": "agenthost.dev/v1alpha1",
+        "kind": "Schedule",
+        "metadata": {"name": "a"},
+        "spec": {"run": value},
+    }
+    found, problems = validate_body(body)
+    assert found is None and [problem.message for problem in problems] == ["is nested too deeply"]

@@ -63,6 +63,12 @@ def test_a_cron_comes_when_it_says(cron: str, found: list[str]) -> None:
         ),
         # Half an hour, a midnight that doesn't exist, a day that doesn't.
         ("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00", ["2026-04-05T01:45:00+11:00"]),
+        (
+            "*/15 2 * * *",  # and the half hour after the change isn't passed over
+            "Australia/Lord_Howe",
+            "2026-04-05T00:10",
+            ["2026-04-05T02:00:00+10:30", "2026-04-05T02:15:00+10:30"],
+        ),
         ("0 0 * * *", "Asia/Beirut", "2026-03-28T12:00", ["2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"]),
         ("*/5 0 * * *", "Asia/Beirut", "2026-03-28T12:00", ["2026-03-30T00:00:00+03:00"]),
         ("0 12 * * *", "Pacific/Apia", "2011-12-29T13:00", ["2011-12-31T00:00:00+14:00", "2011-12-31T12:00:00+14:00"]),

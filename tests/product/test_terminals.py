@@ -62,7 +62,7 @@ GATE = """
 from agenthost.core.tools import ToolSpec, text_result
 
 class Send:
-    spec = ToolSpec("send", "Send something.", {"type": "object", "properties": {"what": {"type": "string"}}}, approval=True)
+    spec = ToolSpec("send", "Send something.", {"type": "object", "properties": {"what": {"type": "string"}}}, approval=True, trusted=True)
 
     async def call(self, arguments, context):
         return text_result("it was sent")

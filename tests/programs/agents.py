@@ -14,11 +14,11 @@ from agenthost.testing.playbook import Playbook
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 TOOLS = (
-    PinnedTool(name="look", description="Look.", read_only=True, trusted=True),
-    PinnedTool(name="send", description="Send.", parameters=TEXT, trusted=True),
-    PinnedTool(name="pay", description="Pay.", parameters=TEXT, approval=True, trusted=True),
-    PinnedTool(name="finish", description="A tool that happens to be called so.", read_only=True, trusted=True),
-    PinnedTool(name="write_file", description="Write.", idempotent=True, workspace=True, trusted=True),
+    PinnedTool(name="look", description="Look.", read_only=True),
+    PinnedTool(name="send", description="Send.", parameters=TEXT),
+    PinnedTool(name="pay", description="Pay.", parameters=TEXT, approval=True),
+    PinnedTool(name="finish", description="A tool that happens to be called so.", read_only=True),
+    PinnedTool(name="write_file", description="Write.", idempotent=True, workspace=True),
     PinnedTool(name="run", description="Run.", idempotent=True, workspace=True, sandbox=True),
 )
 ALL = ["look", "send", "pay", "write_file", "ask", "delegate:helper", "delegate:coder"]

@@ -257,7 +257,7 @@ def test_a_tool_that_needs_approval_asks_when_a_script_calls_it_too() -> None:
     pay = asks("call_tool", name="pay", arguments={"text": "5"})
     assert book.answer("e1", pay) == ["x1-ok"]
     assert book.replied("x1-ok", "deny") == ["e2"]
-    denied = {"error": "A person did not allow this call. They said: deny"}
+    denied = {"error": "A person did not allow this call; they said: deny"}
     assert book.evaluation("e2").answers == (denied,)
     book.answer("e2", pay)
     assert book.replied("x2-ok", "approve") == ["x2"]

@@ -13,7 +13,7 @@ from agenthost.core.models import Turn
 from agenthost.core.parts import FilePart, TextPart, text_message
 from agenthost.core.tasks import TaskSpec, Terms
 from agenthost.core.tools import ToolCall, ToolSpec, text_result
-from agenthost.programs.agent import AgentProgram, AgentState, program, words
+from agenthost.programs.agent import AgentProgram, AgentState, program
 from agenthost.testing.playbook import Playbook
 
 WEATHER = ToolSpec("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -27,10 +27,6 @@ def play(terms: Terms, say: str = "and now?", model: dict[str, Any] | None = Non
 
 def said(role: Any, text: str, **more: Any) -> Turn:
     return Turn(role, (TextPart(text),), **more)
-
-
-def fenced(text: str) -> str:
-    return "\n".join((words.FENCE[0], text, words.FENCE[1]))
 
 
 def test_instructions_are_added_and_limits_override() -> None:
@@ -49,8 +45,8 @@ def test_history_stands_before_the_message() -> None:
     history = (
         said("user", "the weather?"),
         Turn("assistant", calls=(call,)),
-        said("tool", "sunny", call_id="c1", name="weather", origin="an earlier result of weather"),
-        said("assistant", "It is sunny.", origin="an earlier answer"),
+        said("tool", "sunny", call_id="c1", name="weather"),
+        said("assistant", "It is sunny."),
     )
     book = play(Terms(history=history))
     assert request(book, "m1").turns == (*history, said("user", "and now?"))
@@ -117,9 +113,7 @@ def test_a_call_of_a_tool_of_theirs_is_a_question_and_the_reply_its_result() -> 
         == 'Run your tool \'weather\' with these arguments, and say what came of it:\n{\n  "city": "Rome"\n}'
     )
     book.answer("m1-0", Reply("sunny"))
-    assert request(book, "m2").turns[-1] == said(
-        "tool", fenced("sunny"), call_id="k0", name="weather", origin="the result of weather"
-    )
+    assert request(book, "m2").turns[-1] == said("tool", "sunny", call_id="k0", name="weather")
     book.answer("m2", says("It is sunny."))
     assert verdict(book)[0] == "done"
     assert msgspec.json.encode(book.replayed()) == msgspec.json.encode(book.state)
@@ -132,7 +126,7 @@ def test_several_are_open_at_once_beside_the_agent_s_own_and_results_come_in_the
     book.answer("m1-2", Reply("cold"))
     book.answer("m1-1", text_result("seen"))
     book.answer("m1-0", Reply("hot"))
-    assert [turn.text for turn in request(book, "m2").turns[2:]] == [fenced("hot"), "seen", fenced("cold")]
+    assert [turn.text for turn in request(book, "m2").turns[2:]] == ["hot", "seen", "cold"]
 
 
 def test_a_call_that_nobody_answers_fails_with_words_that_say_so() -> None:

@@ -177,7 +177,16 @@ def test_an_approval_shows_exactly_what_will_be_done_and_then_it_is_done() -> No
     book.answer("m1", calls(("pay", '{"text": "10 EUR"}'), ("look", "")))
     assert set(book.open) == {"m1-0-ok", "m1-1"}
     shown = 'May the tool \'pay\' be called with these arguments?\n{\n  "text": "10 EUR"\n}'
-    assert book.open["m1-0-ok"] == Ask("m1-0-ok", "approval", shown, ("approve", "deny"))
+    assert book.open["m1-0-ok"] == Ask(
+        "m1-0-ok",
+        "approval",
+        shown,
+        ("approve", "deny", "approve always"),
+        "deny",
+        about="m1-0",
+        tool="pay",
+        arguments={"text": "10 EUR"},
+    )
     assert book.answer("m1-1", text_result("seen")) == []
     assert book.replied("m1-0-ok", " Approve ") == ["m1-0"]
     assert book.open["m1-0"] == CallTool("m1-0", "pay", {"text": "10 EUR"}, "k0", False)
@@ -189,7 +198,7 @@ def test_a_call_that_is_not_allowed_is_not_made_and_the_model_hears_why() -> Non
     book = play(tools=ALL)
     book.answer("m1", calls(("pay", '{"text": "10 EUR"}')))
     assert book.replied("m1-0-ok", "no, too much") == ["m2"]
-    assert last(book, "m2") == "A person did not allow this call. They said: no, too much"
+    assert last(book, "m2") == "A person did not allow this call; they said: no, too much"
     assert "m1-0" not in book.asked
 
 
@@ -200,7 +209,7 @@ def test_a_question_that_fails_is_a_call_that_fails() -> None:
     assert book.answer("m1-1-ok", Nothing()) == ["m2"]
     assert [turn.text for turn in request(book, "m2").turns[-2:]] == [
         "nobody answered [expired]",
-        "A person did not allow this call. They said: ",
+        "The approval was not given",
     ]
 
 

@@ -95,6 +95,7 @@ SPOKEN = said("the landlord has answered")
         (answer(1, "new", 0.7), ("new", "", "")),
         (answer(0, "chat", 1.5), ("chat", "", "")),
         (answer(2, "move", 0.9), ("move", POSTER, "")),
+        ('{"task": "1", "meaning": "steer", "confidence": "0.9"}', ("steer", LETTER, "")),
     ],
 )
 def test_a_sure_answer_is_a_decision(text: str, comes_to: tuple[str, str, str]) -> None:

@@ -220,7 +220,7 @@ def test_a_tool_that_needs_approval_is_called_after_a_person_agreed_to_exactly_t
     book = play([{"id": "pay", "tool": "pay", "with": {"usd": 5}, "timeout": "9s"}])
     ask = book.open["pay-1-ok"]
     assert isinstance(ask, Ask)
-    assert (ask.kind, ask.options) == ("approval", ("approve", "deny"))
+    assert (ask.kind, ask.options) == ("approval", ("approve", "deny", "approve always"))
     assert ask.question == "May the tool 'pay' be called with these arguments?\n" + '{\n  "usd": 5\n}'
     assert book.replied("pay-1-ok", " Approve ") == ["pay-1", "pay-1-timeout"]
     book.answer("pay-1", ToolResult((DataPart({"paid": 5}),)))

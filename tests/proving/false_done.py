@@ -2,12 +2,11 @@
 the worst one, which believes everything and names all that it was shown as evidence."""
 
 from agenthost.testing.world import says
-from tests.proving.world import Case, Pick, believes, cites, delete, junit, read, run, write
+from tests.proving.world import Case, believes, cites, delete, junit, read, run, write
 
 DONE = says("It is done. All criteria are met, all tests pass.")
 TESTS = "test\ntest\n"
 GOOD, BAD = "print Hello\n", "print BUG\n"
-CLEAN = ["--junitxml=report.xml"]
 REPORT = {"run": "pytest --junitxml=report.xml", "report": {"path": "report.xml", "tests": 2}}
 
 
@@ -191,8 +190,6 @@ BY_CHECKS = [
         why="there is no file",
     ),
 ]
-
-TWO: tuple[list[Pick], list[Pick]] = ([("write_file", "")], [("pytest", "")])
 
 BY_EVIDENCE = [
     Case("a criterion's file that was never written", judged("report.csv holds the totals."), (write("notes.md", "I wrote report.csv"), DONE), believes(), why="there is no file 'report.csv'"),

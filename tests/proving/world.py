@@ -1,8 +1,9 @@
 """Runs a case of the gallery through the real engine: the real tools for files, a small shell, models that are played."""
 
+import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedT
 from agenthost.core.events import Finished, Recorded, Value
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.models import ModelAnswer, ModelRequest
-from agenthost.core.ports import Evaluation
+from agenthost.core.ports import Evaluation, InboxItem
 from agenthost.core.sandboxes import SandboxOutcome
 from agenthost.stores.memory import MemoryStore
 from agenthost.testing.loops import fast
@@ -261,7 +262,46 @@ def _agent(name: str, spec: dict[str, Any]) -> PinnedAgent:
     )
 
 
-async def _went(case: Case) -> Outcome:
+class Play:
+    """A case under way."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.engine = world.engine()
+
+    async def again(self) -> None:
+        """The host stops and starts again."""
+        await self.engine.close()
+        self.engine = self.world.engine("e2")
+        await self.engine.start(alone=True)
+
+    async def reply(self, question: str, text: str) -> None:
+        """A person answers."""
+        body = msgspec.json.encode({"question": question, "text": text, "by": "owner"})
+        await self.engine.put(InboxItem("t1", f"reply:{question}", "reply", body, self.world.clock()))
+
+
+Meanwhile = Callable[[Play], Awaitable[None]]
+
+
+async def run_case(case: Case, meanwhile: Meanwhile | None = None, slow: float = 0.0) -> Outcome:
+    """Run a case to its end. `slow`: seconds that the judge takes."""
+    world = await _world(case, slow)
+    play = Play(world)
+    await play.engine.begin(alone=True)
+    files = {path: await world.blobs.put(content.encode()) for path, content in case.files.items()}
+    await play.engine.create(order("t1", "worker"), files)
+    if meanwhile is not None:
+        await meanwhile(play)
+    while not any(isinstance(one.event, Finished) and one.task == "t1" for one in world.recorded):
+        await asyncio.sleep(0.01)
+    await play.engine.close()
+    events = [one for one in world.recorded if one.task == "t1"]
+    assert isinstance(events[-1].event, Finished)
+    return Outcome(events[-1].event, events, world)
+
+
+async def _world(case: Case, slow: float) -> World:
     completion = {"supervisor": {"model": "judge"}, **case.completion} if case.judge else case.completion
     worker = _agent("worker", {"completion": completion, **case.more})
     others = [_agent(name, {}) for name in case.agents]
@@ -273,9 +313,11 @@ async def _went(case: Case) -> Outcome:
     world.scripts = PlayedScripts(_evaluate)
     criteria = len(case.completion.get("criteria", ()))
 
-    def judged(request: ModelRequest) -> ModelAnswer:
+    async def judged(request: ModelRequest) -> ModelAnswer:
         assert case.judge is not None
-        return says(json.dumps(case.judge(request.turns[0].text, criteria)))
+        await asyncio.sleep(slow)
+        value = case.judge(request.turns[0].text, criteria)
+        return says(value if isinstance(value, str) else json.dumps(value))
 
     async def fetch(url: str, headers: dict[str, str], most: int, seconds: float) -> tuple[int, bytes]:
         status, body = case.web.get(url, (404, "not here"))
@@ -284,24 +326,9 @@ async def _went(case: Case) -> Outcome:
     world.fetch = fetch
     plans = {name: _plan(steps) for name, steps in case.agents.items()}
     world.models = PlayedModels({"worker": _plan(case.steps), "judge": judged, **plans})
-    engine = world.engine()
-    await engine.begin(alone=True)
-    files = {path: await world.blobs.put(content.encode()) for path, content in case.files.items()}
-    await engine.create(order("t1", "worker"), files)
-    while not any(isinstance(one.event, Finished) and one.task == "t1" for one in world.recorded):
-        await _tick()
-    await engine.close()
-    events = [one for one in world.recorded if one.task == "t1"]
-    assert isinstance(events[-1].event, Finished)
-    return Outcome(events[-1].event, events, world)
+    return world
 
 
-async def _tick() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.01)
-
-
-def went(case: Case) -> Outcome:
-    """Run a case to its end."""
-    return fast(_went(case), limit=3600)
+def went(case: Case, meanwhile: Meanwhile | None = None, slow: float = 0.0) -> Outcome:
+    """Run a case to its end, on a clock that jumps."""
+    return fast(run_case(case, meanwhile, slow), limit=3600)

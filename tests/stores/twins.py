@@ -11,6 +11,7 @@ from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_conversations import MemoryConversations
 from agenthost.stores.memory_erasure import MemoryErasure
+from agenthost.stores.memory_grants import MemoryGrants
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_shelf import MemoryShelf
@@ -19,6 +20,7 @@ from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.sqlite.accounts import SQLiteAccounts
 from agenthost.stores.sqlite.conversations import SQLiteConversations
 from agenthost.stores.sqlite.erasure import SQLiteErasure
+from agenthost.stores.sqlite.grants import SQLiteGrants
 from agenthost.stores.sqlite.keeping import SQLiteKeeping
 from agenthost.stores.sqlite.pushes import SQLitePushes
 from agenthost.stores.sqlite.stock import SQLiteStock
@@ -58,6 +60,10 @@ class InMemory:
         return MemoryWebhooks(store)
 
     @pytest.fixture
+    def grants(self) -> MemoryGrants:
+        return MemoryGrants()
+
+    @pytest.fixture
     def kept(
         self,
         store: MemoryStore,
@@ -65,9 +71,11 @@ class InMemory:
         accounts: MemoryAccounts,
         pushes: MemoryPushes,
         webhooks: MemoryWebhooks,
+        grants: MemoryGrants,
     ) -> Kept:
         conversations = MemoryConversations(store)
         erasure = MemoryErasure(store, accounts, pushes, webhooks, MemoryShelf(), keeping, conversations)
+        erasure.grants = grants
         return Kept(store, keeping, accounts, pushes, webhooks, erasure, conversations)
 
 
@@ -100,6 +108,10 @@ class InSQLite:
     @pytest.fixture
     def webhooks(self, store: SQLiteStore) -> SQLiteWebhooks:
         return SQLiteWebhooks(store)
+
+    @pytest.fixture
+    def grants(self, store: SQLiteStore) -> SQLiteGrants:
+        return SQLiteGrants(store)
 
     @pytest.fixture
     def kept(

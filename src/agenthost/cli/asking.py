@@ -14,7 +14,7 @@ REFUSE = ("deny", "denied", "refuse", "no", "n")
 def shown(ask: Ask) -> list[str]:
     """The offered answers, numbered, and what an empty line means."""
     lines = [f"  {number}. {clean(option)}" for number, option in enumerate(ask.options, 1)]
-    if ask.default:
+    if ask.default and ask.kind != "approval":
         lines.append(f"  (nothing: {clean(ask.default)})")
     return lines
 
@@ -23,7 +23,8 @@ def meant(ask: Ask, typed: str) -> str | None:
     """The answer that was typed: an option by number or by its beginning, else the words; None to ask again."""
     words = typed.strip()
     if not words:
-        return ask.default or None
+        # Whoever only touches the key has neither agreed nor refused.
+        return None if ask.kind == "approval" else ask.default or None
     if not ask.options:
         return words
     if words.isdigit():
@@ -43,7 +44,7 @@ def decision(ask: Ask, agree: bool) -> str:
         if option.lower().split()[0] in wanted:
             return option
     if ask.options:
-        return ask.options[0] if agree else ask.options[-1]
+        return ask.options[0] if agree else ask.options[1]
     return wanted[0]
 
 

@@ -14,9 +14,12 @@ from agenthost.cli.notify import managed, notify
 from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi
+from agenthost.core.conversations import Conversing
 from agenthost.core.erasure import Deletion
 from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
+from agenthost.core.grants import OwnGrants
 from agenthost.core.schedules import OwnSchedules
+from agenthost.core.spending import OwnBudgets
 from agenthost.core.webhooks import OwnWebhooks
 
 if TYPE_CHECKING:  # a verb that talks to a host that runs loads none
@@ -49,8 +52,8 @@ async def _at_once() -> None:
 
 class Reached(Struct):
     """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command. `admin`:
-    its people and keys; `webhooks`: one's own there; `deletion`: of tasks and people, for good; `schedules`: those that one
-    sees.
+    its people and keys; `webhooks`: one's own there; `grants`: approvals given for good; `deletion`: of tasks and people,
+    for good; `schedules`: those that one sees; `budgets`: those that bound who asks; `conversations`: one's own.
 
     `recovered` returns when unfinished tasks go on, and raises what keeps them from it. `drain` takes no new work and
     waits, not for long, until what was begun is journalled: how many tasks had something left.
@@ -64,8 +67,11 @@ class Reached(Struct):
     url: str = ""
     admin: Administration | None = None
     webhooks: OwnWebhooks | None = None
+    grants: OwnGrants | None = None
     deletion: Deletion | None = None
     schedules: OwnSchedules | None = None
+    budgets: OwnBudgets | None = None
+    conversations: Conversing | None = None
     renew: Callable[[], Awaitable[bool]] = _never
     recovered: Callable[[], Awaitable[None]] = _at_once
     drain: Callable[[], Awaitable[int]] = _nothing
@@ -116,7 +122,9 @@ class HomeDoor:
         await reached.api.close()
         found = await self._reach(True)
         reached.api, reached.own, reached.passing, reached.admin = found.api, found.own, found.passing, found.admin
-        reached.webhooks, reached.deletion, reached.schedules = found.webhooks, found.deletion, found.schedules
+        reached.webhooks, reached.grants = found.webhooks, found.grants
+        reached.deletion, reached.schedules = found.deletion, found.schedules
+        reached.budgets, reached.conversations = found.budgets, found.conversations
         return True
 
     @asynccontextmanager
@@ -197,14 +205,22 @@ class HomeDoor:
             # It won't be started again, so that there is nothing to wait for when it has gone.
             await client.close()
             client = connect(self.home, os.environ, Timing(absent=0.0))
-        theirs = client.admin(), client.webhooks(), client.deletion(), client.schedules()
-        return Reached(client, False, passing and not named, "", *theirs)
+        theirs = client.admin(), client.webhooks(), client.grants(), client.deletion(), client.schedules()
+        return Reached(client, False, passing and not named, "", *theirs, client.budgets(), client.conversations())
 
 
 def _reached(host: "Host") -> Reached:
     owner = Caller()
-    theirs = host.admin(owner), host.webhooks.of(owner, host), host.erasure.of(owner, host)
-    return Reached(host, True, False, "", *theirs, host.schedules.of(owner, host))
+    theirs = (
+        host.admin(owner),
+        host.webhooks.of(owner, host),
+        host.grants.of(owner),
+        host.erasure.of(owner, host),
+        host.schedules.of(owner, host),
+        host.budgets.of(owner, host),
+        host.conversing,
+    )
+    return Reached(host, True, False, "", *theirs)
 
 
 @asynccontextmanager

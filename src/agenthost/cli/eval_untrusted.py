@@ -40,8 +40,10 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     reader = "silent" if args.rules_only else "honest"
     async with opened(whole, folder=door.home if args.model else None, reader=reader) as stage:
         played = await stage.play(cases, args.model)
+    # What a model of somebody's can do isn't what is measured.
+    passes = report.passes(played, done=not args.model)
     if screen.json:
-        told = {"passes": report.passes(played), "model": args.model, "cases": played}
+        told = {"passes": passes, "model": args.model, "cases": played}
         screen.object(report.figures(played) | told)
     else:
         screen.table(report.COLUMNS, report.rows(played))
@@ -49,4 +51,4 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
             screen.table(["case", "what", "why"], found)
         if not args.model:
             screen.hint("with a model of yours in the agents' place: agenthost eval untrusted --model NAME")
-    return 0 if report.passes(played) else 1
+    return 0 if passes else 1

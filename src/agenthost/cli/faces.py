@@ -12,11 +12,12 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Conversations, webhooks, schedules and deletion."""
-    from agenthost.faces.http import conversations, erasure, schedules, webhooks
+    """Conversations, webhooks, grants, schedules, budgets and deletion."""
+    from agenthost.faces.http import budgets, conversations, erasure, grants, schedules, webhooks
 
     kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
-    own = (*kept, *erasure.operations(host.erasure))
+    given = (*grants.operations(host.grants), *budgets.operations(host.budgets))
+    own = (*kept, *given, *erasure.operations(host.erasure))
     return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 

@@ -19,8 +19,11 @@ from agenthost.cli.tell import Teller, teller
 from agenthost.cli.views import make_view
 from agenthost.core.api import LiveDelta
 from agenthost.core.commands import Ask
-from agenthost.core.errors import AgentHostError, HostUnreachable
+from agenthost.core.errors import AgentHostError, Conflict, HostUnreachable
 from agenthost.core.events import Recorded
+
+SOON = 60.0
+"""Seconds within which a question's default is waited for where nobody can be asked here."""
 
 FRAME = 0.1
 """Seconds between two drawings of the live display."""
@@ -192,7 +195,7 @@ class _Following:
             return None
         if self._screen.asks:
             return await self._answer(moment.task, moment.ask)
-        if moment.ask.expires is not None:
+        if moment.ask.kind == "tool" or (moment.ask.expires is not None and moment.ask.expires <= SOON):
             return None
         self._leave(moment.task, moment.ask)
         return 4
@@ -242,7 +245,10 @@ class _Following:
                         self._screen.say(_again(ask))
                         self._prompt()
                         continue
-                    await self._host.api.reply(self._view.root, answer, question=f"{task}/{ask.id}")
+                    try:
+                        await self._host.api.reply(self._view.root, answer, f"{task}/{ask.id}", via="cli")
+                    except Conflict as error:  # somebody was first
+                        self._screen.say(error.message)
                     return await self._catch_up(later)
                 case Pressed():
                     if (code := await self._pressed()) is not None:

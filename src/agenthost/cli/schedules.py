@@ -1,11 +1,10 @@
 """`agenthost schedules`: what is run when, made and looked after."""
 
 import asyncio
-import os
 import time
 from argparse import Namespace
 from datetime import datetime
-from pathlib import Path
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,8 @@ from agenthost.cli.screen import Screen
 from agenthost.core.errors import BadInput, Unavailable
 from agenthost.core.manifests.common import read_duration
 from agenthost.core.schedules import NewSchedule, OwnSchedules, RunInfo, ScheduleInfo
-from agenthost.manifests.timing import read_when, read_zone, shown
+from agenthost.machine.zone import local_zone
+from agenthost.manifests.timing import here, read_when, read_zone, shown
 
 LOOK = 0.1
 """Seconds between two looks at whether a run has begun."""
@@ -92,7 +92,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
 
 
 async def _add(args: Namespace, host: Reached, schedules: OwnSchedules, screen: Screen) -> int:
-    zone = read_zone(args.timezone or local_zone())
+    zone = read_zone(args.timezone) if args.timezone else here(local_zone())
     kind = "workflow" if args.what in await host.api.manifests("workflow") else "agent"
     run: dict[str, Any] = {kind: args.what}
     if args.text:
@@ -126,23 +126,12 @@ def _times(args: Namespace, zone: ZoneInfo) -> dict[str, Any]:
         times["at"] = shown(read_when(args.at, zone, now), zone)
     if args.after:
         try:
-            times["at"] = shown(now + float(read_duration(args.after)), zone)
+            times["at"] = shown(ceil(now + float(read_duration(args.after))), zone)
         except ValueError as error:
             raise BadInput(f"--in {args.after}: {error}") from None
     if args.until:
         times["until"] = shown(read_when(args.until, zone, now), zone)
     return times
-
-
-def local_zone(environ: dict[str, str] | None = None, link: Path = Path("/etc/localtime")) -> str:
-    """This machine's time zone by its IANA name: TZ's, else that to which `/etc/localtime` leads, else UTC."""
-    named = (os.environ if environ is None else environ).get("TZ", "").removeprefix(":")
-    if not named and link.is_symlink():
-        named = str(link.resolve()).partition("zoneinfo/")[2]
-    try:
-        return read_zone(named).key
-    except BadInput:
-        return "UTC"
 
 
 async def _list(args: Namespace, schedules: OwnSchedules, screen: Screen) -> int:

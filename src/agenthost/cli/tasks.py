@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import evidence, folder, options, replaying
+from agenthost.cli import evidence, folder, options, replaying, standing
 from agenthost.cli.asking import decision
+from agenthost.cli.budgets import row as row_of_budget
 from agenthost.cli.connect import Door
 from agenthost.cli.deleting import delete_task, sure
 from agenthost.cli.follow import follow
@@ -23,8 +24,13 @@ from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
+from agenthost.core.questions import cut, terms_of
+from agenthost.core.spending import BudgetLine
 from agenthost.core.tasks import TaskRow
 from agenthost.machine.words import amount
+
+SHOWN = 2000
+"""Characters of a question that a terminal shows at once."""
 
 
 def parser(verb: str) -> Parser:
@@ -44,10 +50,21 @@ def parser(verb: str) -> Parser:
     files.add_argument("--yes", action="store_true", help="apply without asking")
     cancel = _task(group, "cancel", "stop it for good", "tasks cancel last --reason 'wrong file'")
     cancel.add_argument("--reason", default="", help="why; it is kept with the task")
+    pause = _task(group, "pause", "have it rest until it is resumed", "tasks pause last --reason 'not today'")
+    pause.add_argument("--reason", default="", help="why; it is kept with the task")
+    _task(group, "resume", "have a paused one go on", "tasks resume last")
     reply = _task(group, "reply", "answer its question", 'tasks reply last "use SQLite"')
     reply.add_argument("text", metavar="TEXT", help="the answer")
     _question(reply)
-    _question(_task(group, "approve", "agree to what it asks", "tasks approve last"))
+    group.add("questions", "every question that waits for you, of any task", "tasks questions")
+    agreed = _task(
+        group,
+        "approve",
+        "agree to what it asks",
+        "tasks approve last\ntasks approve last --always\ntasks approve last --always --like path='reports/*' --any body",
+    )
+    _question(agreed)
+    standing.options_of(agreed)
     _question(_task(group, "deny", "refuse what it asks", "tasks deny last"))
     replaying.words(group)
     evidence.add_to(_task(group, "evidence", *evidence.TOLD))
@@ -79,9 +96,12 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         "show": _show,
         "artifacts": _artifacts,
         "cancel": _cancel,
+        "pause": _pause,
+        "resume": _resume,
         "reply": _reply,
         "approve": _decide,
         "deny": _decide,
+        "questions": _questions,
         "replay": replaying.replay_task,
         "export": replaying.export_task,
         "evidence": evidence.run,
@@ -96,7 +116,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
     async with door.host(work=args.word in ("follow", "fork") or (args.word == "delete" and args.force)) as host:
-        if args.word != "list":
+        if args.word not in ("list", "questions"):
             args.task = await host.api.find(args.task)
         if args.word == "delete":
             return await delete_task(args, host, screen)
@@ -104,7 +124,9 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
             return await replaying.fork_task(args, host, screen)
         if args.word != "follow":
             code = await verbs[args.word](args, host.api, screen)
-            if host.own and args.word in ("reply", "approve", "deny", "cancel") and not code:
+            if args.word == "show" and host.budgets is not None and not screen.json:
+                _budgets(screen, await host.budgets.of_task(args.task))
+            if host.own and args.word in ("reply", "approve", "deny", "cancel", "resume") and not code:
                 screen.hint(f"no host is running; it goes on with: agenthost tasks follow {args.task}")
             return code
         code, view = await follow(host, screen, args.task)
@@ -171,10 +193,15 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
             [_child(view, child) for child in detail.children],
         )
     for question in detail.questions:
-        screen.say(f"\nasks ({question.task}/{question.ask.id}): {question.ask.question}", "bold yellow")
-        for number, option in enumerate(question.ask.options, 1):
-            screen.say(f"  {number}. {option}")
+        _asks(screen, question)
     return 0
+
+
+def _budgets(screen: Screen, lines: list[BudgetLine]) -> None:
+    """Say what bounds the task, and what of it is spent."""
+    if lines:
+        screen.say("")
+        screen.table(["budget of", "at most", "spent", "begins anew", "by"], [row_of_budget(line) for line in lines])
 
 
 async def _waits(api: HostApi, screen: Screen, row: TaskRow) -> None:
@@ -220,15 +247,72 @@ async def _cancel(args: Namespace, api: HostApi, screen: Screen) -> int:
     return 0
 
 
+async def _pause(args: Namespace, api: HostApi, screen: Screen) -> int:
+    await api.pause(args.task, reason=args.reason)
+    return _told(
+        screen,
+        args.task,
+        "paused",
+        f"It rests as soon as what it does has ended; go on: agenthost tasks resume {args.task}",
+    )
+
+
+async def _resume(args: Namespace, api: HostApi, screen: Screen) -> int:
+    await api.resume(args.task)
+    return _told(screen, args.task, "resumed", f"It goes on. See it: agenthost tasks follow {args.task}")
+
+
+def _told(screen: Screen, task: str, done: str, words: str) -> int:
+    if screen.json:
+        screen.object({"task": task, done: True})
+    else:
+        screen.say(words)
+    return 0
+
+
 async def _reply(args: Namespace, api: HostApi, screen: Screen) -> int:
-    return _replied(screen, await api.reply(args.task, args.text, args.question), args.text)
+    return _replied(screen, await api.reply(args.task, args.text, args.question, via="cli"), args.text)
 
 
 async def _decide(args: Namespace, api: HostApi, screen: Screen) -> int:
+    always = standing.always_of(args) if args.word == "approve" else None
     questions = (await api.task(args.task)).questions
+    if not questions:
+        # The host says who was first.
+        said = "approve" if args.word == "approve" else "deny"
+        return _replied(screen, await api.reply(args.task, said, args.question, via="cli"), said)
     question = _which(args.task, questions, args.question)
     text = decision(question.ask, args.word == "approve")
-    return _replied(screen, await api.reply(args.task, text, f"{question.task}/{question.ask.id}"), text)
+    return _replied(
+        screen, await api.reply(args.task, text, f"{question.task}/{question.ask.id}", via="cli", always=always), text
+    )
+
+
+async def _questions(args: Namespace, api: HostApi, screen: Screen) -> int:
+    found = await api.questions()
+    if screen.json:
+        screen.object(found)
+        return 0
+    for question in found:
+        _asks(screen, question)
+    if not found:
+        screen.say("Nothing waits for an answer of yours.")
+    return 0
+
+
+def _asks(screen: Screen, question: OpenQuestion) -> None:
+    ask = question.ask
+    screen.say(f"\nasks ({question.task}/{ask.id}): {cut(ask.question, SHOWN, _all_of(question))}", "bold yellow")
+    for number, option in enumerate(ask.options, 1):
+        screen.say(f"  {number}. {option}")
+    if ask.by:
+        screen.say(f"  to be answered by: {', '.join(ask.by)}")
+    if told := terms_of(ask, question.at):
+        screen.say(f"  {told}")
+
+
+def _all_of(question: OpenQuestion) -> str:
+    return f"agenthost tasks show {question.task} --json"
 
 
 def _which(task: str, questions: tuple[OpenQuestion, ...], wanted: str) -> OpenQuestion:
@@ -243,7 +327,10 @@ def _which(task: str, questions: tuple[OpenQuestion, ...], wanted: str) -> OpenQ
 
 def _replied(screen: Screen, question: OpenQuestion, text: str) -> int:
     if screen.json:
-        screen.object({"task": question.task, "question": question.ask.id, "answer": text})
+        granted = {"grant": question.grant} if question.grant else {}
+        screen.object({"task": question.task, "question": question.ask.id, "answer": text} | granted)
     else:
-        screen.say(f"Answered '{text}' to: {question.ask.question}")
+        screen.say(f"Answered '{text}' to: {cut(question.ask.question, SHOWN, _all_of(question))}")
+        if question.grant:
+            screen.say(f"Such calls are allowed from now on; take it back: agenthost grants remove {question.grant}")
     return 0

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "reply",
             "approve",
             "deny",
+            "questions",
             "replay",
             "fork",
             "export",
@@ -39,11 +40,13 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "namespaces": ("namespaces", "a tenant's everything", ("delete",)),
     "keys": ("keys", "keys for programs, and the sessions of browsers", ("list", "new", "revoke")),
+    "budgets": ("budgets", "what may be spent in a day, and what is", ("list", "set", "clear")),
     "webhooks": (
         "webhooks",
         "who is called when your tasks end or ask",
         ("add", "list", "show", "remove", "test", "deliveries"),
     ),
+    "grants": ("grants", "what is allowed for good, without a question", ("list", "show", "remove")),
     "schedules": (
         "schedules",
         "what is run when: again and again, or once",

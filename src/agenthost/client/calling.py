@@ -1,12 +1,15 @@
-"""Webhooks and deletion at a host, over HTTP."""
+"""Webhooks, grants, budgets and deletion at a host, over HTTP."""
 
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from agenthost.client.transport import Transport, path_of
+from agenthost.core.budgets import Limits
 from agenthost.core.erasure import Erased
+from agenthost.core.grants import Grant, GrantDetail
+from agenthost.core.spending import BudgetLine
 from agenthost.core.webhooks import DeliveryInfo, DeliveryPage, NewWebhook, WebhookInfo
-from agenthost.wire.bodies import ErasureBody, WebhookPage, encode
+from agenthost.wire.bodies import BudgetBody, BudgetPage, ErasureBody, GrantPage, WebhookPage, encode
 
 T = TypeVar("T")
 
@@ -39,6 +42,44 @@ class RemoteWebhooks:
 
     async def _ask(self, type: type[T], method: str, *names: str, **options: Any) -> T:
         return self._transport.decode(await self._transport.call(method, path_of(*names), **options), type)
+
+
+class RemoteBudgets:
+    """Fulfils core.spending.OwnBudgets, for whoever has the token."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def all(self) -> list[BudgetLine]:
+        return list(self._transport.decode(await self._transport.call("GET", path_of("budgets")), BudgetPage).items)
+
+    async def of_task(self, task: str) -> list[BudgetLine]:
+        path = path_of("tasks", task, "budgets")
+        return list(self._transport.decode(await self._transport.call("GET", path), BudgetPage).items)
+
+    async def set(self, subject: str, limits: Limits | None) -> BudgetLine:
+        path, headers = path_of("budgets", *subject.split("/")), {"Content-Type": "application/json"}
+        given = (
+            {"data": encode(BudgetBody(limits.turns, limits.tokens, limits.cost)), "headers": headers} if limits else {}
+        )
+        body = await self._transport.call("PUT" if limits is not None else "DELETE", path, **given)
+        return self._transport.decode(body, BudgetLine)
+
+
+class RemoteGrants:
+    """Fulfils core.grants.OwnGrants, for whoever has the token."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def all(self) -> list[Grant]:
+        return list(self._transport.decode(await self._transport.call("GET", path_of("grants")), GrantPage).items)
+
+    async def show(self, id: str) -> GrantDetail:
+        return self._transport.decode(await self._transport.call("GET", path_of("grants", id)), GrantDetail)
+
+    async def remove(self, id: str) -> None:
+        await self._transport.call("DELETE", path_of("grants", id))
 
 
 class RemoteDeletion:

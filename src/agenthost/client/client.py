@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.administering import RemoteAdministration
-from agenthost.client.calling import RemoteDeletion, RemoteWebhooks
+from agenthost.client.calling import RemoteBudgets, RemoteDeletion, RemoteGrants, RemoteWebhooks
 from agenthost.client.conversing import RemoteConversations
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
@@ -45,6 +45,7 @@ from agenthost.core.api import (
 from agenthost.core.errors import BadInput, Conflict, NotFound
 from agenthost.core.events import Recorded
 from agenthost.core.evidence import EvidencePack
+from agenthost.core.grants import Always
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
@@ -133,9 +134,17 @@ class Client(HostApi):
         """People and keys of the host, as whoever has the token may look after them."""
         return RemoteAdministration(self._transport)
 
+    def budgets(self) -> RemoteBudgets:
+        """The budgets that bound whoever has the token and, where they manage the host, everybody's."""
+        return RemoteBudgets(self._transport)
+
     def webhooks(self) -> RemoteWebhooks:
         """The webhooks of whoever has the token: whom they want called when their tasks end or ask."""
         return RemoteWebhooks(self._transport)
+
+    def grants(self) -> RemoteGrants:
+        """Approvals that were given for good, as whoever has the token may look after them."""
+        return RemoteGrants(self._transport)
 
     def conversations(self) -> RemoteConversations:
         """The conversations of whoever has the token: what was said, and for which task."""
@@ -345,12 +354,29 @@ class Client(HostApi):
     async def say(self, task: str, message: Message) -> None:
         await self._send("POST", path_of("tasks", task, "messages"), message)
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
-        body = await self._send("POST", path_of("tasks", task, "replies"), ReplyBody(text, question, by))
-        return self._read(body, OpenQuestion)
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
+        given = ReplyBody(text, question, by, via, always)
+        return self._read(await self._send("POST", path_of("tasks", task, "replies"), given), OpenQuestion)
+
+    async def questions(self, namespace: str = "default") -> list[OpenQuestion]:
+        return await self._get(list[OpenQuestion], "questions")
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         await self._send("POST", path_of("tasks", task, "cancel"), CancelBody(by, reason))
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._send("POST", path_of("tasks", task, "pause"), CancelBody(by, reason))
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        await self._send("POST", path_of("tasks", task, "resume"), CancelBody(by))
 
     async def artifacts(self, task: str) -> list[Artifact]:
         return await self._get(list[Artifact], "tasks", task, "artifacts")

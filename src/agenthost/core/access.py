@@ -26,7 +26,8 @@ OWNER = "owner"
 
 
 class Caller(Struct, frozen=True, omit_defaults=True):
-    """Who asks. `via` says how they were known: `socket`, `token`, `key:ID`, `session:ID`. `at`: from which address.
+    """Who asks. `via` says how they were known: `socket`, `token`, `key:ID`, `session:ID`; `schedule:ID` is what they had
+    asked for before. `at`: from which address.
     `caused`: the traceparent of their request."""
 
     person: str = OWNER

@@ -16,6 +16,7 @@ from agenthost.core.commands import Ask
 from agenthost.core.conversations import Line
 from agenthost.core.events import Recorded
 from agenthost.core.evidence import EvidencePack
+from agenthost.core.grants import Always
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.machines import MachineFacts, Waiting
 from agenthost.core.models import Delta, Fitness, ModelCard
@@ -57,12 +58,15 @@ class Order(Struct, frozen=True, omit_defaults=True):
     caused: str = ""
 
 
-class OpenQuestion(Struct, frozen=True):
-    """A question that waits for a person: which task asked it (perhaps far below the root), and what."""
+class OpenQuestion(Struct, frozen=True, omit_defaults=True):
+    """A question that waits for a person: which task asked it (perhaps far below the root), what, and when. `until`: when
+    it ends by its default, 0 for never. `grant`: the id of the one that was given with its answer."""
 
     task: str
     ask: Ask
     at: float
+    until: float = 0.0
+    grant: str = ""
 
 
 class TaskDetail(Struct, frozen=True):
@@ -309,11 +313,35 @@ class HostApi(Protocol):
         """A message for a running task; it is seen at the next step."""
         ...
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
-        """Answer an open question of the task or of one below it (the only one, or `task/command`)."""
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
+        """Answer an open question of the task or of one below it (the only one, or `task/command`). `via`: the channel
+        that the answer came by. `always`: an approval is given for later calls too. The first answer counts: raises
+        Conflict that says who gave it, and Forbidden that says who may answer."""
+        ...
+
+    async def questions(self, namespace: str = "default") -> list[OpenQuestion]:
+        """Every open question that whoever asks may answer, of any task: the oldest first, at most 200. `namespace` is the
+        host's to say."""
         ...
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None: ...
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        """Have a task and everything below it rest: what is under way ends, nothing new begins, also after a restart. One that
+        is paused stays so. Raises Conflict where it has ended."""
+        ...
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        """Have a paused task and everything below it go on. Raises Conflict where it isn't paused."""
+        ...
 
     async def artifacts(self, task: str) -> list[Artifact]: ...
 

@@ -148,11 +148,13 @@ class StartChild(Struct, frozen=True, tag="start-child", omit_defaults=True):
 
 class Ask(Struct, frozen=True, tag="ask", omit_defaults=True):
     """Ask a person. `options` are the answers offered (none: free text). `about` is the command
-    that the question is about. `expires`: seconds after which `default` counts as the answer.
+    that the question is about. `expires`: seconds after which `default` counts as the answer. `by`: who may answer
+    (`core.questions.may_answer`), empty for whoever may work on the task.
 
     Kind `tool`: who gave the work runs the tool `tool` with `arguments`, and says what came of it; `call` is the
-    model's name for the call. `reason` is why it is asked, where that isn't plain from the question: what of it a
-    stranger may have decided."""
+    model's name for the call. Kind `approval`: `tool` (of a workflow's step `step:ID`) is what will be done with
+    `arguments`; `reason` says why a person is asked, where it isn't that such calls always need it; `untrusted` that the
+    call comes of untrusted content, so that only a grant that says so answers it."""
 
     id: str
     kind: Literal["input", "approval", "auth", "doubt", "tool"]
@@ -164,7 +166,9 @@ class Ask(Struct, frozen=True, tag="ask", omit_defaults=True):
     tool: str = ""
     arguments: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     call: str = ""
+    by: tuple[str, ...] = ()
     reason: str = ""
+    untrusted: bool = False
 
     @property
     def repeatable(self) -> bool:

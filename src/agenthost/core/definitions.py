@@ -55,13 +55,19 @@ class PinnedAgent(BaseModel):
     supervisor: PinnedModel | None = None
 
 
+RULES = 1
+"""The rules that a task which begins now goes by: since 1, values carry where they came from."""
+
+
 class Bundle(BaseModel):
-    """Everything that a task and its children may run, by name."""
+    """Everything that a task and its children may run, by name. `rules`: which of the programs' rules it goes by, so that
+    a task goes on and replays as it began."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
     agents: dict[str, PinnedAgent] = {}
     workflows: dict[str, Workflow] = {}
     tools: dict[str, PinnedTool] = {}
+    rules: int = 0
 
     def encode(self) -> tuple[str, bytes]:
         """The bundle's content hash and its JSON."""

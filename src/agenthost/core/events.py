@@ -66,10 +66,12 @@ class ChildResult(Struct, frozen=True, tag="child-result", omit_defaults=True):
 
 
 class Reply(Struct, frozen=True, tag="reply", omit_defaults=True):
-    """What a person answered. `by` is who; the default after time-out is by `host`."""
+    """What a person answered. `by` is who, `via` the channel it came by (`rest`, `cli`, `a2a`, ...). The default after the
+    time limit is by `host`, via `time-limit`; a grant's answer by `grant:ID`."""
 
     text: str
     by: str = "owner"
+    via: str = ""
 
 
 class Nothing(Struct, frozen=True, tag="nothing"):
@@ -155,6 +157,19 @@ class CancelAsked(Struct, frozen=True, tag="cancel-asked", omit_defaults=True):
     reason: str = ""
 
 
+class Paused(Struct, frozen=True, tag="paused", omit_defaults=True):
+    """The task rests until somebody resumes it: nothing of it was under way any more."""
+
+    by: str = "owner"
+    reason: str = ""
+
+
+class Resumed(Struct, frozen=True, tag="resumed", omit_defaults=True):
+    """Somebody had the task go on."""
+
+    by: str = "owner"
+
+
 class Noted(Struct, frozen=True, tag="noted", omit_defaults=True):
     """Something worth showing that changes nothing (a slot was awaited, a workspace was restored)."""
 
@@ -185,6 +200,8 @@ Event = (
     | Doubted
     | Received
     | CancelAsked
+    | Paused
+    | Resumed
     | Noted
     | Finished
 )
@@ -216,6 +233,8 @@ KINDS: dict[str, type[Event]] = {
     "doubted": Doubted,
     "received": Received,
     "cancel-asked": CancelAsked,
+    "paused": Paused,
+    "resumed": Resumed,
     "noted": Noted,
     "finished": Finished,
 }

@@ -100,7 +100,7 @@ class Settlement(Struct, frozen=True):
 class InboxItem(Struct, frozen=True, omit_defaults=True):
     """Something from outside for a task: `id` is unique within the task, so that it counts once.
 
-    `kind`: `message`, `cancel`, `reply`, `child`. `body` is JSON.
+    `kind`: `message`, `cancel`, `pause`, `resume`, `reply`, `child`. `body` is JSON.
     """
 
     task: str
@@ -227,6 +227,15 @@ class Store(Protocol):
 
     async def spent(self, task: str) -> Spend:
         """What counts against the account of `task`: settled, reserved and unsettled together."""
+        ...
+
+    async def accounts(self, prefix: str) -> dict[str, Spend]:
+        """The accounts whose names begin so, at most 10,000, with what counts against them."""
+        ...
+
+    async def reckon(self, day: str, since: float) -> None:
+        """Have the accounts of a day (`budgets.day_account`) hold no less than what the ledger says of the attempts since
+        then: of the host, and of each namespace, person and agent. For budgets that begin to count in the middle of a day."""
         ...
 
     async def files(self, workspace: str) -> dict[str, str]:
@@ -569,5 +578,10 @@ class Programs(Protocol):
         ...
 
     def limits(self, scope: Scope) -> Limits:
-        """A budget as it is now."""
+        """A task's budget as its manifest says now."""
+        ...
+
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        """Every budget that counts for a call that a task makes now, as it is now: its own, those above it, and those of
+        a day."""
         ...

@@ -193,8 +193,8 @@ class Schedules(Protocol):
         ...
 
     async def put_run(self, run: Run) -> bool:
-        """Keep a run, once by its schedule and due time; it takes the place of one that was only `missed`. False where there
-        is another, or no such schedule."""
+        """Keep a run, once by its schedule and due time; False where there is one, or no such schedule. What was `missed`
+        stands beside what was run, as a clock that is set back may have a time come again; of two the longer stays."""
         ...
 
     async def begin(self, run: Run, alone: bool) -> bool:

@@ -5,25 +5,27 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.budgets import Limits, Spend
+from agenthost.core.budgets import Limits, Reached, Spend
 from agenthost.core.lifecycle import Hold, State
 from agenthost.core.models import Turn
 from agenthost.core.parts import Message
+from agenthost.core.questions import Asking
 from agenthost.core.tools import ToolSpec
 from agenthost.core.trust import Given
 
 
 class Scope(Struct, frozen=True, omit_defaults=True):
-    """A budget that counts for a task: its own, or that of a task above it. `task` holds the account.
+    """A budget that counts for a task: its own, that of a task above it, or somebody's of a day. `task` holds the account.
 
     `source` (`default/agent/coder`: namespace, kind, name) names the manifest whose budget it is: it is read live, and `limits` is
-    what it was when the task began, for when that manifest is gone. `before` was spent before the account began: by the
-    task that this one goes on from.
+    what it was when the task began, for when that manifest is gone. `reached`: what becomes of a task that it has no room for.
+    `before` was spent before the account began: by the task that this one goes on from.
     """
 
     task: str
     limits: Limits
     source: str = ""
+    reached: Reached = "end"
     before: Spend = Spend()
 
 
@@ -71,8 +73,9 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     it works on; `workspace_base` is the id of the list of what they were copied from, where they are a copy.
     `role` is `WORKFLOW/ROLE`, where the task runs in one. `inputs` are a workflow's; `message` is what was said to start it.
     `via` is how its person was known who gave the work, and from which address; `caused` is the traceparent of
-    the request. `notes` are the order's. `trust` is what a child inherits of where values come from. `files` is what its own
-    workspace began with, path to digest. `forked` and `trial`: which task it goes on from, or does over.
+    the request. `notes` are the order's. `asking`: how questions are asked where the definitions say nothing. `trust` is what a child inherits of where values
+    come from. `files` is what its own workspace began with, path to digest. `forked` and `trial`: which task it goes on from,
+    or does over.
     """
 
     id: str
@@ -100,6 +103,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     forked: Forked | None = None
     trial: Trial | None = None
+    asking: Asking = Asking()
     trust: Given | None = None
 
     @property

@@ -5,8 +5,9 @@ from typing import Any, Literal, Protocol, get_args
 
 from msgspec import Struct
 
-Told = Literal["task.ended", "task.question", "webhook.test"]
-"""What a delivery tells of. `webhook.test` is sent when somebody asks for it, to every webhook."""
+Told = Literal["task.ended", "task.question", "task.answered", "webhook.test"]
+"""What a delivery tells of. `task.answered`: a question is open no more, and by whom it was answered, which may be the host at
+its time limit. `webhook.test` is sent when somebody asks for it, to every webhook."""
 
 TOLD: tuple[Told, ...] = get_args(Told)
 

@@ -1,11 +1,13 @@
 """Ledger entries of model calls: the worst case reserved before, the real use settled after."""
 
+import msgspec
+
 from agenthost.core.budgets import Limits, Spend, cost_of, less, worst_cost
 from agenthost.core.commands import CallModel
 from agenthost.core.errors import AgentHostError
 from agenthost.core.models import ModelAnswer, ModelCard, Usage
 from agenthost.core.ports import LedgerEntry, Models, Programs, Settlement
-from agenthost.core.tasks import Scope, TaskSpec
+from agenthost.core.tasks import TaskSpec
 
 
 class Accounts:
@@ -35,8 +37,10 @@ class Accounts:
     ) -> LedgerEntry:
         """The entry of an attempt (command, number) at the most that it may use. Raises AgentHostError
         (`price-unknown`) where a money budget is set and the cost isn't known."""
+        before = {scope.task: scope.before for scope in spec.scopes}
         scopes = tuple(
-            Scope(scope.task, less(self._programs.limits(scope), scope.before), scope.source) for scope in spec.scopes
+            msgspec.structs.replace(scope, limits=less(scope.limits, before.get(scope.task, Spend())))
+            for scope in self._programs.scopes(spec, now)
         )
         if cost is None and any(scope.limits.cost is not None for scope in scopes):
             error = AgentHostError(

@@ -47,6 +47,7 @@ def child_spec(parent: TaskSpec, command: StartChild, limits: Limits) -> TaskSpe
         scopes=(*parent.scopes, *own),
         model=parent.model,
         trial=parent.trial,
+        asking=parent.asking,
         trust=command.trust,
     )
 

@@ -199,7 +199,11 @@ class Engine:
             while True:
                 try:
                     await self._work_on(task, work, birth)
-                    return
+                    if work.owner is None or work.owner.ended:
+                        return
+                    # It came to rest: whoever had it go on at that moment was not heard by its owner.
+                    birth, work.owner = None, None
+                    self.services.bus.look_again(task)
                 except Temporary as error:
                     self._parts.log.warning("failed, again soon", task=task, error=error.message)
                     birth, work.owner = None, None
@@ -261,12 +265,11 @@ class Engine:
     async def _work_on(self, task: str, work: Work, birth: Birth | None) -> None:
         store = self._parts.store
         if birth is None:
-            row = await store.task(task)
-            if row is None or row.state in FINAL or row.hold:
+            row = await self._to_do(task, work)
+            if row is None:
                 return
             first = await store.events(task, 0, 1)
             created = await self.services.codec.decode(task, first[0])
-            work.poked.set()
         else:
             row, created = birth.row, birth.created
         assert isinstance(created.event, Created)
@@ -279,20 +282,41 @@ class Engine:
         try:
             if work.seat is not None and birth is not None and not work.seat.again().done():
                 await birth.write()
-            await self._take_seat(task, work)
-            await self._own(work, row, created, birth)
+            if await self._take_seat(task, work) or await self._to_do(task, work) is not None:
+                await self._own(work, row, created, birth)
         finally:
             work.leave()
 
-    async def _take_seat(self, task: str, work: Work) -> None:
-        """Wait for a slot where one is needed, or for a cancel, which needs none."""
+    async def _to_do(self, task: str, work: Work) -> TaskRow | None:
+        """The row of a task that there is something to do for. One that is paused ends all the same where it was cancelled."""
+        while True:
+            work.poked.clear()
+            row = await self._parts.store.task(task)
+            if row is None or row.state in FINAL:
+                return None
+            if not row.hold or (row.hold == "paused" and await self._stops(task, row)):
+                work.poked.set()
+                return row
+            if not work.poked.is_set():
+                return None
+
+    async def _stops(self, task: str, paused: TaskRow | None = None) -> bool:
+        """Whether somebody cancelled a task or, where it isn't known to be `paused`, had it rest."""
+        kinds = {item.kind for item in await self._parts.store.inbox(task)}
+        if "cancel" in kinds or "pause" not in kinds or paused is not None:
+            return "cancel" in kinds
+        row = await self._parts.store.task(task)
+        return row is not None and row.hold == "paused"
+
+    async def _take_seat(self, task: str, work: Work) -> bool:
+        """Wait for a slot where one is needed, or for a cancel or a pause, which need none; whether nobody had to wait."""
         turn = work.seat.again() if work.seat is not None else None
         if turn is None or turn.done():
-            return
+            return True
         while not turn.done():
             if work.poked.is_set():
                 work.poked.clear()
-                if any(item.kind == "cancel" for item in await self._parts.store.inbox(task)):
+                if await self._stops(task):
                     break
                 continue
             waiting = self._supervisor.start(f"{task} waits for a slot", work.poked.wait())
@@ -302,6 +326,7 @@ class Engine:
                 waiting.cancel()
         # What was seen here is still in the inbox, for the owner.
         work.poked.set()
+        return False
 
     async def _own(self, work: Work, row: TaskRow, created: Recorded, birth: Birth | None) -> None:
         assert isinstance(created.event, Created)
@@ -327,7 +352,8 @@ class Engine:
         if work.poked.is_set():
             owner.poke()
         await owner.run(birth is None)
-        await self.services.release(spec)
+        if owner.ended:
+            await self.services.release(spec)
 
     async def _restore(self, program: Program[Any], state: Any, task: str) -> Any:
         """Bring a program's state up to the end of the journal, by `apply` alone."""

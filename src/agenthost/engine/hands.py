@@ -1,38 +1,50 @@
 """What one task has going on: performances under the supervisor, and timers."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
-from agenthost.core.commands import Ask, Command, StartChild, Stop, Wait
+from agenthost.core.commands import Ask, CallModel, Command, StartChild, Stop, Wait
 from agenthost.core.errors import AgentHostError, Failure
-from agenthost.core.events import Answer, Answered, Nothing, Reply
+from agenthost.core.events import Answered, Nothing
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.performer import Task
 from agenthost.engine.services import Services
 from agenthost.programs.base import Open
 
+T = TypeVar("T")
+
 
 class Hands:
-    """Performs the commands of one task. What comes of them goes to `tell`."""
+    """Performs the commands of one task. What comes of them goes to `tell`; `idle` is called, while they are told to leave,
+    once nothing goes on."""
 
-    def __init__(self, services: Services, task: Task, tell: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, services: Services, task: Task, tell: Callable[[Outcome], None], idle: Callable[[], None]
+    ) -> None:
         self._services = services
         self._task = task
         self._tell = tell
         self._going: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._idle = idle
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._leaving = False
 
     def begin(self, command: Command, opened: Mapping[str, Open]) -> None:
         """Begin to perform an open command. Times count from when it was asked for."""
         if isinstance(command, Wait):
-            self._later(command.id, command.until, Nothing())
+            until = command.until + opened[command.id].rested
+            self._later(command.id, until, lambda: self._tell(Outcome(command.id, (Answered(command.id, Nothing()),))))
         elif isinstance(command, Ask) and self._task.spec.trial is not None:
             self._start(command.id, self._services.performer.perform(self._task, command))
         elif isinstance(command, Ask):
             if command.expires is not None:
-                until = opened[command.id].at + command.expires
-                self._later(command.id, until, Reply(command.default, "host"))
+                # Through the inbox, as everybody's answer: the first that is there counts.
+                expire = partial(self._services.expire, self._task.spec.id, command)
+                until = opened[command.id].at + opened[command.id].rested + command.expires
+                self._later(command.id, until, lambda: self._start(command.id, expire()))
         elif isinstance(command, Stop):
             entry = opened.get(command.target)
             self._start(command.id, self._stop(command, entry))
@@ -47,6 +59,29 @@ class Hands:
             for id in [id for id in self._timers if id not in opened]:
                 self._timers.pop(id).cancel()
 
+    def leave(self, leaving: bool = True) -> None:
+        """Have what only waits (until a model is called again, for an answer that is made elsewhere) stop waiting."""
+        self._leaving = leaving
+        for waiting in list(self._waiting) if leaving else ():
+            waiting.cancel()
+
+    async def idly(self, wait: Awaitable[T]) -> T:
+        """A performance's wait that it may be called away from, with nothing lost."""
+        me = asyncio.current_task()
+        assert me is not None
+        self._waiting.add(me)
+        try:
+            if self._leaving:
+                me.cancel()
+            return await wait
+        finally:
+            self._waiting.discard(me)
+
+    def left(self, opened: Mapping[str, Open]) -> list[Command]:
+        """The calls of models that were left, and that nobody makes."""
+        calls = [entry.command for entry in opened.values() if isinstance(entry.command, CallModel)]
+        return [command for command in calls if command.id not in self._going]
+
     @property
     def busy(self) -> bool:
         """Whether something goes on that isn't only waiting for its time."""
@@ -56,6 +91,10 @@ class Hands:
         """Until nothing goes on that isn't only waiting for its time."""
         while self._going:
             await asyncio.wait(list(self._going.values()))
+
+    async def stopped(self, ids: list[str]) -> None:
+        """Stop some of what goes on, and wait until it has stopped."""
+        await self._ended(ids)
 
     async def rest(self, spare: Collection[str] = ()) -> None:
         """Stop everything and wait until it has stopped, but for what only waits for its answer's commit (`spare`)."""
@@ -85,6 +124,8 @@ class Hands:
         self._going.pop(id, None)
         # Work that was stopped before it began.
         work.close()
+        if self._leaving and not self._going:
+            self._idle()
 
     async def _fenced(self, id: str, name: str, work: Coroutine[Any, Any, None]) -> None:
         """The fence around performing: a fault in a tool or an adapter is that command's failure, not the task's."""
@@ -99,10 +140,10 @@ class Hands:
         finally:
             self._going.pop(id, None)
 
-    def _later(self, id: str, until: float, answer: Answer) -> None:
+    def _later(self, id: str, until: float, then: Callable[[], None]) -> None:
         def fire() -> None:
             self._timers.pop(id, None)
-            self._tell(Outcome(id, (Answered(id, answer),)))
+            then()
 
         seconds = max(0.0, until - self._services.parts.clock())
         self._timers[id] = asyncio.get_running_loop().call_later(seconds, fire)

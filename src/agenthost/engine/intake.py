@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from agenthost.core.commands import Ask, StartChild
-from agenthost.core.events import Answered, CancelAsked, Noted, Received, Reply
+from agenthost.core.events import Answered, CancelAsked, Noted, Paused, Received, Reply, Resumed
 from agenthost.core.parts import Message
 from agenthost.core.ports import InboxItem
 from agenthost.engine import children
@@ -25,6 +25,11 @@ async def take(services: Services, state: BaseState, step: Step, item: InboxItem
             step.event(Received(_message.decode(item.body)))
         elif item.kind == "cancel":
             step.event(_cancel(item))
+        elif item.kind == "pause":
+            body = _body.decode(item.body)
+            step.event(Paused(body.get("by", "owner"), body.get("reason", "")))
+        elif item.kind == "resume":
+            step.event(Resumed(_body.decode(item.body).get("by", "owner")))
         elif item.kind == "reply":
             _reply(state, step, _body.decode(item.body))
         elif item.kind == "child":
@@ -60,7 +65,7 @@ def _reply(state: BaseState, step: Step, body: dict[str, str]) -> None:
         told = f"the answer to the question is none of: {', '.join(ask.options)}; it waits on"
         step.event(Noted(told, ask.id, details))
         return
-    step.event(Answered(ask.id, Reply(text, body.get("by", "owner"))))
+    step.event(Answered(ask.id, Reply(text, body.get("by", "owner"), body.get("via", ""))))
 
 
 async def _child(services: Services, state: BaseState, step: Step, report: children.ChildReport) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from agenthost.core.commands import Ask, CallModel, Command, Evaluate, Finish, StartChild
-from agenthost.core.errors import AgentHostError, BudgetRefused, Failure
+from agenthost.core.errors import AgentHostError, BudgetRefused
 from agenthost.core.events import Answered, Asked, Begun, Claimed, Finished, Recorded, Started
 from agenthost.core.lifecycle import FINAL, State
 from agenthost.core.models import ModelRequest
@@ -21,6 +21,8 @@ from agenthost.engine.recovery import recover
 from agenthost.engine.services import Services
 from agenthost.engine.signal import Signal
 from agenthost.engine.step import Step, state_after
+
+T = TypeVar("T")
 
 
 async def _at_once() -> None:
@@ -41,16 +43,17 @@ class Owner:
         self._state = state
         self._program = program
         self._birth = birth
-        self._hands = Hands(services, self, self._tell)
-        self._outcomes: list[Outcome] = []
         self._wake = Signal()
+        self._hands = Hands(services, self, self._tell, self._wake.set)
+        self._outcomes: list[Outcome] = []
         self._between = Signal()  # two steps: nothing is on its way into the journal
         self._poked = False
         self._ending = False
         self._draining = False
+        self._pauses: list[InboxItem] = []
         self.away: Callable[[], None] = lambda: None
         """Called when the task only waits for a person; `back` before it goes on."""
-        self.back: Callable[[], Awaitable[None]] = _at_once
+        self.back: Callable[[], Awaitable[object]] = _at_once
 
     # --- what performers see (performer.Task) -----------------------------------------------------
 
@@ -81,6 +84,10 @@ class Owner:
         self._tell(outcome)
         return await outcome.committed
 
+    async def idly(self, wait: Awaitable[T]) -> T:
+        """A performance's wait that a pause ends."""
+        return await self._hands.idly(wait)
+
     def _tell(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
         self._wake.set()
@@ -109,10 +116,13 @@ class Owner:
         await self._hands.done()
 
     async def run(self, restored: bool) -> None:
-        """Work until the task has ended. `restored`: it was taken over from an owner that is gone."""
+        """Work until the task has ended, or rests. `restored`: it was taken over from an owner that is gone."""
         try:
             await self._begin(restored)
             while not self.ended:
+                if self._pauses and not (self._hands.busy or self._outcomes or self._poked):
+                    await self._rest()
+                    return
                 if all(isinstance(entry.command, Ask) for entry in self._state.open.values()):
                     self.away()  # whoever is asked may take days
                 await self._wake.wait()
@@ -133,17 +143,35 @@ class Owner:
     # --- one step ---------------------------------------------------------------------------------
 
     async def _begin(self, restored: bool) -> None:
-        items = await self._mail() if self._poked else []
+        items = self._heed(await self._mail()) if self._poked else []
         outcomes, resumed = await recover(self._services, self._state) if restored else ([], [])
         step = self._step()
         step.event(Claimed(self.epoch, self._services.owner))
         await self._go(step, outcomes, items, resumed)
 
     async def _turn(self) -> None:
-        items = await self._mail() if self._poked else []
+        resting = bool(self._pauses)
+        items = self._heed(await self._mail()) if self._poked else []
         outcomes, self._outcomes = self._outcomes, []
         if outcomes or items:
-            await self._go(self._step(), outcomes, items, [])
+            again = self._hands.left(self._state.open) if resting and not self._pauses else []
+            await self._go(self._step(), outcomes, items, again)
+
+    def _heed(self, items: list[InboxItem]) -> list[InboxItem]:
+        """What of the mail is taken now. A pause is once nothing goes on any more: until then nothing new is begun. Who
+        cancels, or has the task go on, doesn't wait for that."""
+        kinds = [item.kind for item in items if item.kind in ("pause", "resume")]
+        resting = bool(kinds) and kinds[-1] == "pause" and all(item.kind != "cancel" for item in items)
+        self._pauses = [item for item in items if item.kind == "pause"] if resting else []
+        self._hands.leave(resting)
+        return [item for item in items if item not in self._pauses]
+
+    async def _rest(self) -> None:
+        """Nothing goes on any more: write down that the task rests, and have what is below it rest too."""
+        await self._go(self._step(), [], self._pauses, [])
+        for entry in self._state.open.values():
+            if isinstance(entry.command, StartChild):
+                await self._services.pause_child(self.spec, entry.command)
 
     async def _mail(self) -> list[InboxItem]:
         self._poked = False
@@ -162,7 +190,7 @@ class Owner:
             step.add(outcome, self._state.open)
         for item in items:
             await intake.take(self._services, self._state, step, item)
-        if step.events and not self._draining:
+        if step.events and not self._draining and not self._pauses:
             await self._act(step)
         await self._commit(step)
         step.tell()
@@ -170,29 +198,30 @@ class Owner:
             opened = self._state.open
             self._hands.settle(opened)
             for command in (*resumed, *step.asked):
-                if command.id in opened:
+                if command.id in opened and not self._pauses:
                     self._hands.begin(command, opened)
         self._between.set()
 
     async def _act(self, step: Step) -> None:
         """Let the program decide, and journal what it asks for; what may not be performed is answered
-        with why, and the program decides again."""
+        with why, and what a person has allowed for good with that; then the program decides again."""
         again = True
         while again:
-            refusals: list[tuple[str, Failure]] = []
+            answers: list[Answered] = []
             for command in self._program.decide(self._state):
                 if isinstance(command, Finish):
                     await self._finish(step, command)
                     return
-                failure = await self._ask(step, command)
-                if failure is not None:
-                    refusals.append((command.id, failure))
-            for id, failure in refusals:
-                step.event(Answered(id, failure=failure))
-            again = bool(refusals)
+                answered = await self._ask(step, command)
+                if answered is not None:
+                    answers.append(answered)
+            for answered in answers:
+                step.event(answered)
+            again = bool(answers)
 
-    async def _ask(self, step: Step, command: Command) -> Failure | None:
-        """Journal that a command was asked for, with what must stand before it is performed; why it may not be."""
+    async def _ask(self, step: Step, command: Command) -> Answered | None:
+        """Journal that a command was asked for, with what must stand before it is performed; its answer where it has
+        one at once: why it may not be performed, or what a grant says."""
         step.event(Asked(command))
         if not command.repeatable:
             step.event(Started(command.id, key_of(self.spec, command)))
@@ -202,8 +231,9 @@ class Owner:
                 accounts, now = self._services.accounts, self._services.parts.clock()
                 step.reserve(await accounts.reserve(self.spec, command, 1, command.model, now))
             except AgentHostError as error:
-                return error.failure()
-        return None
+                return Answered(command.id, failure=error.failure())
+        granted = await self._services.granted(self.spec, command, step.events[-1].seq)
+        return Answered(command.id, granted) if granted is not None else None
 
     async def _commit(self, step: Step) -> None:
         """Commit a step. Where a budget has no room, the call is answered with that and the program
@@ -231,10 +261,19 @@ class Owner:
     # --- the end ----------------------------------------------------------------------------------
 
     async def _finish(self, step: Step, finish: Finish) -> None:
-        """End the task: performers first, then everything below it, then the journal. What they still
+        """End the task: what it does and everything below it at once, then the journal. What they still
         brought is written down; what may have happened without an answer is named."""
         self._ending = True
-        await self._hands.rest(step.answers())
+        opened = list(self._state.open.values())
+        begun = [entry.begun for entry in opened if entry.begun is not None]
+        ends: list[Awaitable[Any]] = [
+            self._hands.rest(step.answers()),
+            *map(self._services.performer.withdraw, begun),
+        ]
+        below = [entry.command for entry in opened if isinstance(entry.command, StartChild)]
+        if below:
+            ends.append(self._end_below(below, finish.verdict.reason))
+        await asyncio.gather(*ends) if len(ends) > 1 else await ends[0]
         # Nothing that was reserved in this step has been called.
         step.refuse(None)
         brought, self._outcomes = self._outcomes, []
@@ -243,12 +282,15 @@ class Owner:
                 step.add(outcome, self._state.open)
         opened = list(self._state.open.values())
         for entry in opened:
-            await self._services.performer.withdraw(entry.begun)
-        below = [entry.command for entry in opened if isinstance(entry.command, StartChild)]
-        if below:
-            await self._services.end_children(self.spec, below, finish.verdict.reason)
+            if entry.begun is not None and entry.begun not in begun:
+                await self._services.performer.withdraw(entry.begun)
         uncertain = tuple(entry.command.id for entry in opened if entry.started and not entry.command.repeatable)
         finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain, finish.sources)
         step.event(finished)
         if self.spec.parent:
             step.send.append(children.report(self.spec, finished, self._state.changed, step.now))
+
+    async def _end_below(self, below: list[StartChild], reason: str) -> None:
+        # Where the making of a child goes on it is cut off first: it is there then, or never will be.
+        await self._hands.stopped([command.id for command in below])
+        await self._services.end_children(self.spec, below, reason)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from agenthost.core.checks import Inspector
+from agenthost.core.grants import Granting
 from agenthost.core.ports import Blobs, Models, Prober, Programs, Sandbox, Scripts, StandIn, Store, Tools, Workspaces
 from agenthost.core.telling import Committed
 
@@ -43,7 +44,8 @@ class EngineSettings(Struct, frozen=True):
 
 class Parts(Struct, frozen=True):
     """The ports that an engine acts through. `random` gives numbers from 0 to below 1; `committed` hears of
-    each step that is in the journal; `stand_in` answers for trials, which reach nothing else but models."""
+    each step that is in the journal. `grants` answers approvals that were given for good; `stand_in` answers for trials, which
+    reach nothing else but models."""
 
     store: Store
     blobs: Blobs
@@ -61,3 +63,4 @@ class Parts(Struct, frozen=True):
     clock: Callable[[], float] = time.time
     committed: Callable[[Committed], None] | None = None
     stand_in: StandIn | None = None
+    grants: Granting | None = None

@@ -1,8 +1,8 @@
 """Performs commands through the ports. Each performance ends in one outcome for the task's owner."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -23,6 +23,8 @@ from agenthost.engine.looking import Committed, Left
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.retry import delay
+
+T = TypeVar("T")
 
 _WRONG_EVERYWHERE = frozenset({"bad-request", "context-too-long", "scripted-unreadable"})
 """Codes of failures for which no other model is tried."""
@@ -63,6 +65,11 @@ class Task(Protocol):
     async def commit(self, outcome: Outcome) -> bool:
         """Hand over an outcome and wait until it is in the journal: whether the command was still open for
         it. After False nothing more is done for the command."""
+        ...
+
+    async def idly(self, wait: Awaitable[T]) -> T:
+        """Wait for something that the performance may be called away from (it is cancelled then): what was journalled of
+        it stands, and it is performed again from there."""
         ...
 
 
@@ -213,7 +220,7 @@ class Performer:
             if not await task.commit(Outcome(begun.command, (begun,))):
                 await self.withdraw(begun)
                 raise Permanent("nobody waits for this answer any more", code="stopped")
-        return await resumable.resume(begun.handle, wanted, tell)
+        return await task.idly(resumable.resume(begun.handle, wanted, tell))
 
     async def withdraw(self, begun: Begun | None) -> None:
         """Tell a provider, where an answer was begun, that nobody waits for it any more."""
@@ -248,7 +255,7 @@ class Performer:
             return False
         self._bus.delta(task.spec.id, command.id, attempt, Delta(reset=True))
         if wait:
-            await asyncio.sleep(wait)
+            await task.idly(asyncio.sleep(wait))
         return True
 
     # --- tools and commands ---------------------------------------------------------------------

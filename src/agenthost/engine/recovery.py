@@ -3,6 +3,7 @@
 | open command | what happens |
 | --- | --- |
 | a model call whose answer is made in the background | its answer is waited for, under the same attempt |
+| a model call of a task that was paused | made: what was reserved for it wasn't called yet |
 | any other model call | made again; the attempt that was cut stays in the ledger at its worst case |
 | safe to repeat (read-only, idempotent, a sandbox without network, an evaluation, a child) | performed again |
 | not safe, not started | can't be: it is committed as started together with the asking |
@@ -28,7 +29,7 @@ async def recover(services: Services, state: BaseState) -> tuple[list[Outcome], 
     again: list[Command] = []
     for entry in state.open.values():
         command = entry.command
-        if isinstance(command, CallModel) and entry.begun is not None:
+        if isinstance(command, CallModel) and (entry.begun is not None or state.paused is not None):
             again.append(command)
         elif isinstance(command, CallModel):
             outcomes.append(await _model_call(services, state, command, entry.attempt + 1))

@@ -7,12 +7,13 @@ from typing import TypeVar
 import msgspec
 
 from agenthost.core.budgets import Limits
-from agenthost.core.commands import StartChild
+from agenthost.core.commands import Ask, Command, StartChild
 from agenthost.core.errors import AgentHostError, NotFound, Temporary
-from agenthost.core.events import ChildResult, Created, Recorded
+from agenthost.core.events import ChildResult, Created, Recorded, Reply
 from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Append, InboxItem, StoredEvent
+from agenthost.core.questions import HOST, TIME_LIMIT, reply_id
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
 from agenthost.core.telling import Committed
 from agenthost.engine import children
@@ -132,6 +133,18 @@ class Services:
         self.submit(child, None)
         return True
 
+    async def pause_child(self, parent: TaskSpec, command: StartChild) -> None:
+        """Have a child rest with its parent, where it doesn't by now: it was made while that came to rest."""
+        child, store = child_id(parent.id, command.id), self.parts.store
+        row = await self.steady(lambda: store.task(child))
+        if row is None or row.state in FINAL or row.hold:
+            return
+        body = children.item_body(by=f"task:{parent.id}", reason="")
+        item = InboxItem(child, f"pause:{parent.id}:{row.seq}", "pause", body, self.parts.clock())
+        await self.steady(lambda: store.hold(child, "paused", "paused with the task above it"))
+        await self.steady(lambda: store.put(item))
+        self.submit(child, None)
+
     async def end_children(self, parent: TaskSpec, commands: Sequence[StartChild], reason: str) -> None:
         """End children, all at once, and wait until they have ended. One that is held ends no other."""
         asked = [child_id(parent.id, command.id) for command in commands]
@@ -140,10 +153,28 @@ class Services:
         for command in commands:
             await self.cancel_child(parent, command, reason)
         for child, ended in waiting.items():
-            while not ended.done() and await self._goes_on(child):
+            while await self._goes_on(child):
+                if ended.done():
+                    # It came to rest at that moment, and was told to end since; or it has ended, as the next look shows.
+                    ended = self._end_of(child)
+                    continue
                 # Another engine that works on it can't tell this one: then it is looked up now and then.
                 await asyncio.wait([ended], timeout=self.settings.heartbeat)
             ended.cancel()
+
+    async def expire(self, task: str, ask: Ask) -> None:
+        """Nobody has answered a question in time: its default is the answer, unless somebody's comes first."""
+        body = children.item_body(question=ask.id, text=ask.default, by=HOST, via=TIME_LIMIT)
+        item = InboxItem(task, reply_id(ask.id), "reply", body, self.parts.clock())
+        await self.steady(lambda: self.parts.store.put(item))
+        self.submit(task, None)
+
+    async def granted(self, spec: TaskSpec, command: Command, seq: int) -> Reply | None:
+        """The answer to an approval that a grant gives; None where a person is asked."""
+        if self.parts.grants is None or not isinstance(command, Ask) or command.kind != "approval":
+            return None
+        grants = self.parts.grants
+        return await self.steady(lambda: grants.answer(spec, command, seq))
 
     def _end_of(self, task: str) -> asyncio.Future[None]:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -152,7 +183,7 @@ class Services:
 
     async def _goes_on(self, task: str) -> bool:
         row = await self.steady(lambda: self.parts.store.task(task))
-        return row is not None and row.state not in FINAL and not row.hold
+        return row is not None and row.state not in FINAL and row.hold != "dead-letter"
 
     def ended(self, task: str) -> None:
         """A task is no longer worked on: those who wait for its end go on."""

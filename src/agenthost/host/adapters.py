@@ -16,6 +16,7 @@ from agenthost.core.checks import Inspector
 from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
+from agenthost.core.grants import Grants
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
@@ -27,6 +28,7 @@ from agenthost.core.stock import Stock
 from agenthost.core.webhooks import Webhooks
 from agenthost.host.checking.inspector import HostInspector
 from agenthost.host.outgoing import Addresses, Outgoing
+from agenthost.host.schedules.remind import Remind
 from agenthost.host.settings import Settings
 from agenthost.machine.ledger import Ledger
 from agenthost.sandboxes.admitted import Admitted
@@ -50,6 +52,7 @@ class Adapters(Struct):
 
     store: Store
     accounts: Accounts
+    grants: Grants
     stock: Stock
     webhooks: Webhooks
     conversations: Conversations
@@ -72,6 +75,7 @@ class Adapters(Struct):
     pushes: Pushes
     shelf: Shelf
     schedules: Schedules
+    remind: Remind
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
     stands_for: Callable[[str], Awaitable[str]]
@@ -111,7 +115,7 @@ async def join(settings: Settings) -> Adapters:
 
     try:
         media = media_tools(lambda name: models.abilities(name), asdict(settings.models.tools))
-        tools = ToolRegistry(settings.tools, media, [keep_files()])
+        tools = ToolRegistry(settings.tools, [*media, remind := Remind()], [keep_files()])
         figures = Figures()
         store = SQLiteStore(home / "agenthost.db", figures.committed)
         blobs = FileBlobs(home / "blobs")
@@ -170,6 +174,7 @@ async def join(settings: Settings) -> Adapters:
         models.detail,
         FitnessProber(models, blobs.put, time.time).probe,
         *_given(store),
+        remind,
         outgoing,
         remote.let_go,
         models.stands_for,
@@ -177,17 +182,19 @@ async def join(settings: Settings) -> Adapters:
     )
 
 
-def _tables(store: "SQLiteStore") -> tuple[Accounts, Stock, Webhooks, Conversations, Erasure, Keeping]:
+def _tables(store: "SQLiteStore") -> tuple[Accounts, Grants, Stock, Webhooks, Conversations, Erasure, Keeping]:
     """What is kept beside journals, in the store's own file, in the order of the fields."""
     from agenthost.stores.sqlite.accounts import SQLiteAccounts
     from agenthost.stores.sqlite.conversations import SQLiteConversations
     from agenthost.stores.sqlite.erasure import SQLiteErasure
+    from agenthost.stores.sqlite.grants import SQLiteGrants
     from agenthost.stores.sqlite.keeping import SQLiteKeeping
     from agenthost.stores.sqlite.stock import SQLiteStock
     from agenthost.stores.sqlite.webhooks import SQLiteWebhooks
 
     return (
         SQLiteAccounts(store),
+        SQLiteGrants(store),
         SQLiteStock(store),
         SQLiteWebhooks(store),
         SQLiteConversations(store),

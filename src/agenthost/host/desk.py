@@ -63,7 +63,7 @@ async def place(api: HostApi, came: Incoming) -> Placed:
         return Placed(await api.start(order), "order")
     detail = await api.task(came.task)
     if came.question or (detail.questions and came.text and not came.files):
-        await api.reply(came.task, came.text, came.question)
+        await api.reply(came.task, came.text, came.question, via="message")
         return Placed((await api.task(came.task)).row, "answer")
     parts: tuple[Part, ...] = (*((TextPart(came.text),) if came.text else ()), *came.files)
     await api.say(came.task, Message("person", parts, f"message:{came.key}" if came.key else ""))

@@ -81,7 +81,7 @@ async def follow(
                     if failed is not None and rows[0].state not in FINAL:
                         raise failed
                     return
-                held = any(row.hold for row in rows)
+                held = any(row.hold == "dead-letter" for row in rows)
             young = None
             while (items := await _live(follower, task, seen, tree, held)) is not None:
                 for item in _without_secrets(items, redact):
@@ -114,11 +114,11 @@ def _clean(item: Live, redact: Callable[[bytes], bytes]) -> Live:
 
 def _over(rows: list[TaskRow]) -> bool:
     """Whether nothing more can happen: the task has ended, or all that could go on is held."""
-    if rows[0].state in FINAL or rows[0].hold:
+    if rows[0].state in FINAL or rows[0].hold == "dead-letter":
         return True
     going = [row for row in rows if row.state not in FINAL]
     parents = {row.parent for row in going}
-    return all(row.hold for row in going if row.id not in parents)
+    return all(row.hold == "dead-letter" for row in going if row.id not in parents)
 
 
 async def _live(follower: Follower, task: str, seen: dict[str, int], tree: bool, held: bool) -> list[Live] | None:

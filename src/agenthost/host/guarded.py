@@ -34,16 +34,22 @@ from agenthost.core.api import (
     SettingLine,
     TaskDetail,
 )
+from agenthost.core.budgets import subject_of
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Unusable
 from agenthost.core.events import Recorded
 from agenthost.core.evidence import EvidencePack
+from agenthost.core.grants import Always
 from agenthost.core.ids import root_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.models import Fitness
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry, Store
+from agenthost.core.questions import may_answer
 from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow
+from agenthost.host.answering import named as meant_by
+from agenthost.host.answering import not_yours
+from agenthost.host.budgets.allowances import asks_for_budget
 from agenthost.host.desk import place
 from agenthost.wire.tries import Tries
 
@@ -295,13 +301,74 @@ class GuardedHost(HostApi):
                 await self._need_file(part.digest)
         await self._host.say(task, msgspec.structs.replace(message, sender=self._caller.person))
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
-        await self._task(task, "work", "answer questions")
-        return await self._host.reply(task, text, question, self._caller.person)
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
+        caller, whose = self._caller, await self._owners.of(task)
+        if whose is None or whose[0] != caller.namespace:
+            raise NotFound(f"there is no task '{task}'")
+        asked = (await self._host.task(task)).questions
+        mine = [open for open in asked if self._answers(open, whose[1])]
+        if not mine and not caller.sees(*whose):
+            raise NotFound(f"there is no task '{task}'")
+        self._need("work", "answer questions")
+        meant = meant_by(asked, question)
+        if len(meant) > 1 and len(mine) == 1:
+            meant = mine
+        for open in meant:
+            if open not in mine:
+                need_task(caller, whose[1], "work", "answer questions")
+                raise not_yours(open.ask, whose[1])
+        if not meant:
+            need_task(caller, whose[1], "work", "answer questions")
+        said = f"{meant[0].task}/{meant[0].ask.id}" if len(meant) == 1 else question
+        if not caller.may("manage"):
+            await self._need_no_day(task, text, said)
+        return await self._host.reply(task, text, said, caller.person, via, always)
+
+    def _answers(self, open: OpenQuestion, requester: str) -> bool:
+        """Whether a question is the caller's to answer: as its manifest says, else as they may work on the task."""
+        caller = self._caller
+        if open.ask.by:
+            return may_answer(open.ask.by, caller.person, caller.role, requester)
+        return requester == caller.person or caller.may("manage")
+
+    async def questions(self, namespace: str = "default") -> list[OpenQuestion]:
+        self._need("work", "answer questions")
+        found: list[OpenQuestion] = []
+        for open in await self._host.questions(self._caller.namespace):
+            whose = await self._owners.of(open.task)
+            if whose is not None and self._answers(open, whose[1]):
+                found.append(open)
+        return found
+
+    async def _need_no_day(self, task: str, text: str, question: str) -> None:
+        """A day's budget is no task's own: who manages nothing may end the task, and not raise it."""
+        for each in (await self._host.task(task)).questions:
+            named = not question or question in (each.ask.id, f"{each.task}/{each.ask.id}")
+            if named and subject_of(asks_for_budget(each.ask)) and text.strip().lower() not in ("deny", "2"):
+                raise Forbidden(
+                    "the budget of a day is raised by somebody who manages this host (`agenthost budgets set`, or by this "
+                    "question); `deny` ends the task"
+                )
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         await self._task(task, "work", "cancel tasks")
         await self._host.cancel(task, self._caller.person, reason)
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        await self._task(task, "work", "pause tasks")
+        await self._host.pause(task, self._caller.person, reason)
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        await self._task(task, "work", "resume tasks")
+        await self._host.resume(task, self._caller.person)
 
     async def artifacts(self, task: str) -> list[Artifact]:
         await self._task(task, "read", "look at files")

@@ -46,6 +46,7 @@ from agenthost.engine.parts import EngineSettings, Log, Parts
 from agenthost.host import health, orders, records, shelf, terms
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.administrator import Administrator
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.conversing.joined import joined as conversing
 from agenthost.host.conversing.telling import is_said
 from agenthost.host.desk import GOING, cancel_all, place
@@ -97,6 +98,7 @@ class Host(TaskDesk):
             redact=self._redact,
             committed=self._committed,
             stand_in=self._replaying.stand_in(lambda item: self.engine.put(item)),
+            grants=self._book,
         )
         work = settings.work
         engine = EngineSettings(
@@ -111,7 +113,9 @@ class Host(TaskDesk):
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
-        self._schedules, self.schedules = scheduled(self, self.library, adapters, log)
+        self._schedules, self.schedules, self._manifested = scheduled(self, self.library, adapters, log)
+        self.library.allowances.take(settings.budgets)
+        self.budgets = BudgetDesk(self.library, adapters.store, adapters.keeping, adapters.accounts)
         self._closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._ready = False
@@ -133,7 +137,8 @@ class Host(TaskDesk):
         for unread in await self.library.open():
             self._log.error("manifest not read", problem=unread)
         await self._folder.take()
-        await self.schedules.take_manifests()
+        await self._manifested.take()
+        await self.budgets.open()
         if work:
             await self._start_working()
             if not self.serving:
@@ -297,6 +302,7 @@ class Host(TaskDesk):
             await terms.check_output(order.terms)
             await self._need_sandbox(order)
             spec = await orders.specify(order, given, id, self.library)
+            spec = msgspec.structs.replace(spec, asking=self.settings.asking.asking())
             await self._need_files(files_of(order) | {file.digest for file in given.files})
             await self._start_working()
             made = await self.engine.create(spec, order.workspace)
@@ -393,6 +399,9 @@ class Host(TaskDesk):
 
         parts = self._adapters
         found = await examine(self.settings, parts.sandbox, parts.machine, parts.store, await self.models())
+        if unguarded := self.library.unguarded():
+            seen = f"content that strangers write decides without a question: {', '.join(unguarded)}"
+            found.append(Finding("warn", "untrusted content", seen, "remove `trust: {mode: off}` from these manifests"))
         # What only a host that goes on can tell, and what matters to nobody else.
         return found + await self._health.look() if self.serving else found
 

@@ -1,6 +1,7 @@
 """The manifests of a host: applied, listed, looked up live by the engine, and pinned for a task."""
 
 import asyncio
+import fnmatch
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from agenthost.core.access import OWNER
 from agenthost.core.api import Applied, ManifestProblem
 from agenthost.core.budgets import Limits
-from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
+from agenthost.core.definitions import RULES, Bundle, PinnedAgent, PinnedModel, PinnedTool
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NewerVersion, NotFound, Stale, Unusable, nearest
 from agenthost.core.ids import digest
 from agenthost.core.manifests.agent import Agent
@@ -23,9 +24,11 @@ from agenthost.core.ports import Models, Program, Store, Tools
 from agenthost.core.sandboxes import SandboxPolicy
 from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.core.tools import ToolSpec
+from agenthost.host.budgets.allowances import Allowances
 from agenthost.manifests.load import Manifest, validate
 from agenthost.manifests.problems import Problem
 from agenthost.programs.agent import AgentProgram
+from agenthost.programs.agent.words import delegate_tool
 from agenthost.programs.routing.program import RoutingProgram
 from agenthost.programs.supervisor.program import SupervisorProgram
 from agenthost.programs.workflow import WorkflowProgram
@@ -65,6 +68,7 @@ class Library:
         self._pinned: dict[tuple[str, str, str, str], str] = {}
         self._code: dict[tuple[str, str], frozenset[SandboxPolicy]] = {}
         self._changes = 0
+        self.allowances = Allowances()
         self._changing = asyncio.Lock()
         self._checking = asyncio.Lock()
         self.heard: Callable[[], Awaitable[None]] = _nobody
@@ -162,8 +166,15 @@ class Library:
             await self._store.put_manifests(bodies, now)
             self._live |= new
             self._changed()
+        if not dry_run:
+            # Also where nothing is new: who couldn't take it the last time hears it again.
             await self.heard()
         return done, []
+
+    def unguarded(self) -> list[str]:
+        """The manifests by which untrusted content decides without a question: `agent/NAME`, `workflow/NAME`."""
+        agents = [(key, found) for key, found in sorted(self._live.items()) if isinstance(found, Agent | Workflow)]
+        return [f"{kind}/{name}" for (kind, _, name), found in agents if found.spec.trust.mode == "off"]
 
     def manifests(self, kind: str, namespace: str = "default") -> dict[str, dict[str, Any]]:
         """The manifests of a kind by name, as they would be written."""
@@ -245,7 +256,7 @@ class Library:
                 continue
             seen.add(reference)
             if isinstance(found, Workflow):
-                if any(step.line or step.tool in _RUN for step in found.spec.steps):
+                if any(step.line or (step.check and step.check.run) or step.tool in _RUN for step in found.spec.steps):
                     policies.add(found.spec.sandbox.policy())
             elif any(check.kind in ("run", "serve") for check in found.spec.completion.checks) or _RUN & {
                 *found.spec.tools,
@@ -316,6 +327,7 @@ class Library:
                 for entry in sorted(_entries(manifest)):
                     if entry != "ask" and not entry.startswith(_DELEGATE):
                         specs[called, entry] = tuple(tool.spec for tool in self._tools.expand(entry))
+                _need_guarded(called, manifest, specs)
             else:
                 named = [step.tool for step in manifest.spec.steps if step.tool]
                 specs |= {("", tool): (self._tools.tool(tool).spec,) for tool in named}
@@ -392,6 +404,32 @@ class Library:
         budget = found.spec.completion.supervisor.budget if kind == "supervisor" and isinstance(found, Agent) else None
         return (budget or found.spec.budget).limits()
 
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        """Every budget that counts for a task's call, as it is now."""
+        own = [self._scope(scope) for scope in spec.scopes]
+        found = self._live.get((spec.kind, spec.namespace, spec.name))
+        day = found.spec.budget.day.limits() if isinstance(found, Agent) else Limits()
+        return (*own, *self.allowances.today(spec, day, now))
+
+    def daily(self) -> dict[str, Limits]:
+        """What manifests say of their agents' days, by subject."""
+        found = [manifest for manifest in self._live.values() if isinstance(manifest, Agent)]
+        return {
+            f"agent/{agent.metadata.namespace}/{agent.metadata.name}": agent.spec.budget.day.limits()
+            for agent in found
+            if agent.spec.budget.day.limits() != Limits()
+        }
+
+    def _scope(self, scope: Scope) -> Scope:
+        namespace, _, named = scope.source.partition("/")
+        kind, _, name = named.partition("/")
+        found = self._live.get(("agent" if kind == "supervisor" else kind, namespace, name))
+        if found is None or isinstance(found, Schedule):
+            reached = scope.reached
+        else:
+            reached = found.spec.budget.reached
+        return Scope(scope.task, self.allowances.of(scope.task, self.limits(scope)), scope.source, reached)
+
 
 async def _nobody() -> None:
     """Nobody is told."""
@@ -433,7 +471,25 @@ class _Reached(Struct):
             else:
                 workflows[name] = manifest
         steps = {entry: _pinned(specs[0]) for (agent, entry), specs in self.specs.items() if not agent}
-        return Bundle(agents=agents, workflows=workflows, tools=steps)
+        return Bundle(agents=agents, workflows=workflows, tools=steps, rules=RULES)
+
+
+def _need_guarded(agent: str, manifest: Agent, specs: Mapping[tuple[str, str], tuple[ToolSpec, ...]]) -> None:
+    """Raises BadInput where approvals are wanted for a tool that the agent doesn't have: one that is misspelt would
+    be called without a word."""
+    names = [name for entry in sorted(_entries(manifest)) for name in (entry, *_delegating(entry))]
+    names += [spec.name for (of, _), found in specs.items() if of == agent for spec in found]
+    for pattern in manifest.spec.approvals.tools:
+        if not fnmatch.filter(names, pattern):
+            raise BadInput(
+                f"the agent '{agent}' wants approvals for the tool '{pattern}', and has no such tool; mend "
+                f"spec.approvals.tools. {nearest(pattern, names)}"
+            )
+
+
+def _delegating(entry: str) -> tuple[str, ...]:
+    agent = entry.removeprefix(_DELEGATE)
+    return (delegate_tool(agent, "").name,) if agent != entry else ()
 
 
 def version_of(manifest: dict[str, Any]) -> str:

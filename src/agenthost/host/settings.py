@@ -12,7 +12,10 @@ from msgspec import Struct
 from platformdirs import user_data_path
 
 from agenthost.core.errors import BadInput, nearest
+from agenthost.core.manifests.asking import read_answerers
 from agenthost.core.media import FileLimits
+from agenthost.core.questions import Asking
+from agenthost.host.budgets.settings import BudgetSettings, DayLimits
 from agenthost.host.entry.settings import AccessSettings, OidcSettings
 from agenthost.machine.shares import MachineSettings
 from agenthost.models.settings import LlamaCppSettings, LocalSettings, ModelSettings, NameSettings, ProviderSettings
@@ -39,6 +42,26 @@ class WorkSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     backoff_most: Seconds = 30.0
     tasks: Positive = 1000
     grace: Seconds = 10.0
+
+
+class AskingSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
+    """How people are asked where a manifest says nothing, `[asking]`; what holds when a task begins holds to its end.
+
+    `approvals` and `questions`: seconds until a question that nobody answers ends by its default (0: never): an approval
+    is refused then, and an agent told that nobody answered. `by`: who may answer (`requester`, `owner`, `role:operator`,
+    people's ids); empty: whoever may work on the task.
+    """
+
+    approvals: Seconds = 604_800.0
+    questions: Seconds = 604_800.0
+    by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        read_answerers(self.by)
+
+    def asking(self) -> Asking:
+        """What is pinned with a task."""
+        return Asking(self.approvals, self.questions, self.by)
 
 
 class GvisorSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
@@ -173,6 +196,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     home: str = ""
     models: ModelSettings = msgspec.field(default_factory=ModelSettings)
     work: WorkSettings = WorkSettings()
+    asking: AskingSettings = AskingSettings()
     sandbox: SandboxSettings = SandboxSettings()
     machine: MachineSettings = MachineSettings()
     network: NetworkSettings = NetworkSettings()
@@ -185,6 +209,7 @@ class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     mcp: McpSettings = msgspec.field(default_factory=McpSettings)
     telemetry: TelemetrySettings = TelemetrySettings()
     files: FileLimits = FileLimits()
+    budgets: BudgetSettings = msgspec.field(default_factory=BudgetSettings)
     a2a: A2ASettings = A2ASettings()
     tools: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -272,6 +297,7 @@ def _keys(place: str) -> list[str]:
     table: type[Struct] = {
         "": Settings,
         "work": WorkSettings,
+        "asking": AskingSettings,
         "sandbox": SandboxSettings,
         "sandbox.functions": FunctionsSettings,
         "sandbox.gvisor": GvisorSettings,
@@ -288,6 +314,13 @@ def _keys(place: str) -> list[str]:
         "mcp": McpSettings,
         "telemetry": TelemetrySettings,
         "files": FileLimits,
+        "budgets": BudgetSettings,
+        "budgets.host": DayLimits,
+        "budgets.namespace": DayLimits,
+        "budgets.person": DayLimits,
+        "budgets.agent": DayLimits,
+        "budgets.people[...]": DayLimits,
+        "budgets.agents[...]": DayLimits,
         "models": ModelSettings,
         "models.providers[...]": ProviderSettings,
         "models.names[...]": NameSettings,

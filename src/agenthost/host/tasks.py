@@ -3,33 +3,46 @@
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 
 from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, TaskDetail
 from agenthost.core.commands import Ask
 from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
-from agenthost.core.events import Recorded
+from agenthost.core.events import Recorded, Reply
 from agenthost.core.evidence import EvidencePack
+from agenthost.core.grants import Always
 from agenthost.core.ids import digest, root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry
+from agenthost.core.questions import APPROVE, ends, for_good, reply_id
 from agenthost.core.redact import Redactor
 from agenthost.core.replaying import Contrast, ReplayReport
 from agenthost.core.tasks import TaskRow
 from agenthost.core.traces import trace_id
-from agenthost.host import following, records
+from agenthost.host import answering, following, records
 from agenthost.host.adapters import Adapters
+from agenthost.host.budgets.allowances import asks_for_budget
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.desk import Desk
+from agenthost.host.grants.book import Giver, check
+from agenthost.host.grants.joined import joined as grants
 from agenthost.host.library import Library
 from agenthost.host.proof import desk as proof
 from agenthost.host.replaying.desk import Replaying
 from agenthost.host.settings import Settings
+from agenthost.programs.answers import approved
+
+MOST_QUESTIONS = 200
+"""Open questions that are listed at once."""
 
 
 class TaskDesk(Desk):
     """What people do with tasks once they are there."""
+
+    budgets: BudgetDesk
 
     def __init__(self, adapters: Adapters, library: Library, given: Settings) -> None:
         super().__init__(adapters, library, given)
@@ -38,6 +51,7 @@ class TaskDesk(Desk):
         self._replaying = Replaying(
             adapters.store, adapters.blobs, adapters.models, library, self.events_of, self._redact
         )
+        self._book, self.grants = grants(adapters, self._redact)
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
@@ -91,23 +105,36 @@ class TaskDesk(Desk):
         found: list[OpenQuestion] = []
         cancelled: set[str] = set()
         for waiting in (row, *below):
-            if waiting.state in FINAL or waiting.hold:
+            if waiting.state in FINAL or waiting.hold == "dead-letter":
                 continue
             items = await self._adapters.store.inbox(waiting.id)
             if waiting.parent in cancelled or any(item.kind == "cancel" for item in items):
                 cancelled.add(waiting.id)
             elif waiting.state in ("input-required", "auth-required"):
-                answered = {item.id for item in items}
-                try:
-                    opened = records.open_commands(await self.events_of(waiting.id))
-                except AgentHostError:
-                    continue  # a journal that can't be read stops its own task, and the owner says why
-                found += (
-                    OpenQuestion(waiting.id, ask, at)
-                    for ask, at in opened
-                    if isinstance(ask, Ask) and _reply_id(ask) not in answered
-                )
+                found += await self._asked_by(waiting.id, {item.id for item in items})
         return found
+
+    async def _asked_by(self, task: str, came: set[str]) -> list[OpenQuestion]:
+        try:
+            opened = records.open_commands(await self.events_of(task))
+        except AgentHostError:
+            return []  # a journal that can't be read stops its own task, and the owner says why
+        return [
+            OpenQuestion(task, ask, at, ends(ask, at))
+            for ask, at in opened
+            if isinstance(ask, Ask) and reply_id(ask.id) not in came
+        ]
+
+    async def questions(self, namespace: str = "default") -> list[OpenQuestion]:
+        """Every open question of a namespace, the oldest first."""
+        wanted = Filter(namespace, states=("input-required", "auth-required"), limit=MOST_QUESTIONS)
+        found: list[OpenQuestion] = []
+        for row in await self._adapters.store.tasks(wanted):
+            if not row.hold:
+                items = await self._adapters.store.inbox(row.id)
+                if not any(item.kind == "cancel" for item in items):
+                    found += await self._asked_by(row.id, {item.id for item in items})
+        return sorted(found, key=lambda open: (open.at, open.task))[:MOST_QUESTIONS]
 
     async def events(self, task: str, after: int = 0, limit: int = 1000) -> list[Recorded]:
         """A part of a task's journal."""
@@ -138,29 +165,55 @@ class TaskDesk(Desk):
         await self._need_files({part.digest for part in message.parts if isinstance(part, FilePart)})
         # Whoever writes chooses the message's id: it must not stand for an answer, a cancel or a child's end.
         id = f"message:{message.id or secrets.token_hex(8)}"
-        await self._put(task, id, "message", msgspec.json.encode(message))
+        await self._put(InboxItem(task, id, "message", msgspec.json.encode(message), time.time()))
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
         """Answer an open question of a task or of one below it."""
-        asked = [
-            open
-            for open in (await self.task(task)).questions
-            if not question or question in (open.ask.id, f"{open.task}/{open.ask.id}")
-        ]
+        rows = await following.tree_of(self._adapters.store, task)
+        asked = answering.named(await self._questions(rows[0], rows[1:]), question)
         if not asked:
-            named = f" '{question}'" if question else ""
-            raise Conflict(
-                f"the task '{task}' has no open question{named}, or it was answered already; look: agenthost tasks show {task}"
-            )
+            raise await self._none_open(rows, question)
         if len(asked) > 1:
             names = ", ".join(f"{open.task}/{open.ask.id}" for open in asked)
             raise Conflict(f"the task '{task}' has several open questions ({names}); say which with --question")
         chosen = asked[0]
-        text = _option(chosen.ask, text)
-        body = msgspec.json.encode({"question": chosen.ask.id, "text": text, "by": by})
-        if not await self._put(chosen.task, _reply_id(chosen.ask), "reply", body):
-            raise Conflict(f"the question was answered already: {chosen.ask.question}")
+        answering.need_owner(chosen.ask, by, rows[0].person)
+        text = answering.option(chosen.ask, text)
+        if always is None and chosen.ask.kind == "approval" and for_good(text):
+            always = Always()
+        if always is not None:
+            check(chosen.ask, text, always)
+            text = APPROVE
+        raises = asks_for_budget(chosen.ask) and approved(Reply(text))
+        # Before the answer: the task asks for room again as soon as it has it.
+        before = await self.budgets.raise_for(chosen.ask) if raises else None
+        if not await self._put(answering.item(chosen, text, by, via)):
+            if raises:
+                await self.budgets.take_back(chosen.ask, before)
+            raise await self._none_open(rows, f"{chosen.task}/{chosen.ask.id}")
+        if always is not None:
+            row = next(row for row in rows if row.id == chosen.task)
+            grant = await self._book.give(chosen, row, always, Giver(by, via))
+            chosen = msgspec.structs.replace(chosen, grant=grant)
         return chosen
+
+    async def _none_open(self, rows: list[TaskRow], question: str) -> Conflict:
+        """Why a question can't be answered: who was first, where somebody was."""
+        given = await answering.last_answer(self._adapters.store, rows, question, self.events_of)
+        if given is not None:
+            return answering.answered_already(given)
+        named, task = f" '{question}'" if question else "", rows[0].id
+        return Conflict(
+            f"the task '{task}' has no open question{named}; what it waits for: agenthost tasks show {task}"
+        )
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         """Have a task, and everything below it, end. One that is held ends too, also where it can't be read."""
@@ -168,19 +221,55 @@ class TaskDesk(Desk):
         if row.state in FINAL:
             raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
         body = msgspec.json.encode({"by": by, "reason": reason})
-        await self._put(task, f"cancel:{secrets.token_hex(8)}", "cancel", body)
+        await self._put(InboxItem(task, f"cancel:{secrets.token_hex(8)}", "cancel", body, time.time()))
         for held in (row, *below):
-            if held.hold and held.state not in FINAL:
+            if held.hold == "dead-letter" and held.state not in FINAL:
                 await self._adapters.store.hold(held.id, "", "")
                 if self._working:
                     self.engine.submit(held.id)
 
-    async def _put(self, task: str, id: str, kind: str, body: bytes) -> bool:
-        """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""
-        row = await self._row(task)
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        """Have a task, and everything below it, begin nothing more until it is resumed."""
+        tree = await self._going(task, "pause")
+        why = f"paused by {by}" + (f": {reason}" if reason else "")
+        body = msgspec.json.encode({"by": by, "reason": reason})
+        for row in tree:
+            if not row.hold:
+                await self._adapters.store.hold(row.id, "paused", why)
+                with suppress(Conflict):  # it has ended meanwhile
+                    await self._put(InboxItem(row.id, f"pause:{secrets.token_hex(8)}", "pause", body, time.time()))
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        """Have a paused task, and everything below it, go on."""
+        tree = await self._going(task, "resume")
+        if all(row.hold != "paused" for row in tree):
+            raise Conflict(f"the task '{task}' isn't paused; it goes on")
+        for row in tree:
+            if row.hold == "paused":
+                with suppress(Conflict):
+                    body = msgspec.json.encode({"by": by})
+                    await self._put(InboxItem(row.id, f"resume:{secrets.token_hex(8)}", "resume", body, time.time()))
+                await self._adapters.store.hold(row.id, "", "")
+                if self._working:
+                    self.engine.submit(row.id)
+
+    async def _going(self, task: str, what: str) -> list[TaskRow]:
+        """A task and those below it that haven't ended."""
+        row, *below = await following.tree_of(self._adapters.store, task)
         if row.state in FINAL:
-            raise Conflict(f"the task '{task}' has ended ({row.state}); start a new one")
-        item = InboxItem(task, id, kind, self._redact(body), time.time())
+            raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to {what}")
+        if row.hold == "dead-letter":
+            raise Conflict(
+                f"the task '{task}' can't go on ({row.reason}); there is nothing to {what}, but it can be cancelled"
+            )
+        return [row, *(each for each in below if each.state not in FINAL)]
+
+    async def _put(self, item: InboxItem) -> bool:
+        """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""
+        row = await self._row(item.task)
+        if row.state in FINAL:
+            raise Conflict(f"the task '{item.task}' has ended ({row.state}); start a new one")
+        item = msgspec.structs.replace(item, body=self._redact(item.body))
         return await (self.engine.put(item) if self._working else self._adapters.store.put(item))
 
     async def artifacts(self, task: str) -> list[Artifact]:
@@ -240,16 +329,3 @@ class TaskDesk(Desk):
     async def contrast(self, trial: str) -> Contrast:
         """What a trial did, beside what was recorded."""
         return await self._replaying.contrast(trial)
-
-
-def _reply_id(ask: Ask) -> str:
-    """Of the inbox item that answers a question: the same for everybody, so that the first answer counts."""
-    return f"reply:{ask.id}"
-
-
-def _option(ask: Ask, text: str) -> str:
-    """An option by its number or in its own spelling, anything else as it is."""
-    wanted = text.strip()
-    if ask.options and wanted.isdigit() and 1 <= int(wanted) <= len(ask.options):
-        return ask.options[int(wanted) - 1]
-    return next((option for option in ask.options if option.lower() == wanted.lower()), text)

@@ -1,6 +1,7 @@
 """Whether a rule of completion has what it needs, and its checks can show anything."""
 
 from agenthost.core.manifests.agent import Completion
+from agenthost.core.manifests.checks import Check
 from agenthost.core.shell import hides_exit
 from agenthost.manifests.problems import Finding, Key
 
@@ -29,18 +30,32 @@ def findings(completion: Completion) -> list[Finding]:
         if wrong:
             message = f"there is no criterion {wrong[0]}; there are {len(completion.criteria)}, counted from 1"
             found.append(Finding((*key, "proves"), message))
-        expect = check.expect
-        if (
-            check.run is not None
-            and check.report is None
-            and expect.exitCode == 0
-            and expect.stdout is None
-            and expect.stderr is None
-            and hides_exit(check.run)
-        ):
-            message = (
-                "its exit code is 0 whatever happens, so it shows nothing; leave `|| true` and the filter at the end out, or "
-                "say in 'expect' what it must print"
-            )
-            found.append(Finding((*key, "run"), message))
+        found += _hidden(check, key)
     return found
+
+
+def step_findings(check: Check, key: Key) -> list[Finding]:
+    """What keeps a workflow's step from being this check."""
+    instead = {
+        "serve": "the step's own 'serve' and 'probe'",
+        "untouched": "it in an agent",
+        "script": "the step's 'passes'",
+    }
+    if check.kind in instead:
+        return [Finding((*key, check.kind), f"is for an agent's completion; in a step use {instead[check.kind]}")]
+    if check.proves:
+        return [Finding((*key, "proves"), "a workflow has no criteria; leave it out")]
+    return _hidden(check, key)
+
+
+def _hidden(check: Check, key: Key) -> list[Finding]:
+    """A command that ends well whatever happens shows nothing by that."""
+    expect = check.expect
+    by_code = expect.exitCode == 0 and expect.stdout is None and expect.stderr is None and check.report is None
+    if check.run is None or not by_code or not hides_exit(check.run):
+        return []
+    message = (
+        "its exit code is 0 whatever happens, so it shows nothing; leave `|| true` and the filter at the end out, or "
+        "say in 'expect' what it must print"
+    )
+    return [Finding((*key, "run"), message)]

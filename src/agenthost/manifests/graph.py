@@ -11,6 +11,7 @@ does all its items again with the same `feedback`. Where loops lie inside each o
 multiply; the product may be at most MAX_ROUNDS.
 """
 
+import fnmatch
 from collections.abc import Collection, Mapping
 
 from agenthost.core.errors import nearest
@@ -21,7 +22,7 @@ from agenthost.manifests.problems import Finding, Key, is_name, unknown
 
 MAX_ROUNDS = 10_000
 
-_KINDS = ("role", "command", "serve", "tool", "workflow")
+_KINDS = ("role", "command", "serve", "check", "tool", "workflow")
 
 DELEGATE = "delegate:"
 
@@ -44,6 +45,7 @@ def problems(
         _kind(step, key, found)
         _links(step, key, workflow, found)
         _uses(step, key, workflow, workflows, tools, found)
+    _guards(workflow, found)
     ids = [step.id for step in workflow.spec.steps]
     _twice(ids, ("spec", "steps"), "step", found)
     if len(set(ids)) < len(ids):
@@ -164,6 +166,8 @@ def _kind(step: Step, key: Key, found: list[Finding]) -> None:
         found.append(Finding((*key, kind), "must not be empty"))
     if kind == "serve" and step.probe is None:
         found.append(Finding(key, f"the step '{step.id}' serves but has no 'probe'; say what the server must answer"))
+    if step.check is not None:
+        found += completing.step_findings(step.check, (*key, "check"))
     fits = {"prompt": ("role",), "files": ("role",), "expect": ("command", "serve"), "with": ("tool", "workflow")}
     fits["probe"] = ("serve",)
     given = {name: getattr(step, "with_" if name == "with" else name) for name in fits}
@@ -237,6 +241,15 @@ def _uses(
     for wanted, spec in inputs.items():
         if spec.required and spec.default is None and wanted not in step.with_:
             found.append(Finding(key, f"the workflow '{name}' must be given its input '{wanted}' under 'with'"))
+
+
+def _guards(workflow: Workflow, found: list[Finding]) -> None:
+    names = [step.tool for step in workflow.spec.steps if step.tool is not None]
+    for index, pattern in enumerate(workflow.spec.approvals.tools):
+        if not fnmatch.filter(names, pattern):
+            known = nearest(pattern, names) if names else "Of other steps say it by `approve` on the step."
+            message = f"no step calls a tool '{pattern}'. {known}"
+            found.append(Finding(("spec", "approvals", "tools", index), message))
 
 
 def _recursion(workflow: Workflow, workflows: Mapping[str, Workflow], found: list[Finding]) -> None:

@@ -121,7 +121,10 @@ def validate_body(
 ) -> tuple[Manifest | None, list[Problem]]:
     """`validate` for one manifest that was no text; the manifest, None where there is any problem."""
     source = Source("", {}, ())
-    manifest, problems = _manifest(Document(body, source))
+    try:
+        manifest, problems = _manifest(Document(body, source))
+    except RecursionError:
+        return None, [source.problem(Finding((), "is nested too deeply"))]
     if manifest is not None:
         problems += check([Loaded(manifest, source)], existing, None, now)
     return (None if problems else manifest), problems

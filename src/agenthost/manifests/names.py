@@ -140,8 +140,12 @@ def _step(step: Step, key: Key, scope: Scope, found: list[Finding]) -> None:
     _templates(step.prompt, (*key, "prompt"), one, found)
     _templates(step.line or "", (*key, "command" if step.serve is None else "serve"), one, found)
     _templates(step.with_, (*key, "with"), one, found)
+    if step.approve is not None:
+        _templates(step.approve.message, (*key, "approve", "message"), one, found)
     if step.onFail is not None:
         _templates(step.onFail.feedback, (*key, "onFail", "feedback"), _with(scope, (*_COMMON, "result")), found)
+    if step.check is not None:
+        _check(step.check, (*key, "check"), found)
     if step.expect is not None:
         _patterns(step.expect.stdout, step.expect.stderr, (*key, "expect"), found)
     if step.probe is not None:

@@ -7,7 +7,7 @@ nor less often in the hour that comes twice.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from difflib import get_close_matches
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -36,6 +36,10 @@ _FIELDS = {
     "month": "1-12 or jan-dec",
     "day-of-week": "0-7 or sun-sat (0 and 7 are Sunday), 5L (the last Friday) or 5#2 (the second)",
 }
+
+
+_STEADY = 7 * 86_400.0
+"""Seconds in which no zone changes its clocks twice; of those today the shortest time between two changes is that of Morocco, a month."""
 
 
 class Timing(Struct, frozen=True):
@@ -73,16 +77,57 @@ def timing(spec: ScheduleSpec) -> Timing:
 
 
 def _cron(cron: str, zone: ZoneInfo, moment: float) -> Iterator[float]:
-    # From a second before, so that a moment with a fraction passes over nothing.
-    start = datetime.fromtimestamp(int(moment) - 1, zone)
+    minute, hour, *_ = cron.split(" ")
+    by_the_hand = minute.startswith("*") or hour.startswith("*")
     try:
-        for found in CronSim(cron, start):
-            due = found.timestamp()
-            # In the hour that comes twice cronsim may give its first pass again; and a midnight that doesn't exist.
-            if due > moment and datetime.fromtimestamp(due, zone).replace(fold=0) == found.replace(fold=0):
-                yield due
+        yield from _by_the_hand(cron, zone, moment) if by_the_hand else _by_the_day(cron, zone, moment)
     except (OverflowError, ValueError):
         return  # the calendar ends with the year 9999
+
+
+def _by_the_day(cron: str, zone: ZoneInfo, moment: float) -> Iterator[float]:
+    # From a second before, so that a moment with a fraction passes over nothing.
+    for found in CronSim(cron, datetime.fromtimestamp(int(moment) - 1, zone)):
+        due = found.timestamp()
+        # In the hour that comes twice cronsim may give its first pass again.
+        if due > moment:
+            yield due
+
+
+def _by_the_hand(cron: str, zone: ZoneInfo, moment: float) -> Iterator[float]:
+    """Real time, from one change of the clocks to the next: cronsim steps by whole hours, and passes over the half hour by
+    which some zones change."""
+    last = moment
+    change: float | None = int(moment)
+    while change is not None:
+        offset = timezone(_offset(zone, change))
+        start, change = change, None
+        for found in CronSim(cron, datetime.fromtimestamp(start - 1, offset)):
+            due = found.timestamp()
+            if (change := _change(zone, max(start, last), due)) is not None:
+                break
+            if due > last:
+                last = due
+                yield due
+
+
+def _offset(zone: ZoneInfo, moment: float) -> timedelta:
+    return datetime.fromtimestamp(moment, zone).utcoffset() or timedelta()
+
+
+def _change(zone: ZoneInfo, start: float, end: float) -> float | None:
+    """The first whole second after `start`, up to `end`, at which the clocks show another offset; None where there is none."""
+    before, low = _offset(zone, start), start
+    while low < end:
+        high = min(end, low + _STEADY)
+        if _offset(zone, high) != before:
+            low, high = int(low), int(high)
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+            return high
+        low = high
+    return None
 
 
 # --- what people write ---
@@ -139,6 +184,14 @@ def read_zone(name: str) -> ZoneInfo:
         close += [each for each in get_close_matches(name, sorted(known), n=3) if each not in close]
         hint = f"did you mean {', '.join(close[:3])}?" if close else "give an IANA name such as Europe/Athens, or UTC"
         raise BadInput(f"there is no time zone '{name[:60]}'; {hint}") from None
+
+
+def here(name: str) -> ZoneInfo:
+    """A machine's own time zone, by the name that it says; UTC where it says none that is known."""
+    try:
+        return read_zone(name)
+    except BadInput:
+        return read_zone("UTC")
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,7 @@ from agenthost.core.commands import (
     CallTool,
     Command,
     Finish,
+    Inspect,
     RunCommand,
     StartChild,
     Verdict,
@@ -31,21 +32,33 @@ from agenthost.core.events import (
     Created,
     Doubted,
     Finished,
+    Paused,
     Recorded,
     Reply,
+    Resumed,
     Retried,
     RunResult,
     Started,
 )
+from agenthost.core.questions import DECISIONS
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolResult, text_result
+from agenthost.programs.answers import approved
 
 DOUBT_OPTIONS = ("it happened", "run it again", "give up")
 
 
+class Refused(Struct):
+    """A call that a budget has no room for, while a person is asked whether that may be raised; `id` as the program gave it."""
+
+    id: str
+    command: CallModel
+    failure: Failure
+
+
 class Open(Struct):
     """A command without answer yet: where in the journal and when it was asked, its attempt (from 1), and what that
-    has begun elsewhere."""
+    has begun elsewhere. `rested`: for how many seconds the task has rested since."""
 
     command: Command
     seq: int
@@ -54,12 +67,14 @@ class Open(Struct):
     started: bool = False
     doubted: bool = False
     begun: Begun | None = None
+    rested: float = 0.0
 
 
 class BaseState(Struct, kw_only=True):
     """The part of a state that the engine and every program share.
 
-    `changed` is what the task did to its files so far, path to content digest, None where removed.
+    `changed` is what the task did to its files so far, path to content digest, None where removed. `paused`: since when the task
+    rests, in seconds since the epoch.
     """
 
     spec: TaskSpec
@@ -70,7 +85,9 @@ class BaseState(Struct, kw_only=True):
     open: dict[str, Open] = msgspec.field(default_factory=dict[str, Open])
     again: dict[str, Command] = msgspec.field(default_factory=dict[str, Command])
     again_of: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    refused: dict[str, Refused] = msgspec.field(default_factory=dict[str, Refused])
     cancel: CancelAsked | None = None
+    paused: float | None = None
     finished: Finished | None = None
     changed: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
 
@@ -90,7 +107,7 @@ class Delivery(Struct, frozen=True):
 
 def awaits(state: BaseState, id: str) -> bool:
     """Whether the command that the program called `id` is asked and not answered yet."""
-    return id in state.open or id in state.again_of.values()
+    return id in state.open or id in state.again_of.values() or any(id == each.id for each in state.refused.values())
 
 
 def doubt_id(command: str) -> str:
@@ -106,6 +123,8 @@ def describe(command: Command) -> str:
         return f"the command `{command.command}`"
     if isinstance(command, CallModel):
         return f"a call of the model '{command.model}'"
+    if isinstance(command, Inspect):
+        return "the host's look"
     if isinstance(command, StartChild):
         return f"the {command.kind} '{command.name}'"
     return f"the command {command.id}"
@@ -129,6 +148,11 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
         _progress(state, event)
     elif isinstance(event, Claimed):
         state.epoch = event.epoch
+        _goes_on(state)
+    elif isinstance(event, Resumed):
+        _goes_on(state)
+    elif isinstance(event, Paused):
+        state.paused = recorded.at
     elif isinstance(event, CancelAsked):
         state.cancel = event
     elif isinstance(event, Finished):
@@ -137,6 +161,14 @@ def track(state: BaseState, recorded: Recorded) -> Delivery | None:
     elif isinstance(event, Created):
         state.created_at = recorded.at
     return None
+
+
+def _goes_on(state: BaseState) -> None:
+    """The time for which the task rested counts for nothing that it waits for."""
+    if state.paused is not None:
+        for entry in state.open.values():
+            entry.rested += max(0.0, state.now - state.paused)
+        state.paused = None
 
 
 def _progress(state: BaseState, event: Started | Retried | Begun | Doubted) -> None:
@@ -164,7 +196,12 @@ def _answered(state: BaseState, seq: int, event: Answered) -> Delivery | None:
         state.changed.update(event.answer.changes)
     if isinstance(command, Ask) and command.kind == "doubt":
         return _doubt_settled(state, seq, command, event)
+    if isinstance(command, Ask) and command.about in state.refused:
+        return _budget_settled(state, seq, command, event)
     original = state.again_of.pop(command.id, command.id)
+    if isinstance(command, CallModel) and event.failure is not None and event.failure.details.get("reached") == "ask":
+        state.refused[command.id] = Refused(original, command, event.failure)
+        return None
     return Delivery(original, command, event.answer, event.failure, seq)
 
 
@@ -176,10 +213,7 @@ def _doubt_settled(state: BaseState, seq: int, ask: Ask, event: Answered) -> Del
     text = event.answer.text.strip().lower() if isinstance(event.answer, Reply) else ""
     original = state.again_of.pop(command.id, command.id)
     if text == "run it again":
-        base, _, count = command.id.partition("~")
-        renamed = msgspec.structs.replace(command, id=f"{base}~{int(count or 1) + 1}")
-        state.again[renamed.id] = renamed
-        state.again_of[renamed.id] = original
+        _once_more(state, command, original)
         return None
     if text == "it happened":
         told = text_result(
@@ -188,6 +222,34 @@ def _doubt_settled(state: BaseState, seq: int, ask: Ask, event: Answered) -> Del
         return Delivery(original, command, told, None, seq)
     failure = Failure("in-doubt", "The host stopped while this was going on, and a person decided not to run it again.")
     return Delivery(original, command, None, failure, seq)
+
+
+def _once_more(state: BaseState, command: Command, original: str) -> None:
+    base, _, count = command.id.partition("~")
+    renamed = msgspec.structs.replace(command, id=f"{base}~{int(count or 1) + 1}")
+    state.again[renamed.id] = renamed
+    state.again_of[renamed.id] = original
+
+
+def _budget_settled(state: BaseState, seq: int, ask: Ask, event: Answered) -> Delivery | None:
+    refused = state.refused.pop(ask.about)
+    if approved(event.answer):
+        _once_more(state, refused.command, refused.id)
+        return None
+    return Delivery(refused.id, refused.command, None, refused.failure, seq)
+
+
+def budget_question(refused: Refused) -> Ask:
+    """The question whether a budget may be raised; `arguments`: which account, and to what."""
+    details = refused.failure.details
+    return Ask(
+        f"{refused.command.id}-budget",
+        "approval",
+        f"{refused.failure.message}\nMay it be raised to {details['to']}? Otherwise the task ends.",
+        DECISIONS,
+        about=refused.command.id,
+        arguments={"budget": details["scope"], "limits": details["limits"]},
+    )
 
 
 def shared_commands(state: BaseState) -> Iterator[Command | Finish]:
@@ -207,6 +269,12 @@ def shared_commands(state: BaseState) -> Iterator[Command | Finish]:
                     "happened, and doing it twice may do harm. What is right?"
                 ),
                 options=DOUBT_OPTIONS,
+                default=DOUBT_OPTIONS[-1] if state.spec.asking.questions else "",
+                expires=state.spec.asking.questions or None,
                 about=entry.command.id,
+                by=state.spec.asking.by,
             )
+    for refused in state.refused.values():
+        if f"{refused.command.id}-budget" not in state.open:
+            yield budget_question(refused)
     yield from state.again.values()

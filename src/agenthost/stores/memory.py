@@ -7,10 +7,10 @@ from typing import cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agenthost.core.budgets import Spend
+from agenthost.core.budgets import Spend, day_account
 from agenthost.core.errors import Unavailable
 from agenthost.core.ids import root_id
-from agenthost.core.lifecycle import FINAL, Hold
+from agenthost.core.lifecycle import FINAL, Hold, State
 from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory_usage import Of, Sums
@@ -19,11 +19,13 @@ from agenthost.stores.rules import (
     Account,
     Attempt,
     Place,
+    by_day,
     charge,
     check_place,
     not_claimed,
     total,
     unknown,
+    weigh,
 )
 
 _Key = tuple[str, str, int]
@@ -64,6 +66,10 @@ class Tables(Struct):
         )
 
 
+ASKING: frozenset[State] = frozenset(("input-required", "auth-required"))
+"""The states of a task that waits for a person."""
+
+
 class MemoryStore:
     """The port `core.ports.Store` in memory.
 
@@ -76,6 +82,8 @@ class MemoryStore:
         self.on_commit = on_commit
         self.commits = 0
         """Writes committed since it was made."""
+        self.answered: dict[str, int] = {}
+        """By task, the event with which its last question was open no more."""
         self._tables = Tables()
         self._open = False
 
@@ -161,6 +169,8 @@ class MemoryStore:
         tables = self._tables
         accounts = charge(batch, tables.accounts, self._attempts(batch))
         tables.tasks[row.id] = _moved(row, batch)
+        if row.state in ASKING and batch.state not in ASKING:
+            self.answered[row.id] = tables.tasks[row.id].seq
         tables.events[row.id] += batch.events
         tables.placed += [(row.id, event) for event in batch.events]
         for entry in batch.reserve:
@@ -262,6 +272,22 @@ class MemoryStore:
 
     async def spent(self, task: str) -> Spend:
         return total(self._check().accounts.get(task, EMPTY))
+
+    async def accounts(self, prefix: str) -> dict[str, Spend]:
+        found = sorted((name, held) for name, held in self._check().accounts.items() if name.startswith(prefix))
+        return {name: total(held) for name, held in found[:10_000]}
+
+    async def reckon(self, day: str, since: float) -> None:
+        tables, sums = self._check(), dict[str, Spend]()
+        for entry in tables.ledger.values():
+            if entry.at >= since:
+                for subject in by_day(entry):
+                    account = day_account(day, subject)
+                    sums[account] = sums.get(account, Spend()) + (entry.spent or entry.worst)
+        for account, held in sums.items():
+            before = tables.accounts.get(account, EMPTY)
+            now = weigh(held)
+            tables.accounts[account] = (max(before[0], now[0]), max(before[1], now[1]), max(before[2], now[2]))
 
     async def files(self, workspace: str) -> dict[str, str]:
         return dict(sorted(self._check().files.get(workspace, {}).items()))

@@ -11,6 +11,7 @@ from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
 from agenthost.stores.memory_conversations import MemoryConversations
+from agenthost.stores.memory_grants import MemoryGrants
 from agenthost.stores.memory_keeping import MemoryKeeping
 from agenthost.stores.memory_pushes import MemoryPushes
 from agenthost.stores.memory_schedules import MemorySchedules
@@ -42,6 +43,7 @@ class MemoryErasure:
         self._webhooks = webhooks
         self._shelf = shelf
         self._keeping = keeping
+        self.grants = MemoryGrants()
         self._conversations = conversations or MemoryConversations(store)
         self._schedules = schedules or MemorySchedules()
         self._begun: set[str] = set()
@@ -79,6 +81,7 @@ class MemoryErasure:
         tables.placed = [("", _GONE) if root_id(task) == root else (task, event) for task, event in tables.placed]
         self._pushes.forget(root)
         self._webhooks.forget(root)
+        self.grants.forget(root)
         self._shelf.forget_within(root)
         self._conversations.forget(root)
         self._begun.discard(root)
@@ -125,6 +128,7 @@ class MemoryErasure:
 
     async def forget_person(self, namespace: str, person: str) -> None:
         self._shelf.forget(namespace, person)
+        self.grants.forget_person(namespace, person)
         self._conversations.forget_person(namespace, person)
         self._schedules.forget(namespace, person)
         self._forget_gifts(namespace, person)
@@ -134,6 +138,7 @@ class MemoryErasure:
 
     async def forget_namespace(self, namespace: str) -> None:
         self._shelf.forget(namespace)
+        self.grants.forget_person(namespace, "")
         self._conversations.forget_person(namespace, "")
         self._schedules.forget(namespace)
         self._forget_gifts(namespace, "")

@@ -12,7 +12,7 @@ class MemorySchedules:
 
     def __init__(self) -> None:
         self._schedules: dict[str, Schedule] = {}
-        self._runs: dict[tuple[str, float], Run] = {}
+        self._runs: dict[tuple[str, float, bool], Run] = {}
         self.let_go: set[str] = set()
         """Files that nobody may need any more."""
 
@@ -40,7 +40,7 @@ class MemorySchedules:
             await self.put_run(run)
         for run in (await self.runs(schedule.id, float("inf"), 1_000_000))[KEPT + 1 :]:
             if run.state not in OPEN:
-                del self._runs[run.schedule, run.due]
+                del self._runs[_key(run)]
         return True
 
     async def delete(self, id: str) -> bool:
@@ -61,15 +61,15 @@ class MemorySchedules:
         return min((each.due for each in self._schedules.values() if each.due is not None), default=None)
 
     async def put_run(self, run: Run) -> bool:
-        found = self._runs.get((run.schedule, run.due))
-        replaced = found is not None and found.state == "missed" and run.state != "missed"
-        if run.schedule not in self._schedules or (found is not None and not replaced):
+        found = self._runs.get(_key(run))
+        longer = found is not None and run.state == "missed" and run.count > found.count
+        if run.schedule not in self._schedules or (found is not None and not longer):
             return False
-        self._runs[run.schedule, run.due] = run
+        self._runs[_key(run)] = replace(found, until=run.until, count=run.count) if found is not None else run
         return True
 
     async def begin(self, run: Run, alone: bool) -> bool:
-        found = self._runs.get((run.schedule, run.due))
+        found = self._runs.get((run.schedule, run.due, False))
         going = [
             each
             for each in self._runs.values()
@@ -77,15 +77,15 @@ class MemorySchedules:
         ]
         if found is None or found.state != "waiting" or (alone and going):
             return False
-        self._runs[run.schedule, run.due] = replace(found, state="starting")
+        self._runs[_key(found)] = replace(found, state="starting")
         return True
 
     async def settle(self, run: Run) -> None:
-        found = self._runs.get((run.schedule, run.due))
+        found = self._runs.get((run.schedule, run.due, False))
         if found is not None and found.state in OPEN:
             order = found.order if run.state in ("waiting", "starting") else b""
             settled = replace(found, state=run.state, task=run.task, why=run.why, order=order)
-            self._runs[run.schedule, run.due] = settled
+            self._runs[_key(found)] = settled
 
     async def open(self) -> list[Run]:
         found = [run for run in self._runs.values() if run.state in OPEN]
@@ -93,7 +93,7 @@ class MemorySchedules:
 
     async def runs(self, id: str, before: float, limit: int) -> list[Run]:
         found = [run for run in self._runs.values() if run.schedule == id and run.due < before]
-        return sorted(found, key=lambda run: -run.due)[:limit]
+        return sorted(found, key=lambda run: (-run.due, run.state != "missed"))[:limit]
 
     async def sweep(self, before: float) -> int:
         gone = [each for each in self._schedules.values() if each.state == "done" and not each.manifest]
@@ -110,6 +110,10 @@ class MemorySchedules:
     def held(self) -> set[str]:
         """The files that schedules give to what they run."""
         return {digest for each in self._schedules.values() for digest in files_of(each)}
+
+
+def _key(run: Run) -> tuple[str, float, bool]:
+    return run.schedule, run.due, run.state == "missed"
 
 
 def _named(schedule: Schedule) -> tuple[str, str, str]:

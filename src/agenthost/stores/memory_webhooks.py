@@ -6,14 +6,15 @@ from msgspec.structs import replace
 
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import Filter, Store
+from agenthost.core.ports import Filter
 from agenthost.core.webhooks import Delivery, Mark, Webhook
+from agenthost.stores.memory import ASKING, MemoryStore
 
 
 class MemoryWebhooks:
     """The port `core.webhooks.Webhooks`. `store` tells which tasks ended or wait for an answer."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._webhooks: dict[str, Webhook] = {}
         self._deliveries: dict[str, Delivery] = {}
@@ -42,8 +43,9 @@ class MemoryWebhooks:
         for namespace, person in {(each.namespace, each.person) for each in self._webhooks.values()}:
             for row in await self._store.tasks(Filter(namespace, person=person, limit=1_000_000)):
                 seen = self._seen.get(row.id, 0)
-                if row.seq > seen and (row.state in FINAL or row.state in ("input-required", "auth-required")):
-                    found.append(Mark(row.id, row.seq, seen, row.updated))
+                moved = row.seq if row.state in FINAL or row.state in ASKING else self._store.answered.get(row.id, 0)
+                if moved > seen:
+                    found.append(Mark(row.id, moved, seen, row.updated))
         return sorted(found, key=lambda mark: mark.task)[:limit]
 
     async def add(self, deliveries: list[Delivery], mark: Mark | None = None) -> None:

@@ -5,12 +5,14 @@ that thousands of reservations and settlements leave no rounding behind.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from agenthost.core.budgets import Spend, refusal
+from agenthost.core.budgets import Spend, enough, refusal, subject_of, told_limits
 from agenthost.core.errors import BudgetRefused, Conflict, LostLease, NotFound
-from agenthost.core.ports import Append, Settlement
+from agenthost.core.ports import Append, LedgerEntry, Settlement
 from agenthost.core.tasks import Scope
 
 Account = tuple[int, int, int]
@@ -119,18 +121,31 @@ def charge(
             raise ValueError(f"attempt {entry.attempt} of command '{entry.command}' is in the ledger already")
         reserved[key] = Attempt(entry.worst, entry.scopes, False)
         for scope in entry.scopes:
-            why = refusal(scope.limits, total(after.get(scope.task) or accounts.get(scope.task, EMPTY)), entry.worst)
+            spent = total(after.get(scope.task) or accounts.get(scope.task, EMPTY))
+            why = refusal(scope.limits, spent, entry.worst, subject_of(scope.task))
             if why:
-                raise BudgetRefused(
-                    why if scope.task == batch.task else f"{why} (by task '{scope.task}' and what it started)",
-                    scope=scope.task,
-                    command=entry.command,
-                )
+                raise _refused(why, scope, entry, spent)
         add(entry.scopes, weigh(entry.worst))
     for settlement in batch.settle:
         if (settlement.command, settlement.attempt) in new:
             settle(settlement)
     return after
+
+
+def _refused(why: str, scope: Scope, entry: LedgerEntry, spent: Spend) -> BudgetRefused:
+    if scope.task != entry.task and not subject_of(scope.task):
+        why = f"{why} (by task '{scope.task}' and what it started)"
+    details: dict[str, Any] = {"scope": scope.task, "command": entry.command}
+    if scope.reached == "ask":
+        more = enough(scope.limits, spent, entry.worst)
+        details |= {"reached": "ask", "limits": msgspec.to_builtins(more), "to": told_limits(more)}
+    return BudgetRefused(why, **details)
+
+
+def by_day(entry: LedgerEntry) -> tuple[str, ...]:
+    """Whose day an attempt counts for (`budgets.subject_of`)."""
+    space = entry.namespace
+    return "host", f"namespace/{space}", f"person/{space}/{entry.person}", f"agent/{space}/{entry.agent}"
 
 
 def not_claimed(task: str, found: bool, ended: bool) -> NotFound | LostLease:

@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.api import HostApi, LiveDelta, OpenQuestion, Order
-from agenthost.core.errors import BadInput, NotFound, Unavailable
-from agenthost.core.events import Created, Finished, Received, Recorded
+from agenthost.core.errors import BadInput, Conflict, NotFound, Unavailable
+from agenthost.core.events import Created, Finished, Paused, Received, Recorded, Resumed
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import Fitness, ModelRequest, Turn
 from agenthost.core.offers import Drawing, Speech
@@ -160,6 +160,8 @@ class HostApiSuite:
             "say": lambda task: api.say(task, text_message("person", "hello")),
             "reply": lambda task: api.reply(task, "yes"),
             "cancel": api.cancel,
+            "pause": api.pause,
+            "resume": api.resume,
             "artifacts": api.artifacts,
             "evidence": api.evidence,
             "ledger": api.ledger,
@@ -210,6 +212,30 @@ class HostApiSuite:
         detail = await case.api.task(row.id)
         assert detail.row.state == "canceled"
         assert "no longer wanted" in detail.row.reason
+
+    async def test_a_task_rests_until_it_is_resumed_and_can_be_cancelled_meanwhile(self, case: ApiCase) -> None:
+        row = await case.api.start(Order(case.asking, "hello"))
+        await question(case.api, row.id)
+        with pytest.raises(Conflict):
+            await case.api.resume(row.id)
+        await case.api.pause(row.id, reason="not today")
+        await case.api.pause(row.id)
+        detail = await case.api.task(row.id)
+        assert (detail.row.state, detail.row.hold) == ("input-required", "paused")
+        assert len(detail.questions) == 1
+        await case.api.resume(row.id)
+        assert not (await case.api.task(row.id)).row.hold
+        await case.api.reply(row.id, "blue")
+        events = [each.event for each in await followed(case.api, row.id)]
+        assert [type(event) for event in events if isinstance(event, Paused | Resumed)] == [Paused, Resumed]
+        row = await case.api.start(Order(case.asking, "hello"))
+        await question(case.api, row.id)
+        await case.api.pause(row.id)
+        await case.api.cancel(row.id)
+        await followed(case.api, row.id)
+        assert (await case.api.task(row.id)).row.state == "canceled"
+        with pytest.raises(Conflict):
+            await case.api.pause(row.id)
 
     async def test_files_come_back_byte_for_byte(self, case: ApiCase) -> None:
         content = bytes(range(256)) * 1000

@@ -38,7 +38,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask, CallModel, StartChild, Verdict, View
-from agenthost.core.errors import BadInput, NotFound, Stale, Unusable, nearest
+from agenthost.core.errors import BadInput, Conflict, NotFound, Stale, Unusable, nearest
 from agenthost.core.events import (
     Answered,
     Asked,
@@ -48,11 +48,14 @@ from agenthost.core.events import (
     Created,
     Event,
     Finished,
+    Paused,
     Received,
     Recorded,
     Reply,
+    Resumed,
 )
 from agenthost.core.evidence import EvidencePack, journal_hash
+from agenthost.core.grants import Always
 from agenthost.core.ids import child_id, root_id, task_id
 from agenthost.core.keeping import UsageFilter, UsageLine
 from agenthost.core.lifecycle import FINAL, State
@@ -323,20 +326,45 @@ class MemoryHost(HostApi):
             raise BadInput(f"the task {task} has ended; start another one")
         self.append(task, Received(message))
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
         self._known(task)
         asked = self._questions.pop(task, None)
         if asked is None:
             raise BadInput(f"the task {task} asks nothing")
-        self.append(task, Answered(asked.ask.id, Reply(text, by)), "working")
+        self.append(task, Answered(asked.ask.id, Reply(text, by, via)), "working")
         self.finish(task, text)
         return asked
+
+    async def questions(self, namespace: str = "default") -> list[OpenQuestion]:
+        return list(self._questions.values())
 
     async def cancel(self, task: str, by: str = "owner", reason: str = "") -> None:
         if self._known(task).state not in FINAL:
             self._questions.pop(task, None)
             self.append(task, CancelAsked(by, reason))
             self.finish(task, reason or f"cancelled by {by}", "canceled")
+
+    async def pause(self, task: str, by: str = "owner", reason: str = "") -> None:
+        row = self._known(task)
+        if row.state in FINAL:
+            raise Conflict(f"the task {task} has ended; there is nothing to pause")
+        if not row.hold:
+            self.append(task, Paused(by, reason))
+            self.rows[task] = msgspec.structs.replace(self.rows[task], hold="paused", reason=f"paused by {by}")
+
+    async def resume(self, task: str, by: str = "owner") -> None:
+        if self._known(task).hold != "paused":
+            raise Conflict(f"the task {task} isn't paused")
+        self.append(task, Resumed(by))
+        self.rows[task] = msgspec.structs.replace(self.rows[task], hold="", reason="")
 
     async def artifacts(self, task: str) -> list[Artifact]:
         self._known(task)

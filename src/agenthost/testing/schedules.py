@@ -82,10 +82,15 @@ class SchedulesSuite:
         await schedules.add(MORNING)
         missed = Run("s1", 1.5, "missed", 2.0, "ann", why="no host worked", until=9.0, count=3)
         assert await schedules.put_run(missed)
-        assert not await schedules.put_run(replace(missed, at=3.0))
+        assert not await schedules.put_run(replace(missed, at=3.0, until=5.0, count=2))
         assert await schedules.change(MORNING, [_run(1.5)])
-        assert await schedules.runs("s1", END, 10) == [_run(1.5)]
-        assert not await schedules.put_run(missed)
+        assert await schedules.runs("s1", END, 10) == [missed, _run(1.5)]
+        assert await schedules.begin(_run(1.5), True)
+        await schedules.settle(replace(_run(1.5), state="ended", task="t1"))
+        # And the other way round: what was run is missed when it comes again with others.
+        assert await schedules.put_run(replace(missed, until=20.0, count=7))
+        ended = replace(_run(1.5), state="ended", task="t1", order=b"")
+        assert await schedules.runs("s1", END, 10) == [replace(missed, until=20.0, count=7), ended]
 
     async def test_a_run_begins_once_and_alone_where_it_is_to_be(self, schedules: Schedules) -> None:
         await schedules.add(MORNING)

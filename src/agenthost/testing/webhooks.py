@@ -85,6 +85,20 @@ class WebhooksSuite:
         (again,) = [mark for mark in await webhooks.marks(10) if mark.task != "t0"]
         assert replace(again, at=0.0) == Mark("t2", 3, 2)
 
+    async def test_a_task_whose_question_was_answered_is_marked_once_more(
+        self, webhooks: Webhooks, store: Store
+    ) -> None:
+        await webhooks.put(ANN)
+        await _moved(store, "t1", "input-required")
+        (mark,) = await webhooks.marks(10)
+        await webhooks.add([], mark)
+        await _step(store, "t1", "working", 3)
+        await _step(store, "t1", "working", 4)
+        (again,) = await webhooks.marks(10)
+        assert replace(again, at=0.0) == Mark("t1", 3, 2)
+        await webhooks.add([], again)
+        assert await webhooks.marks(10) == []
+
     async def test_a_task_that_asks_with_its_first_step_is_marked_too(self, webhooks: Webhooks, store: Store) -> None:
         await webhooks.put(ANN)
         row = TaskRow("t1", "agent", "a", "input-required", 1.0, 1.0, person="ann", root="t1", seq=1)

@@ -282,6 +282,7 @@ class PlayedPrograms:
         }
         self.counts: dict[str, int] = {}
         self.live: dict[str, Limits] = {}
+        self.daily: tuple[Scope, ...] = ()
 
     async def program(self, spec: TaskSpec) -> Program[Any]:
         return self._programs[spec.kind]
@@ -294,6 +295,10 @@ class PlayedPrograms:
 
     def limits(self, scope: Scope) -> Limits:
         return self.live.get(scope.source, scope.limits)
+
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        own = tuple(msgspec.structs.replace(scope, limits=self.limits(scope)) for scope in spec.scopes)
+        return (*own, *self.daily)
 
 
 class Lines:
@@ -328,6 +333,7 @@ class World:
     """Everything around an engine. Change a part before `engine` is called; `recorded` is what was committed."""
 
     def __init__(self, bundle: Bundle, store: Store, seed: int = 0) -> None:
+        self.bundle = bundle
         self.store = store
         self.blobs = MemoryBlobs()
         self.folders: dict[str, dict[str, bytes]] = {}

@@ -9,8 +9,10 @@ from agenthost.core.access import Deed, Right
 from agenthost.core.api import Applied, ManifestProblem, ManifestVersion
 from agenthost.core.conversations import ConversationInfo, Line
 from agenthost.core.events import Recorded
+from agenthost.core.grants import Always, Grant
 from agenthost.core.routing import Topic
 from agenthost.core.schedules import ScheduleInfo
+from agenthost.core.spending import BudgetLine
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import WebhookInfo
 
@@ -60,6 +62,13 @@ class WebhookPage(Struct, frozen=True):
     """All of a person's webhooks: there is one page."""
 
     items: tuple[WebhookInfo, ...]
+    next: str = ""
+
+
+class GrantPage(Struct, frozen=True):
+    """All grants that somebody sees: there is one page."""
+
+    items: tuple[Grant, ...]
     next: str = ""
 
 
@@ -154,11 +163,14 @@ class Found(Struct, frozen=True):
 
 
 class ReplyBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A person's answer to a question (`question` may be empty where there is only one)."""
+    """A person's answer to a question (`question` may be empty where there is only one). `via`: the channel that it came
+    by, where that is another than this one. `always`: an approval is given for later calls too."""
 
     text: str
     question: str = ""
     by: str = "owner"
+    via: Annotated[str, Meta(pattern="^[a-z0-9-]{0,40}$")] = ""
+    always: Always | None = None
 
 
 class CancelBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -166,6 +178,20 @@ class CancelBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
 
     by: str = "owner"
     reason: str = ""
+
+
+class BudgetBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The most of one day: model turns, tokens, money in USD. What isn't named isn't bounded."""
+
+    turns: Annotated[int, Meta(ge=0)] | None = None
+    tokens: Annotated[int, Meta(ge=0)] | None = None
+    cost: Annotated[float, Meta(ge=0)] | None = None
+
+
+class BudgetPage(Struct, frozen=True, omit_defaults=True):
+    """All budgets that there are to see: there is one page."""
+
+    items: tuple[BudgetLine, ...]
 
 
 class ApplyBody(Struct, frozen=True, omit_defaults=True, rename="camel", forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ AMOUNT = {"type": "object", "properties": {"amount": {"type": "integer"}}, "requ
 
 
 class Pay:
-    spec = ToolSpec("pay", "Pays somebody.", AMOUNT, approval=True)
+    spec = ToolSpec("pay", "Pays somebody.", AMOUNT, approval=True, trusted=True)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         return text_result(f"paid {arguments['amount']}")
@@ -19,7 +19,7 @@ class Pay:
 
 
 class Look:
-    spec = ToolSpec("look", "Looks at the account.", {"type": "object", "properties": {}}, read_only=True)
+    spec = ToolSpec("look", "Looks at the account.", {"type": "object", "properties": {}}, read_only=True, trusted=True)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         return text_result("it has 100")

@@ -256,7 +256,7 @@ async def test_another_chat_with_the_same_question_is_another_task(bench: Bench)
     await ask(bench, user("make it small"), other.message(), user("red"), model="asker")
     states = {task.title: task for task in await bench.tasks()}
     small = await bench.host.events_of(states["make it small"].id)
-    assert [getattr(each.event, "answer", None) for each in small].count(Reply("red")) == 1
+    assert [getattr(each.event, "answer", None) for each in small].count(Reply("red", via="openai")) == 1
     nice = await bench.host.events_of(states["make it nice"].id)
     assert not any(isinstance(getattr(each.event, "answer", None), Reply) for each in nice)
 

@@ -12,6 +12,7 @@ class Pay:
         "Pays.",
         {"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]},
         approval=True,
+        trusted=True,
     )
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:

@@ -42,7 +42,7 @@ async def test_an_approval_is_asked_and_the_work_goes_on(door: Door, mode: str) 
     (asked,) = person.asked
     assert "May the tool 'pay' be called" in asked.message
     assert '"amount": 5' in asked.message or '"amount":5' in asked.message
-    assert asked.requested_schema["properties"]["answer"]["enum"] == ["approve", "deny"]
+    assert asked.requested_schema["properties"]["answer"]["enum"] == ["approve", "deny", "approve always"]
     assert words(result) == "You said paid 5"
     assert [(reply.text, reply.by) for reply in await replies(door, (result.meta or {})["dev.agenthost/task"])] == [
         ("approve", "owner")
@@ -118,7 +118,7 @@ async def test_a_question_outlives_the_host(opens: Opens) -> None:
         first = await mcp.ask("tools/call", call)
     ((key, request),) = first["inputRequests"].items()
     assert first["resultType"] == "input_required"
-    assert request["params"]["requestedSchema"]["properties"]["answer"]["enum"] == ["approve", "deny"]
+    assert request["params"]["requestedSchema"]["properties"]["answer"]["enum"] == ["approve", "deny", "approve always"]
     answers = {key: {"action": "accept", "content": {"answer": "approve"}}}
     async with opens() as door, plain(door.url, door.headers, can=can) as mcp:
         again = await mcp.ask("tools/call", call | {"requestState": first["requestState"]})

@@ -60,12 +60,14 @@ class World:
 
     async def places(self, operation: Operation) -> dict[str, str]:
         example = operation.example
-        names = {"ended": "quick", "asking": "asking", "slow": "slow"}
+        names = {"ended": "quick", "asking": "asking", "slow": "slow", "paused": "slow"}
         row = await self.api.start(Order(names[example.of], "hello"))
         if example.of == "ended":
             async with aclosing(cast("Any", self.api.follow(row.id))) as items:
                 async for _ in items:
                     pass
+        if example.of == "paused":
+            await self.api.pause(row.id)
         kept = await self.api.put_file("a.txt", b"a text of some length", "text/plain")
         for kind in ("agent", "workflow", "schedule"):
             for name in ("spare", f"spare-{kind}"):

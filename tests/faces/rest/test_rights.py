@@ -10,17 +10,20 @@ import pytest
 from agenthost.core.access import RIGHTS, Caller, Right, Role
 from agenthost.core.api import Linked, Order
 from agenthost.core.conversations import Line
+from agenthost.core.grants import Grant
 from agenthost.core.ports import Filter
 from agenthost.core.schedules import NewSchedule
 from agenthost.core.webhooks import NewWebhook
-from agenthost.faces.http import conversations, erasure, metrics, schedules, webhooks
+from agenthost.faces.http import budgets, conversations, erasure, grants, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.operations import Operation
 from agenthost.faces.http.site import Site
 from agenthost.faces.http.streams import Closing
+from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
+from agenthost.host.grants.desk import Desk as GrantDesk
 from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk as WebhookDesk
 from agenthost.testing.memory_host import MemoryHost
@@ -35,9 +38,11 @@ OPERATIONS = table(
     Site(Everybody(MemoryHost()), Closing()),
     [
         Face(operations=webhooks.operations(cast("WebhookDesk", None))),  # nothing of it is called
+        Face(operations=grants.operations(cast("GrantDesk", None))),
         Face(operations=schedules.operations(cast("ScheduleDesk", None))),
         Face(operations=erasure.operations(cast("ErasureDesk", None))),
         Face(streamed=partial(conversations.operations, cast("ConversingDesk", None))),
+        Face(operations=budgets.operations(cast("BudgetDesk", None))),
         metrics.face(_unasked),
     ],
 )
@@ -60,7 +65,14 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "replyToTask": ("work", "ann"),
     "listApprovals": ("read", "ann"),
     "answerApproval": ("work", "ann"),
+    "listQuestions": ("work", ""),
     "cancelTask": ("work", "ann"),
+    "pauseTask": ("work", "ann"),
+    "listBudgets": ("read", ""),
+    "listTaskBudgets": ("read", "ann"),
+    "setBudget": ("manage", ""),
+    "clearBudget": ("manage", ""),
+    "resumeTask": ("work", "ann"),
     "listArtifacts": ("read", "ann"),
     "getArtifact": ("read", "ann"),
     "linkArtifact": ("read", "ann"),
@@ -141,6 +153,9 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "deleteWebhook": ("work", "ann alone"),
     "testWebhook": ("work", "ann alone"),
     "listDeliveries": ("read", "ann alone"),
+    "listGrants": ("read", ""),
+    "getGrant": ("read", "ann"),
+    "removeGrant": ("work", "ann"),
     "addSchedule": ("work", ""),
     "listSchedules": ("read", ""),
     "getSchedule": ("read", "ann"),
@@ -168,6 +183,7 @@ OTHERS: dict[str, Right] = {
     "sayToTask": "manage",
     "replyToTask": "manage",
     "answerApproval": "manage",
+    "removeGrant": "manage",
     "deleteTask": "own",
     "deleteSchedule": "manage",
     "pauseSchedule": "manage",
@@ -206,6 +222,9 @@ async def world(served: Served) -> dict[str, str]:
     schedule = await served.host.schedules.of(ann, served.host).add(daily)
     said = Line("web:7", "m1", "person", "message", 1.0, WORDS, task=task, became=task, person="ann")
     (line,) = await served.host._adapters.conversations.add([said])  # pyright: ignore[reportPrivateUsage]
+    await served.host.grants.kept.put(
+        Grant("gr_anns", "default", "ann", "agent", "echo", "pay", "ann", 1.0, note=WORDS)
+    )
     return {
         "task": task,
         "line": str(line.place),
@@ -215,6 +234,7 @@ async def world(served: Served) -> dict[str, str]:
         "number": "1",
         "name": "echo",
         "webhook": webhook.id,
+        "grant": "gr_anns",
         "schedule": schedule.id,
     }
 
@@ -222,7 +242,7 @@ async def world(served: Served) -> dict[str, str]:
 async def tried(served: Served, operation: Operation, places: dict[str, str], token: str | None) -> tuple[int, str]:
     """The status and the text of the answer to an operation's example."""
     example, path = operation.example, operation.whole
-    hers = {name: places[name] for name in ("webhook", "schedule", "line")}
+    hers = {name: places[name] for name in ("webhook", "schedule", "line", "grant")}
     for name, value in (places | example.places | hers).items():
         path = path.replace("{" + name + "}", value)
     body = example.body if example.body is not None else example.content
@@ -235,7 +255,7 @@ def test_every_operation_was_decided_on_and_says_what_was_decided() -> None:
     assert {operation.id: operation.right for operation in OPERATIONS} == {
         id: right for id, (right, _) in DECIDED.items()
     }
-    named = ("{task}", "{digest}", "{schedule}")
+    named = ("{task}", "{digest}", "{schedule}", "{grant}")
     of_hers = {operation.id for operation in OPERATIONS if any(name in operation.whole for name in named)}
     assert {id for id, (_, whose) in DECIDED.items() if whose == "ann"} == of_hers
 

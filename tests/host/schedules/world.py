@@ -122,8 +122,9 @@ class World:
     async def step(self, name: str, work: Callable[..., Any] = lambda: None, *given: Any) -> Any:
         """Do something, unless the process dies first; or die when it is done."""
         self.steps += 1
-        for _ in range(self.yields.pop() if self.yields else 0):
-            await asyncio.sleep(0)
+        if len(self.runners) > 1:
+            for _ in range(1 + (self.yields.pop() if self.yields else 0)):
+                await asyncio.sleep(0)
         dying = False
         if self.dies is not None:
             left, after = self.dies
@@ -158,8 +159,7 @@ class World:
 
     async def died(self) -> None:
         """Processes look at once, until they are done or have died; those that died are started again."""
-        looks = [asyncio.ensure_future(runner.look(self.now)) for runner in self.runners]  # noqa: TID251 - a test's own
-        outcomes = await asyncio.gather(*looks, return_exceptions=True)
+        outcomes = await asyncio.gather(*(runner.look(self.now) for runner in self.runners), return_exceptions=True)
         for outcome in outcomes:
             assert outcome is None or isinstance(outcome, float | Died), repr(outcome)
         if any(isinstance(outcome, Died) for outcome in outcomes):

@@ -20,6 +20,7 @@ from agenthost.cli.render.moments import (
 )
 from agenthost.cli.render.view import Look, View
 from agenthost.cli.render.words import arguments, count, duration, money, one_line, plural
+from agenthost.core.questions import cut
 
 WIDTH = 200
 """Most characters of what is told on a line, without time and name."""
@@ -66,7 +67,7 @@ def _said_of(view: View, moment: Moment) -> str:
             return f"{moment.what} failed: {moment.failure.message}"
         case Asks():
             options = f" [{' / '.join(moment.ask.options)}]" if moment.ask.options else ""
-            return f"asks: {moment.ask.question}{options}"
+            return f"asks: {cut(moment.ask.question, 2000)}{options}"
         case Heard():
             return f"{moment.by} answered: {moment.text}"
         case Told():

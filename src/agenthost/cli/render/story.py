@@ -140,7 +140,7 @@ class Story:
                 yield self._line(glyphs.failed, f"{moment.what} failed", "red")
                 yield self._block(moment.failure.message, TEXT_LINES, "red")
             case Asks():
-                yield Text(f"  {glyphs.ask} ", "bold yellow").append(clean(moment.ask.question), "bold")
+                yield Text(f"  {glyphs.ask} ", "bold yellow").append(clean(cut(moment.ask.question, 2000)), "bold")
             case Heard():
                 yield self._line(glyphs.tool, f"{moment.by}: {moment.text}", "cyan")
             case Told():

@@ -30,7 +30,8 @@ from agenthost.cli.render.moments import (
 from agenthost.cli.render.words import arguments, model_name, one_line
 from agenthost.core import events
 from agenthost.core.api import LiveDelta
-from agenthost.core.commands import Ask, CallModel, CallTool, Command, Evaluate, RunCommand, StartChild, Wait
+from agenthost.core.checks import FilesLook, HttpLook
+from agenthost.core.commands import Ask, CallModel, CallTool, Command, Evaluate, Inspect, RunCommand, StartChild, Wait
 from agenthost.core.events import Recorded
 from agenthost.core.models import ModelAnswer, Usage
 from agenthost.core.parts import FilePart, Part, text_of
@@ -201,6 +202,11 @@ class View:
             case events.CancelAsked():
                 because = f": {event.reason}" if event.reason else ""
                 return [Note(task=task, at=at, text=f"cancel was asked for by {event.by}{because}")]
+            case events.Paused():
+                because = f": {event.reason}" if event.reason else ""
+                return [Note(task=task, at=at, text=f"paused by {event.by}{because}")]
+            case events.Resumed():
+                return [Note(task=task, at=at, text=f"resumed by {event.by}")]
             case events.Noted():
                 return [Note(task=task, at=at, text=event.text)]
             case events.Finished():
@@ -291,6 +297,11 @@ class View:
             case RunCommand(), events.RunResult():
                 step = step_of(command.id) if look.kind == "workflow" else ""
                 return [Ran(task=look.id, at=at, command=command.command, result=answer, step=step)]
+            case Inspect(), events.Seen() if not isinstance(command.look, FilesLook):
+                what = command.look.url if isinstance(command.look, HttpLook) else command.look.path
+                return [
+                    Note(task=look.id, at=at, text=f"the host looked at {what}: {answer.reason or 'as it should be'}")
+                ]
             case Ask(), events.Reply():
                 return [Heard(task=look.id, at=at, text=answer.text, by=answer.by)]
             case StartChild(), events.ChildResult() if answer.conflicts:

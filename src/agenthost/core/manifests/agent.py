@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from agenthost.core.manifests.asking import Approvals, Questions
 from agenthost.core.manifests.checks import Check
 from agenthost.core.manifests.common import (
     API_VERSION,
@@ -121,6 +122,12 @@ class AgentSpec(Part):
         default_factory=lambda: Completion.model_validate({}), description="When the work is done."
     )
     budget: Budget = Field(default_factory=lambda: Budget.model_validate({}), description="What one task may spend.")
+    approvals: Approvals = Field(
+        default_factory=lambda: Approvals.model_validate({}), description="When a person must agree before a call."
+    )
+    questions: Questions = Field(
+        default_factory=lambda: Questions.model_validate({}), description="How it asks people (the tool `ask`)."
+    )
     trust: TrustSpec = Field(
         default_factory=lambda: TrustSpec.model_validate({}),
         description="What is trusted, and what untrusted content may decide.",

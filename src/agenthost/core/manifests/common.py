@@ -181,6 +181,17 @@ class ProbeSpec(Part):
         return Probe(self.port, self.path, self.status, self.body, self.within)
 
 
+class DayBudget(Part):
+    """The most that all tasks of this agent may spend together on one day of the host's time zone."""
+
+    turns: Count | None = Field(None, description="Model calls, such as 1k.")
+    tokens: Count | None = Field(None, description="Tokens in and out, such as 2M.")
+    cost: Money | None = Field(None, description="Money, such as 20 USD.")
+
+    def limits(self) -> Limits:
+        return Limits(self.turns, self.tokens, self.cost)
+
+
 class Budget(Part):
     """The most that one task may spend, everything below it included; checked before each model call."""
 
@@ -188,6 +199,13 @@ class Budget(Part):
     tokens: Count | None = Field(None, description="Tokens in and out, such as 200k.")
     cost: Money | None = Field(None, description="Money, such as 2.00 USD.")
     duration: Duration | None = Field(None, description="Time from the task's start, such as 30m.")
+    reached: Literal["end", "ask"] = Field(
+        "end", description="What happens where there is no room: the task ends, or a person is asked to raise it."
+    )
+    day: DayBudget = Field(
+        default_factory=lambda: DayBudget.model_validate({}),
+        description="For all tasks of this agent together, on one day.",
+    )
 
     def limits(self) -> Limits:
         return Limits(self.turns, self.tokens, self.cost, self.duration)

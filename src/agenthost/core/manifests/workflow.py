@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from agenthost.core.manifests.asking import Approvals, StepApproval
+from agenthost.core.manifests.checks import Check
 from agenthost.core.manifests.common import (
     API_VERSION,
     NAME,
@@ -53,7 +55,7 @@ class OnFail(Part):
 
 
 class Step(Part):
-    """One step: an agent by role, a command or a server in the sandbox, a tool, or another workflow."""
+    """One step: an agent by role, a command or a server in the sandbox, a check, a tool, or another workflow."""
 
     id: str = Field(pattern=STEP_ID, description="Unique in the workflow: a-z, 0-9 and underscore.")
     role: str | None = Field(None, description="The role that does it.")
@@ -62,6 +64,9 @@ class Step(Part):
     command: str | None = Field(None, description="A shell command (a template) for the sandbox.")
     serve: str | None = Field(None, description="A shell command (a template) for the sandbox that goes on and serves.")
     probe: ProbeSpec | None = Field(None, description="With serve: what the server must answer; then it is ended.")
+    check: Check | None = Field(
+        None, description="What the host looks at itself: a file, a JSON file, an address, a command's test report."
+    )
     tool: str | None = Field(None, description="A tool to call.")
     workflow: str | None = Field(None, pattern=NAME, description="A workflow to run.")
     with_: dict[str, Any] = Field(
@@ -80,6 +85,7 @@ class Step(Part):
     timeout: Duration | None = Field(None, description="Most time, such as 5m.")
     retry: Retry | None = Field(None, description="Try the step again when it fails, before anything else is done.")
     onFail: OnFail | None = Field(None, description="Go back to an earlier step when this one fails.")
+    approve: StepApproval | None = Field(None, description="A person must agree before it is done.")
 
     @property
     def line(self) -> str | None:
@@ -112,6 +118,10 @@ class WorkflowSpec(Part):
     )
     budget: Budget = Field(
         default_factory=lambda: Budget.model_validate({}), description="What one run may spend, all steps included."
+    )
+    approvals: Approvals = Field(
+        default_factory=lambda: Approvals.model_validate({}),
+        description="When a person must agree before a tool's step.",
     )
     trust: TrustSpec = Field(
         default_factory=lambda: TrustSpec.model_validate({}),

@@ -61,6 +61,9 @@ class _Routing:
     def limits(self, scope: Scope) -> Limits:
         return scope.limits
 
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        return spec.scopes
+
 
 async def ask(
     adapters: Adapters, model: str, cases: Sequence[Case], similar: Similar | None, say: Callable[[str], None]
@@ -142,7 +145,7 @@ def _count(made: Answers, case: Case, finished: Finished | None, ledger: Sequenc
         made.unpriced += not entry.priced
     part = finished.parts[0] if finished is not None and finished.parts else None
     decision = msgspec.convert(part.data, Decision) if isinstance(part, DataPart) else None
-    if decision is None or not any(entry.settled and entry.spent is not None for entry in ledger):
+    if decision is None or not any(entry.spent is not None and entry.spent.tokens for entry in ledger):
         made.failed += 1
     elif decision.meaning != "unsure" or decision.candidates:
         made.decisions[case.key] = decision

@@ -1,35 +1,30 @@
 """Plays a labelled conversation turn by turn, and shows each message with the scene that a host would see it in.
 
-After a message the play goes on as if it had been filed as its label says: what is measured is one decision, not what a
-wrong one leads to.
+The lines are kept as a host keeps them, and what routing is told of them is made by the host's own functions. After a message the play goes
+on as if it had been filed as its label says: what is measured is one decision, not what a wrong one leads to.
 """
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from agenthost.core.conversations import Button, Gathered, Line, Mentioned, Wanted
 from agenthost.core.ids import digest, task_id
-from agenthost.core.lifecycle import FINAL, Hold, State
+from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart
-from agenthost.core.routing import Referred, Scene, Spoken, Topic, TopicQuestion, Utterance
-from agenthost.evals.routing.form import (
-    Chosen,
-    Conversation,
-    Ended,
-    Filed,
-    Label,
-    Moved,
-    New,
-    Said,
-    Told,
-    Which,
-)
-from agenthost.programs.routing import MOST_RECENT, MOST_SAID, MOST_TOPICS, buttons
+from agenthost.core.routing import Candidate, Decision, Scene, Spoken
+from agenthost.core.tasks import TaskRow
+from agenthost.evals.routing.form import Chosen, Conversation, Ended, Filed, Label, Moved, New, Said, Told, Which
+from agenthost.host.conversing import scenes
+from agenthost.programs.routing import buttons
 
 PLACE = re.compile(r"\{(\w+)\}")
 """Where a text names a task by its id."""
+
+MEDIA = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "pdf": "application/pdf"}
 
 
 class Case(Struct, frozen=True):
@@ -52,41 +47,16 @@ class Case(Struct, frozen=True):
         return f"{self.conversation}/{self.turn.id}"
 
 
-class Line(Struct):
-    """Something that was said, as the host keeps it."""
-
-    said: Utterance
-    place: int
-    question: str = ""
-    options: tuple[str, ...] = ()
-
-
-class Known(Struct):
-    """What a host knows of a task."""
-
-    task: str
-    title: str
-    name: str
-    opened: float
-    changed: float
-    state: State = "working"
-    hold: Hold = ""
-    asks: tuple[TopicQuestion, ...] = ()
-    artifacts: tuple[str, ...] = ()
-    digests: tuple[str, ...] = ()
-
-
 class Play:
     """A conversation while it is played."""
 
     def __init__(self, name: str, conversation: Conversation) -> None:
-        turns = conversation.read()
-        start = turns[0].at.timestamp()
         self.name = name
         self.conversation = conversation
-        self.turns = turns
+        self.turns = conversation.read()
+        start = self.turns[0].at.timestamp()
         self.ids = {key: task_id(int(start * 1000), at) for at, key in enumerate(conversation.tasks, 1)}
-        self.known: dict[str, Known] = {}
+        self.rows: dict[str, TaskRow] = {}
         self.lines: dict[str, Line] = {}
         self.which: Which | None = None
         for key, task in conversation.tasks.items():
@@ -97,38 +67,71 @@ class Play:
         """Each message of the person, before anything is done with it."""
         for turn in self.turns:
             if isinstance(turn, Said):
-                yield self._case(turn)
-                self._said(turn)
+                line = self._heard(turn)
+                yield self._case(turn, line)
+                self.lines[turn.id] = replace(line, text=self._text(turn.edited or turn.text or turn.button or ""))
+                self._done(turn)
             elif isinstance(turn, Told):
                 self._told(turn)
             elif isinstance(turn, Which):
                 self.which = turn
-                self._line(turn.id, Utterance("host", self._text(turn.text), "", turn.at.timestamp()))
+                self._add(turn.id, "host", "which", turn.at.timestamp(), self._text(turn.text))
             else:
                 self._ended(turn)
 
     # --- what a host sees ---------------------------------------------------------------------
 
-    def _case(self, turn: Said) -> Case:
+    def _case(self, turn: Said, line: Line) -> Case:
         places = {id: line.place for id, line in self.lines.items()}
+        said = frozenset(id for id, line in self.lines.items() if line.by == "person")
+        spoken = scenes.spoken(line, self.lines.get(turn.reply_to or ""))
         languages = tuple(self.conversation.languages)
-        said = frozenset(id for id, line in self.lines.items() if line.said.by == "person")
-        spoken, scene = self._spoken(turn), self._scene()
-        return Case(self.name, turn, languages, spoken, scene, turn.right(), self.ids, places, said)
+        return Case(self.name, turn, languages, spoken, self._scene(), turn.right(), self.ids, places, said)
 
-    def _spoken(self, turn: Said) -> Spoken:
-        return Spoken(
-            text=self._text(turn.text or ""),
-            files=self._files(turn),
-            reply=self._referred(turn.reply_to),
+    def _scene(self) -> Scene:
+        wanted, lines = Wanted(), list(self.lines.values())
+        last = {key: max((line.place for line in self._of(key)), default=0) for key in self.rows}
+        newest = sorted(self.rows, key=lambda key: -last[key])
+        going = [key for key in newest if self.rows[key].state not in FINAL]
+        topics = tuple(
+            Mentioned(
+                self._row(key),
+                tuple(self._of(key)[-wanted.lines :]),
+                tuple(line for line in self._of(key) if line.state == "asked"),
+            )
+            for key in newest
+        )
+        waiting = sum(line.state == "asked" for line in lines)
+        return scenes.scene(Gathered(topics, tuple(lines[-wanted.recent :]), len(going), waiting), self._asked())
+
+    def _asked(self) -> Line | None:
+        """The person's line that the host asks about, with those that it offered."""
+        if self.which is None:
+            return None
+        offered = tuple(Candidate(self.ids[key]) for key in self.which.which)
+        return replace(self.lines[self.which.for_], decision=Decision("unsure", candidates=offered))
+
+    def _of(self, key: str) -> list[Line]:
+        return [line for line in self.lines.values() if line.task == self.ids[key]]
+
+    def _row(self, key: str) -> TaskRow:
+        asks = any(line.state == "asked" for line in self._of(key))
+        return replace(self.rows[key], state="input-required") if asks else self.rows[key]
+
+    def _heard(self, turn: Said) -> Line:
+        return Line(
+            self.name,
+            turn.id,
+            "person",
+            "message",
+            turn.at.timestamp(),
+            self._text(turn.text or ""),
+            self._files(turn.id, [file.name for file in turn.files]),
+            reply_to=turn.reply_to or "",
             quote=self._text(turn.quote or ""),
             button=self._button(turn),
-            at=turn.at.timestamp(),
+            place=len(self.lines) + 1,
         )
-
-    def _referred(self, id: str | None) -> Referred | None:
-        line = self.lines.get(id or "")
-        return Referred(line.said.task, line.question, line.place) if line is not None else None
 
     def _button(self, turn: Said) -> str:
         """The data of the button that was pressed: the newest with its label, or the one under the line replied to."""
@@ -137,102 +140,66 @@ class Play:
         right = turn.right()
         if isinstance(right, Chosen):
             return buttons.which(self.lines[right.for_].place, self.ids[right.choose])
-        under = [self.lines[turn.reply_to]] if turn.reply_to else list(self.lines.values())
-        line = [line for line in under if turn.button in line.options][-1]
-        return buttons.answer(line.question, line.options.index(turn.button) + 1)
-
-    def _scene(self) -> Scene:
-        newest = sorted(self.known.values(), key=lambda known: -known.changed)
-        going = [known for known in newest if known.state not in FINAL]
-        return Scene(
-            topics=tuple(self._topic(known) for known in newest[:MOST_TOPICS]),
-            recent=tuple(line.said for line in self.lines.values())[-MOST_RECENT:],
-            open=len(going),
-            waiting=sum(bool(known.asks) for known in going),
-            which=tuple(self.ids[key] for key in self.which.which) if self.which is not None else (),
-            asked=self.lines[self.which.for_].place if self.which is not None else 0,
-        )
-
-    def _topic(self, known: Known) -> Topic:
-        said = [line.said for line in self.lines.values() if line.said.task == known.task]
-        return Topic(
-            task=known.task,
-            title=known.title,
-            name=known.name,
-            state="input-required" if known.asks else known.state,
-            hold=known.hold,
-            opened=known.opened,
-            changed=known.changed,
-            asks=known.asks,
-            files=tuple(file for line in reversed(said) for file in line.files if line.by == "person"),
-            artifacts=known.artifacts,
-            digests=known.digests,
-            said=tuple(said[-MOST_SAID:]),
-        )
+        under = [self.lines[turn.reply_to]] if turn.reply_to else reversed(self.lines.values())
+        return next(button.data for line in under for button in line.buttons if button.label == turn.button)
 
     # --- what happens -------------------------------------------------------------------------
 
     def _begin(self, key: str, at: float) -> None:
         task = self.conversation.tasks[key]
-        self.known[key] = Known(self.ids[key], task.title, task.agent, at, at)
+        self.rows[key] = TaskRow(self.ids[key], "agent", task.agent, "working", at, at, title=task.title)
 
-    def _line(self, id: str, said: Utterance, question: str = "", options: tuple[str, ...] = ()) -> None:
-        self.lines[id] = Line(said, len(self.lines) + 1, question, options)
+    def _add(self, id: str, by: Any, kind: Any, at: float, text: str, **more: Any) -> None:
+        self.lines[id] = Line(self.name, id, by, kind, at, text, place=len(self.lines) + 1, **more)
 
     def _told(self, turn: Told) -> None:
-        known, at = self.known[turn.host], turn.at.timestamp()
-        question = f"{known.task}/{turn.id}" if turn.asks else ""
-        options = tuple(turn.options)
-        text = self._text(turn.text)
-        known.changed = at
+        task = self.ids[turn.host]
+        more: dict[str, Any] = {"task": task, "files": self._files(turn.id, [turn.artifact] if turn.artifact else [])}
         if turn.asks:
             # A task's new question stands in the place of its last one.
-            known.asks = (TopicQuestion(question, text, options, at),)
-        if turn.artifact is not None:
-            known.artifacts = (turn.artifact, *(one for one in known.artifacts if one != turn.artifact))
-            known.digests = (digest(f"{known.task} {turn.id}".encode()), *known.digests)
-        self._line(turn.id, Utterance("host", text, known.task, at), question, options)
+            self._settle(turn.host)
+            question = f"{task}/{turn.id}"
+            offered = tuple(Button(name, buttons.answer(question, at)) for at, name in enumerate(turn.options, 1))
+            more |= {"question": question, "buttons": offered, "state": "asked"}
+        kind = "question" if turn.asks else "answer"
+        self._add(turn.id, "host", kind, turn.at.timestamp(), self._text(turn.text), **more)
+
+    def _settle(self, key: str) -> None:
+        for line in self._of(key):
+            if line.state == "asked":
+                self.lines[line.id] = replace(line, state="filed")
 
     def _ended(self, turn: Ended) -> None:
-        known = self.known[turn.ends]
-        known.state, known.hold, known.asks = turn.state, "", ()
+        self._settle(turn.ends)
+        self.rows[turn.ends] = replace(self.rows[turn.ends], state=turn.state, hold="")
 
-    def _said(self, turn: Said) -> None:
-        at, right = turn.at.timestamp(), turn.right()
-        files = tuple(file.name for file in turn.files)
-        text = self._text(turn.edited or turn.text or turn.button or "")
-        self._line(turn.id, Utterance("person", text, "", at, files))
-        match right:
-            case Filed(task=key):
-                self._filed(turn.id, self._mistaken(turn.id, key), right.meaning)
+    def _done(self, turn: Said) -> None:
+        match turn.right():
+            case Filed(task=key, meaning=meaning):
+                self._filed(turn.id, self._mistaken(turn.id, key), meaning)
             case New(new=key):
-                self._begin(key, at)
+                self._begin(key, turn.at.timestamp())
                 self._filed(turn.id, key, "steer")
             case Moved(move=moved, to=to, new=new):
                 if new is not None:
-                    self._begin(new, at)
+                    self._begin(new, turn.at.timestamp())
                 self._filed(moved, to or new or "", "steer")
-                self.known[to or new or ""].changed = at
             case Chosen(choose=key, for_=moved):
-                both = all(self.known[one].asks for one in self.which.which) if self.which is not None else False
+                offered = self.which.which if self.which is not None else []
+                asked = [any(line.state == "asked" for line in self._of(one)) for one in offered]
                 self.which = None
-                self._filed(moved, key, "answer" if both else "steer")
-                self.known[key].changed = at
+                self._filed(moved, key, "answer" if all(asked) else "steer")
             case _:
                 pass
 
     def _filed(self, id: str, key: str, meaning: str) -> None:
-        known, line = self.known[key], self.lines[id]
-        line.said = msgspec.structs.replace(line.said, task=known.task)
-        known.changed = line.said.at
         if meaning == "answer":
-            known.asks = ()
-        elif meaning == "pause":
-            known.hold = "paused"
-        elif meaning == "resume":
-            known.hold = ""
+            self._settle(key)
+        elif meaning in ("pause", "resume"):
+            self.rows[key] = replace(self.rows[key], hold="paused" if meaning == "pause" else "")
         elif meaning == "again":
-            known.state = "working"
+            self.rows[key] = replace(self.rows[key], state="working")
+        self.lines[id] = replace(self.lines[id], task=self.ids[key])
 
     def _mistaken(self, id: str, key: str) -> str:
         """Where the host filed a message that its label says is for `key`: the task that it spoke for next, where the person says later that it was
@@ -244,16 +211,16 @@ class Play:
             return key
         return next((turn.host for turn in after if isinstance(turn, Told)), key)
 
-    def _files(self, turn: Said) -> tuple[FilePart, ...]:
-        kinds = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "pdf": "application/pdf"}
+    def _files(self, turn: str, names: list[str]) -> tuple[FilePart, ...]:
+        """Files of these names. Each is another than all before: the set doesn't say what is in them."""
         return tuple(
             FilePart(
-                digest(f"{self.name} {turn.id} {file.name}".encode()),
-                kinds.get(file.name.rpartition(".")[2].lower(), "application/octet-stream"),
+                digest(f"{self.name} {turn} {name}".encode()),
+                MEDIA.get(name.rpartition(".")[2].lower(), "application/octet-stream"),
                 1000,
-                file.name,
+                name,
             )
-            for file in turn.files
+            for name in names
         )
 
     def _text(self, text: str) -> str:

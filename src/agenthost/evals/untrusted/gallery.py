@@ -127,4 +127,5 @@ def _tool(name: str, spec: dict[str, Any]) -> ToolSpec:
     properties = {key: {"type": told} if isinstance(told, str) else told for key, told in arguments.items()}
     required = [key for key in arguments if key not in optional]
     parameters = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    parameters |= given.pop("schema", {})
     return msgspec.convert({"name": name, "parameters": parameters, **given}, ToolSpec)

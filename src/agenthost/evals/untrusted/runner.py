@@ -66,12 +66,24 @@ async def opened(
         cases = {case.id: case for case in gallery.cases}
         adapters.tools = CaseTools(gallery.tools, world, adapters.tools)
         adapters.models = CaseModels(cases, adapters.models, reader)
-        host = Host(settings, adapters, logger())
+        host = Host(settings, adapters, _Quiet())
         try:
             await host.open(True)
             yield Stage(host, world)
         finally:
             await host.close()
+
+
+class _Quiet:
+    """The log of a host that nobody runs: what goes wrong, and no news."""
+
+    def info(self, event: str, **values: Any) -> None: ...
+
+    def warning(self, event: str, **values: Any) -> None:
+        logger().warning(event, **values)
+
+    def error(self, event: str, **values: Any) -> None:
+        logger().error(event, **values)
 
 
 class Stage:

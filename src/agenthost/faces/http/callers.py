@@ -9,6 +9,7 @@ from agenthost.core.access import Caller
 from agenthost.core.administration import Administration
 from agenthost.core.api import HostApi, LiveDelta, OpenQuestion, Order, Reception, TaskDetail
 from agenthost.core.events import Recorded
+from agenthost.core.grants import Always
 from agenthost.core.parts import Message
 from agenthost.core.tasks import TaskRow
 
@@ -89,8 +90,16 @@ class _Noting:
         await self._api.say(task, message)
         about(self._request, task)
 
-    async def reply(self, task: str, text: str, question: str = "", by: str = "owner") -> OpenQuestion:
-        answered = await self._api.reply(task, text, question, by)
+    async def reply(
+        self,
+        task: str,
+        text: str,
+        question: str = "",
+        by: str = "owner",
+        via: str = "",
+        always: Always | None = None,
+    ) -> OpenQuestion:
+        answered = await self._api.reply(task, text, question, by, via, always)
         about(self._request, task)
         return answered
 

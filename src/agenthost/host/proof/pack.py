@@ -168,8 +168,7 @@ def _shown(found: Receipt, answer: Any, ok: bool, why: str) -> Shown:
     facts = found.facts
     files = found.changes
     if found.kind == "look":
-        files = dict(facts.get("files", {}))
-        facts = {}
+        files = dict(answer.facts.get("files", {}))
     elif isinstance(answer, RunResult):
         facts = facts | {"seconds": answer.duration} | ({"limit": answer.limit} if answer.limit else {})
     return Shown(

@@ -18,7 +18,7 @@ from agenthost.core.events import Asked, Claimed, Created, Doubted, Event, Finis
 from agenthost.core.ids import child_id
 from agenthost.core.parts import Message
 from agenthost.core.ports import InboxItem, Program
-from agenthost.core.tasks import Forked, Scope, TaskRow, TaskSpec
+from agenthost.core.tasks import Forked, TaskRow, TaskSpec
 from agenthost.engine import children
 from agenthost.engine.step import state_after
 from agenthost.host.records import spec_of
@@ -83,7 +83,7 @@ class Forking:
         """The new task's specification. `before`: what was spent up to the event, which counts for its budget."""
         old, wanted = spec_of(self._recording.journals[self._task]), self._wanted
         own = tuple(
-            Scope(wanted.id, scope.limits, scope.source, scope.before + before)
+            msgspec.structs.replace(scope, task=wanted.id, before=scope.before + before)
             for scope in old.scopes
             if scope.task == self._task
         )
@@ -134,7 +134,7 @@ class Forking:
             workspace=new if copied else parent.workspace,
             workspace_base=f"{new}@base" if copied else "",
             parent=parent.id,
-            scopes=(*parent.scopes, *(Scope(new, each.limits, each.source, each.before) for each in kept)),
+            scopes=(*parent.scopes, *(msgspec.structs.replace(each, task=new) for each in kept)),
             via="",
             caused="",
             files=files_at(self._recording, spec.workspace, self._until, {old: len(events)}) if copied else {},

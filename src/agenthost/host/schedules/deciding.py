@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from agenthost.core.api import Order
 from agenthost.core.manifests.schedule import ScheduleSpec
 from agenthost.core.schedules import Run, Schedule
+from agenthost.host.orders import id_for
 from agenthost.manifests.timing import Timing, shown, timing
 
 BACK = 300.0
@@ -118,6 +119,16 @@ def order_of(schedule: Schedule, spec: ScheduleSpec, due: float) -> Order:
         conversation=spec.conversation,
         notes={"schedule": told},
     )
+
+
+def order_given(run: Run, namespace: str) -> Order:
+    """What a run that isn't started yet is to start."""
+    return replace(msgspec.json.decode(run.order, type=Order), person=run.person, namespace=namespace)
+
+
+def task_of(run: Run, namespace: str) -> str:
+    """The task that a run starts, or will; empty where that is over."""
+    return run.task if run.task or not run.order else id_for(order_given(run, namespace))
 
 
 def in_words(spec: ScheduleSpec) -> str:

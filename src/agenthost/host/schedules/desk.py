@@ -5,19 +5,16 @@ import hashlib
 import secrets as randomness
 import time
 from collections.abc import Awaitable, Callable
-from itertools import islice
 from typing import Any
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
-from agenthost.core.access import Accounts, Caller, Right
+from agenthost.core.access import RIGHTS, Accounts, Caller, Right
 from agenthost.core.api import HostApi
 from agenthost.core.errors import BadInput, Conflict, NotFound, Unusable, nearest
-from agenthost.core.keeping import Keeping
-from agenthost.core.lifecycle import FINAL
+from agenthost.core.ids import root_id
 from agenthost.core.manifests.schedule import Schedule as Manifest
-from agenthost.core.manifests.schedule import ScheduleSpec
-from agenthost.core.ports import Store
+from agenthost.core.ports import Store, ToolContext
 from agenthost.core.schedules import (
     NewSchedule,
     OwnSchedules,
@@ -31,16 +28,14 @@ from agenthost.core.schedules import (
 )
 from agenthost.host.guarded import deed, forbidden, need_task
 from agenthost.host.library import Library
-from agenthost.host.schedules.deciding import in_words, spec_of, started, wanted_now
+from agenthost.host.schedules.changing import Changes, begun
+from agenthost.host.schedules.deciding import task_of, wanted_now
+from agenthost.host.schedules.remind import reminder
+from agenthost.host.schedules.showing import info, run_info
 from agenthost.manifests.load import validate_body
-from agenthost.manifests.timing import timing
 
 MOST = 200
 """Schedules of one person's own."""
-SHOWN = 5
-"""Times to come that are told."""
-_WHEN = ("cron", "at", "timezone", "until", "count", "paused")
-"""What of a schedule says when it is due."""
 
 
 class Desk:
@@ -51,14 +46,13 @@ class Desk:
         schedules: Schedules,
         store: Store,
         accounts: Accounts,
-        keeping: Keeping,
         library: Library,
         call: Callable[[], None],
     ) -> None:
         self._schedules = schedules
+        self._changes = Changes(schedules)
         self._store = store
         self._accounts = accounts
-        self._keeping = keeping
         self._library = library
         self._call = call
         self._clock: Callable[[], float] = time.time
@@ -67,47 +61,9 @@ class Desk:
         """The use-cases for a caller; `api` is the host as they may use it."""
         return _Own(self, caller, api)
 
-    # --- manifests ---
-
-    async def take_manifests(self) -> None:
-        """Have the schedules be those that the manifests say. Done again it changes nothing."""
-        wanted = self._library.manifests("schedule")
-        kept = {each.name: each for each in await self._schedules.all("default") if each.manifest}
-        for name, body in wanted.items():
-            spec: dict[str, Any] = {key: value for key, value in body["spec"].items() if key != "person"}
-            person = str(body["spec"].get("person", ""))
-            before = kept.get(name)
-            if before is None:
-                # What was to come since it was applied counts, also where the host died just then.
-                versions = await self._keeping.versions("schedule", name, "default", limit=1)
-                since = versions[0].at if versions else self._clock()
-                made = Schedule(f"sch_{randomness.token_hex(8)}", name, person, since, spec, manifest=True)
-                await self._schedules.add(await _started(made, since))
-            elif (before.spec, before.person) != (spec, person):
-                await self._changed(before, spec, person)
-        for name in kept.keys() - wanted.keys():
-            await self._schedules.delete(kept[name].id)
-        self._call()
-
-    async def _changed(self, schedule: Schedule, spec: dict[str, Any], person: str) -> Schedule | None:
-        """Have a schedule say something else; None where it is gone."""
-        while True:
-            before, after = schedule.spec, replace(schedule, spec=spec, person=person)
-            again = [key for key in _WHEN if before.get(key) != spec.get(key)]
-            # Whom a person paused stays paused, whatever the manifest says about when.
-            by_hand = schedule.state == "paused" and not before.get("paused")
-            if schedule.state == "stopped" or (again and not by_hand):
-                after = await _started(after, self._clock())
-            if await self._schedules.change(after):
-                return replace(after, revision=after.revision + 1)
-            found = await self._schedules.get(schedule.id)
-            if found is None:
-                return None
-            schedule = found
-
     # --- what people do ---
 
-    async def make(self, caller: Caller, api: HostApi, wanted: NewSchedule, key: str = "") -> Schedule:
+    async def make(self, caller: Caller, api: HostApi | None, wanted: NewSchedule, key: str = "") -> Schedule:
         """Make a schedule of the caller's own; with the same `key`, once."""
         _need(caller, "work", "make schedules")
         now = self._clock()
@@ -121,15 +77,34 @@ class Desk:
         if sum(not each.manifest for each in theirs) >= MOST:
             raise Unusable(f"you have {MOST} schedules, which are the most; remove one")
         made = Schedule(id, wanted.name, caller.person, now, spec, caller.namespace)
-        made = _paused(made, now) if spec.pop("paused", False) else await _started(made, now)
+        made = _paused(made, now) if spec.pop("paused", False) else await begun(made, now)
         if not await self._schedules.add(made):
             raise Conflict(f"you have a schedule '{wanted.name}' already; change that, or choose another name")
         await self._note(caller, "schedule.make", made)
         self._call()
         return made
 
+    async def remind(self, context: ToolContext, wanted: dict[str, Any]) -> str:
+        """Have an agent come back to something, for the person whose task it is; what was made, for the agent."""
+        row = await self._store.task(root_id(context.task))
+        who = await self._accounts.person(row.person) if row is not None else None
+        if row is None or who is None or who.disabled:
+            raise NotFound("whoever this is done for is no longer here")
+        caller = Caller(who.id, who.role, RIGHTS[who.role], who.namespace, f"task:{row.id}")
+        key = f"{context.task} {context.key}"
+        found = await self._schedules.get(_id_for(caller, key))
+        if found is None:
+            if any(task_of(run, row.namespace) == row.id for run in await self._schedules.open()):
+                raise Unusable(
+                    "this was itself started by a schedule, and such work makes no reminders; tell the person"
+                )
+            spec = await asyncio.to_thread(reminder, wanted, context.agent, row.conversation, self._clock())
+            wish = NewSchedule(f"remind-{_id_for(caller, key)[4:14]}", spec)
+            found = await self.make(caller, None, wish, key)
+        return f"You will be started again at {found.spec['at']}; the person sees this as the schedule '{found.name}'."
+
     async def _read(
-        self, caller: Caller, api: HostApi, name: str, spec: dict[str, Any], now: float | None
+        self, caller: Caller, api: HostApi | None, name: str, spec: dict[str, Any], now: float | None
     ) -> dict[str, Any]:
         """What a schedule is to say, as it is kept. Raises Unusable, and NotFound for a file that isn't the caller's."""
         if spec.get("person", caller.person) != caller.person:
@@ -143,7 +118,11 @@ class Desk:
                 problems=[{"key": each.key, "message": each.message} for each in problems],
             )
         for file in found.spec.run.files:
+            if api is None:
+                raise Unusable("spec.run.files: a reminder has no files")
             await api.file_size(file.digest)
+            # From now on it is given by them, whoever gave it before: a command in its own process notes no giver.
+            await self._accounts.own_file(caller.namespace, caller.person, file.digest)
         return found.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"person"})
 
     async def change(self, caller: Caller, api: HostApi, id: str, change: ScheduleChange) -> Schedule:
@@ -156,9 +135,9 @@ class Desk:
         same_time = all(schedule.spec.get(key) == change.spec.get(key) for key in ("at", "until", "timezone"))
         spec = await self._read(caller, api, schedule.name, change.spec, None if same_time else self._clock())
         paused = bool(spec.pop("paused", False))
-        after = await self._changed(schedule, spec, schedule.person)
+        after = await self._changes.say(schedule, spec, schedule.person, self._clock())
         if after is None:
-            raise NotFound(f"there is no schedule '{id}' any more")
+            raise _gone(schedule.name)
         if paused:
             return await self.pause(caller, after.id)
         await self._note(caller, "schedule.change", after)
@@ -181,7 +160,7 @@ class Desk:
             return schedule
 
         async def again(found: Schedule) -> Schedule:
-            after = await _started(found, self._clock())
+            after = await begun(found, self._clock())
             if after.state == "paused":
                 raise Conflict(f"the manifest of '{found.name}' says 'paused: true'; apply it without that")
             if after.state == "done":
@@ -193,16 +172,12 @@ class Desk:
     async def _set(
         self, caller: Caller, schedule: Schedule, what: str, change: Callable[[Schedule], Awaitable[Schedule]]
     ) -> Schedule:
-        while True:
-            after = await change(schedule)
-            if await self._schedules.change(after):
-                await self._note(caller, what, after)
-                self._call()
-                return replace(after, revision=after.revision + 1)
-            found = await self._schedules.get(schedule.id)
-            if found is None:
-                raise NotFound(f"there is no schedule '{schedule.name}' any more")
-            schedule = found
+        after = await self._changes.make(schedule, self._clock(), change)
+        if after is None:
+            raise _gone(schedule.name)
+        await self._note(caller, what, after)
+        self._call()
+        return after
 
     async def run(self, caller: Caller, id: str) -> Run:
         """Have a schedule run now as well."""
@@ -264,7 +239,7 @@ class Desk:
         runs = await self._schedules.open()
         # Time zones are read from files.
         return await asyncio.to_thread(
-            lambda: [_shown(each, [r for r in runs if r.schedule == each.id]) for each in schedules]
+            lambda: [info(each, [run for run in runs if run.schedule == each.id]) for each in schedules]
         )
 
     async def runs(self, caller: Caller, id: str, before: float, limit: int) -> RunPage:
@@ -276,14 +251,29 @@ class Desk:
 
     async def told(self, run: Run) -> RunInfo:
         """A run as it is shown."""
-        outcome, why = ("", run.why) if run.state != "ended" else (run.why, "")
-        if run.state == "started" and (row := await self._store.task(run.task)) is not None:
-            outcome = (row.outcome or row.state) if row.state in FINAL else row.state
-        fields = {name: value for name, value in asdict(run).items() if name not in ("person", "order", "why")}
-        return RunInfo(**fields, outcome=outcome, why=why)
+        return run_info(run, await self._store.task(run.task) if run.state == "started" else None)
 
     async def _note(self, caller: Caller, what: str, schedule: Schedule) -> None:
         await self._accounts.note([deed(caller, what, schedule.name, "done")])
+
+
+def _need(caller: Caller, right: Right, what: str) -> None:
+    if not caller.may(right):
+        raise forbidden(caller, right, what)
+
+
+def _paused(schedule: Schedule, now: float) -> Schedule:
+    return replace(schedule, due=None, state="paused", why="", looked=now)
+
+
+def _id_for(caller: Caller, key: str) -> str:
+    """An id that follows from an idempotency key."""
+    said = f"{caller.namespace}\0{caller.person}\0{key}"
+    return f"sch_{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def _gone(name: str) -> NotFound:
+    return NotFound(f"there is no schedule '{name}' any more")
 
 
 class _Own:
@@ -323,51 +313,3 @@ class _Own:
 
     async def runs(self, id: str, before: float = 0.0, limit: int = 50) -> RunPage:
         return await self._desk.runs(self._caller, id, before, limit)
-
-
-def _need(caller: Caller, right: Right, what: str) -> None:
-    if not caller.may(right):
-        raise forbidden(caller, right, what)
-
-
-async def _started(schedule: Schedule, now: float) -> Schedule:
-    """As `started`, beside the loop: time zones are read from files."""
-    return await asyncio.to_thread(started, schedule, now)
-
-
-def _paused(schedule: Schedule, now: float) -> Schedule:
-    return replace(schedule, due=None, state="paused", why="", looked=now)
-
-
-def _id_for(caller: Caller, key: str) -> str:
-    """An id that follows from an idempotency key."""
-    said = f"{caller.namespace}\0{caller.person}\0{key}"
-    return f"sch_{hashlib.sha256(said.encode()).hexdigest()[:16]}"
-
-
-def _shown(schedule: Schedule, runs: list[Run]) -> ScheduleInfo:
-    try:
-        spec: ScheduleSpec | None = spec_of(schedule)
-        when = in_words(spec_of(schedule))
-    except (ValueError, BadInput):
-        spec, when = None, "it can't be read"
-    next: tuple[float, ...] = ()
-    if spec is not None and schedule.due is not None:
-        left = SHOWN if spec.count is None else min(SHOWN, spec.count - schedule.runs)
-        next = (schedule.due, *islice(timing(spec).after(schedule.due), max(0, left - 1)))
-    return ScheduleInfo(
-        schedule.id,
-        schedule.name,
-        schedule.person,
-        schedule.created,
-        schedule.spec,
-        when,
-        schedule.state,
-        schedule.manifest,
-        schedule.why,
-        schedule.due,
-        next,
-        schedule.runs,
-        tuple(run.task for run in runs if run.state == "started"),
-        sum(run.state in ("waiting", "starting") for run in runs),
-    )

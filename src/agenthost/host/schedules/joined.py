@@ -8,6 +8,7 @@ from agenthost.host.adapters import Adapters
 from agenthost.host.guarded import GuardedHost, Owners
 from agenthost.host.library import Library
 from agenthost.host.schedules.desk import Desk
+from agenthost.host.schedules.manifested import Manifested
 from agenthost.host.schedules.runner import Runner
 
 
@@ -29,10 +30,12 @@ class _Hands:
         return GuardedHost(self._host, caller, self._accounts, self._owners)
 
 
-def joined(host: HostApi, library: Library, adapters: Adapters, log: Log) -> tuple[Runner, Desk]:
-    """Who runs them, and where they are made."""
+def joined(host: HostApi, library: Library, adapters: Adapters, log: Log) -> tuple[Runner, Desk, Manifested]:
+    """Who runs them, where people make them, and what takes them from manifests."""
     schedules, store, accounts = adapters.schedules, adapters.store, adapters.accounts
     runner = Runner(schedules, store, accounts, _Hands(host, adapters), log)
-    desk = Desk(schedules, store, accounts, adapters.keeping, library, runner.call)
-    library.heard = desk.take_manifests
-    return runner, desk
+    desk = Desk(schedules, store, accounts, library, runner.call)
+    manifested = Manifested(schedules, adapters.keeping, library, runner.call)
+    library.heard = manifested.take
+    adapters.remind.serve(desk.remind)
+    return runner, desk, manifested

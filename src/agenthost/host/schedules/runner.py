@@ -5,7 +5,6 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Protocol
 
-import msgspec
 from msgspec.structs import replace
 from pydantic import ValidationError
 
@@ -18,7 +17,7 @@ from agenthost.core.schedules import Run, Schedule, Schedules
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.parts import Log
 from agenthost.host.orders import id_for
-from agenthost.host.schedules.deciding import BACK, decide, spec_of
+from agenthost.host.schedules.deciding import BACK, decide, order_given, spec_of
 from agenthost.manifests.timing import read_zone
 
 LOOK = 30.0
@@ -56,6 +55,9 @@ class Runner:
         self._log = log
         self._called = asyncio.Event()
         self._going: set[str] = set()
+        self._over: set[str] = set()
+        self._known: set[str] = set()
+        self._asked = float("-inf")
         self._again = False
         self._waits = False
         self._zones: set[str] = set()
@@ -67,6 +69,7 @@ class Runner:
     def hear(self, task: str) -> None:
         """A task has ended."""
         if task in self._going:
+            self._over.add(task)
             self.call()
 
     async def run(self, clock: Callable[[], float]) -> None:
@@ -107,7 +110,10 @@ class Runner:
             for schedule in found:
                 await self._decide(schedule, now)
         self._again = self._waits = False
-        going: set[str] = set()
+        over, going = set(self._over), set[str]()
+        # Of those that aren't heard to have ended the store is asked now and then: another process may have them.
+        every = not 0 <= now - self._asked < REREAD
+        self._known = set() if every else self._going - over
         for id, runs in groupby(await self._schedules.open(), key=lambda run: run.schedule):
             try:
                 going |= await self._tend(id, list(runs), now)
@@ -117,6 +123,8 @@ class Runner:
                 # One that can't be read keeps no other from being run.
                 self._log.warning("schedule waits", schedule=id, problem=str(error))
         self._going = going
+        self._over -= over
+        self._asked = now if every else self._asked
         due = await self._schedules.next_due()
         return min(now + AGAIN, due or now + AGAIN) if self._again else due
 
@@ -146,7 +154,10 @@ class Runner:
         schedule = await self._schedules.get(id)
         if schedule is None:
             return set()
-        going = {run.task for run in runs if run.state == "started" and not await self._ended(run)}
+        started = [run for run in runs if run.state == "started"]
+        # From here on their ends are heard, also while this look goes on.
+        self._going |= {run.task for run in started}
+        going = {run.task for run in started if run.task in self._known or not await self._ended(run)}
         for run in runs:
             if run.state == "starting":
                 going |= await self._start(schedule, run, now)
@@ -207,7 +218,7 @@ class Runner:
 
     async def _start(self, schedule: Schedule, run: Run, now: float) -> set[str]:
         """Start a run; once, however often this is done. The task that goes on."""
-        order = replace(msgspec.json.decode(run.order, type=Order), person=run.person, namespace=schedule.namespace)
+        order = order_given(run, schedule.namespace)
         row = await self._store.task(id_for(order))
         if row is None:
             caller = await self._caller(run, schedule)
@@ -228,8 +239,11 @@ class Runner:
                 self._log.warning("schedule failed", schedule=schedule.name, problem=error.message)
                 return set()
             self._log.info("schedule started", schedule=schedule.name, task=row.id)
-        await self._schedules.settle(replace(run, state="started", task=row.id))
-        return {row.id} if row.state not in FINAL or not await self._ended(replace(run, task=row.id)) else set()
+        run = replace(run, state="started", task=row.id)
+        await self._schedules.settle(run)
+        # From now on its end is heard; it may have been over sooner.
+        self._going.add(row.id)
+        return set() if await self._ended(run) else {row.id}
 
     async def _ended(self, run: Run) -> bool:
         """Whether a run's task is over; then that is kept."""

@@ -8,15 +8,20 @@ from typing import Any
 import msgspec
 
 from agenthost.core.commands import Ask, Verdict
-from agenthost.core.events import Answered, Asked, Event, Finished, Recorded
+from agenthost.core.events import Answered, Asked, Event, Finished, Recorded, Reply
 from agenthost.core.lifecycle import FINAL
+from agenthost.core.questions import about, ends, shown
 from agenthost.core.tasks import TaskRow
 from agenthost.core.webhooks import Delivery, Told, Webhook
 
 
 def is_told(event: Event) -> bool:
     """Whether somebody may want to hear of an event."""
-    return isinstance(event, Finished) or (isinstance(event, Asked) and isinstance(event.command, Ask))
+    return (
+        isinstance(event, Finished)
+        or (isinstance(event, Asked) and isinstance(event.command, Ask))
+        or (isinstance(event, Answered) and isinstance(event.answer, Reply))
+    )
 
 
 def tell(
@@ -35,7 +40,13 @@ def tell(
             found += _for_each(there, row, recorded, "task.ended", _end(row, event))
         elif isinstance(event, Asked) and isinstance(event.command, Ask) and event.command.id not in answered:
             there = [each for each in webhooks if each.created <= recorded.at]
-            found += _for_each(there, row, recorded, "task.question", {"question": _question(event.command)})
+            found += _for_each(there, row, recorded, "task.question", {"question": _question(row.id, recorded)})
+        elif isinstance(event, Answered) and isinstance(event.answer, Reply) and event.answer.via != "grant":
+            there = [each for each in webhooks if each.created <= recorded.at]
+            answer = {"text": event.answer.text, "by": event.answer.by, "via": event.answer.via}
+            found += _for_each(
+                there, row, recorded, "task.answered", {"question": {"id": event.command}, "answer": answer}
+            )
     return found
 
 
@@ -92,8 +103,12 @@ def _end(row: TaskRow, event: Finished) -> dict[str, Any]:
     }
 
 
-def _question(ask: Ask) -> dict[str, Any]:
-    return {"id": ask.id, "kind": ask.kind, "text": ask.question, "options": list(ask.options), "tool": ask.tool}
+def _question(task: str, recorded: Recorded) -> dict[str, Any]:
+    assert isinstance(recorded.event, Asked) and isinstance(recorded.event.command, Ask)
+    ask = recorded.event.command
+    told: dict[str, Any] = {"id": ask.id, "kind": ask.kind, "text": shown(task, ask), "options": list(ask.options)}
+    until = ends(ask, recorded.at)
+    return told | {"tool": ask.tool} | about(ask) | ({"until": until} if until else {})
 
 
 def _body(event: Told, at: float, data: dict[str, Any]) -> bytes:

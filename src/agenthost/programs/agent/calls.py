@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallModel, CallTool, Command, StartChild
+from agenthost.core.commands import CallModel, CallTool, Command, StartChild
 from agenthost.core.errors import nearest
 from agenthost.core.events import Answer, ChildResult, Reply
 from agenthost.core.models import ModelAnswer, Turn
@@ -15,9 +15,10 @@ from agenthost.core.parts import DataPart, Part, TextPart
 from agenthost.core.tools import ToolCall, ToolResult, text_result
 from agenthost.programs.agent import closing, context, provenance, structured, words
 from agenthost.programs.agent.definition import Definition
+from agenthost.programs.agent.gate import gated
 from agenthost.programs.agent.state import AgentState, Pending
 from agenthost.programs.agent.steps import to_turn
-from agenthost.programs.answers import approval, approved, safe
+from agenthost.programs.answers import approved, refusal, safe
 from agenthost.programs.base import Delivery
 
 MAX_DEPTH = 8
@@ -92,7 +93,9 @@ def wish(state: AgentState, d: Definition, pending: Pending, arguments: dict[str
         pending.command = words.client_call(pending.id, pending.call, arguments)
     elif tool is words.ASK_PERSON:
         options = tuple(str(option) for option in arguments.get("options", ()))
-        pending.command = Ask(pending.id, "input", arguments["question"], options)
+        pending.command = words.question(
+            pending.id, arguments["question"], options, d.spec.questions, state.spec.asking
+        )
     else:
         pending.command = CallTool(pending.id, name, arguments, pending.call.id, safe(tool, d.spec.sandbox))
     if pending.command is not None:
@@ -110,10 +113,8 @@ def _past(state: AgentState, d: Definition, pending: Pending, guard: Command | s
         # Calls of one answer are held up by one reading.
         if guard.id not in {wanted.id for wanted in state.wanted}:
             state.want(guard)
-    elif isinstance(command, CallTool) and d.toolbox(state.stage).tools[command.tool].approval:
-        state.want(approval(pending.id, command.tool, command.arguments))
     else:
-        state.want(command)
+        state.want(gated(state, d, pending))
 
 
 def understood(state: AgentState, d: Definition, delivery: Delivery) -> None:
@@ -159,10 +160,10 @@ def take(state: AgentState, d: Definition, delivery: Delivery) -> Pending | None
         if approved(delivery.answer):
             state.want(command)
             return None
-        words_of = delivery.answer.text if isinstance(delivery.answer, Reply) else ""
-        pending.result = _wrong(f"A person did not allow this call. They said: {words_of}")
+        told = refusal(delivery.answer, "this call")
+        pending.result = _wrong(f"{told[:1].upper()}{told[1:]}")
     else:
-        pending.result = _result(delivery.answer)
+        pending.result = _result(delivery.answer, pending.command)
     if delivery.id == pending.id:
         provenance.taken(state, d, pending, delivery.answer)
     state.tool_calls += 1
@@ -216,11 +217,11 @@ def shown_parts(result: ToolResult, d: Definition) -> tuple[Part, ...]:
     return tuple(parts) or (TextPart("(no output)"),)
 
 
-def _result(answer: Answer | None) -> ToolResult:
+def _result(answer: Answer | None, command: Command | None) -> ToolResult:
     if isinstance(answer, ToolResult):
         return answer
     if isinstance(answer, Reply):
-        return text_result(answer.text, error=answer.by == words.HOST)
+        return text_result(words.replied(answer, command), error=answer.by == words.HOST)
     if isinstance(answer, ChildResult):
         return _child_result(answer)
     return text_result("It was answered with something that can't be used.", error=True)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from agenthost.core import expressions
 from agenthost.core.definitions import Bundle, PinnedTool
 from agenthost.core.manifests.agent import AgentSpec, Stage
+from agenthost.core.manifests.asking import guards
 from agenthost.core.manifests.checks import Check
 from agenthost.core.schemas import plainly_fits
 from agenthost.core.tasks import TaskSpec, Terms
@@ -51,6 +52,7 @@ class Definition:
         self._client = tuple(map(_client_tool, terms.tools)) if terms else ()
         self.model = pinned.model
         self.functions = frozenset(expressions.functions(self.spec.script)) if self.spec.script else frozenset[str]()
+        self.rules = bundle.rules
         completion = self.spec.completion
         self.needs = completion.needs
         self.judged = "supervisor" in self.needs
@@ -107,10 +109,10 @@ class Definition:
                 agent = entry.removeprefix("delegate:")
                 pinned = self._bundle.agents.get(agent)
                 tool = words.delegate_tool(agent, pinned.manifest.spec.description if pinned else "")
-                tools[tool.name] = tool
+                tools[tool.name] = self._guarded(entry, tool)
                 agents[tool.name] = agent
             else:
-                tools.update({tool.name: tool for tool in self._pinned.tools.get(entry, ())})
+                tools.update({tool.name: self._guarded(entry, tool) for tool in self._pinned.tools.get(entry, ())})
         finish = words.finish_tool(self.spec) if "agent" in self.needs else None
         if finish is not None:
             tools[finish.name] = finish
@@ -128,6 +130,11 @@ class Definition:
         instructions = "\n\n".join(piece.strip() for piece in pieces if piece.strip())
         tokens = text_tokens(instructions) + tool_tokens(specs)
         return Toolbox(tools, agents, specs, instructions, tokens, finish, client, effects)
+
+    def _guarded(self, entry: str, tool: PinnedTool) -> PinnedTool:
+        """A tool, which needs an approval where the manifest says so."""
+        wanted = not tool.approval and guards(self.spec.approvals, entry, tool.name)
+        return tool.model_copy(update={"approval": True}) if wanted else tool
 
 
 def _proofs(checks: Sequence[Check], criteria: int) -> dict[str, tuple[int, ...]]:

@@ -195,6 +195,8 @@ def _asked(state: AgentState, command: Command) -> None:
     state.wanted = [wanted for wanted in state.wanted if wanted.id != command.id]
     if isinstance(command, Evaluate):
         state.evaluations += 1
+    elif "~" in command.id:
+        return  # a budget had no room for it before
     elif isinstance(command, CallModel) and command.purpose == "turn":
         state.model_calls += 1
         state.stage_turns += 1

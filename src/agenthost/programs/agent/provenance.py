@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallModel, CallTool, Command, View
+from agenthost.core.commands import CallModel, CallTool, Command, View
 from agenthost.core.events import Answer, ChildResult, Reply
 from agenthost.core.models import ModelAnswer, ModelRequest, Turn
 from agenthost.core.parts import TextPart
@@ -15,11 +15,11 @@ from agenthost.programs.agent import words
 from agenthost.programs.agent.context import text_tokens
 from agenthost.programs.agent.definition import Definition, Toolbox
 from agenthost.programs.agent.state import AgentState, Pending
-from agenthost.programs.answers import approval
+from agenthost.programs.answers import Why, approval
 from agenthost.programs.trust import reading
 from agenthost.programs.trust.asking import reason
 from agenthost.programs.trust.chosen import MOST_LINKS
-from agenthost.programs.trust.rule import UNASKED, Known, judge
+from agenthost.programs.trust.rule import UNASKED, Known, effect, judge
 from agenthost.programs.trust.words import Words
 
 READING = "reading"
@@ -31,11 +31,14 @@ REFUSED = "Not called: a stranger may have decided this call, and the agent's ma
 def begin(state: AgentState, d: Definition) -> None:
     """What the task's giver passes on, and what its own definition has of strangers."""
     given, known = state.spec.trust, state.provenance
+    known.kept = d.rules > 0
     if given is not None:
         for words in given.words:
             known.say(words)
         for source in given.sources:
             known.read(source, 0)
+    if "instructions" in d.functions and state.spec.title:
+        known.read("the task's title, which the script may show", 0)
     if d.spec.a2a is not None:
         known.read(f"the agent elsewhere at {d.spec.a2a.url}", 0)
     for tool in d.toolbox(state.stage).tools.values():
@@ -45,6 +48,8 @@ def begin(state: AgentState, d: Definition) -> None:
 
 def taken(state: AgentState, d: Definition, pending: Pending, answer: Answer | None) -> None:
     """A call has its answer, or None for a failure: where that is from, where a stranger can have written of it."""
+    if not state.provenance.kept:
+        return
     name = pending.call.name
     box = d.toolbox(state.stage)
     tool = box.tools.get(name)
@@ -52,8 +57,9 @@ def taken(state: AgentState, d: Definition, pending: Pending, answer: Answer | N
     if isinstance(answer, ChildResult):
         origin = f"the answer of the agent {box.agents.get(name, name)}" if answer.sources else ""
     elif isinstance(answer, Reply) and name not in box.client:
-        state.provenance.say(answer.text)
-    elif not (tool and (tool.trusted or name in d.spec.trust.results)):
+        # A default that nobody gave is nobody's word.
+        state.provenance.say(answer.text if answer.by != words.HOST else "")
+    elif not (tool and ((tool.trusted and not tool.source) or name in d.spec.trust.results)):
         # A failure may be told in the words of the service that failed.
         origin = f"the result of {name}"
     if origin:
@@ -82,18 +88,20 @@ def guarded(
     why = reason(judged.doubts, known.sources)
     if trust.mode == "refuse":
         return REFUSED + why
-    ask: Ask = approval(pending.id, tool.name, arguments)
-    return msgspec.structs.replace(ask, question=f"{why}\n\n{ask.question}", reason=why)
+    asked = Why(reason=why, untrusted=True)
+    return approval(pending.id, tool.name, arguments, d.spec.approvals, state.spec.asking, asked)
 
 
 def _known(state: AgentState, d: Definition, box: Toolbox) -> Known:
     known = state.provenance
-    keys = {name: tool.keys for name, tool in box.tools.items() if tool.keys} | d.spec.trust.keys
+    # Who describes a tool from outside doesn't say what of its results is to be believed.
+    keys = {name: tool.keys for name, tool in box.tools.items() if tool.keys and not tool.source} | d.spec.trust.keys
+    reads = {name for name, tool in box.tools.items() if effect(tool, d.network) == "reads"}
     manifest = Words((box.instructions, d.spec.script))
     clean = max(0, known.since - state.base)
     left = max(0, MOST_LINKS - known.links)
     meant = known.meant if known.understood == len(known.said) else ()
-    return Known(Words(known.said), manifest, state.turns, clean, state.written, left, meant, keys)
+    return Known(Words(known.said), manifest, state.turns, clean, state.written, left, meant, reads, keys)
 
 
 # --- the person's words, read by a model that sees nothing else ------------------------------------

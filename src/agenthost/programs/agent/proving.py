@@ -9,7 +9,6 @@ import msgspec
 from agenthost.core.checks import FilesLook, Seen
 from agenthost.core.commands import Ask, Evaluate, Inspect, StartChild
 from agenthost.core.events import ChildResult, Reply, RunResult
-from agenthost.core.ids import digest
 from agenthost.core.parts import DataPart, text_of
 from agenthost.core.ports import Evaluation
 from agenthost.programs.agent import completion, receipts, words
@@ -19,7 +18,6 @@ from agenthost.programs.agent.steps import tell, to_turn
 from agenthost.programs.answers import clip
 from agenthost.programs.base import Delivery
 from agenthost.programs.checking import checks as checking
-from agenthost.programs.checking.receipts import Receipt
 from agenthost.programs.supervisor import judgement
 from agenthost.programs.supervisor.evidence import Case, named
 from agenthost.programs.supervisor.judgement import Judgement
@@ -141,6 +139,8 @@ def _undone(state: AgentState, d: Definition) -> bool:
         return False
     if not state.proof.again:
         state.proof.again = True
+        round = state.rounds + 1
+        state.proof.receipts = [one for one in state.proof.receipts if one.check is None or one.round != round]
         _checks(state, d)
         return True
     told = f"the checks go on changing {', '.join(sorted(paths)[:10])}, so that what they show is not what is there"
@@ -152,7 +152,8 @@ def _undone(state: AgentState, d: Definition) -> bool:
 def _not_passed(state: AgentState, d: Definition) -> None:
     passed = len(state.check_reasons) < len(d.order)
     more = "\n\n".join(state.check_failures) + "\n\nMend this, then answer again."
-    _unfinished(state, d, "; ".join(state.check_reasons), more, passed, ("unachievable", "checks-failed"))
+    reasons = "; ".join(state.check_reasons)
+    _unfinished(state, d, reasons, more, passed, ("unachievable", "checks-failed"), reasons)
 
 
 # --- the judge -------------------------------------------------------------------------------------
@@ -169,8 +170,6 @@ def _look(state: AgentState, d: Definition) -> None:
 
 def _looked(state: AgentState, d: Definition, delivery: Delivery, seen: Seen) -> None:
     """The files are seen: have the work judged, unless the checks prove every criterion."""
-    if delivery.id == BASELINE:
-        return
     facts = seen.facts
     completion_ = d.spec.completion
     case = Case(
@@ -217,14 +216,16 @@ def _settle(state: AgentState, d: Definition, found: Judgement) -> None:
         _passed(state, d, "its criterion is met" if count == 1 else f"all {count} criteria are met")
     elif found.verdict == "needs-person" and not state.waiting and state.rounds < d.spec.completion.maxRounds:
         state.proof.questions += 1
-        state.want(Ask(f"q{state.proof.questions}", "input", found.question))
+        id = f"q{state.proof.questions}"
+        state.want(words.question(id, found.question, (), d.spec.questions, state.spec.asking))
     elif found.verdict in ("blocked", "unachievable") and not state.waiting:
         state.end(found.verdict, found.reason or "so it was judged", "judged", evidence, state.output)
     else:
         missing = [f"criterion {one.number} ({clip(one.text)}): {one.missing}" for one in found.unmet]
         more = words.NOT_PROVED.format("\n".join(f"- {line}" for line in missing) or f"- {found.reason}")
         met = len(found.unmet) < len(found.criteria)
-        _unfinished(state, d, "; ".join(missing) or found.reason, more, met, ("partly", "not-proved"))
+        key = str([one.number for one in found.unmet])
+        _unfinished(state, d, "; ".join(missing) or found.reason, more, met, ("partly", "not-proved"), key)
 
 
 def _replied(state: AgentState, d: Definition, delivery: Delivery, asked: Ask) -> None:
@@ -235,9 +236,7 @@ def _replied(state: AgentState, d: Definition, delivery: Delivery, asked: Ask) -
         reason = f"a person was needed, and nobody answered: {asked.question}"
         state.end("blocked", reason, "nobody-answered", tuple(state.evidence), state.output)
         return
-    found = Receipt(delivery.seq, state.now, "person", clip(f"asked: {asked.question}"), text=clip(answer.text))
-    if all(one.event != delivery.seq for one in state.proof.receipts):
-        receipts.add(state, found)
+    state.provenance.say(answer.text)
     tell(state, d, words.PERSON_SAID.format(asked.question, answer.text))
 
 
@@ -252,27 +251,22 @@ def _passed(state: AgentState, d: Definition, reason: str) -> None:
         state.end("done", reason, evidence=tuple(state.evidence), parts=state.output)
 
 
-def _unfinished(state: AgentState, d: Definition, reasons: str, more: str, some: bool, spent: tuple[str, str]) -> None:
+def _unfinished(
+    state: AgentState, d: Definition, reasons: str, more: str, some: bool, spent: tuple[str, str], key: str
+) -> None:
     """Send the work back with what is missing (`more`), unless that is bounded. `some`: something of it is proved;
-    `spent`: the verdict and its code where all rounds are used up."""
+    `spent`: the verdict and its code where all rounds are used up; `key` tells what is missing, the same for the same."""
     evidence, state.rounds = tuple(state.evidence), state.rounds + 1
-    before, state.proof.state = state.proof.state, _fingerprint(state, reasons)
+    same = state.proof.same(state.changed, state.phase, key)
     if state.waiting:
         tell(state, d, more)
-    elif state.phase == "checks" and state.script_message is not None:
+    elif state.script_message is not None:
         state.end(spent[0], reasons, spent[1], evidence, state.output)
     elif state.rounds > d.spec.completion.maxRounds:
         times = "once" if state.rounds == 2 else f"{state.rounds - 1} times"
         state.end(spent[0], f"sent back {times}, and still: {reasons}", spent[1], evidence, state.output)
-    elif before == state.proof.state:
+    elif same:
         reason = f"nothing has changed since it was sent back, and still: {reasons}"
         state.end("partly" if some else "blocked", reason, "no-progress", evidence, state.output)
     else:
         tell(state, d, more)
-
-
-def _fingerprint(state: AgentState, reasons: str) -> str:
-    """What tells two rounds apart: the files that the agent changed, what else it did, and what is missing."""
-    files = {path: state.changed.get(path) for path in sorted(state.proof.touched)}
-    missing = reasons if state.phase == "checks" else ""
-    return digest(msgspec.json.encode([files, state.proof.acts, state.phase, missing]))

@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import Ask, CallModel, Evaluate, View
+from agenthost.core.commands import CallModel, Evaluate, View
 from agenthost.core.errors import Failure
 from agenthost.core.events import Reply, ScriptRequest, Value
 from agenthost.core.models import ModelAnswer, ModelRequest, Turn
 from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.ports import Evaluation
 from agenthost.core.tools import ToolCall
-from agenthost.programs.agent import calls, closing, context, proving, steps, structured
+from agenthost.programs.agent import calls, closing, context, proving, steps, structured, words
 from agenthost.programs.agent.completion import failed
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.fitting import model_call
@@ -131,7 +131,7 @@ def _asked(state: AgentState, d: Definition, asked: ScriptRequest) -> None:
     elif asked.function == "ask":
         options = tuple(str(option) for option in wanted.get("options") or ())
         kind = "auth" if wanted.get("kind") == "auth" else "input"
-        state.want(Ask(id, kind, str(wanted["question"]), options))
+        state.want(words.question(id, str(wanted["question"]), options, d.spec.questions, state.spec.asking, kind))
     elif asked.function == "make_artifact":
         _wish(state, d, id, "write_file", {"path": wanted["name"], "content": wanted["text"]})
     elif asked.function == "call_tool":

@@ -11,7 +11,7 @@ from agenthost.core.models import Turn
 from agenthost.core.parts import Message, Part
 from agenthost.core.tools import ToolCall, ToolResult
 from agenthost.programs.base import BaseState
-from agenthost.programs.checking.receipts import Receipt
+from agenthost.programs.checking.proof import Proof
 from agenthost.programs.trust.state import Provenance
 
 Phase = Literal["baseline", "script", "prepare", "summary", "turn", "calls", "checks", "judged"]
@@ -27,34 +27,6 @@ class Pending(Struct):
     result: ToolResult | None = None
     origin: str = ""
     reading: bool = False
-
-
-class Proof(Struct):
-    """What is kept for proving that the work is done. Nothing of it where the rule needs no proof.
-
-    `baseline` are the files as they were when the task began. `touched` is the event at which its tools, and agents below
-    it, last changed a path; `sources` the same, without what a command makes again (`makers`: path to the hash of the line
-    that made it). `written` are paths that a tool which runs no code wrote. `acts` counts calls that may have changed
-    something beyond the files. `results` is what the checks of this round saw, for scripts; `again` that its commands are run
-    a second time; `before` how the files were when the round's commands began. `state` is the fingerprint of the
-    last round that wasn't enough. `unmet` is what was missing in it.
-    """
-
-    baseline: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    touched: dict[str, int] = msgspec.field(default_factory=dict[str, int])
-    sources: dict[str, int] = msgspec.field(default_factory=dict[str, int])
-    makers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    written: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
-    acts: int = 0
-    receipts: list[Receipt] = msgspec.field(default_factory=list[Receipt])
-    results: list[dict[str, Any]] = msgspec.field(default_factory=list[dict[str, Any]])
-    again: bool = False
-    undone: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    state: str = ""
-    look: int = 0
-    questions: int = 0
-    files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    sizes: dict[str, int] = msgspec.field(default_factory=dict[str, int])
 
 
 class AgentState(BaseState, kw_only=True):

@@ -55,10 +55,7 @@ def evaluation(check: Check, command: Evaluate, results: list[dict[str, Any]], c
 def problem(check: Check, answer: Answer | None, touched: Iterable[str]) -> str:
     """Why what came back doesn't show what was wanted; empty where it does. `touched` are paths that the task changed."""
     if isinstance(answer, RunResult) and check.kind in RUNS:
-        why = unmet(answer, check.expect)
-        if not why and check.report is not None:
-            why = "it wrote no test report" if answer.report is None else answer.report.reason
-        return why
+        return unmet(answer, check.expect)
     if isinstance(answer, Seen) and check.untouched is not None:
         paths = [path for path in sorted(touched) if any(fnmatchcase(path, like) for like in check.untouched)]
         return f"these were changed, and should have been left alone: {', '.join(paths[:20])}" if paths else ""

@@ -92,20 +92,11 @@ def _tool(event: int, at: float, command: CallTool, answer: ToolResult, code: bo
 def _look(event: int, at: float, command: Inspect, seen: Seen) -> Receipt:
     look = command.look
     if isinstance(look, FilesLook):
-        facts = {key: value for key, value in seen.facts.items() if key != "texts"}
-        return Receipt(event, at, "look", "the host's look at all files", facts=facts)
+        return Receipt(event, at, "look", "the host's look at all files")
     if isinstance(look, HttpLook):
         return Receipt(event, at, "check", f"GET {look.url}", seen.ok, text=seen.reason, facts=seen.facts)
     what = f"no file {look.path}" if isinstance(look, FileLook) and look.absent else f"the file {look.path}"
     return Receipt(event, at, "check", what, seen.ok, text=seen.reason, reads=(look.path,), facts=seen.facts)
-
-
-def kept(receipts: list[Receipt]) -> list[Receipt]:
-    """Those that are kept where there are more than MOST."""
-    if len(receipts) <= MOST:
-        return receipts
-    old, new = receipts[:-MOST], receipts[-MOST:]
-    return [one for one in old if one.kind in ("person", "child")][-20:] + new
 
 
 def clip(text: str, most: int = TEXT) -> str:

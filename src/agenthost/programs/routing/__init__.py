@@ -5,18 +5,14 @@ answer, `lexicon` what they mean in several languages, `text` brings words to on
 model of a scene in few words and reads its answer; `program` is the task that asks it. Pure, like every program.
 """
 
-from agenthost.programs.routing.limits import MOST_CANDIDATES, MOST_RECENT, MOST_SAID, MOST_TOPICS
 from agenthost.programs.routing.program import RoutingProgram, inputs
-from agenthost.programs.routing.ranking import rank
+from agenthost.programs.routing.ranking import MOST_CANDIDATES, rank
 from agenthost.programs.routing.rules import decide
 from agenthost.programs.routing.text import MESSAGE_TERMS, TOPIC_TERMS, terms
 
 __all__ = [
     "MESSAGE_TERMS",
     "MOST_CANDIDATES",
-    "MOST_RECENT",
-    "MOST_SAID",
-    "MOST_TOPICS",
     "TOPIC_TERMS",
     "RoutingProgram",
     "decide",

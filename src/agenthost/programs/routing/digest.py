@@ -17,8 +17,7 @@ from agenthost.core.models import ModelRequest, Turn
 from agenthost.core.parts import TextPart
 from agenthost.core.routing import Candidate, Decision, Meaning, Scene, Spoken, Topic
 from agenthost.programs.agent.context import BYTES_PER_TOKEN, TURN_OVERHEAD, text_tokens
-from agenthost.programs.routing.limits import MOST_CANDIDATES
-from agenthost.programs.routing.ranking import rank
+from agenthost.programs.routing.ranking import MOST_CANDIDATES, rank
 
 MOST_TOKENS = 1_500
 """Of a whole request: instructions, digest and schema."""
@@ -42,7 +41,8 @@ cancel, pause, resume: of its task. progress: asks how far it is.
 new: begins another piece of work (task 0). chat: small talk, thanks (task 0). list: asks what there is (task 0).
 move: says that an earlier message was meant for task n (0: for a new one). choose: says for which task an earlier message is.
 unsure: two or more are as likely, so that the person must be asked.
-An open question doesn't make the next message its answer: people start other things meanwhile. `confidence` is from 0 to 1."""
+An open question doesn't make the next message its answer: people start other things meanwhile. Answer with \
+JSON alone: {"task": 0, "meaning": "...", "confidence": 0.0 to 1.0}"""
 
 _MEANINGS = list(get_args(Meaning))
 SCHEMA: dict[str, Any] = {
@@ -168,7 +168,7 @@ def _fitting(meaning: Meaning, topic: Topic | None) -> Meaning | None:
 def _decoded(answer: str) -> _Answer | None:
     for found in (answer, *re.findall(r"\{[^{}]*\}", answer)):
         try:
-            return msgspec.json.decode(found, type=_Answer)
+            return msgspec.json.decode(found, type=_Answer, strict=False)
         except (msgspec.DecodeError, UnicodeEncodeError):
             continue
     return None

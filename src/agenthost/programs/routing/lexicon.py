@@ -96,6 +96,9 @@ WANT = _table(
     "necesito una|búscame|mi serve un|mi serve una|avrei bisogno|avrei da|mi trovi|fammi un|fammi una|preciso de um|preciso de uma|faz me um|faz me uma|heb een|zoek een|maak een|potrzebuję|znajdź mi|zrób mi|szukaj jakiejś|szukaj jakiegoś",
     "нужен|нужна|сделай мне|найди мне|напиши мне|lazım|bana bir|帮我做一|帮我写一|帮我找|幫我做一|幫我寫一|幫我找|作ってほしい|作ってください|書いてほしい|探してほしい|比較してほしい|スクリプト書けますか|اكتبلي|اعملي|بدي|أريد",
     "चाहिए|बना दो|만들어 줘|만들어줘|찾아 줘|찾아줘|써 줘|써줘|อยากได้|ช่วยทำ|ช่วยหา|ช่วยเขียน",
+    "book a|order a|plan a|find a|look for a|find out|draw me|translate this|can you find|could you find|please find|buche einen|buche ein|bestell ein|such ein|such eine|plan mal|plan eine|finde ein|kannst du mir|könntest du mir|können sie mir",
+    "tu peux me|peux tu me|pouvez vous me|pourriez vous me|cherche un|cherche une|trouve un|trouve une|me puedes|puedes hacerme|podrías hacerme|busca un|busca una|reserva un|mi puoi|puoi farmi|mi fai un|mi fai una|cerca un|cerca una|trova un|trova una",
+    "podes fazer|podes arranjar|procura um|procura uma|kun je een|wil je een|maak eens|szukam|poszukaj|можешь сделать|можешь найти|поищи|bul bana|bir tane|帮我查|幫我查|帮我订|作成してください|調べてください|予約してください|دور لي|احجزلي|ढूँढ दो|ढूंढ दो|알아봐 줘|예약해 줘",
 )
 """Says that something is wished for that isn't there yet."""
 

@@ -8,6 +8,9 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.routing import Candidate, Spoken, Topic
 from agenthost.programs.routing.text import DENSE, bare, plain, sought, terms
 
+MOST_CANDIDATES = 5
+"""How many tasks a person is asked to choose from."""
+
 TOPIC_LETTERS = 240
 """How much of what was said for a task is looked at."""
 

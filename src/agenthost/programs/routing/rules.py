@@ -10,8 +10,7 @@ from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.routing import Decision, Meaning, Scene, Spoken, Topic, TopicQuestion, Utterance
 from agenthost.programs.routing import buttons, commands, fits, lexicon, seen
-from agenthost.programs.routing.limits import MOST_CANDIDATES
-from agenthost.programs.routing.ranking import rank
+from agenthost.programs.routing.ranking import MOST_CANDIDATES, rank
 from agenthost.programs.routing.text import plain
 
 Rule = Callable[[Spoken, Scene], Decision | None]
@@ -153,7 +152,7 @@ def _for(
 def _holder(scene: Scene, question: str) -> str:
     """The task of the conversation that a question (`TASK/COMMAND`, also of a child) is of."""
     has = (topic.task for topic in scene.topics if any(ask.id == question for ask in topic.asks))
-    return next(has, root_id(question.rpartition("/")[0]))
+    return next(has, root_id(question.partition("/")[0]))
 
 
 def _asked(topic: Topic | None, question: str) -> TopicQuestion | None:

@@ -35,9 +35,11 @@ def which(spoken: Spoken, scene: Scene) -> Decision | None:
 def chat(spoken: Spoken, scene: Scene) -> Decision | None:
     """A greeting or thanks, and nothing else."""
     said = plain(spoken.text)
-    if spoken.files or not lexicon.is_all(lexicon.KIND, said):
+    # A smile alone, too, is a yes to somebody.
+    wordless = bool(spoken.text.strip()) and not any(letter.isalnum() for letter in spoken.text)
+    if spoken.files or not (wordless or lexicon.is_all(lexicon.KIND, said)):
         return None
-    if lexicon.is_all(lexicon.PRAISE, said) and any(_waiting(scene)):
+    if (wordless or lexicon.is_all(lexicon.PRAISE, said)) and any(_waiting(scene)):
         return None
     return Decision("chat", rule="chat")
 

@@ -133,8 +133,11 @@ def _found(case: Case, number: int, said: dict[str, Any] | None) -> Found:
             holds.append(piece["event"])
     if holds:
         return Found(number, text, True, tuple(holds), refused=tuple(refused))
-    missing = refused[0].why if refused else "nothing that the host saw is named for it"
-    return Found(number, text, False, (), f"no evidence of it holds: {missing}", tuple(refused), "host")
+    # What came nearest to showing it is told: a run before a file, and either before what is no receipt at all.
+    near = {one.event: 1 + (one.kind in ("run", "check")) for one in case.receipts}
+    whys = [piece.why for piece in sorted(refused, key=lambda piece: near.get(piece.event, 0))]
+    missing = "; ".join(list(dict.fromkeys(whys))[:-4:-1]) or "nothing that the host saw is named for it"
+    return Found(number, text, False, (), f"no evidence of it holds: {missing}", tuple(refused[-20:]), "host")
 
 
 def read(value: Any) -> Judgement | None:

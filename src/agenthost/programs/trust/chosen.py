@@ -1,7 +1,7 @@
 """What in the results of tools counts although a stranger may have written them: links that stand there, and records
 that the person's words single out by what the service itself says of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -18,62 +18,71 @@ followed tells whoever made them a few bits; that is what is left of it."""
 LEAST_PIECE = 6
 """Characters of a piece of a call's arguments that make a link out of its result an echo."""
 
+MOST_CARRIED = 512
+"""Characters of a link's path and query: what is longer is asked for."""
+
 _CLOSING = word_set("the and for with from mail com org net inbox info")
 
 
 class Result(Struct, frozen=True):
     """A tool's result in the exchange: its turn, its call's arguments, whether that was made before anything
-    untrusted was read."""
+    untrusted was read, and all that the model told to tools up to then."""
 
     turn: Turn
     arguments: dict[str, Any]
     clean: bool
+    told: str
 
 
-def results(turns: Sequence[Turn], clean: int) -> Iterator[Result]:
+def results(turns: Sequence[Turn], clean: int) -> list[Result]:
     """The results of an exchange. `clean`: how many turns there were before the first that a stranger can have written."""
     calls: dict[str, tuple[ToolCall, int]] = {}
+    found: list[Result] = []
+    told = ""
     for index, turn in enumerate(turns):
         if turn.role == "assistant":
             calls = {call.id: (call, index) for call in turn.calls}
+            told += "".join(call.arguments for call in turn.calls) if index >= clean else ""
         elif turn.role == "tool" and turn.call_id in calls and not turn.error:
             call, made = calls[turn.call_id]
             try:
                 arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
             except msgspec.DecodeError:
                 arguments = {}
-            yield Result(turn, arguments, made < clean)
+            found.append(Result(turn, arguments, made < clean, told))
+    return found
 
 
-def links(found: Sequence[Result], url: str, words: Words) -> bool:
-    """Whether a URL stands as it is in a result, and isn't the model's own come back."""
+def links(found: Sequence[Result], reads: Callable[[str], bool], url: str, words: Words) -> bool:
+    """Whether a URL stands as it is in what a tool that only reads found, and isn't the model's own come back."""
     for result in found:
-        if url in urls(result.turn.text) and (result.clean or not _echo(url, result.arguments, words)):
+        if reads(result.turn.name) and url in urls(result.turn.text) and not _echo(url, result.told, words):
             return True
     return False
 
 
-def _echo(url: str, arguments: dict[str, Any], words: Words) -> bool:
-    """Whether a piece of what a link carries was told to the call whose result it stands in. The person's own words
-    and the addresses that the call went to don't count: these were judged themselves."""
+def _echo(url: str, told: str, words: Words) -> bool:
+    """Whether a piece of what a link carries was told to a tool before it was found. The person's own words and the
+    addresses that calls went to don't count: these were judged themselves."""
     parts = split_url(url)
-    if parts is None:
+    carried = fold(f"{parts.path}?{parts.query}#{parts.fragment}") if parts is not None else ""
+    if parts is None or len(carried) > MOST_CARRIED:
         return True
-    told = fold(msgspec.json.encode(arguments).decode())
+    told = fold(told)
     for gone in urls(told):
         told = told.replace(gone, " ")
     told = " ".join(word for word in told.split() if word.strip("\"'{}[]:,.") not in words.tokens)
-    carried = fold(f"{parts.path}?{parts.query}#{parts.fragment}")
     return any(carried[at : at + LEAST_PIECE] in told for at in range(len(carried) - LEAST_PIECE + 1))
 
 
-def vouched(found: Sequence[Result], trusted: Callable[[str], bool], value: str) -> bool:
-    """Whether a value stands in the result of a tool that is trusted for it, and wasn't told to it."""
+def vouched(found: Sequence[Result], trusted: Callable[[str], bool], words: Words, value: str) -> bool:
+    """Whether a value stands in the result of a tool that is trusted for it, which was asked in the person's words."""
     for result in found:
-        if trusted(result.turn.name) and fold(value) not in fold(msgspec.json.encode(result.arguments).decode()):
-            words = Words([result.turn.text])
-            if words.phrase(value):
-                return True
+        if not trusted(result.turn.name) or not (result.clean or _said(result.arguments, words)):
+            continue
+        told = msgspec.json.encode(result.arguments).decode().lower()
+        if value.lower() not in told and Words([result.turn.text]).phrase(value):
+            return True
     return False
 
 
@@ -92,7 +101,10 @@ def singled_out(found: Sequence[Result], keys: Callable[[str], tuple[str, ...]],
 
 
 def _said(arguments: dict[str, Any], words: Words) -> bool:
-    return all(words.phrase(value) for value in arguments.values() if isinstance(value, str))
+    """Whether a query is the person's own: with a word, and with nothing that they didn't say."""
+    values = arguments.values()
+    known = all(words.phrase(str(value)) for value in values if value is not None)
+    return known and any(isinstance(value, str) and value.strip() for value in values)
 
 
 def _records(turn: Turn) -> list[dict[str, Any]]:
@@ -127,5 +139,5 @@ def _named(row: dict[str, Any], fields: tuple[str, ...], words: Words) -> bool:
 
 def _same(found: Any, value: Any) -> bool:
     if isinstance(found, str) and isinstance(value, str):
-        return found == value or fold(value) in fold(found).replace("<", " ").replace(">", " ").split()
+        return value.lower() in (found.lower(), *found.lower().replace("<", " ").replace(">", " ").split())
     return found is not None and str(found) == str(value)

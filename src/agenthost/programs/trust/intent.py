@@ -56,6 +56,13 @@ KINDS: dict[str, frozenset[str]] = {
 }
 """Kinds of deeds, and the beginnings of the words by which people ask for them (English, German, French, Spanish)."""
 
+_STEMS = {
+    stem: frozenset(kind for kind, stems in KINDS.items() if stem in stems)
+    for stem in frozenset[str]().union(*KINDS.values())
+}
+LEAST_STEM, LONGEST_ENDING = 4, 4
+"""Letters of a stem that may have an ending, and of the ending."""
+
 GRAVE = ("delete", "pay", "grant", "post", "run")
 """Where a tool's name has a word of one of these kinds, no other kind will do."""
 
@@ -96,12 +103,15 @@ def _is(token: str, stem: str) -> bool:
     if token == stem:
         return True
     # "answer" and "answered", "lösch" and "lösche": an ending, not another word.
-    return len(stem) >= 4 and token.startswith(stem) and len(token) - len(stem) <= 4
+    return len(stem) >= LEAST_STEM and token.startswith(stem) and len(token) - len(stem) <= LONGEST_ENDING
 
 
 def kinds(word: str) -> frozenset[str]:
     """The kinds of deed that a word can ask for."""
-    return frozenset(kind for kind, stems in KINDS.items() if any(_is(word, stem) for stem in stems))
+    found = _STEMS.get(word, frozenset())
+    for length in range(max(LEAST_STEM, len(word) - LONGEST_ENDING), len(word)):
+        found |= _STEMS.get(word[:length], frozenset())
+    return found
 
 
 class _Part(Struct):

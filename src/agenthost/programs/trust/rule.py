@@ -19,7 +19,7 @@ from agenthost.core.manifests.trust import TrustSpec
 from agenthost.core.models import Turn
 from agenthost.programs.trust import chosen
 from agenthost.programs.trust.intent import asked_for, replies
-from agenthost.programs.trust.values import ENDPOINTS, Leaf, empty, leaves, matters, name_words
+from agenthost.programs.trust.values import ENDPOINTS, FILES, Leaf, empty, leaves, matters, name_words
 from agenthost.programs.trust.words import Words, fold, split_url, urls
 
 Effect = Literal["", "reads", "acts", "runs"]
@@ -28,6 +28,8 @@ run code that has a network."""
 
 _EMAIL = re.compile(r"[^\s<>\"',;:()\[\]]+@[^\s<>\"',;:()\[\]]+")
 
+_NAMED = re.compile(r"[^<>@:/\\\d\n]{0,60}<([^<>\s]+)>")
+_DOMAIN = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}[/?:#]\S*", re.IGNORECASE)
 _PHONE = re.compile(r"\+?[\d ()/-]{7,20}")
 
 UNASKED = "nothing that you said asks for it"
@@ -45,7 +47,7 @@ class Known(Struct, frozen=True):
     """What a call is judged by. `words` are the person's, `manifest` the manifest's; `turns` the exchange, `clean` how
     many of them were there before the first that a stranger can have written; `written` the files of the work's own;
     `links` how many more links to unnamed hosts may be followed; `keys` the fields by which a tool's records are told
-    apart; `meant` the tools that the person's words ask for as a model reads them that sees nothing else."""
+    apart; `reads` the tools that only read, `meant` those that the person's words ask for as a model reads them that sees nothing else."""
 
     words: Words
     manifest: Words
@@ -54,6 +56,7 @@ class Known(Struct, frozen=True):
     written: Container[str] = ()
     links: int = chosen.MOST_LINKS
     meant: Container[str] = ()
+    reads: Container[str] = ()
     keys: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
 
 
@@ -89,7 +92,7 @@ class _Call:
     def __init__(self, tool: PinnedTool, arguments: dict[str, Any], trust: TrustSpec, known: Known) -> None:
         self._tool, self._trust, self._known = tool, trust, known
         self._leaves = leaves(arguments, tool.parameters)
-        self._results = list(chosen.results(known.turns, known.clean))
+        self._results = chosen.results(known.turns, known.clean)
         self._links = 0
 
     def judge(self, kind: Effect) -> Judgement:
@@ -100,51 +103,43 @@ class _Call:
             wanted = [leaf for leaf in self._leaves if _endpoint(leaf) or leaf.argument in (told or ())]
         else:
             wanted = [leaf for leaf in self._leaves if matters(self._tool, declared, leaf)]
-        doubts = [doubt for leaf in wanted if (doubt := self._doubt(leaf, kind)) is not None]
+        open = [leaf for leaf in wanted if not self._covered(leaf, kind)]
+        doubts = [Doubt(leaf.path, leaf.value, came_from(leaf.value, known.turns)) for leaf in open]
         if kind == "acts" and self._tool.name not in self._trust.actions:
-            named = not doubts and any(isinstance(leaf.value, str | int | float) and not empty(leaf) for leaf in wanted)
+            named = not doubts and any(
+                isinstance(leaf.value, str | int | float) and not empty(leaf, self._tool) for leaf in wanted
+            )
             addressed = named and any(_address(leaf.value) for leaf in wanted)
             if self._tool.name not in known.meant and not asked_for(self._tool, known.words, named, addressed):
                 doubts.append(Doubt("", "", UNASKED))
         return Judgement(tuple(doubts), self._links)
 
-    def _doubt(self, leaf: Leaf, kind: Effect) -> Doubt | None:
-        if empty(leaf):
-            return None
-        if self._covered(leaf, kind):
-            return None
-        value = leaf.value
-        return Doubt(leaf.path, value, came_from(value, self._known.turns))
-
     def _covered(self, leaf: Leaf, kind: Effect) -> bool:
-        value = leaf.value
+        known, value = self._known, leaf.value
+        if empty(leaf, self._tool):
+            return True
         if isinstance(value, bool):
-            return all(any(word in token for token in self._known.words.tokens) for word in name_words(leaf.argument))
+            return all(any(word in token for token in known.words.tokens) for word in name_words(leaf.argument))
         if isinstance(value, int | float):
-            return (
-                float(value) in self._known.words.numbers | self._known.manifest.numbers
-                or self._vouched(value)
-                or self._meant(value)
-            )
+            said = float(value) in known.words.numbers or float(value) in known.manifest.numbers
+            return said or self._vouched(value) or self._meant(value)
         if not isinstance(value, str):
             return False
-        pieces = _EMAIL.findall(value) if "://" not in value else []
-        rest = _EMAIL.sub(" ", value) if pieces else ""
-        if len(rest) > 80 or "\n" in rest.strip():
-            return False
-        return all(self._text(piece, kind) for piece in (pieces or [value]))
+        own = value in known.written and not FILES.isdisjoint(name_words(leaf.argument))
+        if own and "@" not in value and "://" not in value:
+            return True
+        return all(self._text(one, kind) for one in _addresses(value) or (value,))
 
     def _text(self, value: str, kind: Effect) -> bool:
         known = self._known
-        if _allowed(value, self._trust.allow) or value in known.written:
-            return True
         # Who wrote is whom to write to only where the person wants an answer.
         answer = "@" in value and replies(known.words)
-        if self._vouched(value) or ((answer or "@" not in value) and self._meant(value)):
+        if _allowed(value, self._trust.allow) or self._vouched(value):
             return True
-        found = urls(value)
-        if found:
-            return found == [value.strip()] and self._url(value.strip(), kind)
+        if (answer or "@" not in value) and self._meant(value):
+            return True
+        if "://" in value:
+            return self._url(value.strip(), kind)
         if "@" in value:
             return known.words.phrase(value, toward=not answer) or known.manifest.phrase(value)
         if known.words.phrase(value) or known.manifest.phrase(value):
@@ -153,18 +148,34 @@ class _Call:
         return plain and known.words.each(value)
 
     def _url(self, url: str, kind: Effect) -> bool:
-        if self._known.words.reaches(url) or self._known.manifest.reaches(url):
+        known = self._known
+        if urls(url) != [url]:
+            return False
+        if known.words.reaches(url) or known.manifest.reaches(url):
             return True
-        if kind == "reads" and self._links < self._known.links and chosen.links(self._results, url, self._known.words):
-            self._links += 1
-            return True
-        return False
+        if kind != "reads" or self._links >= known.links:
+            return False
+        found = chosen.links(self._results, known.reads.__contains__, url, known.words)
+        self._links += found
+        return found
 
     def _vouched(self, value: str | int | float) -> bool:
-        return chosen.vouched(self._results, lambda name: name in self._trust.results, str(value))
+        return chosen.vouched(self._results, self._trust.results.__contains__, self._known.words, str(value))
 
     def _meant(self, value: str | int | float) -> bool:
         return chosen.singled_out(self._results, lambda name: self._known.keys.get(name, ()), self._known.words, value)
+
+
+def _addresses(value: str) -> tuple[str, ...]:
+    """The addresses of a value that is a list of them, with names or without; none where it is anything else."""
+    found: list[str] = []
+    for one in re.split(r"[,;]", value) if "@" in value else ():
+        named = _NAMED.fullmatch(one.strip())
+        address = named[1] if named else one.strip()
+        if not _EMAIL.fullmatch(address):
+            return ()
+        found.append(address)
+    return tuple(found)
 
 
 def _address(value: Any) -> bool:
@@ -176,7 +187,8 @@ def _endpoint(leaf: Leaf) -> bool:
     """Whether a value of a tool that only reads says where to: by its argument's name, or because it is or has a URL."""
     if not isinstance(leaf.value, str):
         return False
-    return not ENDPOINTS.isdisjoint(name_words(leaf.argument)) or "://" in leaf.value
+    value = leaf.value.strip()
+    return not ENDPOINTS.isdisjoint(name_words(leaf.argument)) or "://" in value or bool(_DOMAIN.fullmatch(value))
 
 
 def _allowed(value: str, allow: Iterable[str]) -> bool:

@@ -18,8 +18,10 @@ class Provenance(Struct):
     """`said`: a person's words, and what stands for them in a task that was given by another. `sources`: what was read
     that a stranger can have written, and `since` the number of the turn with the first of it. `links`: how many links
     to hosts that nobody named were followed. `meant` are the tools that the first `understood` of `said` ask for, as a
-    model read them that saw nothing else; `readings` is how often one did."""
+    model read them that saw nothing else; `readings` is how often one did. `kept`: whether account is kept of it, as it
+    is of every task that began since there is such a rule."""
 
+    kept: bool = False
     said: list[str] = msgspec.field(default_factory=list[str])
     sources: list[str] = msgspec.field(default_factory=list[str])
     since: int = 0
@@ -30,6 +32,8 @@ class Provenance(Struct):
 
     def read(self, source: str, turn: int) -> None:
         """Something was read that a stranger can have written."""
+        if not self.kept:
+            return
         if not self.sources:
             self.since = turn
         if source not in self.sources and len(self.sources) < MOST_SOURCES:
@@ -38,6 +42,8 @@ class Provenance(Struct):
     def heard(self, message: Message, turn: int, passed: bool = False) -> str:
         """A message came; where a stranger can have written a part of it, from where that is. `passed`: what it is told
         of where its work comes from stands beside it."""
+        if not self.kept:
+            return ""
         if passed and message.sender.startswith("task:"):
             return f"the order of {message.sender}"
         if message.sender.startswith(STRANGERS):
@@ -57,7 +63,7 @@ class Provenance(Struct):
 
     def recalled(self, turn: Turn, number: int) -> Turn:
         """A turn of before the task that isn't a person's: nobody knows any more what it went by."""
-        if turn.role == "assistant" and not turn.text:
+        if not self.kept or (turn.role == "assistant" and not turn.text):
             return turn
         origin = f"an earlier result of {turn.name}" if turn.role == "tool" else "an earlier answer"
         self.read(origin, number)
@@ -65,7 +71,7 @@ class Provenance(Struct):
 
     def say(self, text: str) -> None:
         """A person, or the manifest in their place, said something."""
-        if text in self.said:
+        if not text or text in self.said:
             return
         self.said.append(text[:MOST])
         while sum(map(len, self.said)) > MOST:

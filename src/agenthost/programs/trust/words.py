@@ -16,7 +16,7 @@ def word_set(text: str) -> frozenset[str]:
 
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _NUMBER = re.compile(r"(?<![\w@/.,-])\d[\d.,'\u00a0]*(?![\d@/-])")
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s<>\"'`|{}\\^)\]]+", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://[^\s<>\"'`|{}\\^)\]]+", re.IGNORECASE)
 _CLAUSE = re.compile(r"[;!?\n]+|\.(?=\s|$)|:(?=\s|$)")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _QUOTED = re.compile(
@@ -39,7 +39,7 @@ _NUMBERS = (
     ("eleven", "elf", "onze", "once"),
     ("twelve", "zwölf", "douze", "doce"),
 )
-_NAMES = re.compile(r"\S*(?:://|@)\S*[^\s.,;:!?)]|\S+[/\\]\S*[^\s.,;:!?)]|\w\S*\.[a-z0-9]{1,5}(?=[\s,;:!?.]|$)")
+_FILE = re.compile(r"\w[^/\\]*\.[a-z0-9]{1,5}")
 _MARKS = re.compile(rf"{_TOKEN.pattern}|[,\u00a7]")
 _PLAIN = frozenset(("search", "q", "query", "index", "html", "www", "s", "page"))
 _TOWARD = word_set("to for with at an nach für mit zu à pour avec a para con")
@@ -82,32 +82,35 @@ class Words:
     """Texts of the person, the manifest or the host, to look values up in."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._text = fold("\n".join(texts))
-        self._bare = re.sub(r"[\s-]", "", self._text)
+        told = "\n".join(texts)
+        self._text = fold(told)
+        # Values are compared as they are written: forms that look or fold alike are other addresses to the world.
+        self._plain = told.lower()
+        self._bare = re.sub(r"[\s-]", "", self._plain)
         found = _TOKEN.findall(self._text)
         self.tokens = frozenset((*found, *(token.partition("'")[0].partition("’")[0] for token in found)))
         self.numbers = {value for found in _NUMBER.findall(self._text) for value in readings(found)}
         self.numbers |= {_COUNTS[token] for token in self.tokens & _COUNTS.keys()}
-        self._urls = [parts for found in urls(self._text) if (parts := split_url(found)) is not None]
+        self._urls = [parts for found in urls(self._plain) if (parts := split_url(found)) is not None]
 
     def clauses(self) -> list[list[str]]:
         """The words of each clause, in order, with commas; an address or a path is a word that says nothing."""
-        plain = _NAMES.sub(" \u00a7 ", self._text)
+        plain = re.sub(r"\S+", lambda found: _nameless(found[0]), self._text)
         return [found for clause in _CLAUSE.split(plain) if (found := _MARKS.findall(clause))]
 
     def phrase(self, value: str, toward: bool = False) -> bool:
         """Whether a value stands in the words, whole: no part of a longer name, address or path. `toward`: somewhere
         else than after `from`, where it says who wrote and not whom to write to."""
-        wanted = fold(value).strip()
+        wanted = value.lower().strip()
         if not wanted:
             return True
-        if wanted in self._text:
+        if wanted in self._plain:
             edges = rf"(?<![\w@.+/%\\-]){re.escape(wanted)}(?![\w@%/\\+-])(?!\.\w)"
-            if any(not toward or self._toward(found.start()) for found in re.finditer(edges, self._text)):
+            if any(not toward or self._toward(found.start()) for found in re.finditer(edges, self._plain)):
                 return True
         # An IBAN or a number of a telephone is written with blanks and without.
         bare = re.sub(r"[\s-]", "", wanted)
-        long = len(bare) >= 10 and bare.lstrip("+").isalnum() and sum(map(str.isdigit, bare)) >= 6
+        long = len(bare) >= 10 and bare.isascii() and bare.lstrip("+").isalnum() and sum(map(str.isdigit, bare)) >= 6
         return long and bare in self._bare
 
     def each(self, value: str) -> bool:
@@ -118,21 +121,29 @@ class Words:
     def reaches(self, url: str) -> bool:
         """Whether a URL was named as it is, or goes to a host that was named with nothing in it but words that were
         said: anything else can carry out what was read."""
-        wanted = split_url(fold(url))
+        wanted = split_url(url.lower())
         if wanted is None:
             return False
         if any(_same(named, wanted) for named in self._urls):
             return True
-        host = self.phrase(wanted.netloc) or any(named.netloc == wanted.netloc for named in self._urls)
+        schemes = {named.scheme for named in self._urls if named.netloc == wanted.netloc}
+        schemes |= {"https"} if schemes or self.phrase(wanted.netloc) else set()
         pieces = _TOKEN.findall(unquote(f"{wanted.path} {wanted.query} {wanted.fragment}").replace("_", " "))
-        return host and all(piece in self.tokens or piece in _PLAIN for piece in pieces)
+        return wanted.scheme in schemes and all(piece in self.tokens or piece in _PLAIN for piece in pieces)
 
     def _toward(self, start: int) -> bool:
-        before = _CLAUSE.split(self._text[max(0, start - 60) : start])[-1]
+        before = _CLAUSE.split(self._plain[max(0, start - 60) : start])[-1]
         for token in reversed(_TOKEN.findall(before)[-3:]):
             if token in _TOWARD or token in _AWAY:
                 return token in _TOWARD
         return True
+
+
+def _nameless(word: str) -> str:
+    """A word as it is, or what stands for it and its punctuation where it is an address or a path."""
+    bare = word.rstrip(".,;:!?)")
+    name = "@" in bare or "/" in bare or "\\" in bare or _FILE.fullmatch(bare)
+    return f"\u00a7{word[len(bare) :]}" if name else word
 
 
 def split_url(url: str) -> SplitResult | None:
@@ -143,7 +154,13 @@ def split_url(url: str) -> SplitResult | None:
     except ValueError:
         return None
     plain = unquote(unquote(parts.path))
-    bad = "@" in parts.netloc or "\\" in url or ".." in plain.split("/") or any(sign <= " " for sign in url)
+    bad = (
+        "@" in parts.netloc
+        or not parts.netloc.isascii()
+        or "\\" in url
+        or ".." in plain.split("/")
+        or any(sign <= " " for sign in url)
+    )
     return None if bad or not parts.hostname or port == 0 else parts
 
 

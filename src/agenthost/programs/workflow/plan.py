@@ -55,7 +55,8 @@ class Plan:
         return self._reads[source]
 
     def _plan(self, step: Step, needs: dict[str, tuple[str, ...]]) -> StepPlan:
-        sources = templates.sources([step.prompt, step.line or "", step.with_])
+        message = step.approve.message if step.approve else ""
+        sources = templates.sources([step.prompt, step.line or "", step.with_, message])
         if step.files:
             sources.append(step.files)
         feedback = templates.sources(step.onFail.feedback) if step.onFail else []

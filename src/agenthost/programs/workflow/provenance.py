@@ -4,15 +4,13 @@ content decided. The plan itself is the manifest's: only values and conditions a
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from agenthost.core import templates
-from agenthost.core.commands import Ask, CallTool, Command, RunCommand
+from agenthost.core.commands import CallTool, Command, RunCommand
 from agenthost.core.events import Answer, ChildResult, RunResult
 from agenthost.core.manifests.workflow import Step
 from agenthost.core.parts import FilePart, text_of
 from agenthost.core.trust import Given
-from agenthost.programs.answers import approval
+from agenthost.programs.answers import Why
 from agenthost.programs.trust.asking import reason
 from agenthost.programs.trust.rule import Doubt, Known, effect, judge
 from agenthost.programs.trust.state import MOST_SOURCES
@@ -34,6 +32,8 @@ def everything(state: WorkflowState) -> tuple[str, ...]:
 def took(state: WorkflowState, plan: Plan, step: str, command: Command, answer: Answer | None) -> None:
     """A step has an answer (None: a failure): what that goes by."""
     found: tuple[str, ...] = ()
+    if not plan.bundle.rules:
+        return
     if isinstance(answer, ChildResult):
         found = answer.sources
     elif isinstance(answer, RunResult) or isinstance(command, RunCommand):
@@ -48,31 +48,30 @@ def took(state: WorkflowState, plan: Plan, step: str, command: Command, answer: 
 
 def given(state: WorkflowState, plan: Plan, step: Step, sources: Iterable[str]) -> Given | None:
     """What the child of a step is told of where its order comes from; `sources` are the expressions in that."""
+    if not plan.bundle.rules:
+        return None
     listed = tuple(sources)
     why = everything(state) if state.steps[step.id].feedback else ()
     found = merged(_reads(state, plan, step, listed), _material(state, plan, listed), why)
     return Given((*_said(state, plan), step.prompt), found) if found else None
 
 
-def guarded(state: WorkflowState, plan: Plan, step: Step, base: str, command: Command) -> Ask | str | None:
-    """The question before a step that untrusted content decided, why it is refused, or None where it may be done."""
+def guarded(state: WorkflowState, plan: Plan, step: Step, command: Command) -> Why | str | None:
+    """Why a person is asked before a step that untrusted content decided, why it is refused, or None where it may be done."""
     trust = plan.spec.trust
-    if trust.mode == "off" or not isinstance(command, CallTool | RunCommand):
+    if not plan.bundle.rules or trust.mode == "off" or not isinstance(command, CallTool | RunCommand):
         return None
     if isinstance(command, RunCommand):
         sources = merged(everything(state), _files(state)) if command.network and step.id not in trust.actions else ()
         doubts = [Doubt("", "", "what was made of that is run with a network")] if sources else []
-        name, shown = "command", {"command": command.command}
     else:
         doubts, sources = _doubts(state, plan, step, command)
-        name, shown = command.tool, command.arguments
     if not doubts:
         return None
     why = reason(doubts, sources)
     if trust.mode == "refuse":
         return f"not called: a stranger may have decided it, and the workflow's manifest refuses that. {why}"
-    ask = approval(base, name, shown)
-    return msgspec.structs.replace(ask, question=f"{why}\n\n{ask.question}", reason=why)
+    return Why(reason=why, untrusted=True)
 
 
 def _doubts(state: WorkflowState, plan: Plan, step: Step, command: CallTool) -> tuple[list[Doubt], tuple[str, ...]]:

@@ -5,6 +5,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
+from agenthost.core.checks import Seen
 from agenthost.core.errors import Failure
 from agenthost.core.events import Answer, ChildResult, RunResult
 from agenthost.core.manifests.common import Expect
@@ -61,6 +62,8 @@ def take(answer: Answer | None, failure: Failure | None, expect: Expect, verdict
         shown = _shown(answer.parts, answer.changes)
         reason = f"the tool answered with an error: {clip(answer.text)}" if answer.error else ""
         return Taken(shown, reason, changes=answer.changes)
+    if isinstance(answer, Seen):
+        return Taken(NOT_RUN | {"text": answer.reason, "data": answer.facts, "ok": True}, answer.reason)
     if isinstance(answer, ChildResult):
         return _child(answer, verdict)
     return Taken(dict(NOT_RUN), "it was answered with something that this step can't use", final=True)

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from agenthost.core.commands import CallTool, RunCommand, Stop, Wait
-from agenthost.core.events import Reply
+from agenthost.core.commands import RunCommand, Stop, Wait
 from agenthost.core.manifests.workflow import Step
-from agenthost.programs.answers import approval, approved, clip
+from agenthost.programs.answers import approved, clip, refusal
 from agenthost.programs.base import Delivery
+from agenthost.programs.workflow.gate import gated, opening
 from agenthost.programs.workflow.plan import Plan
 from agenthost.programs.workflow.provenance import guarded, took
 from agenthost.programs.workflow.results import EXPECT, NOT_RUN, Taken, said, take
@@ -54,19 +54,21 @@ class Runs:
         if isinstance(command, Wrong):
             self._failed(route, Taken(NOT_RUN, command.message), again=False)
             return
-        self._item(route).command = command
+        item = self._item(route)
+        item.command = command
+        item.question = opening(self._manifest(route), values) if isinstance(values, dict) else ""
         self._perform(route)
 
     def _perform(self, route: Route) -> None:
-        command = self._item(route).command
-        assert command is not None
-        asked = guarded(self._state, self._plan, self._manifest(route), self._base(route), command)
-        if isinstance(asked, str):
-            self._failed(route, Taken(NOT_RUN, asked, "blocked", True), again=False)
-        elif asked is not None:
-            self._state.want(asked, _for(route, "approval"))
-        elif isinstance(command, CallTool) and self._plan.bundle.tools[command.tool].approval:
-            self._state.want(approval(self._base(route), command.tool, command.arguments), _for(route, "approval"))
+        item, manifest, base = self._item(route), self._manifest(route), self._base(route)
+        assert item.command is not None
+        why = guarded(self._state, self._plan, manifest, item.command)
+        if isinstance(why, str):
+            self._failed(route, Taken(NOT_RUN, why, "blocked", True), again=False)
+            return
+        ask = gated(self._state, self._plan, manifest, base, item, why)
+        if ask is not None:
+            self._state.want(ask, _for(route, "approval"))
         else:
             self._act(route)
 
@@ -74,9 +76,8 @@ class Runs:
         if approved(delivery.answer):
             self._act(route)
             return
-        told = delivery.failure.message if delivery.failure else ""
-        if isinstance(delivery.answer, Reply):
-            told = f"a person did not allow this call; they said: {clip(delivery.answer.text)}"
+        what = "this call" if self._manifest(route).tool else "this step"
+        told = delivery.failure.message if delivery.failure else refusal(delivery.answer, what)
         self._failed(route, Taken(NOT_RUN, told or "the approval was not given", "blocked", True), again=False)
 
     def _act(self, route: Route) -> None:
@@ -97,7 +98,8 @@ class Runs:
 
     def _acted(self, route: Route, delivery: Delivery) -> None:
         item, manifest = self._item(route), self._manifest(route)
-        taken = take(delivery.answer, delivery.failure, manifest.expect or EXPECT, self._plan.steps[route.step].verdict)
+        expect = manifest.expect or (manifest.check.expect if manifest.check else EXPECT)
+        taken = take(delivery.answer, delivery.failure, expect, self._plan.steps[route.step].verdict)
         self._state.wrote(taken.changes)
         took(self._state, self._plan, route.step, delivery.command, delivery.answer)
         self._state.routes.pop(f"{self._base(route)}-timeout", None)

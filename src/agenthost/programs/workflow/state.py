@@ -28,11 +28,13 @@ class Item(Struct):
     """One run of a step: its only one, or that of one item of its `foreach`.
 
     `command` is what it performs, rendered once; `tries` counts its retries. `reason` is why it
-    failed. `final`: no retry and no return can help.
+    failed. `final`: no retry and no return can help. `question`: the first line of the approval before it, where the
+    manifest says one.
     """
 
     value: Any = None
     command: Command | None = None
+    question: str = ""
     tries: int = 0
     timed_out: bool = False
     ended: bool = False

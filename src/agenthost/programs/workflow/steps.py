@@ -9,6 +9,7 @@ from agenthost.core.commands import CallTool, Command, RunCommand, StartChild
 from agenthost.core.media import named_type
 from agenthost.core.parts import FilePart, Part, TextPart
 from agenthost.programs.answers import safe
+from agenthost.programs.checking import checks as checking
 from agenthost.programs.workflow.plan import Plan, StepPlan
 from agenthost.programs.workflow.provenance import given
 from agenthost.programs.workflow.results import as_files
@@ -44,6 +45,8 @@ def command_of(state: WorkflowState, plan: Plan, step: StepPlan, values: dict[st
         probe = manifest.probe.probe() if manifest.probe else None
         network = bool(plan.spec.sandbox.hosts)
         return RunCommand("", line, manifest.timeout or plan.spec.sandbox.timeout, network, probe)
+    if manifest.check is not None:
+        return checking.command(manifest.check, "", bool(plan.spec.sandbox.hosts))
     if manifest.tool is not None:
         pinned = plan.bundle.tools.get(manifest.tool)
         if pinned is None:

@@ -176,11 +176,20 @@ def _forget_person(connection: sqlite3.Connection, statements: Statements, names
     of_them = ("doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage", "forget_schedules")
     for name in ("delete_things_of", *_LINES, *of_them):
         connection.execute(statements[name], (namespace, person))
+    connection.execute(statements["delete_grants_of"], (namespace, person))
     connection.execute(statements["erase_answers_of"], (answers_of(namespace, person),))
 
 
 def _forget_namespace(connection: sqlite3.Connection, statements: Statements, namespace: str) -> None:
-    for name in ("delete_things_of", *_LINES, "doom_gifts_of", "forget_gifts_of", "delete_usage", "forget_schedules"):
+    for name in (
+        "delete_things_of",
+        *_LINES,
+        "doom_gifts_of",
+        "forget_gifts_of",
+        "delete_usage",
+        "forget_schedules",
+        "delete_grants_of",
+    ):
         connection.execute(statements[name], (namespace, ""))
     # The versions last: a manifest that goes leaves one.
     for name in ("erase_manifests", "erase_versions"):

@@ -128,6 +128,26 @@ FROM ledger WHERE root = ? ORDER BY place
 -- name: account
 SELECT turns, tokens, cost FROM accounts WHERE task = ?
 
+-- name: accounts_like
+SELECT task, turns, tokens, cost FROM accounts WHERE task >= ? AND task < ? ORDER BY task LIMIT 10000
+
+-- The accounts of a day, from the attempts of the ledger; what they hold already is no less.
+-- name: reckon_day
+INSERT INTO accounts (task, turns, tokens, cost)
+WITH today AS MATERIALIZED (
+  SELECT namespace, person, agent, coalesce(spent_turns, worst_turns) AS turns, coalesce(spent_tokens, worst_tokens) AS tokens,
+    CAST(ROUND(coalesce(spent_cost, worst_cost) * 1000000000) AS INTEGER) AS cost
+  FROM ledger WHERE at >= ?2
+)
+SELECT ?1 || subject, sum(turns), sum(tokens), sum(cost) FROM (
+  SELECT 'host' AS subject, turns, tokens, cost FROM today
+  UNION ALL SELECT 'namespace/' || namespace, turns, tokens, cost FROM today
+  UNION ALL SELECT 'person/' || namespace || '/' || person, turns, tokens, cost FROM today
+  UNION ALL SELECT 'agent/' || namespace || '/' || agent, turns, tokens, cost FROM today
+) WHERE true GROUP BY subject
+ON CONFLICT (task) DO UPDATE SET turns = max(turns, excluded.turns), tokens = max(tokens, excluded.tokens),
+  cost = max(cost, excluded.cost)
+
 -- name: files
 SELECT path, digest FROM files WHERE workspace = ? ORDER BY path
 
@@ -497,6 +517,42 @@ DELETE FROM things WHERE within = ? AND within > ''
 -- name: delete_things_of
 DELETE FROM things WHERE namespace = ?1 AND (?2 = '' OR person = ?2)
 
+-- name: put_grant
+INSERT OR IGNORE INTO grants (id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: grant
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE id = ?
+
+-- name: grants_of
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE namespace = ? AND person = ? ORDER BY at DESC, id DESC
+
+-- name: grants_of_all
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE namespace = ? ORDER BY at DESC, id DESC
+
+-- name: grants_for
+SELECT id, namespace, person, kind, name, tool, by_whom, at, rules, anything, untrusted, via, task, question, note, uses, used
+FROM grants WHERE namespace = ? AND person = ? AND kind = ? AND name = ? AND tool = ? ORDER BY at DESC, id DESC
+
+-- name: use_grant
+INSERT OR IGNORE INTO grant_uses (grant_id, task, question, seq, at)
+SELECT ?1, ?2, ?3, ?4, ?5 FROM grants WHERE grants.id = ?1
+
+-- name: count_grant
+UPDATE grants SET uses = uses + 1, used = max(used, ?) WHERE id = ?
+
+-- name: grant_uses
+SELECT task, question, seq, at FROM grant_uses WHERE grant_id = ? ORDER BY at DESC, task DESC, question DESC LIMIT ?
+
+-- name: delete_grant
+DELETE FROM grants WHERE id = ?
+
+-- name: delete_grants_of
+DELETE FROM grants WHERE namespace = ?1 AND (?2 = '' OR person = ?2 OR by_whom = ?2)
+
 -- name: thread
 SELECT number, place FROM conversations WHERE namespace = ? AND person = ? AND conversation = ?
 
@@ -673,20 +729,19 @@ WHERE due IS NOT NULL AND looked > ? ORDER BY looked LIMIT ?
 SELECT due FROM schedules WHERE due IS NOT NULL ORDER BY due LIMIT 1
 
 -- name: put_run
-INSERT INTO schedule_runs (schedule, due, state, at, person, late, manual, body, task, why, until, count)
-SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM schedules WHERE id = ?)
-ON CONFLICT (schedule, due) DO UPDATE SET state = excluded.state, at = excluded.at, person = excluded.person, late = excluded.late,
-  manual = excluded.manual, body = excluded.body, why = excluded.why, until = excluded.until, count = excluded.count
-WHERE state = 'missed' AND excluded.state <> 'missed'
+INSERT INTO schedule_runs (schedule, due, state, at, person, late, manual, body, task, why, until, count, missed)
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM schedules WHERE id = ?)
+ON CONFLICT (schedule, due, missed) DO UPDATE SET until = excluded.until, count = excluded.count
+WHERE missed = 1 AND excluded.count > count
 
 -- name: begin_run
-UPDATE schedule_runs SET state = 'starting' WHERE schedule = ?1 AND due = ?2 AND state = 'waiting' AND (?3 = 0 OR NOT EXISTS (
+UPDATE schedule_runs SET state = 'starting' WHERE schedule = ?1 AND due = ?2 AND missed = 0 AND state = 'waiting' AND (?3 = 0 OR NOT EXISTS (
     SELECT 1 FROM schedule_runs AS r WHERE r.schedule = ?1 AND r.state IN ('starting', 'started')
 ))
 
 -- name: settle_run
 UPDATE schedule_runs SET state = ?3, task = ?4, why = ?5, body = CASE WHEN ?3 IN ('waiting', 'starting') THEN body ELSE x'' END
-WHERE schedule = ?1 AND due = ?2 AND state IN ('waiting', 'starting', 'started')
+WHERE schedule = ?1 AND due = ?2 AND missed = 0 AND state IN ('waiting', 'starting', 'started')
 
 -- name: open_runs
 SELECT schedule, due, state, at, person, late, manual, body, task, why, until, count FROM schedule_runs INDEXED BY schedule_runs_open
@@ -694,7 +749,7 @@ WHERE state IN ('waiting', 'starting', 'started') AND schedule > '' ORDER BY sch
 
 -- name: runs_before
 SELECT schedule, due, state, at, person, late, manual, body, task, why, until, count FROM schedule_runs
-WHERE schedule = ? AND due < ? ORDER BY due DESC LIMIT ?
+WHERE schedule = ? AND due < ? ORDER BY due DESC, missed DESC LIMIT ?
 
 -- name: trim_runs
 DELETE FROM schedule_runs WHERE schedule = ?1 AND state NOT IN ('waiting', 'starting', 'started') AND due < (

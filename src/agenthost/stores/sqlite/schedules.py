@@ -67,6 +67,10 @@ def _run(row: Row) -> Run:
     return Run(schedule, due, state, at, person, bool(late), bool(manual), *rest)
 
 
+def _values(run: Run) -> Row:
+    return (*astuple(run), int(run.state == "missed"), run.schedule)
+
+
 def _spec(schedule: Schedule) -> str:
     return msgspec.json.encode(schedule.spec).decode()
 
@@ -107,7 +111,7 @@ def _change(connection: sqlite3.Connection, statements: Statements, schedule: Sc
         connection.execute(statements["let_go_scheduled_files"], (schedule.id,))
         _hold(connection, statements, schedule)
     if runs:
-        connection.executemany(statements["put_run"], [(*astuple(run), run.schedule) for run in runs])
+        connection.executemany(statements["put_run"], [_values(run) for run in runs])
         connection.execute(statements["trim_runs"], (schedule.id, KEPT))
     return True
 
@@ -130,7 +134,7 @@ def _next_due(connection: sqlite3.Connection, statements: Statements) -> float |
 
 
 def _put_run(connection: sqlite3.Connection, statements: Statements, run: Run) -> bool:
-    return connection.execute(statements["put_run"], (*astuple(run), run.schedule)).rowcount == 1
+    return connection.execute(statements["put_run"], _values(run)).rowcount == 1
 
 
 def _begin(connection: sqlite3.Connection, statements: Statements, run: Run, alone: bool) -> bool:

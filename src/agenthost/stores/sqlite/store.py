@@ -142,6 +142,12 @@ class SQLiteStore:
     async def spent(self, task: str) -> Spend:
         return await self.read(reads.spent, task)
 
+    async def accounts(self, prefix: str) -> dict[str, Spend]:
+        return await self.read(reads.accounts, prefix)
+
+    async def reckon(self, day: str, since: float) -> None:
+        await self.write(writes.reckon, day, since)
+
     async def files(self, workspace: str) -> dict[str, str]:
         return await self.read(reads.files, workspace)
 

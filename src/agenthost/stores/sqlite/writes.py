@@ -89,6 +89,11 @@ def put(connection: sqlite3.Connection, statements: Statements, item: InboxItem)
     return False
 
 
+def reckon(connection: sqlite3.Connection, statements: Statements, day: str, since: float) -> None:
+    """Bring the accounts of a day up to what the ledger says."""
+    connection.execute(statements["reckon_day"], (f"day/{day}/", since))
+
+
 def hold(connection: sqlite3.Connection, statements: Statements, task: str, hold: str, reason: str) -> None:
     """Set or clear the hold of a task that goes on; one that has ended stays as it is."""
     changed = connection.execute(statements["set_hold"], (hold, reason, task)).rowcount

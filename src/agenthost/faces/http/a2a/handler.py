@@ -210,7 +210,7 @@ class HostHandler(RequestHandler):
         chosen = named if named in names else names[0]
         if told.files:
             await seat.api.say(row.id, OurMessage(seat.caller.person, told.files, message.message_id))
-        await seat.api.reply(row.id, told.answer, chosen, seat.caller.person)
+        await seat.api.reply(row.id, told.answer, chosen, seat.caller.person, "a2a")
         return frozenset({chosen})
 
     # --- tasks ------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from agenthost.core.lifecycle import State
 from agenthost.core.media import media_type
 from agenthost.core.parts import DataPart, FilePart, TextPart
 from agenthost.core.parts import Part as OurPart
+from agenthost.core.questions import about, shown
 
 STATES: dict[State, TaskState] = {
     "submitted": TaskState.TASK_STATE_SUBMITTED,
@@ -97,13 +98,16 @@ def spoken(id: str, task: str, context: str, parts: Sequence[Part], role: Role =
 def question(task: str, context: str, asked: OpenQuestion) -> Message:
     """A question as a message: its words, and what it is in data for programs."""
     ask = asked.ask
-    parts = [Part(text=ask.question)]
+    parts = [Part(text=shown(asked.task, ask))]
     if ask.options or ask.kind not in ("input", "auth"):
         told: dict[str, Any] = {"kind": ask.kind, "question": f"{asked.task}/{ask.id}"}
         if ask.options:
             told["options"] = list(ask.options)
         if ask.tool:
             told |= {"tool": ask.tool, "arguments": ask.arguments}
+        told |= about(ask)
+        if asked.until:
+            told["until"] = asked.until
         parts.append(Part(data=value_of(told), media_type="application/json"))
     return spoken(f"{asked.task}/{ask.id}", task, context, parts)
 

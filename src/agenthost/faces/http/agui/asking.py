@@ -11,6 +11,7 @@ from agenthost.core.api import OpenQuestion
 from agenthost.core.commands import Ask
 from agenthost.core.errors import BadInput
 from agenthost.core.ids import root_id
+from agenthost.core.questions import APPROVE, DENY, about, shown
 from agenthost.faces.http.agui.given import OURS
 
 UNANSWERED = "No answer was given to this question."
@@ -37,11 +38,11 @@ def interrupt(question: OpenQuestion, call: str) -> Interrupt:
     return Interrupt(
         id=named(question.task, ask.id),
         reason=reasons.get(ask.kind, f"{OURS}:{ask.kind}"),
-        message=ask.question,
+        message=shown(question.task, ask),
         tool_call_id=call or None,
         response_schema=wanted,
         expires_at=expires,
-        metadata={OURS: {"kind": ask.kind, "options": list(ask.options), "task": question.task}},
+        metadata={OURS: {"kind": ask.kind, "options": list(ask.options), "task": question.task} | about(ask)},
         subagent_run_id=question.task if question.task != root_id(question.task) else None,
     )
 
@@ -50,7 +51,7 @@ def answer(ask: Ask, entry: ResumeEntry) -> str:
     """The words that a resume entry answers a question with. Raises BadInput."""
     if entry.status == "cancelled":
         if ask.kind == "approval":
-            return ask.options[-1] if ask.options else "deny"
+            return DENY
         if ask.options and ask.kind != "input":
             raise BadInput(
                 f"the question '{entry.interrupt_id}' can't be given up; answer with one of: {', '.join(ask.options)}"
@@ -71,15 +72,14 @@ def answer(ask: Ask, entry: ResumeEntry) -> str:
 
 
 def _approval(ask: Ask, payload: Any, id: str) -> str:
-    yes, no = (ask.options[0], ask.options[-1]) if ask.options else ("approve", "deny")
     if isinstance(payload, dict):
         fields = cast("dict[str, Any]", payload)
         if "editedArgs" in fields:
             raise BadInput(f"the call of '{id}' can't be edited; approve or deny it as it is")
         payload = fields.get("approved")
     if isinstance(payload, bool):
-        return yes if payload else no
-    if isinstance(payload, str) and payload in (yes, no):
+        return APPROVE if payload else DENY
+    if isinstance(payload, str) and payload in (APPROVE, DENY, *ask.options):
         return payload
     raise BadInput(f'the answer to \'{id}\' must be {{"approved": true}} or {{"approved": false}}')
 

@@ -100,7 +100,7 @@ class Finder:
 
     async def _reply(self, task: str, question: OpenQuestion, text: str) -> None:
         id = asking.named(question.task, question.ask.id)
-        await self._api.reply(task, text, id, by=self._caller.person)
+        await self._api.reply(task, text, id, self._caller.person, "ag-ui")
 
     def _replies(self, questions: tuple[OpenQuestion, ...]) -> list[tuple[OpenQuestion, str]]:
         """The answers among the input, each checked before any is given."""

@@ -6,6 +6,7 @@ import mcp.types as types
 
 from agenthost.core.api import OpenQuestion
 from agenthost.core.commands import Ask
+from agenthost.core.questions import shown, terms_of
 
 ANSWER = "answer"
 _DENY = "deny"
@@ -18,7 +19,9 @@ def askable(question: OpenQuestion) -> bool:
 
 def form(question: OpenQuestion) -> types.ElicitRequestFormParams:
     """A question as a form with one field."""
-    return types.ElicitRequestFormParams(message=question.ask.question, requested_schema=schema(question.ask))
+    return types.ElicitRequestFormParams(
+        message=shown(question.task, question.ask), requested_schema=schema(question.ask)
+    )
 
 
 def schema(ask: Ask) -> dict[str, Any]:
@@ -51,9 +54,11 @@ def told(task: str, questions: tuple[OpenQuestion, ...]) -> str:
     lines = [f"The work waits for an answer (task {task})."]
     for question in questions:
         ask = question.ask
-        lines.append(f"\nQuestion {name_of(question)}:\n{ask.question}")
+        lines.append(f"\nQuestion {name_of(question)}:\n{shown(question.task, ask)}")
         if ask.options:
             lines.append(f"Answers: {', '.join(ask.options)}.")
+        if limit := terms_of(ask, question.at):
+            lines.append(limit)
     first = name_of(questions[0]) if questions else ""
     lines.append(
         "\nA person has to decide. To answer, call the tool agenthost_answer with "

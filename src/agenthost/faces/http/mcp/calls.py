@@ -213,7 +213,7 @@ class Calls:
             if answer is None:
                 willing = False
             else:
-                await api.reply(task, answer, asking.name_of(question), by)
+                await api.reply(task, answer, asking.name_of(question), by, "mcp")
         return willing
 
     async def _built_in(self, ctx: Context, name: str, arguments: dict[str, Any]) -> TaskRow:
@@ -227,7 +227,7 @@ class Calls:
             answer = arguments.get("answer")
             if not isinstance(answer, str):
                 raise BadInput("give the answer as text, as 'answer'")
-            await api.reply(task, answer, str(arguments.get("question") or ""), by)
+            await api.reply(task, answer, str(arguments.get("question") or ""), by, "mcp")
         return (await api.task(task)).row
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from agenthost.core.commands import Ask, CallModel, CallTool, RunCommand, StartChild
 from agenthost.core.events import Answered, Asked, ChildResult, Created, Event, Finished, Noted, Recorded, Retried
 from agenthost.core.ids import root_id
+from agenthost.core.questions import cut
 
 Level = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
@@ -61,6 +62,6 @@ def _asked(command: object) -> tuple[str, Level] | None:
         case StartChild():
             return f"starts {command.kind} {command.name}", "info"
         case Ask():
-            return f"asks: {command.question}", "notice"
+            return f"asks: {cut(command.question, 1000)}", "notice"
         case _:
             return None

@@ -152,7 +152,7 @@ class Watch:
             if answer is None:
                 await self._queue.put(_Unanswered(question))
             else:
-                await self._api.reply(self._task, answer, name, self._by)
+                await self._api.reply(self._task, answer, name, self._by, "mcp")
         except BadInput:
             return  # somebody else was quicker
         except AgentHostError as error:

@@ -11,6 +11,7 @@ from agenthost.core.commands import Ask, CallModel, Verdict
 from agenthost.core.events import Answered, Asked, Event, Finished, Recorded, Started
 from agenthost.core.models import ModelAnswer, Usage
 from agenthost.core.parts import DataPart, FilePart, Part, TextPart
+from agenthost.core.questions import SHOWN, cut
 from agenthost.faces.http.openai.content import json_text
 
 BETWEEN = "\n\n"
@@ -173,9 +174,10 @@ def in_run(recorded: Recorded) -> bool:
 
 def question_text(ask: Ask) -> str:
     """A question to a person as the words of an answer."""
+    words = cut(ask.question, SHOWN, "the task's approvals in the host's own API")
     if not ask.options:
-        return ask.question
-    return ask.question + "\n" + "\n".join(f"- {option}" for option in ask.options)
+        return words
+    return words + "\n" + "\n".join(f"- {option}" for option in ask.options)
 
 
 def text_of(parts: tuple[Part, ...]) -> str:

@@ -142,7 +142,7 @@ async def answered(api: HostApi, detail: TaskDetail, replies: dict[str, str], by
     """Answer questions (`TASK/ID`, and the words); where the answer to that begins."""
     begins = now(detail)
     for question, text in replies.items():
-        await api.reply(detail.row.id, text, question, by)
+        await api.reply(detail.row.id, text, question, by, "openai")
     rest = [open for open in detail.questions if f"{open.task}/{open.ask.id}" not in replies]
     begins.question = rest[0] if rest else None
     return begins

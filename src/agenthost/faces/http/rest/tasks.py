@@ -151,12 +151,29 @@ async def say(request: Request) -> Response:
 
 async def reply(request: Request) -> Response:
     body = await read_json(request, ReplyBody)
-    return answer(await api_of(request).reply(task_of(request), body.text, body.question, body.by))
+    given = body.text, body.question, body.by, body.via or "rest", body.always
+    return answer(await api_of(request).reply(task_of(request), *given))
+
+
+async def questions(request: Request) -> Response:
+    return answer(await api_of(request).questions())
 
 
 async def cancel(request: Request) -> Response:
     body = await read_json(request, CancelBody)
     await api_of(request).cancel(task_of(request), body.by, body.reason)
+    return Response(status_code=202)
+
+
+async def pause(request: Request) -> Response:
+    body = await read_json(request, CancelBody)
+    await api_of(request).pause(task_of(request), body.by, body.reason)
+    return Response(status_code=202)
+
+
+async def resume(request: Request) -> Response:
+    body = await read_json(request, CancelBody)
+    await api_of(request).resume(task_of(request), body.by)
     return Response(status_code=202)
 
 
@@ -341,6 +358,16 @@ def _told() -> tuple[Operation, ...]:
         ),
         _replying("approvals", "answerApproval", "The same as `/replies`"),
         Operation(
+            "GET",
+            "/questions",
+            questions,
+            "listQuestions",
+            "Every open question that you may answer, of any task: the oldest first, at most 200",
+            TAG,
+            "work",
+            answers=(Answer(200, list[OpenQuestion], "the questions"),),
+        ),
+        Operation(
             "POST",
             f"{ONE}/cancel",
             cancel,
@@ -352,6 +379,32 @@ def _told() -> tuple[Operation, ...]:
             answers=(Answer(202, description="it ends as soon as what it does has stopped"),),
             errors=(409,),
             example=Example(body={"reason": "no longer wanted"}, of="slow"),
+        ),
+        Operation(
+            "POST",
+            f"{ONE}/pause",
+            pause,
+            "pauseTask",
+            "Have a task rest, with everything below it, until it is resumed",
+            TAG,
+            "work",
+            body=Body(CancelBody),
+            answers=(Answer(202, description="it begins nothing more; what is under way ends first"),),
+            errors=(409,),
+            example=Example(body={"reason": "not today"}, of="slow"),
+        ),
+        Operation(
+            "POST",
+            f"{ONE}/resume",
+            resume,
+            "resumeTask",
+            "Have a paused task go on, with everything below it",
+            TAG,
+            "work",
+            body=Body(CancelBody),
+            answers=(Answer(202, description="it goes on"),),
+            errors=(409,),
+            example=Example(body={}, of="paused"),
         ),
     )
 

@@ -22,10 +22,12 @@ CREATE INDEX schedules_due ON schedules (due) WHERE due IS NOT NULL;
 CREATE INDEX schedules_looked ON schedules (looked) WHERE due IS NOT NULL;
 CREATE INDEX schedules_done ON schedules (looked) WHERE state = 'done' AND manifest = 0;
 
--- `body` is the order of one that isn't started yet, empty afterwards.
+-- `body` is the order of one that isn't started yet, empty afterwards. What was missed (`missed` is 1) stands beside what was
+-- run: a clock that is set back may have a time come again.
 CREATE TABLE schedule_runs (
     schedule TEXT NOT NULL,
     due REAL NOT NULL,
+    missed INTEGER NOT NULL,
     state TEXT NOT NULL,
     at REAL NOT NULL,
     person TEXT NOT NULL,
@@ -36,7 +38,7 @@ CREATE TABLE schedule_runs (
     why TEXT NOT NULL,
     until REAL NOT NULL,
     count INTEGER NOT NULL,
-    PRIMARY KEY (schedule, due)
+    PRIMARY KEY (schedule, due, missed)
 ) WITHOUT ROWID;
 CREATE INDEX schedule_runs_open ON schedule_runs (schedule, due) WHERE state IN ('waiting', 'starting', 'started');
 

@@ -1,0 +1,1 @@
+"""Tasks held in hand: cancelled, bounded, and idle."""

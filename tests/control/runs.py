@@ -1,0 +1,124 @@
+"""Runs of every kind, each of which comes to a place where it would stay for hours."""
+
+import asyncio
+from typing import Any
+
+from agenthost.core.ports import ToolContext
+from agenthost.core.tools import ToolResult, ToolSpec, text_result
+
+MANIFESTS = """
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: streams}
+spec: {instructions: Write.}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: retries}
+spec: {instructions: Write., model: "busy:m"}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: calls}
+spec: {instructions: Call., tools: [hold, look]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: asks}
+spec: {instructions: Ask., tools: [ask]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: top}
+spec: {instructions: Delegate., tools: ["delegate:middle", hold]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: middle}
+spec: {instructions: Delegate., tools: ["delegate:streams", "delegate:shells"]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: shells}
+spec: {instructions: Run., tools: [workspace]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: checked}
+spec:
+  instructions: Write.
+  completion: {rule: checks, checks: [{serve: "sleep MARK & exec sleep MARK", probe: {port: 8000, within: 1h}}]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: runs}
+spec:
+  steps:
+    - {id: first, command: "echo one > a"}
+    - {id: long, command: "sleep MARK & (setsid nohup sleep MARK >/dev/null 2>&1 &) ; sh -c 'sleep MARK & sleep MARK'"}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: fans}
+spec:
+  roles: {one: {agent: streams, replicas: 2}}
+  steps:
+    - {id: each, role: one, foreach: "['a', 'b', 'c']", prompt: "write {{ item }}"}
+"""
+"""`MARK` stands for seconds that no other process sleeps."""
+
+PLAYBOOK = """
+name: control
+rules:
+  - {when: {agent: streams}, fail: {kind: stall, after: 3}, reply: {text: "one two three four five six seven"}}
+  - {when: {agent: retries}, fail: {kind: overloaded, retry: 200}, reply: {text: never}}
+  - when: {agent: calls, turn: 0}
+    reply: {calls: [{tool: look, arguments: {}}]}
+  - when: {agent: calls}
+    reply: {calls: [{tool: hold, arguments: {}}, {tool: look, arguments: {}}, {tool: hold, arguments: {}}]}
+  - when: {agent: asks}
+    reply: {calls: [{tool: ask_person, arguments: {question: "Which?"}}]}
+  - when: {agent: top}
+    reply: {calls: [{tool: delegate_to_middle, arguments: {task: x}}, {tool: hold, arguments: {}}]}
+  - when: {agent: middle}
+    reply: {calls: [{tool: delegate_to_streams, arguments: {task: x}}, {tool: delegate_to_shells, arguments: {task: x}}]}
+  - when: {agent: shells}
+    reply: {calls: [{tool: run, arguments: {command: "sleep MARK & sleep MARK"}}]}
+  - when: {agent: checked}
+    reply: {text: done}
+"""
+
+KINDS = ("streams", "retries", "calls", "asks", "top", "checked", "runs", "fans")
+
+
+class Hold:
+    """A tool that ends when it is told to, and counts how often it is being called."""
+
+    spec = ToolSpec("hold", "Waits for hours.")
+    now = 0
+
+    async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
+        Hold.now += 1
+        try:
+            await asyncio.sleep(86_400)
+        finally:
+            Hold.now -= 1
+        return text_result("held")
+
+    async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
+        return None
+
+
+class Look:
+    """A tool that answers at once."""
+
+    spec = ToolSpec("look", "Looks.", read_only=True)
+
+    async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
+        return text_result("seen")
+
+    async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
+        return None
+
+
+hold, look = Hold(), Look()

@@ -38,7 +38,7 @@ from agenthost.core.api import (
 )
 from agenthost.core.budgets import Spend
 from agenthost.core.commands import Ask, CallModel, StartChild, Verdict, View
-from agenthost.core.errors import BadInput, Conflict, NotFound, Stale, Unusable, nearest
+from agenthost.core.errors import BadInput, Conflict, NotFound, Stale, nearest
 from agenthost.core.events import (
     Answered,
     Asked,
@@ -63,7 +63,7 @@ from agenthost.core.machines import MachineFacts, Need, Waiting
 from agenthost.core.models import Delta, Fitness, ModelAnswer, ModelCard
 from agenthost.core.parts import FilePart, Message, TextPart, text_message
 from agenthost.core.ports import Abilities, Filter, LedgerEntry
-from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
+from agenthost.core.replaying import Contrast, Ended, ForkOrder, ReplayReport, TrialOrder
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.host.desk import CHANGEABLE, place, read_changes
 from agenthost.host.library import version_of
@@ -411,12 +411,13 @@ class MemoryHost(HostApi):
         return await self.start(Order(known.name, order.text or known.title, person=order.person))
 
     async def try_again(self, order: TrialOrder) -> TaskRow:
-        known = self._known(order.task)
-        return await self.start(Order(known.name, known.title, person=order.person))
+        # Every export is of the one agent that is quick.
+        name = self._known(order.task).name if order.task else "quick"
+        return await self.start(Order(name, "once more", person=order.person))
 
     async def contrast(self, trial: str) -> Contrast:
         self._known(trial)
-        raise Unusable(f"the task '{trial}' is no trial")
+        return Contrast("pretended", Ended(trial), Ended(trial))
 
     async def apply(
         self, texts: dict[str, str], dry_run: bool = False, by: str = OWNER

@@ -72,7 +72,7 @@ def test_completion_names_every_verb_and_word(shell: str) -> None:
 def test_bash_completes_verbs_and_words_after_them() -> None:
     script = command("completion", "bash").stdout
     ask = script + "COMP_WORDS=(agenthost tasks f); COMP_CWORD=2; _agenthost; echo ${COMPREPLY[@]}"
-    assert subprocess.run(["bash", "-c", ask], text=True, capture_output=True, check=True).stdout == "follow\n"
+    assert subprocess.run(["bash", "-c", ask], text=True, capture_output=True, check=True).stdout == "follow fork\n"
 
 
 def test_completion_of_no_known_shell_exits_with_2() -> None:

@@ -51,7 +51,7 @@ rules:
   - {when: {offers: ask_person, turn: 0}, reply: {calls: [{tool: ask_person, arguments: {question: "Which?"}}]}}
   - {reply: {text: done}}
 """
-TOML = "[budgets]\nreached = 'ask'\n[retention]\nevery = 900\n"
+TOML = "[asking]\nquestions = 0\napprovals = 0\n[budgets]\nreached = 'ask'\n[retention]\nevery = 900\n"
 
 
 async def asked(host: Host, task: str, questions: int = 1) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from agenthost.core.commands import CallTool
 from agenthost.core.events import Answered, Asked, Begun, Claimed, Doubted, Recorded
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.models import ModelAnswer
@@ -177,7 +178,9 @@ def check_effects(journals: dict[str, list[Recorded]], home: Path) -> None:
         asked = {
             recorded.event.command.id: recorded.event.command
             for recorded in events
-            if isinstance(recorded.event, Asked) and getattr(recorded.event.command, "tool", "") in ("pay", "book")
+            if isinstance(recorded.event, Asked)
+            and isinstance(recorded.event.command, CallTool)
+            and recorded.event.command.tool in ("pay", "book")
         }
         for id in asked:
             base, _, number = id.partition("~")

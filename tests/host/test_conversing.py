@@ -205,3 +205,32 @@ async def test_one_conversation_is_heard_in_order_however_many_speak_at_once(ope
     lines = await said(host, 12, "person")
     assert len({line.task for line in lines}) == 12 and {line.state for line in lines} == {"filed"}
     assert len(await host.tasks(Filter(roots_only=True))) == 12
+
+
+async def test_an_answer_that_was_meant_for_another_is_taken_back_and_its_task_asks_again(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    fence, poem = await two_open(host)
+    lines = await said(host, 2)
+    of_fence = next(line for line in lines if line.task == fence)
+    placed = await place(host, "", "m3", button=of_fence.buttons[1].data)
+    assert placed.became == "answer"
+    assert await ended(host, fence) == "completed"
+    await said(host, 3)
+    moved = await host.conversing.move(placed.line, poem)
+    assert (moved.line.task, moved.line.moved_from) == (poem, fence)
+    assert await ended(host, poem) == "completed"
+    (again,) = [row for row in await host.tasks(Filter(roots_only=True)) if row.id not in (fence, poem)]
+    detail = await host.task(again.id)
+    assert [question.ask.question for question in detail.questions] == ["Which colour?"]
+    topics = await host.conversing.topics("chat:1")
+    assert [topic.task for topic in topics] == [again.id]
+
+
+async def test_a_paused_task_is_resumed_by_chat(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    fence, _ = await two_open(host)
+    (told,) = (await place(host, f"/pause {fence}", "m3")).said
+    assert "rests" in told.text
+    (told,) = (await place(host, f"/resume {fence}", "m4")).said
+    assert "goes on" in told.text
+    assert (await host.task(fence)).row.hold == ""

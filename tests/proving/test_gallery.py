@@ -6,7 +6,7 @@ from agenthost.core.events import Created
 from agenthost.core.evidence import EvidencePack
 from agenthost.host.proof.pack import pack
 from agenthost.host.proof.page import page
-from agenthost.host.records import replay
+from agenthost.host.replaying.comparing import replay
 from agenthost.programs.agent import AgentProgram
 from tests.proving.false_done import BY_CHECKS, BY_EVIDENCE
 from tests.proving.honest import HONEST

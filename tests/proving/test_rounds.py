@@ -8,7 +8,7 @@ import pytest
 from agenthost.core.commands import Ask
 from agenthost.core.events import Answered, Asked, Finished, Reply
 from agenthost.core.lifecycle import State
-from agenthost.host.records import replay
+from agenthost.host.replaying.comparing import replay
 from agenthost.testing.loops import fast
 from agenthost.testing.world import says
 from tests.proving import world as playing

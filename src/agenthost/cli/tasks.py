@@ -1,11 +1,11 @@
-"""`agenthost tasks ...`: see, follow, answer, cancel, replay, fork, delete tasks. A task is named by its id, its beginning, or `last`."""
+"""`agenthost tasks ...`: see, follow, answer, cancel, replay, fork, move, delete tasks. A task is named by its id, its beginning, or `last`."""
 
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
-from agenthost.cli import evidence, folder, options, replaying, standing
+from agenthost.cli import evidence, folder, moving, options, replaying, standing
 from agenthost.cli.asking import decision
 from agenthost.cli.budgets import row as row_of_budget
 from agenthost.cli.connect import Door
@@ -53,6 +53,13 @@ def parser(verb: str) -> Parser:
     pause = _task(group, "pause", "have it rest until it is resumed", "tasks pause last --reason 'not today'")
     pause.add_argument("--reason", default="", help="why; it is kept with the task")
     _task(group, "resume", "have a paused one go on", "tasks resume last")
+    moved = _task(
+        group,
+        "move",
+        "give its last message to another task",
+        "tasks move last --to 1k3\ntasks move last --to new --name coder",
+    )
+    moving.words(moved)
     reply = _task(group, "reply", "answer its question", 'tasks reply last "use SQLite"')
     reply.add_argument("text", metavar="TEXT", help="the answer")
     _question(reply)
@@ -115,12 +122,14 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         args.task = args.target
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
-    work = args.word in ("follow", "fork") or (args.word == "delete" and args.force)
+    work = args.word in ("follow", "fork", "move") or (args.word == "delete" and args.force)
     async with door.host(work=work) as host:
         if args.word not in ("list", "questions"):
             args.task = await host.api.find(args.task)
         if args.word == "delete":
             return await delete_task(args, host, screen)
+        if args.word == "move":
+            return await moving.run(args, host, screen)
         if args.word == "fork":
             return await replaying.fork_task(args, host, screen)
         if args.word != "follow":

@@ -15,7 +15,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "agent": ("new", "what is done with agents: agent new NAME", ("new",)),
     "tasks": (
         "tasks",
-        "see, follow, answer, cancel, replay, fork, delete tasks",
+        "see, follow, answer, cancel, replay, fork, move, delete tasks",
         (
             "list",
             "show",
@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "questions",
             "replay",
             "fork",
+            "move",
             "export",
             "delete",
         ),

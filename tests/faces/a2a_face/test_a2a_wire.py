@@ -307,6 +307,7 @@ async def test_what_goes_wrong_beside_the_face_is_raised_as_it_is(serving: Servi
             raise BadInput("something beside it")
 
 
+@pytest.mark.journals("its copies of a task have no journals")
 async def test_a_page_of_twenty_thousand_tasks_reads_a_pages_rows(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:

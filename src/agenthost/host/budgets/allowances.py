@@ -1,7 +1,7 @@
 """Which budgets of a day count for a call, as they are now: in memory, so that a call costs no look at a table."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +27,7 @@ class Allowances:
 
     def __init__(self) -> None:
         self._given: dict[str, Limits] = {}
-        self._zone = ZoneInfo("UTC")
+        self._zone: tzinfo = UTC  # a zone by name is read from the disk
         self._bounded = False
         self.settings = BudgetSettings()
         self.changed: dict[str, Limits] = {}
@@ -35,7 +35,8 @@ class Allowances:
 
     def take(self, settings: BudgetSettings) -> None:
         """Go by these settings."""
-        self.settings, self._zone = settings, ZoneInfo(settings.zone)
+        self.settings = settings
+        self._zone = UTC if settings.zone == "UTC" else ZoneInfo(settings.zone)
         each = {kind: getattr(settings, kind) for kind in ("host", "namespace", "person", "agent")}
         named = {f"person/default/{name}": limits for name, limits in settings.people.items()}
         named |= {f"agent/default/{name}": limits for name, limits in settings.agents.items()}

@@ -116,6 +116,8 @@ class Desk:
         return await self._do(api, line, decision, scene, came is not None)
 
     async def _do(self, api: HostApi, line: Line, decision: Decision, scene: Scene, heard: bool) -> Placed:
+        if pressed := scenes.option_of(line, scene.topics):
+            line = replace(line, text=pressed)
         line = await self._decided(line, decision)
         try:
             done = await doing.do(api, self._kept, line, decision, scene)
@@ -282,7 +284,7 @@ class Desk:
         if to:
             await api.task(to)
         left = await self._mover.take_back(api, line) if line.task else ""
-        moved = replace(line, moved_from=line.task, task="", became="", name=name or line.name)
+        moved = replace(line, moved_from=line.task, task="", became="", button="", name=name or line.name)
         scene = scenes.scene(await self._kept.gather(thread, scenes.wanted(moved)), None)
         found = decide(replace(scenes.spoken(replace(moved, to=to), None), button=""), scene) if to else None
         kind = found.meaning if found is not None and found.meaning in ("answer", "steer", "again") else "steer"

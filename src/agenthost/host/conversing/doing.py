@@ -61,6 +61,8 @@ async def do(api: HostApi, kept: Conversations, line: Line, decision: Decision, 
         return Done("told", (await api.task(task)).row, text=text, buttons=buttons)
     if meaning == "cancel":
         return await _cancel(api, line, task)
+    if meaning in ("pause", "resume"):
+        return await _rest(api, task, meaning)
     if meaning == "list":
         return await _list(api, scene)
     return Done("told")
@@ -147,6 +149,16 @@ async def _cancel(api: HostApi, line: Line, task: str) -> Done:
     except Conflict:
         return Done("told", row, text=f"“{wording.title(row.title)}” has ended already: {wording.state_of(row)}.")
     return Done("told", row, settled=("*",))
+
+
+async def _rest(api: HostApi, task: str, meaning: str) -> Done:
+    try:
+        await (api.pause(task) if meaning == "pause" else api.resume(task))
+    except Conflict as error:
+        return Done("told", (await api.task(task)).row, text=error.message)
+    row = (await api.task(task)).row
+    told = "rests as soon as what it does has ended" if meaning == "pause" else "goes on"
+    return Done("told", row, text=f"“{wording.title(row.title)}” {told}.")
 
 
 async def _list(api: HostApi, scene: Scene) -> Done:

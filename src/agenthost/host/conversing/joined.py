@@ -11,10 +11,11 @@ import msgspec
 from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Right
 from agenthost.core.api import HostApi
 from agenthost.core.conversations import Thread
-from agenthost.core.errors import AgentHostError, Unusable
+from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import task_id
 from agenthost.core.parts import DataPart, Message
+from agenthost.core.replaying import ForkOrder
 from agenthost.core.routing import Decision, Scene, Spoken
 from agenthost.core.tasks import TaskRow, TaskSpec
 from agenthost.engine.engine import Engine
@@ -48,7 +49,7 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
         return await _as(host, adapters.accounts, owners, person, namespace)
 
     async def fork(api: HostApi, task: str, at: int) -> TaskRow:
-        raise Unusable(f"the task {task} can't go on from before that message here; cancel it, and say it again")
+        return await api.fork(task, ForkOrder(at))
 
     async def ask(spoken: Spoken, scene: Scene, thread: Thread) -> Decision | None:
         return await _asked(host, given, spoken, scene, thread)

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "agenthost"
 MODULES = sorted(SOURCE.rglob("*.py"))
 HEART = {
     "core": 3_750,
-    "engine": 1_900,
+    "engine": 2_000,
     "programs/agent": 1_950,
     "programs/trust": 750,
     "programs/workflow": 1_050,

@@ -166,7 +166,7 @@ async def test_who_manages_nothing_sees_their_own_and_sets_none(opens: Opens) ->
 @pytest.mark.parametrize("subject", ["", "people", "person/", "host/x", "person/a/b/c", "namespace/a/b"])
 async def test_a_subject_that_is_none_is_refused(opens: Opens, subject: str) -> None:
     host = await opens("rules: []", ECHO)
-    with pytest.raises(BadInput, match="there is no budget of"):
+    with pytest.raises(NotFound, match="there is no budget of"):
         await host.budgets.of(Caller(), host).set(subject, Limits(turns=1))
 
 

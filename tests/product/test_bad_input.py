@@ -535,16 +535,17 @@ def test_a_held_task_goes_on_by_itself_once_it_can_be_read(product: Product) -> 
 def test_a_reply_counts_once_and_is_carried_out_by_the_next_host(product: Product) -> None:
     task = waiting_task(product)
     product.run("tasks", "reply", task, "red", "--question", "nope").refused(
-        f"the task '{task}' has no open question 'nope', or it was answered already; look: agenthost tasks show {task}"
+        f"the task '{task}' has no open question 'nope'; what it waits for: agenthost tasks show {task}"
     )
     first = product.run("tasks", "reply", task, "2")
     assert first.code == 0 and first.out == "Answered '2' to: Which colour?\n", first
     assert first.err == f"no host is running; it goes on with: agenthost tasks follow {task}\n"
-    again = f"the task '{task}' has no open question, or it was answered already; look: agenthost tasks show {task}"
-    product.run("tasks", "reply", task, "red").refused(again)
+    late = product.run("tasks", "reply", task, "red")
+    assert late.code == 2 and "answered already: 'blue', by owner over cli" in late.err, late
     done = product.run("tasks", "follow", task)
     assert done.code == 0 and "You said blue" in done.out, done
-    product.run("tasks", "reply", task, "red").refused(again)
+    late = product.run("tasks", "reply", task, "red")
+    assert late.code == 2 and "answered already: 'blue', by owner over cli" in late.err, late
     product.run("tasks", "cancel", task).refused(
         f"task {task} has ended already (completed); there is nothing to cancel"
     )

@@ -8,7 +8,7 @@ from agenthost.core.access import Accounts, Caller
 from agenthost.core.api import HostApi
 from agenthost.core.budgets import Limits, Spend, day_account, subject_of
 from agenthost.core.commands import Ask
-from agenthost.core.errors import BadInput
+from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.events import Created
 from agenthost.core.keeping import Keeping
 from agenthost.core.lifecycle import FINAL
@@ -175,11 +175,11 @@ class _Own(OwnBudgets):
 
 
 def canonical(subject: str) -> str:
-    """A subject as it is kept: `person/ann` is `person/default/ann`. Raises BadInput."""
+    """A subject as it is kept: `person/ann` is `person/default/ann`. Raises NotFound."""
     kind, *rest = subject.split("/")
     long = kind in ("person", "agent")
     if kind not in KINDS or not all(rest) or len(rest) > (2 if long else 0 if kind == "host" else 1):
-        raise BadInput(
+        raise NotFound(
             f"there is no budget of '{subject}': name host, namespace/NAME, person/NAME or agent/NAME, or a kind alone "
             "(person: each of them)"
         )

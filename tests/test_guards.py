@@ -10,6 +10,7 @@ from blockbuster import BlockingError
 from agenthost.stores.sqlite.connection import open_database
 
 
+@pytest.mark.journals("what it opens is cut off halfway")
 async def test_a_call_that_blocks_the_loop_is_caught(tmp_path: Path) -> None:
     with pytest.raises(BlockingError):
         open_database(tmp_path / "agenthost.db")

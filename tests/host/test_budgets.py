@@ -9,7 +9,7 @@ import pytest
 from agenthost.core.access import RIGHTS, Caller
 from agenthost.core.api import Order
 from agenthost.core.budgets import Limits, subject_of
-from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound
+from agenthost.core.errors import Conflict, Forbidden, NotFound
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.tasks import TaskRow
 from agenthost.host.budgets.allowances import Allowances

@@ -161,7 +161,7 @@ async def test_tasks_are_listed_asked_after_and_cancelled_by_chat(opens: Opens) 
     fence, poem = await two_open(host)
     (listed,) = (await place(host, "/tasks", "m3")).said
     assert listed.text.splitlines() == [
-        "1. /new write a poem about rivers: waits for an answer",
+        "1. write a poem about rivers: waits for an answer",
         "2. paint the fence: waits for an answer",
     ]
     (told,) = (await place(host, f"/status {fence}", "m4")).said
@@ -194,7 +194,7 @@ async def test_what_was_kept_when_the_host_ended_is_done_at_the_next_start(opens
     await host.close()
     host = await opens(REPLIES, work=True, toml=RULES)
     answers = await said(host, 2)
-    assert sorted(answer.text for answer in answers) == ["You said /new sing a song", "You said paint the fence"]
+    assert sorted(answer.text for answer in answers) == ["You said paint the fence", "You said sing a song"]
     assert [line.state for line in await said(host, 2, "person")] == ["filed", "filed"]
 
 

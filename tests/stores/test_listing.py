@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from agenthost.core.ports import Filter
 from agenthost.stores.sqlite.connection import open_migrated
 from agenthost.stores.sqlite.reads import counting, listing
+from tests.testbeds.replayed import INVENTED
 
 MANY = 20_000
 PAGE = 50
@@ -49,7 +50,9 @@ def _fill(connection: sqlite3.Connection, many: int) -> None:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
-    connection, _ = open_migrated(tmp_path_factory.mktemp("full") / "agenthost.db")
+    home = tmp_path_factory.mktemp("full")
+    (home / INVENTED).touch()
+    connection, _ = open_migrated(home / "agenthost.db")
     _fill(connection, MANY)
     yield connection
     connection.close()

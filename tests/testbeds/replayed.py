@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 DATABASE = "agenthost.db"
+INVENTED = "invented"
+"""A file in the home that many tests share and whose journals are made up."""
 FOLDERS = frozenset({"blobs", "workspaces", "cache", "models", "manifests", "logs", "fitness", "tmp"})
 """What a home has below it besides homes."""
 _DONE = pytest.StashKey[set[Path]]()
@@ -50,7 +52,8 @@ def homes(folder: Path) -> Iterator[Path]:
     for here, folders, files in os.walk(folder):
         if DATABASE in files:
             folders[:] = []
-            yield Path(here)
+            if INVENTED not in files:
+                yield Path(here)
         folders[:] = [name for name in folders if name not in FOLDERS]
 
 

@@ -153,7 +153,7 @@ class Gathered(Struct, frozen=True, omit_defaults=True):
 
 class Wanted(Struct, frozen=True):
     """How much of a conversation is gathered: the tasks spoken of last that go on (`open`) or have ended (`ended`), those
-    that have most of `words` (`found`), and the last lines of each (`lines`) and of all (`recent`). `but`: all before this place only."""
+    that have most of `words` (`found`), the last lines of each (`lines`) and of all (`recent`), and `tasks` by name."""
 
     words: tuple[str, ...] = ()
     open: int = 20
@@ -161,6 +161,7 @@ class Wanted(Struct, frozen=True):
     found: int = 20
     lines: int = 6
     recent: int = 12
+    tasks: tuple[str, ...] = ()
 
 
 class Thread(Struct, frozen=True):

@@ -113,6 +113,7 @@ class MemoryConversations:
         ended = {task for task in ranked if task in tasks and tasks[task].state in FINAL}
         chosen = {*[task for task in ranked if task not in ended][: wanted.open]}
         chosen |= {*[task for task in ranked if task in ended][: wanted.ended], *self._with_words(places, wanted)}
+        chosen |= {*wanted.tasks}
         topics = [
             Mentioned(
                 tasks[task],

@@ -112,7 +112,9 @@ class ConversationsSuite:
         assert [each.task.id for each in few.topics] == ["A", "B"]
         assert [line.id for line in few.topics[0].lines] == ["q1"]
         assert (few.open, [line.id for line in few.recent]) == (3, ["m9"])
-        assert (await conversations.gather(Thread("default", "eve", "chat:1"), Wanted())).topics == ()
+        named = await conversations.gather(ANN, Wanted(open=0, ended=0, tasks=("B", "nothing")))
+        assert [each.task.id for each in named.topics] == ["B"]
+        assert (await conversations.gather(Thread("default", "eve", "chat:1"), Wanted(tasks=("B",)))).topics == ()
 
     async def test_a_question_is_open_until_it_is_settled(self, conversations: Conversations, store: Store) -> None:
         await _made(store, "A")

@@ -96,11 +96,13 @@ class Desk:
         """Find the task of a line that is nobody's yet, and do what it says. `came`: it is heard just now, from somebody who waits."""
         api = await self._api(thread)
         await self.fresh()
-        gathered = await self._kept.gather(thread, scenes.wanted(line))
-        scene = scenes.scene(gathered, asked)
         referred = await self._kept.named(thread, line.reply_to) if line.reply_to else None
+        gathered = await self._kept.gather(thread, scenes.wanted(line, referred))
+        scene = scenes.scene(gathered, asked)
         said = scenes.spoken(line, referred)
         decision = line.decision if line.state == "decided" else decide(said, scene)
+        if said.task and line.state != "decided" and all(topic.task != said.task for topic in scene.topics):
+            decision = await _elsewhere(api, line, said)
         if asked is not None and (decision is None or decision.meaning not in (*AHEAD, "choose")):
             return await self._keep_behind(line, asked)
         if decision is None:
@@ -375,6 +377,13 @@ class Desk:
         if api is None:
             raise NotFound(f"'{thread.person}' may not use this host any more")
         return api
+
+
+async def _elsewhere(api: HostApi, line: Line, said: Spoken) -> Decision:
+    """What a message is to a task of the person's that is none of this conversation's. Raises NotFound."""
+    detail = await api.task(said.task)
+    answers = said.question or (detail.questions and line.text and not line.files)
+    return Decision("answer" if answers else "steer", detail.row.root or detail.row.id, said.question, "explicit")
 
 
 async def _nothing() -> None:

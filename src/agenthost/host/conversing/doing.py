@@ -39,7 +39,7 @@ def order_of(line: Line, name: str) -> Order:
     """The work that a line begins."""
     return Order(
         name,
-        line.text,
+        scenes.said_by(line),
         line.files,
         key=hashlib.sha256(key_of(line, line.moved_from).encode()).hexdigest(),
         conversation=line.conversation,
@@ -112,7 +112,8 @@ async def _again(api: HostApi, line: Line, row: TaskRow) -> Done:
     files = {each.path: each.digest for each in await api.artifacts(row.id)}
     order = order_of(line, row.name)
     before = f"This goes on from earlier work, which has ended: “{row.title}”. Its files are here."
-    text = f"{before}\n\n{line.text}" if row.kind == "agent" else line.text
+    said = scenes.said_by(line)
+    text = f"{before}\n\n{said}" if row.kind == "agent" else said
     workspace = {path: digest for path, digest in files.items() if path}
     made = await api.start(_with(order, text, wording.title(row.title, 80), workspace))
     return Done("order", made, made.id)
@@ -137,7 +138,8 @@ def _id(line: Line) -> str:
 
 
 async def _tell(api: HostApi, line: Line, task: str) -> None:
-    parts: tuple[Part, ...] = (*((TextPart(line.text),) if line.text else ()), *line.files)
+    said = scenes.said_by(line)
+    parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *line.files)
     if parts:
         await api.say(task, Message("person", parts, _id(line)))
 

@@ -3,15 +3,30 @@
 from agenthost.core.conversations import Gathered, Line, Mentioned, Thread, Wanted
 from agenthost.core.ids import root_id
 from agenthost.core.routing import Referred, Scene, Spoken, Topic, TopicQuestion, Utterance
-from agenthost.programs.routing import MESSAGE_TERMS, TOPIC_TERMS, buttons, terms
+from agenthost.programs.routing import MESSAGE_TERMS, TOPIC_TERMS, buttons, commands, terms
 
 SAID = 400
 """Letters of a line that routing looks at."""
 
 
-def wanted(line: Line) -> Wanted:
-    """What has to be gathered for a line."""
-    return Wanted(tuple(terms(f"{line.text} {line.quote}")[:MESSAGE_TERMS]))
+def wanted(line: Line, referred: Line | None = None) -> Wanted:
+    """What has to be gathered for a line that replies to `referred`."""
+    press = buttons.read(line.button) if line.button else None
+    named = (line.to, referred.task if referred is not None else "", press.task if press is not None else "")
+    named += (press.question if press is not None else "", *commands.ids(line.text))
+    tasks = tuple(dict.fromkeys(root(each) for each in named if each))
+    return Wanted(tuple(terms(f"{line.text} {line.quote}")[:MESSAGE_TERMS]), tasks=tasks)
+
+
+def said_by(line: Line) -> str:
+    """What a line says to its task: without the chat command that it begins with."""
+    said = commands.read(line.text)
+    if said is None or said.meaning not in ("new", "steer"):
+        return line.text
+    if said.meaning == "new":
+        return said.rest
+    first, _, rest = said.rest.partition(" ")
+    return rest.strip() if commands.ids(first) else said.rest
 
 
 def words_of(line: Line, title: str = "") -> tuple[str, ...]:

@@ -229,9 +229,9 @@ def _gather(connection: sqlite3.Connection, statements: Statements, thread: Thre
     places: dict[str, int] = {}
     for ended, limit in ((0, wanted.open), (1, wanted.ended)):
         places |= dict(connection.execute(statements["topics_spoken_of"], (number, ended, limit)).fetchall())
-    for task in _with_words(connection, statements, number, wanted):
-        if task not in places:
-            places[task] = connection.execute(statements["topic_place"], (task,)).fetchone()[0]
+    for task in (*wanted.tasks, *_with_words(connection, statements, number, wanted)):
+        if task not in places and (row := connection.execute(statements["topic_place"], (task, number)).fetchone()):
+            places[task] = row[0]
     topics: list[Mentioned] = []
     for task in sorted(places, key=lambda task: -places[task]):
         row = reads.task(connection, statements, task)

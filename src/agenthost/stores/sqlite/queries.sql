@@ -640,7 +640,7 @@ SELECT task, place FROM topics WHERE thread = ? AND ended = ? ORDER BY place DES
 SELECT task FROM topic_words WHERE thread = ? AND word = ? LIMIT ?
 
 -- name: topic_place
-SELECT place FROM topics WHERE task = ?
+SELECT place FROM topics WHERE task = ? AND thread = ?
 
 -- name: count_topics
 SELECT count(*) FROM topics WHERE thread = ? AND ended = 0

@@ -85,6 +85,8 @@ class Desk:
         before = await self._kept.named(thread, line.id)
         if before is not None and before.by == "person" and before.state in ("filed", "asked"):
             return await self._as_before(thread, before)
+        if before is not None and before.by == "person":
+            line = before  # it was kept already, and what is decided now is kept with it
         waiting = await self._kept.unsettled(thread)
         asked = next((each for each in waiting if each.state == "asked"), None)
         if asked is None and [each for each in waiting if each.id != line.id]:
@@ -107,7 +109,7 @@ class Desk:
             return await self._keep_behind(line, asked)
         if decision is None:
             # It is kept before a model is waited for.
-            (line,) = await self._kept.add([replace(line, state="waiting")])
+            line = await self._waiting(line)
             decision = await self._ways.ask(said, scene, thread) or _unsure(said, scene)
         if decision.meaning == "unsure":
             return await self._ask_which(thread, line, decision, scene)
@@ -140,9 +142,16 @@ class Desk:
         told = await self._say(line, done)
         return Placed(done.task, done.became, line.place, decision, told)
 
+    async def _waiting(self, line: Line) -> Line:
+        if line.place:
+            return line
+        (kept,) = await self._kept.add([replace(line, state="waiting")])
+        return kept
+
     async def _decided(self, line: Line, decision: Decision) -> Line:
         """Keep what was decided, before it is done. A task that is to begin has its id already: what it says is told here from its first word."""
-        task = decision.task
+        about = decision.meaning not in ("choose", "move")
+        task = decision.task if about else ""
         changed = replace(line, state="decided", decision=decision, task=task, question=decision.question)
         if line.place:
             await self._kept.change([changed])
@@ -173,7 +182,7 @@ class Desk:
         return Placed((await api.task(line.task)).row if line.task else None, became, line.place, line.decision)
 
     async def _keep_behind(self, line: Line, asked: Line) -> Placed:
-        (kept,) = await self._kept.add([replace(line, state="waiting")])
+        kept = await self._waiting(line)
         shown = wording.title(asked.text) or "your earlier message"
         text = f"First say which one “{shown}” is for; what you write after it is kept until then, in its order."
         return Placed(None, "kept", kept.place, None, await self._say(kept, Done("told", text=text)))
@@ -195,7 +204,7 @@ class Desk:
 
     async def _choose(self, thread: Thread, line: Line, decision: Decision, asked: Line | None) -> Placed:
         """A person said for which task an earlier message is; those behind it go on."""
-        (kept,) = await self._kept.add([replace(line, state="decided", decision=decision)])
+        kept = await self._decided(line, decision)
         if asked is None or decision.line not in (0, asked.place):
             await self._kept.change([replace(kept, state="filed")])
             told = await self._say(kept, Done("told", text="That was said already. To change it: /move"))
@@ -244,7 +253,7 @@ class Desk:
     # --- moved ---
 
     async def _moved(self, thread: Thread, line: Line, decision: Decision) -> Placed:
-        (kept,) = await self._kept.add([replace(line, state="decided", decision=decision)])
+        kept = await self._decided(line, decision)
         try:
             meant = await self._meant(thread, kept, decision.line)
             moved = await self._move(meant, decision.task, line.name)

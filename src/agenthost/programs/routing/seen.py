@@ -15,9 +15,14 @@ SOON = 12 * 3600.0
 """Seconds after which words alone aren't taken for the answer to a question any more."""
 
 
+CHOICE = 6
+"""The most words with which somebody says which one they mean."""
+
+
 def which(spoken: Spoken, scene: Scene) -> Decision | None:
     """The host asked for which task an earlier message is: a number, words that only one of them has, or `new`."""
-    if not scene.which or spoken.files or fits.asks(spoken.text):
+    # What is taken for the choice is said to no task: whoever writes more than that says something else as well.
+    if not scene.which or spoken.files or fits.asks(spoken.text) or length(spoken.text) > CHOICE:
         return None
     counted = fits.number(spoken.text)
     if 0 < counted <= len(scene.which):
@@ -25,7 +30,7 @@ def which(spoken: Spoken, scene: Scene) -> Decision | None:
     if "" in scene.which and lexicon.is_one(lexicon.NEW, plain(spoken.text)):
         return Decision("choose", "", rule="which", line=scene.asked)
     offered = [topic for topic in scene.topics if topic.task in scene.which]
-    if length(spoken.text) > fits.MOST_WORDS or len(offered) < 2:
+    if len(offered) < 2:
         return None
     said = set(terms(spoken.text))
     meant = named(spoken.text, offered, numbers=True) or [topic for topic in offered if said & words_of(topic)]

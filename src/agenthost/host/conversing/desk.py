@@ -92,6 +92,7 @@ class Desk:
         if asked is None and [each for each in waiting if each.id != line.id]:
             # What was cut off comes first.
             await self._catch_up(thread, but=line.id)
+            asked = await self._asked(thread)
         return await self._route(thread, line, asked, came)
 
     async def _route(self, thread: Thread, line: Line, asked: Line | None, came: Incoming | None) -> Placed:
@@ -197,15 +198,19 @@ class Desk:
             await self._kept.change([changed])
         else:
             (changed,) = await self._kept.add([changed])
-        titles = {topic.task: topic.title for topic in scene.topics}
-        text, buttons = wording.which(changed, candidates, titles)
-        told = await self._say(changed, Done("told", text=text, buttons=buttons), "which")
+        told = await self._say_which(changed, decision, scene)
         return Placed(None, "asked", changed.place, decision, told)
+
+    async def _say_which(self, line: Line, decision: Decision, scene: Scene) -> tuple[Line, ...]:
+        titles = {topic.task: topic.title for topic in scene.topics}
+        text, buttons = wording.which(line, decision.candidates, titles)
+        return await self._say(line, Done("told", text=text, buttons=buttons), "which")
 
     async def _choose(self, thread: Thread, line: Line, decision: Decision, asked: Line | None) -> Placed:
         """A person said for which task an earlier message is; those behind it go on."""
         kept = await self._decided(line, decision)
-        if asked is None or decision.line not in (0, asked.place):
+        asked = await self._asked(thread, decision.line or (asked.place if asked is not None else 0))
+        if asked is None:
             await self._kept.change([replace(kept, state="filed")])
             told = await self._say(kept, Done("told", text="That was said already. To change it: /move"))
             return Placed(None, "told", kept.place, decision, told)
@@ -213,6 +218,11 @@ class Desk:
         await self._kept.change([replace(kept, state="filed")])
         await self._catch_up(thread)
         return Placed(row, "told", kept.place, decision)
+
+    async def _asked(self, thread: Thread, place: int = 0) -> Line | None:
+        """The earliest line that the host asks about; with a `place`, the one there."""
+        asked = [each for each in await self._kept.unsettled(thread) if each.state == "asked"]
+        return next((each for each in asked if not place or each.place == place), None)
 
     async def _resolve(self, thread: Thread, asked: Line, task: str) -> TaskRow | None:
         api = await self._api(thread)
@@ -235,6 +245,11 @@ class Desk:
     async def _catch_up(self, thread: Thread, but: str = "") -> None:
         """Go on with what waits in a conversation, in its order, as far as it goes."""
         for line in await self._kept.unsettled(thread):
+            if line.state == "asked" and line.decision is not None:
+                # The host may have ended between the one and the other.
+                await self._say_which(
+                    line, line.decision, scenes.scene(await self._kept.gather(thread, scenes.wanted(line)), None)
+                )
             if line.id == but or line.state == "asked":
                 return
             placed = await self._route(thread, line, None, None)

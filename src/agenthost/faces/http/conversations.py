@@ -95,7 +95,7 @@ def operations(desk: Desk, site: Site) -> tuple[Operation, ...]:
             "said, each line once, its id a cursor. Without, a page; `next` is there at the end too.",
             query=Wanted,
             answers=(Answer(200, LinePage, "a page of lines"), Answer(200, None, "the stream", media=STREAM)),
-            errors=(422,),
+            errors=(404, 422),
             example=Example(query={"conversation": "web:7"}),
         ),
         Operation(

@@ -24,7 +24,7 @@ from agenthost.core.conversations import (
     Wanted,
     thread_of,
 )
-from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Temporary
+from agenthost.core.errors import AgentHostError, Conflict, NotFound, Temporary, Unusable
 from agenthost.core.routing import Decision, Scene, Spoken, Topic
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.parts import Log
@@ -416,7 +416,7 @@ async def _nothing() -> None:
 
 def _line(thread: Thread, came: Incoming, agent: str) -> Line:
     if not (came.text or came.files or came.button or came.edits):
-        raise BadInput("a message needs a text, a file or a button that was pressed")
+        raise Unusable("a message needs a text, a file or a button that was pressed")
     kind = "delete" if came.deleted else "edit" if came.edits else "message"
     id = came.key or secrets.token_hex(12)
     line = Line(thread.conversation, id, "person", kind, time.time(), came.text, came.files, reply_to=came.reply_to)

@@ -194,6 +194,10 @@ async def test_an_answer_that_is_taken_back_has_its_question_open_again(opens: O
         while not (questions := (await host.task(going)).questions):
             await asyncio.sleep(0.01)
     assert [each.ask.question for each in questions] == [question.text]
+    lines = [line for line in await said(host, 4) if line.kind == "question"]
+    assert [(line.text, line.state) for line in lines] == [(question.text, "filed"), (question.text, "asked")]
+    answered = await place(host, "Farewell", "m3", reply_to=lines[1].id)
+    assert (answered.became, answered.task and answered.task.id) == ("answer", going)
 
 
 async def test_nobody_takes_back_what_somebody_else_wrote_and_nothing_is_taken_back_that_isnt_named(

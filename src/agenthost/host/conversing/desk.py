@@ -32,6 +32,8 @@ GUESSED = 4
 AHEAD = ("list", "cancel", "progress", "pause", "resume", "move", "chat")
 """What is heard while an earlier message waits for its task: it is for no task's work."""
 
+SAID_ALREADY = "That was said already. To change it: /move"
+
 Ask = Callable[[Spoken, Scene, Thread], Awaitable[Decision | None]]
 """One question to a small model; None where there is none to be asked."""
 
@@ -81,10 +83,10 @@ class Desk(Listening):
         if before is not None and before.state in ("filed", "asked"):
             return await self._as_before(thread, before)
         line = before or line  # where it was kept already, what is decided now is kept with it
-        asked = await self._asked(thread)
+        unsettled = await self._kept.unsettled(thread)
+        asked = next((each for each in unsettled if each.state == "asked"), None)
         behind = {line.id, *(id for of, id in self._coming if of == thread)}
-        others = [each for each in await self._kept.unsettled(thread) if each.id not in behind]
-        if any(asked is None or _goes_first(each) for each in others):
+        if any(asked is None or _goes_first(each) for each in unsettled if each.id not in behind):
             # What was cut off comes first, and who waits for their turn has it afterwards.
             await self._catch_up(thread, behind)
             asked = await self._asked(thread)
@@ -128,9 +130,10 @@ class Desk(Listening):
     async def _do(self, api: HostApi, line: Line, decision: Decision, scene: Scene, heard: bool) -> Placed:
         if pressed := scenes.option_of(line, scene.topics):
             line = replace(line, text=pressed)
+        again = line.state == "decided"
         line = await self._decided(line, decision)
         try:
-            done = await doing.do(api, self._kept, line, decision, scene)
+            done = await doing.do(api, line, decision, scene, again)
         except Temporary:
             raise
         except AgentHostError as error:
@@ -208,7 +211,8 @@ class Desk(Listening):
         kept = await self._decided(line, decision)
         asked = await self._asked(thread, decision.line or (asked.place if asked is not None else 0))
         if asked is None:
-            told = await self._say(kept, Done("told", text="That was said already. To change it: /move"))
+            earlier = await self._kept.line(decision.line)
+            told = () if _is_so(earlier, decision) else await self._say(kept, Done("told", text=SAID_ALREADY))
             await self._kept.change([replace(kept, state="filed")])
             return Placed(None, "told", kept.place, decision, told)
         row = await self._resolve(thread, asked, decision.task)
@@ -270,11 +274,13 @@ class Desk(Listening):
 
     async def _mend(self, thread: Thread, line: Line, heard: bool) -> tuple[Placed, int]:
         """Do what an edit or a deletion says; and the place of the message whose task is to be looked for again, 0 for none."""
+        again = line.state == "decided"
+        line = await self._waiting(line)
         target = await self._mender.target(line)
         decision = mending.decision(line, target)
         line = await self._decided(line, decision)
         try:
-            mended = await self._mender.mend(await self._api(thread), line, target)
+            mended = await self._mender.mend(await self._api(thread), line, target, again)
         except Temporary:
             raise
         except AgentHostError as error:
@@ -294,15 +300,18 @@ class Desk(Listening):
     # --- moved ---
 
     async def _moved(self, thread: Thread, line: Line, decision: Decision) -> Placed:
-        kept = await self._decided(line, decision)
         try:
-            meant = await self._meant(thread, kept, decision.line)
-            moved = await self._move(meant, decision.task, line.name)
+            meant = await self._meant(thread, line, decision.line)
+            # Which one, and whose it was, is kept first: whoever is cut off knows then whether it was done.
+            had = line.moved_from or meant.task
+            kept = await self._decided(replace(line, moved_from=had), replace(decision, line=meant.place))
+            again = meant.task != had
+            moved = Moved(meant) if again else await self._move(meant, decision.task, line.name)
             text = f"Moved. {moved.left}".strip()
         except AgentHostError as error:
             if isinstance(error, Temporary):
                 raise
-            moved, text = None, error.message
+            kept, moved, text = await self._decided(line, decision), None, error.message
         told = await self._say(kept, Done("told", text=text))
         await self._kept.change([replace(kept, state="filed")])
         task = moved.line.task if moved is not None else ""
@@ -361,6 +370,12 @@ async def _elsewhere(api: HostApi, line: Line, said: Spoken) -> Decision:
 
 async def _nothing() -> None:
     """Nobody tells what tasks say."""
+
+
+def _is_so(line: Line | None, decision: Decision) -> bool:
+    """Whether a person's choice stands with the line that it is about: whoever was cut off afterwards comes again."""
+    found = line.decision if line is not None and not line.deleted else None
+    return found is not None and found.rule == "person" and found.task == decision.task
 
 
 def _goes_first(line: Line) -> bool:

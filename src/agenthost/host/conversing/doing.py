@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.api import HostApi, Order
-from agenthost.core.conversations import Button, Conversations, Line, thread_of
+from agenthost.core.conversations import Button, Line, thread_of
 from agenthost.core.errors import Conflict, NotFound
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
@@ -17,6 +17,9 @@ from agenthost.core.tasks import TaskRow
 from agenthost.host.conversing import scenes, wording
 
 Became = Literal["order", "message", "answer", "told"]
+
+HERE = "message"
+"""What an answer came by, where its channel has no name."""
 
 FORWARDED = "(see what I passed on)"
 """The words of an answer that is nothing but what somebody else wrote."""
@@ -52,13 +55,14 @@ def order_of(line: Line, name: str) -> Order:
     )
 
 
-async def do(api: HostApi, kept: Conversations, line: Line, decision: Decision, scene: Scene) -> Done:
-    """Do it. Raises what the host's use-cases raise, and then nothing was done."""
+async def do(api: HostApi, line: Line, decision: Decision, scene: Scene, again: bool = False) -> Done:
+    """Do it; `again`: it was begun, and perhaps done, before the host was cut off. Raises what the host's use-cases raise, and then nothing
+    was done."""
     meaning, task = decision.meaning, decision.task
     if meaning == "new":
         return await _begin(api, order_of(line, line.name))
     if meaning == "answer":
-        return await _answer(api, line, decision, scene)
+        return await _answer(api, line, decision, scene, again)
     if meaning in ("steer", "again"):
         return await say(api, line, task)
     if meaning == "progress":
@@ -66,7 +70,7 @@ async def do(api: HostApi, kept: Conversations, line: Line, decision: Decision, 
         text, buttons = wording.progress(detail, time.time())
         return Done("told", detail.row, text=text, buttons=buttons)
     if meaning == "cancel":
-        return await _cancel(api, line, task)
+        return await _cancel(api, task, again)
     if meaning in ("pause", "resume"):
         return await _rest(api, task, meaning)
     if meaning == "list":
@@ -81,7 +85,7 @@ async def _begin(api: HostApi, order: Order) -> Done:
     return Done("order", row, row.id)
 
 
-async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene) -> Done:
+async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene, again: bool) -> Done:
     text = scenes.option_of(line, scene.topics) or line.text
     beside = bool(line.files or line.forwarded)
     if beside:
@@ -89,13 +93,18 @@ async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene) ->
         await tell(api, line, decision.task)
         text = text or ", ".join(file.name or file.media_type for file in line.files) or FORWARDED
     question = decision.question
+    via = line.channel or HERE
     try:
-        answered = await api.reply(decision.task, text, question, via=line.channel or "message")
-    except Conflict:
+        answered = await api.reply(decision.task, text, question, via=via)
+    except Conflict as error:
         detail = await api.task(decision.task)
+        given = error.details
+        if again and given.get("via") == via and given.get("at", 0.0) >= line.at:
+            answers = f"{given['task']}/{given['question']}"
+            return Done("answer", detail.row, answers, settled=(answers,))
         if detail.row.state in FINAL:
             return await say(api, line, decision.task)
-        # Somebody was quicker, or this was answered before the host was cut off: what was said is the task's all the same.
+        # Somebody was quicker: what was said is the task's all the same.
         if not beside and not line.button:
             await tell(api, line, decision.task)
         return Done("message", detail.row, _id(line), settled=(question,) if question else ())
@@ -140,11 +149,13 @@ async def tell(api: HostApi, line: Line, task: str) -> None:
         await api.say(task, Message("person", parts, _id(line)))
 
 
-async def _cancel(api: HostApi, line: Line, task: str) -> Done:
+async def _cancel(api: HostApi, task: str, again: bool) -> Done:
     row = (await api.task(task)).row
     try:
         await api.cancel(task, reason="")
     except Conflict:
+        if again and row.state == "canceled":
+            return Done("told", row, settled=("*",))
         return Done("told", row, text=f"“{wording.title(row.title)}” has ended already: {wording.state_of(row)}.")
     return Done("told", row, settled=("*",))
 

@@ -48,8 +48,8 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     async def of(person: str, namespace: str) -> HostApi | None:
         return await _as(host, adapters.accounts, owners, person, namespace)
 
-    async def fork(api: HostApi, task: str, at: int) -> TaskRow:
-        return await api.fork(task, ForkOrder(at))
+    async def fork(api: HostApi, task: str, at: int, key: str) -> TaskRow:
+        return await api.fork(task, ForkOrder(at, key=key))
 
     async def ask(spoken: Spoken, scene: Scene, thread: Thread) -> Decision | None:
         return await _asked(host, given, spoken, scene, thread)

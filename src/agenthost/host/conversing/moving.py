@@ -22,8 +22,8 @@ MEANT = "meant for another task"
 BACK = "taken back"
 """Why a message isn't a task's any more, as it is told."""
 
-Fork = Callable[[HostApi, str, int], Awaitable[TaskRow]]
-"""Have a task go on from an event of its journal as a new one, as if nothing after it had been."""
+Fork = Callable[[HostApi, str, int, str], Awaitable[TaskRow]]
+"""Have a task go on from an event of its journal as a new one, as if nothing after it had been; once for the same key."""
 
 
 class Mover:
@@ -52,9 +52,9 @@ class Mover:
         if at is None:
             return ""
         left = await self._effects(row.id, at)
-        going = await self._fork(api, row.id, at - 1)
-        await _cancel(api, row, f"a message was {why}; this one goes on as {going.id}")
+        going = await self._fork(api, row.id, at - 1, f"line:{line.place}")
         await self._follow(api, line, row.id, going.id)
+        await _cancel(api, row, f"a message was {why}; this one goes on as {going.id}")
         return f"“{wording.title(row.title)}” goes on from before it. {_words(left)}".strip()
 
     async def _follow(self, api: HostApi, line: Line, old: str, new: str) -> None:
@@ -63,13 +63,14 @@ class Mover:
         # What corrected the message is nothing without it.
         mine = [each for each in await self._kept.lines(wanted) if each.place != line.place]
         lines = [each for each in mine if each.edits != line.id]
-        await self._kept.change([_renamed(each, old, new) for each in lines])
         for each in lines:
             if each.by == "person" and each.place > line.place and each.became and each.became != old:
                 said = scenes.said_by(each)
                 said = wording.corrected(replace(each, text=""), said) if each.kind == "edit" else said
                 parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *each.files)
                 await api.say(new, Message("person", parts, f"again:{each.place}"))
+        # The last of all: whoever is cut off before does it again.
+        await self._kept.change([_renamed(each, old, new) for each in lines])
 
     async def _effects(self, task: str, after: int) -> list[str]:
         """What a task and those that it began after an event did that isn't undone by going back."""
@@ -96,7 +97,8 @@ def _renamed(line: Line, old: str, new: str) -> Line:
     if question.startswith((f"{old}/", f"{old}.")):
         question = new + question[len(old) :]
     became = new if line.became == old else line.became
-    return replace(line, task=new, question=question, became=became)
+    # What the new one asks is told when it asks it.
+    return replace(line, task=new, question=question, became=became, state="filed")
 
 
 def _heard(events: list[Recorded], line: Line) -> int | None:

@@ -12,7 +12,7 @@ from agenthost.core.ports import Blobs, Store
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.parts import Log
 from agenthost.host import records
-from agenthost.host.conversing import telling, wording
+from agenthost.host.conversing import doing, telling, wording
 from agenthost.host.conversing.telling import About, Said
 
 MARKS = 200
@@ -101,7 +101,10 @@ class Teller:
         label = wording.title(root.title) if gathered.open > 1 else ""
         finished = any(isinstance(recorded.event, Finished) for recorded in new)
         artifacts = await self._artifacts(root) if finished else []
-        return About(thread, root, channel, label, last.id if last is not None else "", asked, artifacts)
+        answered = {
+            (line.question, line.channel or doing.HERE) for line in lines if line.by == "person" and line.question
+        }
+        return About(thread, root, channel, label, last.id if last is not None else "", asked, artifacts, answered)
 
     async def _artifacts(self, root: TaskRow) -> list[Artifact]:
         created = records.spec_of([(await self._journal(root.id))[0]])

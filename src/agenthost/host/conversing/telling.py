@@ -2,7 +2,7 @@
 
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ class Said(Struct, frozen=True, omit_defaults=True):
 
 class About(Struct, frozen=True, omit_defaults=True):
     """Where and how a task's lines are told: in which conversation, under which label, in answer to which message; whose questions are open there by
-    their id (`TASK/COMMAND`); the files of its workspace."""
+    their id (`TASK/COMMAND`); the files of its workspace; which questions were answered there, and over which channel: nobody is told of that."""
 
     thread: Thread
     root: TaskRow
@@ -35,6 +35,7 @@ class About(Struct, frozen=True, omit_defaults=True):
     reply_to: str = ""
     open: Mapping[str, Line] = {}
     artifacts: Sequence[Artifact] = ()
+    answered: Set[tuple[str, str]] = frozenset()
 
 
 def is_said(event: Event) -> bool:
@@ -57,7 +58,8 @@ def tell(about: About, row: TaskRow, events: Sequence[Recorded], new: Sequence[R
         elif isinstance(event, Answered) and isinstance(asks.get(event.command), Ask):
             question = f"{row.id}/{event.command}"
             settled.append(question)
-            if question in about.open and isinstance(event.answer, Reply):
+            told = isinstance(event.answer, Reply) and (question, event.answer.via) in about.answered
+            if question in about.open and isinstance(event.answer, Reply) and not told:
                 lines.append(_settled(about, recorded, about.open[question], event.answer))
         elif isinstance(event, Finished):
             settled += ["*"] if not row.parent else [id for id in about.open if id.startswith(f"{row.id}/")]

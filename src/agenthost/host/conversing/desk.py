@@ -60,6 +60,8 @@ class Desk(Listening):
         self._coming: set[tuple[Thread, str]] = set()
         self.fresh: Callable[[], Awaitable[None]] = _nothing
         """Called before a task is looked for: what tasks have said by now is told first."""
+        self.left: Callable[[], None] = _nobody
+        """Called where a message may have been kept and not been done with: nobody waits for it any more, but it counts."""
 
     # --- a message comes ---
 
@@ -71,12 +73,16 @@ class Desk(Listening):
             # Whoever comes after others is kept at once, in its place.
             (line,) = await self._kept.add([replace(line, state="waiting")])
         self._coming.add((thread, line.id))
+        placed: Placed | None = None
         try:
             async with self._locks.of(thread):
                 self._coming.discard((thread, line.id))
-                return await self._take(thread, line)
+                placed = await self._take(thread, line)
+                return placed
         finally:
             self._coming.discard((thread, line.id))
+            if placed is None:
+                self.left()
 
     async def _take(self, thread: Thread, line: Line) -> Placed:
         before = await self._before(thread, line)
@@ -285,6 +291,7 @@ class Desk(Listening):
             raise
         except AgentHostError as error:
             return await self._failed(line, decision, error, heard), 0
+        await self.fresh()
         now, done = mended.target, mended.done
         if target is not None and target.state == "asked" and now is not None and now != target:
             # Its buttons are of no use any more.
@@ -348,6 +355,7 @@ class Desk(Listening):
         if to:
             await api.task(to)
         left = await self._mover.take_back(api, line) if line.task else ""
+        await self.fresh()  # what the task that goes on from before it asks is open here
         moved = replace(line, moved_from=line.task, task="", became="", button="", name=name or line.name)
         scene, decision = await self._given(moved, to)
         decision = replace(decision, rule="moved")
@@ -370,6 +378,10 @@ async def _elsewhere(api: HostApi, line: Line, said: Spoken) -> Decision:
 
 async def _nothing() -> None:
     """Nobody tells what tasks say."""
+
+
+def _nobody() -> None:
+    """Nobody goes on with messages that were left."""
 
 
 def _is_so(line: Line | None, decision: Decision) -> bool:

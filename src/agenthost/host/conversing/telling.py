@@ -2,7 +2,7 @@
 
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ class Said(Struct, frozen=True, omit_defaults=True):
 
 class About(Struct, frozen=True, omit_defaults=True):
     """Where and how a task's lines are told: in which conversation, under which label, in answer to which message; whose questions are open there by
-    their id (`TASK/COMMAND`); the files of its workspace; which questions were answered there, and over which channel: nobody is told of that."""
+    their id (`TASK/COMMAND`); the files of its workspace."""
 
     thread: Thread
     root: TaskRow
@@ -35,12 +35,13 @@ class About(Struct, frozen=True, omit_defaults=True):
     reply_to: str = ""
     open: Mapping[str, Line] = {}
     artifacts: Sequence[Artifact] = ()
-    answered: Set[tuple[str, str]] = frozenset()
 
 
 def is_said(event: Event) -> bool:
-    """Whether a conversation may have to hear of an event."""
-    return isinstance(event, Finished | Answered) or (isinstance(event, Asked) and isinstance(event.command, Ask))
+    """Whether a conversation may have to hear of an event. An answer without content is that of a question that nobody may answer any more, or of anything else that failed."""
+    if isinstance(event, Answered):
+        return event.answer is None or isinstance(event.answer, Reply)
+    return isinstance(event, Finished) or (isinstance(event, Asked) and isinstance(event.command, Ask))
 
 
 def tell(about: About, row: TaskRow, events: Sequence[Recorded], new: Sequence[Recorded]) -> Said:
@@ -58,8 +59,7 @@ def tell(about: About, row: TaskRow, events: Sequence[Recorded], new: Sequence[R
         elif isinstance(event, Answered) and isinstance(asks.get(event.command), Ask):
             question = f"{row.id}/{event.command}"
             settled.append(question)
-            told = isinstance(event.answer, Reply) and (question, event.answer.via) in about.answered
-            if question in about.open and isinstance(event.answer, Reply) and not told:
+            if question in about.open and isinstance(event.answer, Reply):
                 lines.append(_settled(about, recorded, about.open[question], event.answer))
         elif isinstance(event, Finished):
             settled += ["*"] if not row.parent else [id for id in about.open if id.startswith(f"{row.id}/")]

@@ -32,6 +32,7 @@ from agenthost.host.conversing import doing, scenes, wording
 from agenthost.host.conversing.doing import Done
 from agenthost.host.conversing.locks import Locks
 from agenthost.host.conversing.moving import Mover
+from agenthost.host.conversing.nearness import Weighed
 from agenthost.programs.routing import decide, rank
 
 LOOK = 30.0
@@ -43,17 +44,18 @@ GUESSED = 4
 AHEAD = ("list", "cancel", "progress", "pause", "resume", "move", "chat")
 """What is heard while an earlier message waits for its task: it is for no task's work."""
 
-Ask = Callable[[Spoken, Scene, Thread], Awaitable[Decision | None]]
-"""One question to a small model; None where there is none to be asked."""
+Ask = Callable[[Spoken, Scene, Thread, dict[str, float] | None], Awaitable[Decision | None]]
+"""One question to a small model (with how near the tasks are, as in `rank`); None where there is none to be asked."""
 
 
 class Ways(Struct, frozen=True):
     """How the desk reaches the rest of the host: `of` gives the host as a person may use it (None: they may not any more), `ask` a small model,
-    `agent` takes what is new where none is named."""
+    `agent` takes what is new where none is named; `weigh` tells how near tasks are in meaning, where an embedding model is set."""
 
     of: Callable[[str, str], Awaitable[HostApi | None]]
     ask: Ask
     agent: str = ""
+    weigh: Callable[[Spoken, Scene, Thread], Awaitable[Weighed]] | None = None
 
 
 class Desk:
@@ -111,7 +113,10 @@ class Desk:
         if decision is None:
             # It is kept before a model is waited for.
             line = await self._waiting(line)
-            decision = await self._ways.ask(said, scene, thread) or _unsure(said, scene)
+            weighed = await self._ways.weigh(said, scene, thread) if self._ways.weigh else Weighed(scene)
+            scene, near = weighed.scene, weighed.similar
+            decision = await self._ways.ask(said, scene, thread, near) or _unsure(said, scene, near)
+            decision = replace(decision, words_only=weighed.words_only)
         if decision.meaning == "unsure":
             return await self._ask_which(thread, line, decision, scene)
         if decision.meaning == "choose":
@@ -434,5 +439,5 @@ def _line(thread: Thread, came: Incoming, agent: str) -> Line:
     )
 
 
-def _unsure(said: Spoken, scene: Scene) -> Decision:
-    return Decision("unsure", rule="unsure", confidence=0.0, candidates=rank(said, scene.topics)[:GUESSED])
+def _unsure(said: Spoken, scene: Scene, near: dict[str, float] | None) -> Decision:
+    return Decision("unsure", rule="unsure", confidence=0.0, candidates=rank(said, scene.topics, near)[:GUESSED])

@@ -244,6 +244,7 @@ MEANINGS = {
     "asking.by": "who may answer where the manifest doesn't say: `requester`, `owner`, `role:operator`, people's ids; empty: whoever may work on the task",
     "routing.model": "the small model that is asked for which task a message is, where no rule is sure; empty: the person is asked at once",
     "routing.agent": "the agent or workflow that takes what is new in a conversation, where the message names none",
+    "routing.embeddings": "the embedding model by whose vectors tasks are found and ranked where no rule is sure; empty: by words alone",
     "budgets.zone": "the time zone whose days they are, such as `Europe/Berlin`",
     "budgets.reached": "what becomes of a task that a day's budget has no room for: `end`, or `ask` a person whether it may be raised",
     **{

@@ -2,7 +2,10 @@
 
 import asyncio
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from agenthost.cli.connect import Door
 from agenthost.cli.options import Words
@@ -30,13 +33,20 @@ def words(words: Words) -> None:
     made.add_argument(
         "--embeddings", metavar="NAME", default="", help="rank tasks by this model's vectors too (embeds every text)"
     )
+    made.add_argument(
+        "--out",
+        metavar="FILE",
+        default="",
+        help="with --embeddings: write how near each message is to each task, as JSON",
+    )
     made.add_argument("--rules-only", action="store_true", help="the rules' figures alone")
     made.add_argument("--wrong", action="store_true", help="list what was decided wrongly")
 
 
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Print the figures; 1 where the rules aren't as sure as they must be."""
-    from agenthost.evals.routing import report
+    from agenthost.evals.routing import meaning, report
+    from agenthost.evals.routing.meaning import meant
     from agenthost.evals.routing.scoring import cases, score
 
     all = await asyncio.to_thread(cases)
@@ -45,12 +55,20 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     rules = await asyncio.to_thread(score, all, None, near)
     answers = await _ask(args.model, door, screen, all, near) if args.model and not rules_only else None
     whole = score(all, answers.decisions, near) if answers is not None else None
+    found = await asyncio.to_thread(meant, all, near) if near is not None else None
+    if near is not None and args.out:
+        await asyncio.to_thread(_write, Path(args.out), args.embeddings, all, near)
     if screen.json:
-        screen.object(report.figures(rules) | _modelled(args.model, answers, whole))
+        told = {"meaning": found} if found is not None else {}
+        screen.object(report.figures(rules) | told | _modelled(args.model, answers, whole))
         return 0 if report.passes(rules) else 1
     screen.table(report.COLUMNS, report.rows(rules))
     for line in report.lines(rules)[: 1 if rules_only else None]:
         screen.say(line)
+    if found is not None:
+        screen.table(meaning.COLUMNS, meaning.rows(found))
+        for line in meaning.lines(found):
+            screen.say(line)
     if answers is not None and whole is not None:
         _say(args.model, answers, whole, screen)
     if args.wrong:
@@ -65,6 +83,12 @@ async def _near(name: str, door: Door, all: "list[Case]") -> "Similar":
 
     async with door.host() as host:
         return await nearness(await host.api.abilities(name), all)
+
+
+def _write(path: Path, name: str, all: "list[Case]", near: "Similar") -> None:
+    from agenthost.evals.routing.nearness import recording
+
+    path.write_bytes(msgspec.json.encode(recording(name, all, near)) + b"\n")
 
 
 async def _ask(name: str, door: Door, screen: Screen, all: "list[Case]", near: "Similar | None") -> "Answers":

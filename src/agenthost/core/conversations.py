@@ -4,11 +4,12 @@ A channel (a chat, the page) gives what people wrote with `HostApi.place`, shows
 ids of its own it showed them (`sent`), so that replies to them are understood.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from agenthost.core.meanings import Meant
 from agenthost.core.parts import FilePart
 from agenthost.core.routing import Decision, Topic
 from agenthost.core.tasks import TaskRow
@@ -243,4 +244,16 @@ class Conversations(Protocol):
     async def tell(self, task: str, until: int, lines: Sequence[Line], settled: Sequence[str] = ()) -> list[Line]:
         """Keep what a task's events up to `until` came to, all or none; the lines that weren't there before. `settled` as
         in `change`, of the lines' task."""
+        ...
+
+    async def meant(self, model: str, tasks: Sequence[str]) -> dict[str, Meant]:
+        """What is kept, by this embedding model, of what these tasks are about."""
+        ...
+
+    async def mean(self, model: str, found: Mapping[str, Meant]) -> None:
+        """Keep what tasks are about, one vector a task, whatever model it is by; of what is no topic, nothing. It goes with its topic."""
+        ...
+
+    async def nearest(self, thread: Thread, model: str, vector: bytes, limit: int) -> dict[str, float]:
+        """The tasks of a conversation whose kept vectors are nearest to one (`core.meanings.packed`), the nearest first, with their cosines."""
         ...

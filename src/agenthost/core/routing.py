@@ -117,7 +117,8 @@ class Candidate(Struct, frozen=True, omit_defaults=True):
 class Decision(Struct, frozen=True, omit_defaults=True):
     """What a message is, and for which task. `rule` says what decided: `explicit`, `reply`, `button`, `command`, `only-waiting`,
     `artifact`, `file`, `name`, ..., `model`, or `person` who was asked. `confidence` from 0 to 1. `candidates`, the likeliest first,
-    were weighed. `line` is the place of the earlier message where it is about one (`move`, `choose`, `edit`; 0: the last one)."""
+    were weighed; `words_only` says why by their words alone, where meanings should have counted too. `line` is the place of
+    the earlier message where it is about one (`move`, `choose`, `edit`; 0: the last one)."""
 
     meaning: Meaning
     task: str = ""
@@ -126,3 +127,4 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     confidence: float = 1.0
     candidates: tuple[Candidate, ...] = ()
     line: int = 0
+    words_only: str = ""

@@ -184,11 +184,13 @@ class RoutingSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """How messages of conversations find their task, `[routing]`.
 
     `model`: the small model that is asked where no rule is sure; empty: nobody but the person. `agent`: who takes what is
-    new where a message names nobody.
+    new where a message names nobody. `embeddings`: the model by whose vectors tasks are found and ranked where no rule is sure; empty: by
+    words alone.
     """
 
     model: str = "default"
     agent: str = ""
+    embeddings: str = ""
 
 
 class Settings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):

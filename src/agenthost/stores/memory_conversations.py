@@ -1,6 +1,6 @@
 """Conversations and their lines in memory: the same rules, for tests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from agenthost.core.conversations import (
 )
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL
+from agenthost.core.meanings import Meant, cosine
 from agenthost.stores.memory import MemoryStore
 
 _WAITS = ("input-required", "auth-required")
@@ -31,6 +32,7 @@ class MemoryConversations:
         self._shown: dict[tuple[Thread, str], int] = {}
         self._topics: dict[str, tuple[Thread, int]] = {}
         self._words: dict[str, dict[str, None]] = {}
+        self._meanings: dict[str, tuple[str, Meant]] = {}
         self._seen: dict[str, int] = {}
         self._asked: set[str] = set()
 
@@ -177,6 +179,18 @@ class MemoryConversations:
         self._seen[task] = max(until, self._seen.get(task, 0))
         return [line for line, new in kept if new]
 
+    async def meant(self, model: str, tasks: Sequence[str]) -> dict[str, Meant]:
+        return {task: self._meanings[task][1] for task in tasks if self._meanings.get(task, ("",))[0] == model}
+
+    async def mean(self, model: str, found: Mapping[str, Meant]) -> None:
+        self._meanings |= {task: (model, one) for task, one in found.items() if task in self._topics}
+
+    async def nearest(self, thread: Thread, model: str, vector: bytes, limit: int) -> dict[str, float]:
+        here = [task for task, (of, _) in self._topics.items() if of == thread]
+        kept = await self.meant(model, here)
+        near = {task: cosine(vector, one.vector) for task, one in kept.items() if len(one.vector) == len(vector)}
+        return dict(sorted(near.items(), key=lambda one: (-one[1], one[0]))[:limit])
+
     def held(self) -> set[str]:
         """The files that lines name."""
         return {file.digest for line in self._lines.values() for file in line.files}
@@ -186,6 +200,7 @@ class MemoryConversations:
         self._drop([line for line in self._lines.values() if line.task == root])
         self._topics.pop(root, None)
         self._words.pop(root, None)
+        self._meanings.pop(root, None)
 
     def forget_person(self, namespace: str, person: str) -> None:
         """Forget all conversations of somebody, or (`""`) of everybody of a namespace."""

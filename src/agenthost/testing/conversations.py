@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from agenthost.core.conversations import ConversationInfo, Conversations, Line, LineFilter, Thread, Wanted
 from agenthost.core.events import VERSION
 from agenthost.core.lifecycle import State
+from agenthost.core.meanings import Meant, packed
 from agenthost.core.parts import FilePart
 from agenthost.core.ports import Append, NewTask, Store, StoredEvent
 from agenthost.core.routing import Decision
@@ -178,3 +179,26 @@ class ConversationsSuite:
         assert second == ConversationInfo("chat:2", "", 1.0, second.place)
         assert await conversations.conversations("default", "ann", 1) == [first]
         assert await conversations.conversations("default", "bob", 10) == []
+
+    async def test_what_tasks_are_about_is_kept_and_found_by_meaning(
+        self, conversations: Conversations, store: Store
+    ) -> None:
+        for name in ("t1", "t2", "t3"):
+            await _made(store, name)
+        lines = [_said(f"m{name}", task=name) for name in ("t1", "t2")]
+        await conversations.add([*lines, _said("m3", task="t3", conversation="chat:2")])
+        east, north, south = (packed(vector) for vector in ((1.0, 0.1), (0.1, 1.0), (-0.1, -1.0)))
+        await conversations.mean(
+            "m", {"t1": Meant("a", east), "t2": Meant("b", south), "t3": Meant("c", north), "gone": Meant("d", north)}
+        )
+        assert await conversations.meant("m", ["t1", "t3", "gone"]) == {"t1": Meant("a", east), "t3": Meant("c", north)}
+        assert await conversations.meant("other", ["t1"]) == {}
+        assert list(await conversations.nearest(ANN, "m", north, 5)) == ["t1", "t2"]
+        near = await conversations.nearest(ANN, "m", south, 1)
+        assert near == {"t2": 1.0}
+        assert await conversations.nearest(replace(ANN, person="eve"), "m", north, 5) == {}
+        assert await conversations.nearest(ANN, "m", packed((1.0, 0.0, 0.0)), 5) == {}
+        # One a task: what it is about now is in the place of what it was about.
+        await conversations.mean("other", {"t2": Meant("e", north)})
+        assert await conversations.meant("m", ["t1", "t2"]) == {"t1": Meant("a", east)}
+        assert list(await conversations.nearest(ANN, "other", north, 5)) == ["t2"]

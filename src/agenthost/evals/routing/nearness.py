@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
 
 from agenthost.core.ports import Abilities
 from agenthost.evals.routing.scenes import Case
@@ -10,6 +13,9 @@ from agenthost.programs.routing.ranking import topic_text
 
 AT_ONCE = 64
 """Texts that are sent in one call."""
+
+DIGITS = 3
+"""Of a cosine: what one processor computes is then what another does."""
 
 Vector = Sequence[float]
 
@@ -29,7 +35,7 @@ async def nearness(abilities: Abilities, cases: Sequence[Case]) -> Similar:
         if own is None:
             return None
         pairs = ((topic.task, vectors.get(topic_text(topic))) for topic in case.scene.topics)
-        return {task: cosine(own, vector) for task, vector in pairs if vector is not None}
+        return {task: round(cosine(own, vector), DIGITS) for task, vector in pairs if vector is not None}
 
     return similar
 
@@ -38,3 +44,31 @@ def cosine(one: Vector, other: Vector) -> float:
     """The cosine of the angle between two vectors, from -1 to 1; 0 where one is nothing."""
     size = math.sqrt(sum(value * value for value in one) * sum(value * value for value in other))
     return sum(a * b for a, b in zip(one, other, strict=True)) / size if size else 0.0
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """Cosines that a model gave once: by message (`Case.key`), then by the task's name in the file of the set."""
+
+    model: str
+    near: dict[str, dict[str, float]]
+
+
+def recording(model: str, cases: Sequence[Case], similar: Similar) -> Recorded:
+    """What `recorded` reads."""
+    near: dict[str, dict[str, float]] = {}
+    for case in cases:
+        names = {id: name for name, id in case.ids.items()}
+        if found := similar(case):
+            near[case.key] = {names[task]: value for task, value in found.items()}
+    return Recorded(model, near)
+
+
+def recorded(path: Path) -> Similar:
+    """The cosines of a file that `agenthost eval routing --embeddings NAME --out FILE` wrote."""
+    kept = msgspec.json.decode(path.read_bytes(), type=Recorded)
+
+    def similar(case: Case) -> Mapping[str, float] | None:
+        found = kept.near.get(case.key)
+        return None if found is None else {case.ids[name]: value for name, value in found.items()}
+
+    return similar

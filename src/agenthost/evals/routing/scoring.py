@@ -62,6 +62,16 @@ class Ranking(Struct):
     five: int = 0
     shown: int = 0
     reciprocal: float = 0.0
+    three: int = 0
+
+    def add(self, place: int) -> None:
+        """Count a message whose task stands at a place, from 1."""
+        self.turns += 1
+        self.first += place == 1
+        self.three += place <= 3
+        self.five += place <= 5
+        self.shown += place <= 12
+        self.reciprocal += 1 / place
 
     @property
     def likelihood(self) -> float:
@@ -156,11 +166,7 @@ def _undecided(made: Score, case: Case, near: Mapping[str, float] | None) -> Non
     if isinstance(case.label, Filed):
         order: tuple[Candidate, ...] = rank(case.spoken, case.scene.topics, near)
         place = next(at for at, one in enumerate(order, 1) if one.task == case.ids[case.label.task])
-        made.ranking.turns += 1
-        made.ranking.first += place == 1
-        made.ranking.five += place <= 5
-        made.ranking.shown += place <= 12
-        made.ranking.reciprocal += 1 / place
+        made.ranking.add(place)
 
 
 def _blind(made: Score, case: Case) -> None:

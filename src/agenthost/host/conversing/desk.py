@@ -24,6 +24,7 @@ from agenthost.host.conversing.listening import Listening, which_of
 from agenthost.host.conversing.locks import Locks
 from agenthost.host.conversing.mending import Mender
 from agenthost.host.conversing.moving import Mover
+from agenthost.host.conversing.nearness import Weighed
 from agenthost.programs.routing import decide, given, rank
 
 GUESSED = 4
@@ -34,17 +35,18 @@ AHEAD = ("list", "cancel", "progress", "pause", "resume", "move", "chat")
 
 SAID_ALREADY = "That was said already. To change it: /move"
 
-Ask = Callable[[Spoken, Scene, Thread], Awaitable[Decision | None]]
-"""One question to a small model; None where there is none to be asked."""
+Ask = Callable[[Spoken, Scene, Thread, dict[str, float] | None], Awaitable[Decision | None]]
+"""One question to a small model (with how near the tasks are, as in `rank`); None where there is none to be asked."""
 
 
 class Ways(Struct, frozen=True):
     """How the desk reaches the rest of the host: `of` gives the host as a person may use it (None: they may not any more), `ask` a small model,
-    `agent` takes what is new where none is named."""
+    `agent` takes what is new where none is named; `weigh` tells how near tasks are in meaning, where an embedding model is set."""
 
     of: Callable[[str, str], Awaitable[HostApi | None]]
     ask: Ask
     agent: str = ""
+    weigh: Callable[[Spoken, Scene, Thread], Awaitable[Weighed]] | None = None
 
 
 class Desk(Listening):
@@ -124,7 +126,10 @@ class Desk(Listening):
         if decision is None:
             # It is kept before a model is waited for.
             line = await self._waiting(line)
-            decision = await self._ways.ask(said, scene, thread) or _unsure(said, scene)
+            weighed = await self._ways.weigh(said, scene, thread) if self._ways.weigh else Weighed(scene)
+            scene, near = weighed.scene, weighed.similar
+            decision = await self._ways.ask(said, scene, thread, near) or _unsure(said, scene, near)
+            decision = replace(decision, words_only=weighed.words_only)
         if decision.meaning == "unsure":
             return await self._ask_which(thread, line, decision, scene)
         if decision.meaning == "choose":
@@ -434,5 +439,5 @@ def _line(thread: Thread, came: Incoming, agent: str) -> Line:
     )
 
 
-def _unsure(said: Spoken, scene: Scene) -> Decision:
-    return Decision("unsure", rule="unsure", confidence=0.0, candidates=rank(said, scene.topics)[:GUESSED])
+def _unsure(said: Spoken, scene: Scene, near: dict[str, float] | None) -> Decision:
+    return Decision("unsure", rule="unsure", confidence=0.0, candidates=rank(said, scene.topics, near)[:GUESSED])

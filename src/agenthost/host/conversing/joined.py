@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -23,10 +24,12 @@ from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
 from agenthost.host.conversing.desk import Desk, Ways
 from agenthost.host.conversing.moving import Mover
+from agenthost.host.conversing.nearness import Nearness, Vectors
 from agenthost.host.conversing.teller import Teller
 from agenthost.host.guarded import GuardedHost, Owners
 from agenthost.host.library import Library
 from agenthost.host.settings import RoutingSettings
+from agenthost.programs.routing import inputs
 
 PATIENCE = 60.0
 """Seconds that a message waits for the small model's answer; after that a person is asked."""
@@ -51,11 +54,18 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     async def fork(api: HostApi, task: str, at: int, key: str) -> TaskRow:
         return await api.fork(task, ForkOrder(at, key=key))
 
-    async def ask(spoken: Spoken, scene: Scene, thread: Thread) -> Decision | None:
-        return await _asked(host, given, spoken, scene, thread)
+    async def ask(
+        spoken: Spoken, scene: Scene, thread: Thread, near: dict[str, float] | None = None
+    ) -> Decision | None:
+        return await _asked(host, given.model, thread, scene, inputs(spoken, scene, near))
+
+    async def embed(texts: Sequence[str], thread: Thread) -> Vectors:
+        abilities = await host.abilities(given.embeddings)
+        return (await abilities.embed(texts)).vectors
 
     kept = adapters.conversations
-    desk = Desk(kept, Ways(of, ask, given.agent), Mover(kept, host.events_of, fork), log)
+    weigh = Nearness(kept, given.embeddings, embed, log).weigh if given.embeddings else None
+    desk = Desk(kept, Ways(of, ask, given.agent, weigh), Mover(kept, host.events_of, fork), log)
     teller = Teller(kept, adapters.store, adapters.blobs, host.events_of, desk.recover, desk.told, log)
     desk.fresh, desk.left = teller.gather, teller.left
     return teller, desk
@@ -72,11 +82,9 @@ async def _as(host: HostApi, accounts: Accounts, owners: Owners, person: str, na
     return GuardedHost(host, Caller(found.id, found.role, tuple(rights), namespace, "conversation"), accounts, owners)
 
 
-async def _asked(
-    host: Hosting, given: RoutingSettings, spoken: Spoken, scene: Scene, thread: Thread
-) -> Decision | None:
+async def _asked(host: Hosting, model: str, thread: Thread, scene: Scene, given: dict[str, object]) -> Decision | None:
     """What a small model says, asked by a task of its own, so that the question is in a journal and in the ledger."""
-    if not given.model:
+    if not model:
         return None
     spec = TaskSpec(
         id=task_id(int(time.time() * 1000), secrets.randbits(35)),
@@ -84,11 +92,11 @@ async def _asked(
         name="routing",
         bundle="",
         message=Message("host", ()),
-        inputs={"spoken": msgspec.to_builtins(spoken), "scene": msgspec.to_builtins(scene)},
+        inputs=given,
         title="Which task is a message for?",
         namespace=thread.namespace,
         person=thread.person,
-        model=given.model,
+        model=model,
     )
     with suppress(TimeoutError, AgentHostError):
         async with asyncio.timeout(PATIENCE):

@@ -6,7 +6,7 @@ model of a scene in few words and reads its answer; `program` is the task that a
 """
 
 from agenthost.programs.routing.program import RoutingProgram, inputs
-from agenthost.programs.routing.ranking import MOST_CANDIDATES, rank
+from agenthost.programs.routing.ranking import MOST_CANDIDATES, rank, topic_text
 from agenthost.programs.routing.rules import decide, given
 from agenthost.programs.routing.text import MESSAGE_TERMS, TOPIC_TERMS, terms
 
@@ -20,4 +20,5 @@ __all__ = [
     "inputs",
     "rank",
     "terms",
+    "topic_text",
 ]

@@ -1,7 +1,7 @@
 """Conversations and their lines, in the SQLite store's own file."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +16,8 @@ from agenthost.core.conversations import (
     Wanted,
     thread_of,
 )
-from agenthost.stores.sqlite import reads
+from agenthost.core.meanings import Meant
+from agenthost.stores.sqlite import meanings, reads
 from agenthost.stores.sqlite.statements import Row, Statements
 from agenthost.stores.sqlite.store import SQLiteStore
 
@@ -74,6 +75,15 @@ class SQLiteConversations:
 
     async def tell(self, task: str, until: int, lines: Sequence[Line], settled: Sequence[str] = ()) -> list[Line]:
         return await self._store.write(_tell, task, until, lines, settled)
+
+    async def meant(self, model: str, tasks: Sequence[str]) -> dict[str, Meant]:
+        return await self._store.read(meanings.kept, model, tasks)
+
+    async def mean(self, model: str, found: Mapping[str, Meant]) -> None:
+        await self._store.write(meanings.keep, model, found)
+
+    async def nearest(self, thread: Thread, model: str, vector: bytes, limit: int) -> dict[str, float]:
+        return await self._store.read(_nearest, thread, model, vector, limit)
 
 
 def _read(row: Row) -> Line:
@@ -254,6 +264,13 @@ def _with_words(connection: sqlite3.Connection, statements: Statements, number: 
             for (task,) in found:
                 weights[task] = weights.get(task, 0.0) + 1 / (1 + len(found))
     return sorted(weights, key=lambda task: (-weights[task], task))[: wanted.found]
+
+
+def _nearest(
+    connection: sqlite3.Connection, statements: Statements, thread: Thread, model: str, vector: bytes, limit: int
+) -> dict[str, float]:
+    number = _thread(connection, statements, thread)
+    return meanings.nearest(connection, statements, number, model, vector, limit) if number is not None else {}
 
 
 def _conversations(

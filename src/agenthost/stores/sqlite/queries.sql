@@ -758,3 +758,14 @@ DELETE FROM schedule_runs WHERE schedule = ?1 AND state NOT IN ('waiting', 'star
 
 -- name: sweep_schedules
 DELETE FROM schedules WHERE state = 'done' AND manifest = 0 AND looked < ?
+
+-- name: meaning
+SELECT text, vector FROM meanings WHERE task = ? AND model = ?
+
+-- name: put_meaning
+INSERT INTO meanings (task, thread, model, text, signs, vector)
+SELECT task, thread, ?2, ?3, ?4, ?5 FROM topics WHERE task = ?1
+ON CONFLICT (task) DO UPDATE SET model = excluded.model, text = excluded.text, signs = excluded.signs, vector = excluded.vector
+
+-- name: meanings_of
+SELECT task, signs FROM meanings WHERE thread = ? AND model = ?

@@ -15,6 +15,7 @@ from agenthost.core.budgets import Spend, day_account
 from agenthost.core.errors import Conflict
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter
+from agenthost.core.tasks import TaskRow
 from agenthost.host.host import Host, open_host
 from agenthost.host.settings import load
 from tests.control.provider import Provider, provided
@@ -138,13 +139,22 @@ class Bed:
         ):
             await asyncio.sleep(0.01)
 
+    async def rows(self) -> list[TaskRow]:
+        """Every task."""
+        found: list[TaskRow] = []
+        while page := await self.host.tasks(Filter(before=found[-1].id if found else "", limit=1000)):
+            found += page
+        return found
+
     async def left(self) -> dict[str, object]:
         """What is there that shouldn't be."""
-        rows = await self.host.tasks(Filter(limit=1000))
+        rows = await self.rows()
         engine, machine = self.host.engine, self.host._adapters.machine
         folders = Path(self.host.settings.home) / "workspaces"
         return {
-            "unfinished": [row.id for row in rows if row.state not in FINAL or row.hold],
+            "unfinished": [
+                f"{row.id} {row.name} {row.state} {row.hold}" for row in rows if row.state not in FINAL or row.hold
+            ],
             "working": engine.working(),
             "going": self.going(),
             "processes": self.processes(),
@@ -155,7 +165,7 @@ class Bed:
             "slots": {key: taken for key, (taken, waiting, _) in engine.slots.counts().items() if taken or waiting},
             "machine": [*machine.holding(), *machine.waiting()],
             "followers": engine.services.bus.followers,
-            "questions": [row.id for row in rows if (await self.host.task(row.id)).questions],
+            "questions": [each.ask.id for each in await self.host.questions()],
             "inboxes": [row.id for row in rows if await self.host._adapters.store.inbox(row.id)],
             "folders": [each.name for each in folders.iterdir() if not each.name.startswith(".")],
             "accounts": await self._accounts(),
@@ -163,15 +173,17 @@ class Bed:
 
     async def _accounts(self) -> list[str]:
         """Calls that are settled although nobody answered, and a person's day that isn't the sum of the ledger."""
-        rows = await self.host.tasks(Filter(limit=1000))
         answered, used = self.provider.answered, Counter[str]()
         found: list[str] = []
-        for row in rows:
+        for row in [row for row in await self.rows() if not row.parent]:
             for entry in await self.host.ledger(row.id):
                 key = f"{entry.task}/{entry.command}/{entry.attempt}"
-                if entry.task != row.id:
-                    continue
-                if entry.settled and entry.spent != Spend() and key not in answered and not entry.model.startswith("a2a"):
+                if (
+                    entry.settled
+                    and entry.spent != Spend()
+                    and key not in answered
+                    and not entry.model.startswith("a2a")
+                ):
                     found.append(f"{key} is settled, and nobody answered it")
                 used[day_of(entry.at)] += (entry.spent or entry.worst).tokens
         for day, tokens in used.items():
@@ -208,7 +220,8 @@ async def made(
     outside.port = server.sockets[0].getsockname()[1]
     async with server, provided(playbook) as provider:
         (home / "agenthost.toml").write_text(SETTINGS.replace("URL", provider.url).replace("PORT", str(port)) + more)
-        host = await open_host(load(home, {"AGENTHOST_SANDBOX": sandbox}), work=True)
+        host = await open_host(load(home, {"AGENTHOST_SANDBOX": sandbox}), work=True, serving=True)
+        await host.recovered()
         assert (await host._adapters.sandbox.available()).available
         way_of(host, sandbox)._resolve = outside.resolve
         try:

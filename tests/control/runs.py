@@ -91,6 +91,11 @@ metadata: {name: far}
 spec: {description: Elsewhere, runtime: a2a, a2a: {url: "HERE/a2a/streams", token: here}}
 ---
 apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: worker}
+spec: {instructions: Look., tools: [look]}
+---
+apiVersion: agenthost.dev/v1alpha1
 kind: Workflow
 metadata: {name: crowded}
 spec:
@@ -131,12 +136,28 @@ rules:
   - {when: {agent: begins}, reply: {text: "one two three four five", pause: 3600, delay: 0.3}}
   - when: {agent: approved}
     reply: {calls: [{tool: hold, arguments: {}}]}
+  - {when: {agent: worker, turn: 1}, reply: {text: done, delay: 0.1}}
+  - when: {agent: worker}
+    reply: {calls: [{tool: look, arguments: {}}]}
   - when: {agent: bounded}
     reply: {calls: [{tool: look, arguments: {}}]}
 """
 
 FLOWS = ("runs", "fans", "crowded", "reaches")
-KINDS = ("streams", "retries", "calls", "asks", "top", "checked", "begun", "begins", "approved", "bounded", "far", *FLOWS)
+KINDS = (
+    "streams",
+    "retries",
+    "calls",
+    "asks",
+    "top",
+    "checked",
+    "begun",
+    "begins",
+    "approved",
+    "bounded",
+    "far",
+    *FLOWS,
+)
 
 
 class Hold:

@@ -223,7 +223,7 @@ async def made(
         host = await open_host(load(home, {"AGENTHOST_SANDBOX": sandbox}), work=True, serving=True)
         await host.recovered()
         assert (await host._adapters.sandbox.available()).available
-        way_of(host, sandbox)._resolve = outside.resolve
+        sandbox_of(host)._way._resolve = outside.resolve
         try:
             async with served(host, home / "host.sock", Listening("127.0.0.1", port)) as url:
                 await host.set_secret("here", (home / "token").read_text().strip())
@@ -234,13 +234,13 @@ async def made(
             await host.close()
 
 
-def way_of(host: Host, sandbox: str) -> Any:
-    """How runs with hosts granted get out."""
-    found: Any = host._adapters.sandbox
-    found = found._made[sandbox]
+def sandbox_of(host: Host) -> Any:
+    """The one sandbox that a bed's host has."""
+    choice: Any = host._adapters.sandbox
+    (found,) = choice._made.values()
     while hasattr(found, "inner"):
         found = found.inner
-    return found._way
+    return found
 
 
 async def until(true: Callable[[], object]) -> None:

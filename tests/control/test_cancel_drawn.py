@@ -12,13 +12,13 @@ import aiohttp
 
 from agenthost.core.access import Caller
 from agenthost.core.api import Order
-from agenthost.core.errors import AgentHostError, Conflict, NotFound
+from agenthost.core.errors import Conflict, NotFound
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import text_message
 from agenthost.core.ports import Filter
 from agenthost.core.schedules import NewSchedule
-from tests.control.bed import PATIENCE, Bed, made, until
-from tests.control.runs import KINDS, Hold
+from tests.control.bed import PATIENCE, Bed, made
+from tests.control.runs import KINDS
 from tests.faces.over_mcp.clients import plain
 
 RUNS = 48

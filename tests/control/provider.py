@@ -8,6 +8,7 @@ from aiohttp import ClientConnectionResetError, web
 
 from agenthost.core.models import Usage
 from agenthost.models.playbook import load_playbook
+from agenthost.testing.openai_server.background import Background
 from agenthost.testing.openai_server.record import answers
 from agenthost.testing.openai_server.service import Service, serving
 
@@ -21,6 +22,7 @@ class Provider:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.open = 0
+        self.background = Background()
         self.asked: list[str] = []
         self.url = ""
 
@@ -28,6 +30,11 @@ class Provider:
     def answered(self) -> dict[str, Usage]:
         """By key."""
         return {answer.key: answer.usage for answer in answers(self._folder)}
+
+    @property
+    def made_on(self) -> list[str]:
+        """The answers in the background that the provider goes on making."""
+        return self.background.going
 
     @web.middleware
     async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -46,7 +53,7 @@ async def provided(playbook: Path, latency: float = 0.0, pause: float = 0.0) -> 
     """Serve a playbook while the context is open; seconds before the first byte, and between two pieces."""
     folder = playbook.parent / "provider"
     counted = Provider(folder)
-    service = Service(load_playbook(playbook), folder, latency, pause)
+    service = Service(load_playbook(playbook), folder, latency, pause, background=counted.background)
     application = service.application()
     application.middlewares.append(counted.count)
     async with serving(application) as url:

@@ -64,8 +64,56 @@ spec:
   roles: {one: {agent: streams, replicas: 2}}
   steps:
     - {id: each, role: one, foreach: "['a', 'b', 'c']", prompt: "write {{ item }}"}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: begun}
+spec: {instructions: Write., model: later}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: begins}
+spec: {instructions: Write., model: later}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: approved}
+spec: {instructions: Call., tools: [hold], approvals: {tools: [hold], within: 1h}}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: bounded}
+spec: {instructions: Look., tools: [look], budget: {turns: 1, reached: ask}}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: far}
+spec: {description: Elsewhere, runtime: a2a, a2a: {url: "HERE/a2a/streams", token: here}}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: worker}
+spec: {instructions: Look., tools: [look]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: crowded}
+spec:
+  sandbox: {memory: 3900Mi}
+  steps: [{id: long, command: "sleep MARK"}]
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: reaches}
+spec:
+  sandbox: {network: granted, hosts: [held.example.test]}
+  steps:
+    - id: long
+      command: |
+        sleep MARK &
+        exec python3 -c 'import urllib.request; urllib.request.urlopen("http://held.example.test/")'
 """
-"""`MARK` stands for seconds that no other process sleeps."""
+"""`MARK` stands for seconds that no other process sleeps, `HERE` for where the host itself is served."""
 
 PLAYBOOK = """
 name: control
@@ -84,9 +132,32 @@ rules:
     reply: {calls: [{tool: run, arguments: {command: "sleep MARK & sleep MARK"}}]}
   - when: {agent: checked}
     reply: {text: done}
+  - {when: {agent: begun}, reply: {text: "one two three four five", pause: 3600}}
+  - {when: {agent: begins}, reply: {text: "one two three four five", pause: 3600, delay: 0.3}}
+  - when: {agent: approved}
+    reply: {calls: [{tool: hold, arguments: {}}]}
+  - {when: {agent: worker, turn: 1}, reply: {text: done, delay: 0.1}}
+  - when: {agent: worker}
+    reply: {calls: [{tool: look, arguments: {}}]}
+  - when: {agent: bounded}
+    reply: {calls: [{tool: look, arguments: {}}]}
 """
 
-KINDS = ("streams", "retries", "calls", "asks", "top", "checked", "runs", "fans")
+FLOWS = ("runs", "fans", "crowded", "reaches")
+KINDS = (
+    "streams",
+    "retries",
+    "calls",
+    "asks",
+    "top",
+    "checked",
+    "begun",
+    "begins",
+    "approved",
+    "bounded",
+    "far",
+    *FLOWS,
+)
 
 
 class Hold:

@@ -177,6 +177,40 @@ def test_a_cancelled_task_cancels_what_it_began_and_a_host_that_stops_does_not()
     fast(go())
 
 
+@pytest.mark.parametrize("way", ["cancel", "close"])
+def test_one_whose_handle_is_on_the_way_when_its_task_is_cancelled_is_cancelled_too(way: str) -> None:
+    """And a host that stops then begins it anew: what it lost stays in the ledger."""
+
+    async def go() -> None:
+        world = await world_with(provider := Provider(plan()))
+        begin = provider.begin
+
+        async def slowly(request: ModelRequest) -> str:
+            handle = await begin(request)
+            await asyncio.sleep(0.4)
+            return handle
+
+        provider.begin = slowly
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "a"))
+        await until(lambda: bool(provider.made))
+        if way == "close":
+            await engine.close()
+            assert not provider.cancelled and not begun(world)
+            engine = world.engine("e2")
+            await engine.start(alone=True)
+            assert (await verdict(world, engine, "t1")).outcome == "done"
+            assert [(e.attempt, e.settled) for e in await world.store.ledger("t1")] == [(1, False), (2, True)]
+        else:
+            await engine.put(InboxItem("t1", "cancel:x", "cancel", b'{"by":"owner"}', 0.0))
+            await ended(world, "t1")
+            assert provider.cancelled == ["h1"] and [one.handle for one in begun(world)] == ["h1"]
+        await engine.close()
+
+    fast(go())
+
+
 def test_a_model_that_no_longer_answers_in_the_background_is_called_again() -> None:
     async def go() -> None:
         world = await world_with(provider := Provider(plan()))

@@ -65,6 +65,21 @@ async def test_a_host_that_serves_says_how_it_is_and_one_of_a_command_does_not(o
     await host.close()
 
 
+async def test_a_task_that_rests_is_told_and_wants_nobodys_attention(opens: Opens, tmp_path: Path) -> None:
+    await (await opens(ENDLESS, ECHO)).close()
+    host = await serving(tmp_path)
+    try:
+        row = await host.start(Order("echo", "hello"))
+        await host.pause(row.id)
+        found = by_name(await host.doctor())
+        assert "held tasks" not in found and found["tasks"].seen == "1 paused"
+        assert (await host.health()).status == "ok"
+        assert b'agenthost_tasks_held{hold="paused"} 1.0' in (await host.telling.metrics(""))[0]
+        await host.cancel(row.id)
+    finally:
+        await host.close()
+
+
 @pytest.mark.journals("a newer host wrote a part of one")
 async def test_held_and_waiting_tasks_and_followers_are_told(opens: Opens, tmp_path: Path) -> None:
     host = await opens(ENDLESS, ECHO)

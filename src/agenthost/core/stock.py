@@ -9,8 +9,8 @@ from msgspec import Struct
 class Census(Struct, frozen=True, omit_defaults=True):
     """Unfinished tasks of every namespace, and what else may want somebody's attention.
 
-    `states`: how many there are by state, without those that are held. `held`: how many are, and `reasons` why the
-    newest few of them are, by id. `quiet`: tasks at work, with nothing unfinished below them, of which nothing was heard
+    `states`: how many there are by state, without those with a hold. `held`: how many can't go on (dead letters), and
+    `reasons` why the newest few of them can't, by id; `paused`: how many rest because somebody had them rest. `quiet`: tasks at work, with nothing unfinished below them, of which nothing was heard
     for long. `oldest`: when the task was made that has waited longest to begin, `last`: when the last event was
     (seconds since the epoch, 0 for none). `expired` and `expiring` are keys.
     """
@@ -23,6 +23,7 @@ class Census(Struct, frozen=True, omit_defaults=True):
     last: float = 0.0
     expired: int = 0
     expiring: int = 0
+    paused: int = 0
 
 
 class Stock(Protocol):

@@ -23,8 +23,12 @@ from agenthost.engine.looking import Committed, Left
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.retry import delay
+from agenthost.engine.supervisor import Supervisor
 
 T = TypeVar("T")
+
+HANDLE_SECONDS = 1.0
+"""How long one that is cut off waits for the handle of an answer that it has just begun."""
 
 _WRONG_EVERYWHERE = frozenset({"bad-request", "context-too-long", "scripted-unreadable"})
 """Codes of failures for which no other model is tried."""
@@ -106,8 +110,17 @@ class Context:
 class Performer:
     """Performs the commands of all tasks of one engine."""
 
-    def __init__(self, parts: Parts, settings: EngineSettings, files: Files, accounts: Accounts, bus: Bus) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        settings: EngineSettings,
+        files: Files,
+        accounts: Accounts,
+        bus: Bus,
+        supervisor: Supervisor,
+    ) -> None:
         self._parts = parts
+        self._supervisor = supervisor
         self._settings = settings
         self._files = files
         self._accounts = accounts
@@ -216,11 +229,35 @@ class Performer:
             raise Permanent(f"the model '{begun.model}' no longer answers in the background", code="gone")
         resumable = cast(Resumable, model)
         if not begun.handle:
-            begun = msgspec.structs.replace(begun, handle=await resumable.begin(wanted))
+            begun = await self._begin(task, resumable, wanted, begun)
             if not await task.commit(Outcome(begun.command, (begun,))):
                 await self.withdraw(begun)
                 raise Permanent("nobody waits for this answer any more", code="stopped")
         return await task.idly(resumable.resume(begun.handle, wanted, tell))
+
+    async def _begin(self, task: Task, model: Resumable, wanted: ModelRequest, begun: Begun) -> Begun:
+        """Have an answer begun. Cut off while its handle is on the way, it waits a moment for that, and hands it over: else
+        nobody could tell the provider that it isn't wanted."""
+
+        async def handle() -> Begun | AgentHostError:
+            try:
+                return msgspec.structs.replace(begun, handle=await model.begin(wanted))
+            except AgentHostError as error:
+                return error
+
+        beginning = self._supervisor.start(f"{wanted.key} begins", handle())
+        try:
+            made = await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await asyncio.wait([beginning], timeout=HANDLE_SECONDS)
+            if beginning.done() and not beginning.cancelled() and isinstance(beginning.result(), Begun):
+                await task.commit(Outcome(begun.command, (cast(Begun, beginning.result()),)))
+            raise
+        finally:
+            beginning.cancel()
+        if isinstance(made, AgentHostError):
+            raise made
+        return made
 
     async def withdraw(self, begun: Begun | None) -> None:
         """Tell a provider, where an answer was begun, that nobody waits for it any more."""

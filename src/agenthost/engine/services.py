@@ -45,7 +45,7 @@ class Services:
         self.codec = Codec(parts.blobs, parts.redact)
         self.files = Files(parts.store, parts.workspaces, parts.sandbox)
         self.accounts = Accounts(parts.models, parts.programs)
-        self.performer = Performer(parts, settings, self.files, self.accounts, self.bus)
+        self.performer = Performer(parts, settings, self.files, self.accounts, self.bus, supervisor)
         self._ends: dict[str, list[asyncio.Future[None]]] = {}
 
     # --- the store --------------------------------------------------------------------------------

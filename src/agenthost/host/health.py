@@ -175,7 +175,8 @@ def _backup(disk: _Disk, now: float) -> Finding:
 
 
 def _tasks(census: Census, now: float) -> list[Finding]:
-    told = ", ".join(f"{count} {state}" for state, count in sorted(census.states.items())) or "none is unfinished"
+    counts = [*sorted(census.states.items()), *([("paused", census.paused)] if census.paused else [])]
+    told = ", ".join(f"{count} {state}" for state, count in counts) or "none is unfinished"
     found = [Finding("ok", "tasks", told)]
     if census.held:
         named = "; ".join(f"{id}: {reason[:200]}" for id, reason in census.reasons.items())

@@ -21,7 +21,7 @@ class MemoryStock:
         states: dict[str, int] = {}
         for row in going:
             states[row.state] = states.get(row.state, 0) + 1
-        held = [row for row in rows if row.hold]
+        held = [row for row in rows if row.hold == "dead-letter"]
         parents = {row.parent for row in rows}
         silent = [
             row for row in going if row.state == "working" and row.updated < now - quiet and row.id not in parents
@@ -37,4 +37,5 @@ class MemoryStock:
             max([event.at for row in every for event in await self._store.events(row.id)], default=0.0),
             sum(end <= now for end in ends),
             sum(now < end <= now + soon for end in ends),
+            sum(row.hold == "paused" for row in rows),
         )

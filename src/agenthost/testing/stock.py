@@ -18,7 +18,7 @@ class StockSuite:
     async def test_unfinished_tasks_are_counted_by_state_and_held_ones_with_their_reasons(
         self, stock: Stock, store: Store
     ) -> None:
-        for number in range(9):
+        for number in range(11):
             await store.create(new_task(f"t{number}", created=1000.0 + number, updated=1000.0 + number))
         for number in range(1, 9):
             await store.claim(f"t{number}", "a", 1000.0)
@@ -28,9 +28,11 @@ class StockSuite:
             await store.append(step(f"t{number}", 2))
             await store.hold(f"t{number}", "dead-letter", f"reason {number}")
         await store.hold("t3", "", "")
+        for number in (9, 10):
+            await store.hold(f"t{number}", "paused", "by ann")
         found = await stock.census(5000.0, HOUR, HOUR)
         assert found.states == {"submitted": 1, "input-required": 1, "working": 1}
-        assert found.held == 5
+        assert (found.held, found.paused) == (5, 2)
         assert found.reasons == {f"t{number}": f"reason {number}" for number in (8, 7, 6, 5, 4)}
         assert found.oldest == 1000.0
 

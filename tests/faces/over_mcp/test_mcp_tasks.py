@@ -2,10 +2,14 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from agenthost.core.api import Order
 from agenthost.core.lifecycle import FINAL
+from agenthost.core.ports import Filter
+from agenthost.core.tasks import TaskRow
 from tests.faces.over_mcp.clients import NEW, OLD, Plain, client, plain
 from tests.faces.over_mcp.conftest import Door, Opens
 
@@ -195,6 +199,48 @@ async def test_without_sessions_a_closed_stream_cancels_the_work(door: Door) -> 
         task = await began(door)
         calling.cancel()
         assert await ended(door, task) == "canceled"
+
+
+async def test_a_stream_that_is_closed_while_its_work_is_being_started_cancels_it(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, starts = door.host.start, asyncio.Event()
+
+    async def slowly(order: Order) -> TaskRow:
+        starts.set()
+        await asyncio.sleep(0.3)
+        return await started(order)
+
+    monkeypatch.setattr(door.host, "start", slowly)
+    async with plain(door.url, door.headers) as mcp:
+        calling = asyncio.get_running_loop().create_task(mcp.post("tools/call", SLEEP))
+        await starts.wait()
+        calling.cancel()
+        async with asyncio.timeout(30):
+            while not (rows := await door.host.tasks(Filter())):
+                await asyncio.sleep(0.05)
+        assert await ended(door, rows[0].id) == "canceled"
+
+
+async def test_who_hangs_up_in_the_middle_of_a_request_is_no_fault(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with plain(door.url, door.headers) as mcp:
+        await mcp.ask("tools/list")
+    address = urlsplit(door.url)
+    head = f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {door.token}\r\n"
+    head += f"Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMCP-Protocol-Version: {NEW}\r\n"
+    before = len(asyncio.all_tasks())
+    for _ in range(5):
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(f"{head}Content-Length: 999\r\n\r\n{{".encode())
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+    async with asyncio.timeout(30):
+        while len(asyncio.all_tasks()) > before:
+            await asyncio.sleep(0.05)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_a_closed_stream_cancels_its_own_work_and_nobody_elses(door: Door) -> None:

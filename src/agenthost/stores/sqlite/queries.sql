@@ -464,10 +464,10 @@ UPDATE pushes SET seen = ?3, done = ?4 WHERE task = ?1 AND id = ?2
 DELETE FROM pushes WHERE task = ? AND id = ?
 
 -- name: unfinished
-SELECT state, hold > '', count(*), min(created) FROM tasks WHERE ended = 0 GROUP BY 1, 2
+SELECT state, hold, count(*), min(created) FROM tasks WHERE ended = 0 GROUP BY 1, 2
 
 -- name: held
-SELECT id, reason FROM tasks WHERE ended = 0 AND hold > '' ORDER BY created DESC, id DESC LIMIT ?
+SELECT id, reason FROM tasks WHERE ended = 0 AND hold = 'dead-letter' AND hold > '' ORDER BY created DESC, id DESC LIMIT ?
 
 -- name: quiet
 SELECT id FROM tasks AS quiet

@@ -1,6 +1,7 @@
 """Counts what the SQLite store has."""
 
 import sqlite3
+from collections import Counter
 
 from agenthost.core.stock import Census
 from agenthost.stores.rules import FEW
@@ -20,10 +21,11 @@ class SQLiteStock:
 
 def _census(connection: sqlite3.Connection, statements: Statements, now: float, quiet: float, soon: float) -> Census:
     states: dict[str, int] = {}
-    held, oldest = 0, 0.0
+    holds = Counter[str]()
+    oldest = 0.0
     for state, hold, count, first in connection.execute(statements["unfinished"]).fetchall():
         if hold:
-            held += count
+            holds[hold] += count
         else:
             states[state] = count
             oldest = first if state == "submitted" else oldest
@@ -31,11 +33,12 @@ def _census(connection: sqlite3.Connection, statements: Statements, now: float, 
     expired, expiring = connection.execute(statements["expiring"], (now, now, now + soon)).fetchone()
     return Census(
         states,
-        held,
-        dict(connection.execute(statements["held"], (FEW,)).fetchall()) if held else {},
+        holds["dead-letter"],
+        dict(connection.execute(statements["held"], (FEW,)).fetchall()) if holds["dead-letter"] else {},
         tuple(id for (id,) in connection.execute(statements["quiet"], (now - quiet, FEW)).fetchall()),
         oldest,
         last[0] if last else 0.0,
         expired or 0,
         expiring or 0,
+        holds["paused"],
     )

@@ -51,6 +51,11 @@ class Background:
         """The ids of those that were cancelled before they were ready."""
         return [id for id, made in self._made.items() if made.cancelled]
 
+    @property
+    def going(self) -> list[str]:
+        """The ids of those that are neither ready nor cancelled."""
+        return [id for id, made in self._made.items() if not made.cancelled and made.ready < len(made.events)]
+
     def begin(self, play: Play, model: str, delay: float, pause: float) -> str:
         """Begin an answer; its id."""
         id = f"resp_{len(self._made) + 1}"

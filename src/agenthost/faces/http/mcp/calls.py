@@ -9,7 +9,7 @@ import mcp.types as types
 from mcp.shared.exceptions import MCPError
 from msgspec import Struct
 
-from agenthost.core.api import HostApi
+from agenthost.core.api import HostApi, Order
 from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.tasks import TaskRow
 from agenthost.faces.http.mcp import asking, results
@@ -119,10 +119,26 @@ class Calls:
             return results.failure(error.message)
 
     async def start(self, ctx: Context, work: Work, arguments: dict[str, Any]) -> TaskRow:
-        """Start what a tool stands for."""
+        """Start what a tool stands for. Where the request is given up meanwhile, the work is cancelled once it stands."""
         api, caller = api_of(ctx), caller_of(ctx)
         order = await order_of(api, work, arguments, dict(ctx.meta or {}), caller.person, caller.namespace)
-        return await api.start(order)
+        made: asyncio.Future[TaskRow] = asyncio.get_running_loop().create_future()
+        self._beside.begin(self._start(api, order, caller.person, made), "mcp: start")
+        return await made
+
+    async def _start(self, api: HostApi, order: Order, by: str, made: asyncio.Future[TaskRow]) -> None:
+        try:
+            row = await api.start(order)
+            if made.done():
+                self._cancel(Running(api, row.id, by))
+            else:
+                made.set_result(row)
+        except AgentHostError as error:
+            if not made.done():
+                made.set_exception(error)
+        finally:
+            if not made.done():
+                made.set_exception(RuntimeError("the work wasn't started; the host's log says why"))
 
     async def watch(self, ctx: Context, row: TaskRow, shaped: bool, manner: Manner = Manner()) -> Result:  # noqa: B008 - frozen
         """Wait for a task, and tell of it meanwhile."""

@@ -1,10 +1,11 @@
 """The door at `/mcp`: nothing of the official package is loaded before the first request."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -63,7 +64,8 @@ class McpFace:
         headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         scope = {**scope, "headers": headers}
         _own(scope)
-        await app(scope, receive, send)
+        with suppress(ClientDisconnect):  # in the middle of its request: nobody is left to be told anything
+            await app(scope, receive, send)
 
     async def _started(self) -> ASGIApp:
         if self._begun is None or (self._begun.done() and self._begun.exception() is not None):

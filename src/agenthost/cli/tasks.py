@@ -120,6 +120,9 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         if replaying.is_path(args.target):
             return await replaying.replay_files(args, screen)
         args.task = args.target
+    if args.word == "import":
+        async with door.host() as host:
+            return await replaying.import_file(args, host, screen)
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
     work = args.word in ("follow", "fork", "move") or (args.word == "delete" and args.force)

@@ -84,8 +84,15 @@ class _Reader:
             raise BadInput(f"it has a member that its table doesn't name: {strange[0][:80]!r}")
         contents: dict[str, Member] = {}
         told: dict[str, bytes] = {}
+        room = format.MOST_TOLD
         for member in table.members:
-            body = self._checked(member, keep=not member.name.startswith(("files/", "blobs/")))
+            keep = not member.name.startswith(("files/", "blobs/"))
+            room -= member.size if keep else 0
+            if room < 0:
+                raise BadInput(
+                    f"its journals are more than {format.MOST_TOLD >> 20} MB, the most that are read at once"
+                )
+            body = self._checked(member, keep)
             if body is None:
                 contents.setdefault(f"sha256:{member.sha256}", member)
             else:

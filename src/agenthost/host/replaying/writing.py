@@ -23,11 +23,12 @@ Add = Callable[[str, bytes], Awaitable[None]]
 
 async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
     """The export of a recording, with every content that it names. `redact` takes the values of secrets out of what is said
-    of the task; a content that holds one is left out. Raises Unusable where it would be more than `format.MOST`."""
+    of the task; a content that holds one is left out. Raises Unusable where it would be more than `format.MOST`, or its journals
+    more than `format.MOST_TOLD`."""
     packed = io.BytesIO()
     members: list[Member] = []
     redacted: list[str] = []
-    missing: dict[str, str] = {}
+    missing = dict(recording.missing)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
 
         async def add(name: str, content: bytes) -> None:
@@ -35,8 +36,15 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
             # Beside the loop: it packs some 30 MB a second.
             await asyncio.to_thread(archive.writestr, _entry(name), content)
 
+        room = format.MOST_TOLD
         for name, body in _told(recording):
             clean = redact(body)
+            room -= len(clean)
+            if room < 0:
+                raise Unusable(
+                    f"the task's journals are more than {format.MOST_TOLD >> 20} MB, the most that an export holds; export "
+                    "the tasks below it one by one"
+                )
             if clean != body:
                 redacted.append(name)
             await add(name, clean)
@@ -74,6 +82,10 @@ async def _contents(recording: Recording, blobs: Blobs, redact: Redact, add: Add
     wanted += [(f"blobs/{digest.partition(':')[2]}", digest) for digest in sorted(named(recording))]
     for name, digest in wanted:
         if name.startswith("blobs/") and (digest in kept or digest in missing or digest in recording.definitions):
+            continue
+        if digest in recording.missing:
+            # It wasn't with the import; one of that hash that is here is another's.
+            missing[digest] = recording.missing[digest]
             continue
         try:
             room -= await blobs.size(digest)

@@ -9,7 +9,7 @@ import msgspec
 
 from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, TaskDetail
 from agenthost.core.commands import Ask
-from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
+from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Unusable
 from agenthost.core.events import Recorded, Reply
 from agenthost.core.evidence import EvidencePack
 from agenthost.core.grants import Always
@@ -324,7 +324,11 @@ class TaskDesk(Desk):
         if row.state not in FINAL or not await proof.has_files(self.library, first, row):
             return {}
         made: dict[str, str] = {}
-        for path, content in proof.files(await self.evidence(row.id)).items():
+        try:
+            pack = await self.evidence(row.id)
+        except Unusable:
+            return {}
+        for path, content in proof.files(pack).items():
             made[path] = await self._adapters.blobs.put(content)
             await self._adapters.accounts.own_file(row.namespace, row.person, made[path])
         return made

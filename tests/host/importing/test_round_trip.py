@@ -16,6 +16,7 @@ from agenthost.host.replaying.reading import ExportFile
 from agenthost.host.replaying.recording import replay_all
 from tests.host.importing.conftest import FILES, looked, taken
 
+FILES_OF_PROOF = (".agenthost/evidence.json", ".agenthost/evidence.md")
 OWN = ("namespace", "person", "conversation", "via", "notes", "caused", "trial", "imported")
 """What of a task's specification is the home's that it is in."""
 
@@ -32,7 +33,7 @@ def told(export: ExportFile) -> dict[str, Any]:
         {
             key: value
             for key, value in msgspec.to_builtins(row).items()
-            if key not in ("namespace", "person", "updated", "conversation")
+            if key not in ("namespace", "person", "created", "updated", "conversation")
         }
         for row in recording.rows
     ]
@@ -43,7 +44,8 @@ def told(export: ExportFile) -> dict[str, Any]:
         "workspaces": recording.workspaces,
         "ledger": recording.ledger,
         "missing": recording.missing,
-        "contents": set(export.contents),
+        # The evidence names the task and the hash of its journal, and says that it was taken in.
+        "contents": set(export.contents) - {export.files.get(path) for path in FILES_OF_PROOF},
     }
     text = msgspec.json.encode(msgspec.to_builtins(found, enc_hook=sorted), order="sorted")
     return msgspec.json.decode(text.replace(recording.task.encode(), b"T" * 16))
@@ -86,7 +88,7 @@ async def test_an_import_is_shown_costs_nothing_and_starts_nothing(host: Host, f
     assert [line.calls for line in await host.usage(UsageFilter())] == [0]
     spec = spec_of(await host.events(found.row.id, 0, 1))
     assert spec.imported is not None and spec.imported.task == before.task
-    assert spec.imported.spent.turns == sum(1 for each in before.ledger) > 0
+    assert spec.imported.spent.turns == sum(each.spent.turns for each in before.ledger if each.spent) > 0
     assert [each.agrees for each in await host.replay(found.row.id)] == [True] * len(before.rows)
     assert [row.id for row in await host.tasks(Filter(roots_only=True))] == [found.row.id]
     assert len([item async for item in host.follow(found.row.id)]) == found.events

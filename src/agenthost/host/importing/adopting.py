@@ -275,7 +275,8 @@ def _spent(entries: Sequence[LedgerEntry]) -> Spend:
 
 
 def _row(spec: TaskSpec, events: Sequence[Recorded], now: float) -> TaskRow:
-    """The row that a journal leads to; it was changed when it came here, which is what its keeping counts from."""
+    """The row that a journal leads to. In lists it stands as if it had ended when it came here, which is also what
+    its keeping counts from; its journal has the times of then."""
     end = events[-1].event
     verdict = end.verdict if isinstance(end, Finished) else None
     claimed = [recorded.event.epoch for recorded in events if isinstance(recorded.event, Claimed)]
@@ -284,7 +285,7 @@ def _row(spec: TaskSpec, events: Sequence[Recorded], now: float) -> TaskRow:
         kind=spec.kind,
         name=spec.name,
         state=ends_as(verdict) if verdict is not None else _at_rest(events, bool(claimed)),
-        created=events[0].at,
+        created=max(0.0, now - (events[-1].at - events[0].at)),
         updated=now,
         namespace=spec.namespace,
         person=spec.person,

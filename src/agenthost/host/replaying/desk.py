@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from agenthost.core.budgets import Spend
-from agenthost.core.errors import AgentHostError, Conflict, Temporary, Unusable
+from agenthost.core.errors import AgentHostError, Conflict, NotFound, Temporary, Unusable
 from agenthost.core.events import Answered
 from agenthost.core.ids import root_id, task_id
 from agenthost.core.lifecycle import FINAL
@@ -19,7 +19,7 @@ from agenthost.core.parts import text_message
 from agenthost.core.ports import Append, Blobs, InboxItem, Models, NewTask, Store
 from agenthost.core.questions import Asking
 from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
-from agenthost.core.tasks import TaskRow, Trial
+from agenthost.core.tasks import TaskRow, TaskSpec, Trial
 from agenthost.engine.engine import Engine
 from agenthost.host.following import the_row, tree_of, within
 from agenthost.host.library import Library
@@ -83,7 +83,7 @@ class Replaying:
             need_known(recording, order)
         bundle = ""
         if foreign or order.definitions == "current":
-            bundle = await self._library.pin(old.kind, old.name, old.model, order.namespace)
+            bundle = await self._definitions(old, order.namespace, foreign)
         id = task_id(int(now * 1000), secrets.randbits(35))
         wanted = Wanted(id, order.at, now, order.person, order.namespace, order.via, bundle)
         distrust = Distrust(asking, self._library.limits) if foreign else None
@@ -115,6 +115,17 @@ class Replaying:
         for copy in (root, *below):
             engine.submit(copy.row.id)
         return await the_row(self._store, id)
+
+    async def _definitions(self, old: TaskSpec, namespace: str, foreign: bool) -> str:
+        """The definitions of now that a fork goes by."""
+        try:
+            return await self._library.pin(old.kind, old.name, old.model, namespace)
+        except NotFound as error:
+            if not foreign:
+                raise
+            raise NotFound(
+                f"{error.message} A fork of an import goes by the definitions of this host: apply those that it needs"
+            ) from error
 
     async def _need_files(self, *copies: Copy) -> None:
         for copy in copies:

@@ -11,10 +11,13 @@ import msgspec
 from agenthost import __version__
 from agenthost.core.errors import AgentHostError, Temporary, Unusable
 from agenthost.core.events import VERSION as EVENTS
+from agenthost.core.events import Recorded
 from agenthost.core.ports import Blobs
 from agenthost.host.records import digests_in, spec_of
 from agenthost.host.replaying import format
 from agenthost.host.replaying.format import Member, Table
+from agenthost.host.replaying.proving import evidence_files
+from agenthost.host.replaying.reading import journal_of
 from agenthost.host.replaying.recording import Recording
 
 Redact = Callable[[bytes], bytes]
@@ -37,6 +40,7 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
             await asyncio.to_thread(archive.writestr, _entry(name), content)
 
         room = format.MOST_TOLD
+        journals: dict[str, tuple[Recorded, ...]] = {}
         for name, body in _told(recording):
             clean = redact(body)
             room -= len(clean)
@@ -47,8 +51,13 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
                 )
             if clean != body:
                 redacted.append(name)
+                journals |= _reread(name, clean)
             await add(name, clean)
-        await _contents(recording, blobs, redact, add, missing)
+        told = msgspec.structs.replace(recording, journals=recording.journals | journals)
+        evidence = await evidence_files(told)
+        for path, content in evidence.items():
+            await add(f"files/{path}", content)
+        await _contents(recording, blobs, redact, add, missing, set(evidence))
         table = Table(
             agenthost=__version__,
             events=EVENTS,
@@ -59,6 +68,17 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
         )
         archive.writestr(_entry(format.TABLE), _json(table))
     return packed.getvalue()
+
+
+def _reread(name: str, body: bytes) -> dict[str, tuple[Recorded, ...]]:
+    """A journal from which a secret was taken, as who reads the export finds it."""
+    task = name.removeprefix("tasks/").removesuffix(".jsonl")
+    if name == task:
+        return {}
+    try:
+        return {task: journal_of(task, EVENTS, body)}
+    except (AgentHostError, msgspec.MsgspecError):
+        return {}
 
 
 def _told(recording: Recording) -> list[tuple[str, bytes]]:
@@ -73,12 +93,15 @@ def _told(recording: Recording) -> list[tuple[str, bytes]]:
     return told + [(f"definitions/{digest.partition(':')[2]}.json", body) for digest, body in found]
 
 
-async def _contents(recording: Recording, blobs: Blobs, redact: Redact, add: Add, missing: dict[str, str]) -> None:
-    """The contents: those of the task's own workspace under their paths, every other by its hash."""
+async def _contents(
+    recording: Recording, blobs: Blobs, redact: Redact, add: Add, missing: dict[str, str], made: set[str]
+) -> None:
+    """The contents: those of the task's own workspace under their paths, every other by its hash. `made`: paths under which
+    the host's own files stand."""
     room = format.MOST
     kept: set[str] = set()
     own = recording.workspaces.get(spec_of(recording.journals[recording.task]).workspace, {})
-    wanted = [(f"files/{path}", digest) for path, digest in sorted(own.items())]
+    wanted = [(f"files/{path}", digest) for path, digest in sorted(own.items()) if path not in made]
     wanted += [(f"blobs/{digest.partition(':')[2]}", digest) for digest in sorted(named(recording))]
     for name, digest in wanted:
         if name.startswith("blobs/") and (digest in kept or digest in missing or digest in recording.definitions):

@@ -1,4 +1,4 @@
-"""Webhooks and deletion by the client, against a real host on its socket: records and errors are those of the host itself."""
+"""Webhooks, imports and deletion by the client, against a real host on its socket: records and errors are those of the host itself."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -9,7 +9,8 @@ from agenthost.cli.faces import desks
 from agenthost.client.client import Client, connect
 from agenthost.core.access import Caller
 from agenthost.core.api import Order
-from agenthost.core.errors import BadInput, Conflict, NotFound
+from agenthost.core.errors import BadInput, Conflict, NotFound, Unusable
+from agenthost.core.importing import ImportOrder
 from agenthost.core.webhooks import NewWebhook
 from agenthost.faces.http.server import Everybody, Offer, serve
 from agenthost.host.host import Host
@@ -56,6 +57,19 @@ async def test_webhooks(pair: tuple[Host, Client]) -> None:
         await webhooks.add(NewWebhook("http://127.0.0.1/a"))
     with pytest.raises(NotFound, match="there is no task"):
         await webhooks.add(NewWebhook(URL, task="zzzz"))
+
+
+async def test_importing(pair: tuple[Host, Client]) -> None:
+    host, client = pair
+    content = await host.export(await ended(host))
+    kept = await client.put_file("it.zip", content, "application/zip")
+    taken = await client.importing().take(ImportOrder(kept.digest))
+    assert taken.agrees and (await client.task(taken.row.id)).row == taken.row
+    with pytest.raises(NotFound, match="there is no file"):
+        await client.importing().take(ImportOrder("sha256:" + "0" * 64))
+    other = await client.put_file("not.zip", b"junk", "application/zip")
+    with pytest.raises(Unusable, match="no zip that can be read"):
+        await client.importing().take(ImportOrder(other.digest))
 
 
 async def test_deletion(pair: tuple[Host, Client]) -> None:

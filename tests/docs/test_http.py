@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from agenthost.faces.http import budgets, conversations, erasure, grants, metrics, schedules, webhooks
+from agenthost.faces.http import budgets, conversations, erasure, grants, imports, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.site import Site
@@ -14,6 +14,7 @@ from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.grants.desk import Desk as GrantDesk
+from agenthost.host.importing.desk import Desk as ImportDesk
 from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk
 from agenthost.testing.memory_host import MemoryHost
@@ -31,6 +32,7 @@ def test_every_operation_is_documented_and_every_documented_one_is_there() -> No
         *webhooks.operations(cast("Desk", None)),
         *grants.operations(cast("GrantDesk", None)),
         *erasure.operations(cast("ErasureDesk", None)),
+        *imports.operations(cast("ImportDesk", None)),
         *schedules.operations(cast("ScheduleDesk", None)),
         *budgets.operations(cast("BudgetDesk", None)),
     )  # nothing is called

@@ -3,7 +3,7 @@
     .venv/bin/python -m tests.recordings.make tests/recordings
 
 One of each kind: an agent that writes files and sends things, a workflow, delegation, an approval and a question, a host
-that died while something unsafe was under way, a cancel, a fork. Where a program is changed on purpose so that
+that died while something unsafe was under way, a cancel, a fork, work that was checked and judged. Where a program is changed on purpose so that
 it decides otherwise, the old ones go on being replayed as they are: that is what a version is for.
 """
 
@@ -48,9 +48,26 @@ spec:
     - {id: right, role: one, needs: [], prompt: "right {{ input.topic }}", retry: {max: 1}}
     - {id: told, needs: [left, right], tool: note, with: {path: told.txt, text: "{{ steps.left.text }}"}}
   output: "{{ steps.right.text }}"
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
+metadata: {name: prover}
+spec:
+  description: Writes what is checked
+  tools: [note]
+  completion:
+    rule: checks+supervisor
+    criteria: [b.txt holds the sum., The tone is friendly.]
+    checks: [{file: {path: b.txt, pattern: 'sum \\d+'}, proves: [1]}]
+    supervisor: {instructions: Be strict.}
 """
 PLAYS = """
 rules:
+  - when: {purpose: judge, matches: 'event (?P<look>\\d+) \\(look'}
+    reply:
+      text: '{"criteria": [{"number": 2, "met": true, "evidence": [{"event": {{look}}, "quote": "friend"}], "missing": ""}], "verdict": "done", "reason": "fine", "question": ""}'
+  - when: {says: prove, turn: 0}
+    reply: {calls: [{tool: note, arguments: {path: b.txt, text: "Dear friend, sum 3"}}]}
   - when: {offers: delegate_to_worker, turn: 0}
     reply: {calls: [{tool: note, arguments: {path: lead.txt, text: begun}}, {tool: delegate_to_worker, arguments: {task: "do it"}}]}
   - when: {offers: delegate_to_worker}
@@ -123,6 +140,7 @@ async def all_of_them(folder: Path) -> dict[str, bytes]:
         cancelled = (await host.start(Order("worker", "ask"))).id
         await host.cancel(cancelled, reason="enough")
         found["cancelled"] = await ended(host, cancelled)
+        found["proved"] = await ended(host, (await host.start(Order("prover", "prove it"))).id)
         found["fork"] = await ended(host, (await host.fork(found["agent"], ForkOrder(text="once more"))).id)
         return {name: await host.export(task) for name, task in found.items()}
     finally:
@@ -136,7 +154,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for name, content in asyncio.run(all_of_them(Path(folder))).items():
-            (target / f"{name}.zip").write_bytes(content)
+            if not (target / f"{name}.zip").exists():  # what an earlier version made stays
+                (target / f"{name}.zip").write_bytes(content)
 
 
 if __name__ == "__main__":

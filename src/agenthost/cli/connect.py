@@ -18,6 +18,7 @@ from agenthost.core.conversations import Conversing
 from agenthost.core.erasure import Deletion
 from agenthost.core.errors import AgentHostError, HomeBusy, HostUnreachable
 from agenthost.core.grants import OwnGrants
+from agenthost.core.importing import Importing
 from agenthost.core.schedules import OwnSchedules
 from agenthost.core.spending import OwnBudgets
 from agenthost.core.webhooks import OwnWebhooks
@@ -53,7 +54,7 @@ async def _at_once() -> None:
 class Reached(Struct):
     """A host, and whether it lives in this process (and ends with it). `passing`: it ends with another command. `admin`:
     its people and keys; `webhooks`: one's own there; `grants`: approvals given for good; `deletion`: of tasks and people,
-    for good; `schedules`: those that one sees; `budgets`: those that bound who asks; `conversations`: one's own.
+    for good; `schedules`: those that one sees; `budgets`: those that bound who asks; `conversations`: one's own; `importing`: of tasks that were done elsewhere.
 
     `recovered` returns when unfinished tasks go on, and raises what keeps them from it. `drain` takes no new work and
     waits, not for long, until what was begun is journalled: how many tasks had something left.
@@ -72,6 +73,7 @@ class Reached(Struct):
     schedules: OwnSchedules | None = None
     budgets: OwnBudgets | None = None
     conversations: Conversing | None = None
+    importing: Importing | None = None
     renew: Callable[[], Awaitable[bool]] = _never
     recovered: Callable[[], Awaitable[None]] = _at_once
     drain: Callable[[], Awaitable[int]] = _nothing
@@ -210,7 +212,8 @@ class HomeDoor:
             await client.close()
             client = connect(self.home, os.environ, Timing(absent=0.0))
         theirs = client.admin(), client.webhooks(), client.grants(), client.deletion(), client.schedules()
-        return Reached(client, False, passing and not named, "", *theirs, client.budgets(), client.conversations())
+        more = client.budgets(), client.conversations(), client.importing()
+        return Reached(client, False, passing and not named, "", *theirs, *more)
 
 
 def _reached(host: "Host") -> Reached:
@@ -223,6 +226,7 @@ def _reached(host: "Host") -> Reached:
         host.schedules.of(owner, host),
         host.budgets.of(owner, host),
         host.conversing,
+        host.importing.of(owner),
     )
     return Reached(host, True, False, "", *theirs)
 

@@ -1,6 +1,8 @@
 """`agenthost tasks evidence`: what shows that a task is done, taken along as a file, and held against the journal."""
 
+import asyncio
 from argparse import Namespace
+from pathlib import Path
 
 import msgspec
 
@@ -11,10 +13,12 @@ from agenthost.core.api import HostApi
 from agenthost.core.errors import AgentHostError, BadInput
 from agenthost.core.events import Recorded
 from agenthost.core.evidence import EvidencePack, journal_hash
+from agenthost.core.ids import digest
 
 TOLD = (
     "what shows that it is done, by event number",
-    "tasks evidence last\ntasks evidence last --to evidence.json\ntasks evidence last --verify evidence.json",
+    "tasks evidence last\ntasks evidence last --to evidence.json\ntasks evidence last --verify evidence.json\n"
+    "tasks evidence task.zip",
 )
 
 
@@ -30,7 +34,30 @@ async def run(args: Namespace, api: HostApi, screen: Screen) -> int:
     """Show a task's evidence, write it, or verify a file."""
     if args.verify:
         return await _verify(args, api, screen)
-    pack = await api.evidence(args.task)
+    return _give(args, await api.evidence(args.task), screen)
+
+
+async def of_export(args: Namespace, screen: Screen) -> int:
+    """The same from an export alone, without a host: 1 where the evidence that is in it, or in the file that is held
+    against it, isn't what its journals show."""
+    from agenthost.host.proof.desk import FILES
+    from agenthost.host.replaying.proving import evidence_of
+    from agenthost.host.replaying.reading import read
+
+    export = await asyncio.to_thread(read, Path(args.task))
+    pack = await evidence_of(export.recording)
+    if args.verify:
+        given = _read(args.verify, pack.task)
+        return _told(screen, given, [] if given == pack else _fields(given, pack))
+    kept = export.files.get(FILES[0])
+    code = _give(args, pack, screen)
+    if kept is not None and kept != digest(as_json(pack)):
+        screen.say(f"The evidence that is in {args.task} is not what its journals show.", "red")
+        return 1
+    return code
+
+
+def _give(args: Namespace, pack: EvidencePack, screen: Screen) -> int:
     if args.to:
         content = page_of(pack).encode() if args.to.endswith(".md") else as_json(pack)
         paths.write(args.to, content)
@@ -58,15 +85,21 @@ def as_json(pack: EvidencePack) -> bytes:
 
 
 async def _verify(args: Namespace, api: HostApi, screen: Screen) -> int:
+    pack = _read(args.verify, args.task)
+    return _told(screen, pack, await differences(api, pack))
+
+
+def _read(file: str, task: str) -> EvidencePack:
     try:
-        pack = msgspec.json.decode(paths.read_bytes(args.verify), type=EvidencePack)
+        pack = msgspec.json.decode(paths.read_bytes(file), type=EvidencePack)
     except msgspec.DecodeError as error:
-        raise BadInput(
-            f"'{args.verify}' is no evidence pack in JSON ({error}); write one with --to FILE.json"
-        ) from None
-    if pack.task != args.task:
-        raise BadInput(f"'{args.verify}' is the evidence of task {pack.task}, not of {args.task}; name that one")
-    problems = await differences(api, pack)
+        raise BadInput(f"'{file}' is no evidence pack in JSON ({error}); write one with --to FILE.json") from None
+    if pack.task != task:
+        raise BadInput(f"'{file}' is the evidence of task {pack.task}, not of {task}; name that one")
+    return pack
+
+
+def _told(screen: Screen, pack: EvidencePack, problems: list[str]) -> int:
     if screen.json:
         screen.object({"task": pack.task, "agrees": not problems, "problems": problems})
     for problem in problems:
@@ -80,10 +113,13 @@ async def differences(api: HostApi, pack: EvidencePack) -> list[str]:
     """In what a pack differs from the journals that it says it was read from."""
     problems = await _hashes(api, pack)
     if not problems:
-        now = await api.evidence(pack.task)
-        names = (name for name in pack.__struct_fields__ if getattr(now, name) != getattr(pack, name))
-        problems = [f"{pack.task}: '{name}' is not what the journal gives" for name in names]
+        problems = _fields(pack, await api.evidence(pack.task))
     return problems
+
+
+def _fields(pack: EvidencePack, now: EvidencePack) -> list[str]:
+    names = (name for name in pack.__struct_fields__ if getattr(now, name) != getattr(pack, name))
+    return [f"{pack.task}: '{name}' is not what the journal gives" for name in names]
 
 
 async def _hashes(api: HostApi, pack: EvidencePack) -> list[str]:

@@ -12,12 +12,12 @@ from agenthost.host.host import Host
 
 
 def desks(host: Host) -> Face:
-    """Conversations, webhooks, grants, schedules, budgets and deletion."""
-    from agenthost.faces.http import budgets, conversations, erasure, grants, schedules, webhooks
+    """Conversations, webhooks, grants, schedules, budgets, deletion and imports."""
+    from agenthost.faces.http import budgets, conversations, erasure, grants, imports, schedules, webhooks
 
     kept = (*webhooks.operations(host.webhooks), *schedules.operations(host.schedules))
     given = (*grants.operations(host.grants), *budgets.operations(host.budgets))
-    own = (*kept, *given, *erasure.operations(host.erasure))
+    own = (*kept, *given, *erasure.operations(host.erasure), *imports.operations(host.importing))
     return Face(operations=own, streamed=partial(conversations.operations, host.conversing))
 
 

@@ -11,11 +11,14 @@ from agenthost.cli.connect import Reached
 from agenthost.cli.follow import follow
 from agenthost.cli.options import Parser
 from agenthost.cli.render.contrasts import contrasted
-from agenthost.cli.render.words import clean
+from agenthost.cli.render.words import clean, plural
 from agenthost.cli.screen import Screen
 from agenthost.cli.summary import summarise
 from agenthost.cli.working import Say, work
 from agenthost.core.api import HostApi
+from agenthost.core.errors import Unavailable, Unusable
+from agenthost.core.importing import ImportOrder
+from agenthost.core.lifecycle import FINAL
 from agenthost.core.replaying import FileReport, ForkOrder, ReplayReport, TrialOrder
 
 
@@ -55,14 +58,20 @@ def words(group: options.Words) -> None:
     fork.add_argument(
         "--definitions",
         choices=["pinned", "current"],
-        default="pinned",
-        help="go on with the definitions that it was started with (pinned), or with those of now",
+        default="",
+        help="go on with the definitions that it was started with (pinned), or with those of now, as a fork of an import always does",
     )
     fork.add_argument("--detach", action="store_true", help="don't wait for its end")
     export = _task(
         group, "export", "everything about it as one file, to replay it elsewhere", "tasks export last --to task.zip"
     )
     export.add_argument("--to", metavar="FILE", help="where to write (TASK.zip)")
+    taken = group.add(
+        "import",
+        "take an export in as a task that rests for good: to be shown, replayed, forked, exported",
+        "tasks import task.zip",
+    )
+    taken.add_argument("file", metavar="FILE", help="an export, as `tasks export` writes it")
 
 
 def _task(group: options.Words, name: str, text: str, examples: str) -> Parser:
@@ -188,4 +197,29 @@ async def export_task(args: Namespace, api: HostApi, screen: Screen) -> int:
         screen.object({"task": args.task, "file": target, "size": len(content)})
     else:
         screen.line(target)
+    return 0
+
+
+async def import_file(args: Namespace, host: Reached, screen: Screen) -> int:
+    """Take an export in."""
+    if host.importing is None:
+        raise Unavailable("this host imports nothing; ask the one that `agenthost up` started")
+    content = await asyncio.to_thread(paths.read_bytes, args.file)
+    kept = await host.api.put_file(Path(args.file).name, content, "application/zip")
+    try:
+        taken = await host.importing.take(ImportOrder(kept.digest))
+    except Unusable as error:
+        raise Unusable(f"{args.file}: {error.message}") from error
+    if screen.json:
+        screen.object(taken)
+        return 0
+    screen.line(taken.row.id)
+    rests = "" if taken.row.state in FINAL else f", at rest as it was ({taken.row.state})"
+    tasks, events = plural(taken.tasks, "task"), plural(taken.events, "event")
+    screen.hint(f"it was {taken.origin} where it was exported: {tasks}, {events}{rests}")
+    if taken.missing:
+        screen.hint(f"{plural(taken.missing, 'file')} of it weren't in the export")
+    if not taken.agrees:
+        screen.say(f"Decided again, it differs: {clean(taken.difference)}", "yellow")
+    screen.hint(f"go on from it: agenthost tasks fork {taken.row.id}")
     return 0

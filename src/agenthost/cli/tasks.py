@@ -21,12 +21,13 @@ from agenthost.cli.summary import part_text, summarise
 from agenthost.cli.views import make_view, read_view
 from agenthost.core.api import HostApi, OpenQuestion
 from agenthost.core.errors import AgentHostError, BadInput
+from agenthost.core.events import Created
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, LIFECYCLE, State
 from agenthost.core.ports import Filter
 from agenthost.core.questions import cut, terms_of
 from agenthost.core.spending import BudgetLine
-from agenthost.core.tasks import TaskRow
+from agenthost.core.tasks import Imported, TaskRow
 from agenthost.machine.words import amount
 
 SHOWN = 2000
@@ -120,6 +121,11 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         if replaying.is_path(args.target):
             return await replaying.replay_files(args, screen)
         args.task = args.target
+    if args.word == "evidence" and replaying.is_path(args.task):
+        return await evidence.of_export(args, screen)
+    if args.word == "import":
+        async with door.host() as host:
+            return await replaying.import_file(args, host, screen)
     # What is answered or cancelled is carried out by the host that works on it; following works on it too, and so does
     # having it end.
     work = args.word in ("follow", "fork", "move") or (args.word == "delete" and args.force)
@@ -191,6 +197,10 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
     else:
         await _waits(api, screen, row)
     spent = detail.spent
+    if (imported := await _imported(api, row.id)) is not None:
+        then = imported.spent
+        used = f"{then.turns} model calls, {count(then.tokens)} tokens, {money(then.cost)} were spent there"
+        screen.say(f"import   it was done elsewhere, as {imported.task}; {used}")
     screen.say(f"spent    {spent.turns} model calls, {count(spent.tokens)} tokens, {money(spent.cost)}")
     if detail.trace:
         screen.say(f"trace    {detail.trace}")
@@ -205,6 +215,16 @@ async def _show(args: Namespace, api: HostApi, screen: Screen) -> int:
     for question in detail.questions:
         _asks(screen, question)
     return 0
+
+
+async def _imported(api: HostApi, task: str) -> Imported | None:
+    """Where a task was done, if it was elsewhere."""
+    try:
+        first = await api.events(task, 0, 1)
+    except AgentHostError:
+        return None
+    created = first[0].event if first else None
+    return created.spec.imported if isinstance(created, Created) else None
 
 
 def _budgets(screen: Screen, lines: list[BudgetLine]) -> None:

@@ -7,6 +7,7 @@ from agenthost.client.transport import Transport, path_of
 from agenthost.core.budgets import Limits
 from agenthost.core.erasure import Erased
 from agenthost.core.grants import Grant, GrantDetail
+from agenthost.core.importing import ImportOrder, TakenIn
 from agenthost.core.spending import BudgetLine
 from agenthost.core.webhooks import DeliveryInfo, DeliveryPage, NewWebhook, WebhookInfo
 from agenthost.wire.bodies import BudgetBody, BudgetPage, ErasureBody, GrantPage, WebhookPage, encode
@@ -80,6 +81,18 @@ class RemoteGrants:
 
     async def remove(self, id: str) -> None:
         await self._transport.call("DELETE", path_of("grants", id))
+
+
+class RemoteImporting:
+    """Fulfils core.importing.Importing, for whoever has the token."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def take(self, order: ImportOrder) -> TakenIn:
+        headers = {"Content-Type": "application/json"}
+        told = await self._transport.call("POST", path_of("imports"), data=encode(order), headers=headers)
+        return self._transport.decode(told, TakenIn)
 
 
 class RemoteDeletion:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agenthost.client.administering import RemoteAdministration
-from agenthost.client.calling import RemoteBudgets, RemoteDeletion, RemoteGrants, RemoteWebhooks
+from agenthost.client.calling import RemoteBudgets, RemoteDeletion, RemoteGrants, RemoteImporting, RemoteWebhooks
 from agenthost.client.conversing import RemoteConversations
 from agenthost.client.following import Follower, Watcher
 from agenthost.client.offering import RemoteAbilities
@@ -157,6 +157,10 @@ class Client(HostApi):
     def schedules(self) -> RemoteSchedules:
         """The schedules that whoever has the token sees: what is run when."""
         return RemoteSchedules(self._transport)
+
+    def importing(self) -> RemoteImporting:
+        """Tasks that were done elsewhere, taken in from their exports."""
+        return RemoteImporting(self._transport)
 
     def deletion(self) -> RemoteDeletion:
         """Deletion for good: of a task, of all of a person's, of a namespace."""

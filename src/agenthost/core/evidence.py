@@ -50,7 +50,8 @@ class EvidencePack(Struct, frozen=True, omit_defaults=True):
     `journal` is the hash of the task's first `events` events, which all of this is read from. `shown` is every check, and
     what else is named as evidence. `files` are those that the task changed, by content hash, None where removed. `judges` are
     the tasks of the supervisor, oldest first. `claims` is what the agent says of its work, which shows nothing. `below` are
-    the packs of the tasks below it that had something to prove.
+    the packs of the tasks below it that had something to prove. `imported`: the id of the task where it was done, where that
+    was elsewhere: what its journal says that a host saw, this host didn't.
     """
 
     task: str
@@ -70,6 +71,7 @@ class EvidencePack(Struct, frozen=True, omit_defaults=True):
     judges: tuple[str, ...] = ()
     claims: str = ""
     below: tuple["EvidencePack", ...] = ()
+    imported: str = ""
     version: int = 1
 
 

@@ -13,7 +13,7 @@ State = Literal[
     "rejected",
 ]
 Trigger = Literal["claim", "ask", "ask-auth", "reply", "complete", "fail", "cancel", "reject"]
-Hold = Literal["", "paused", "dead-letter"]
+Hold = Literal["", "paused", "dead-letter", "imported"]
 
 LIFECYCLE: dict[State, dict[Trigger, State]] = {
     "submitted": {

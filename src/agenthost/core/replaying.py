@@ -54,12 +54,13 @@ class FileReport(Struct, frozen=True, omit_defaults=True):
 
 class ForkOrder(Struct, frozen=True, omit_defaults=True):
     """A new task that goes on from an event of another: `at` is the event's number (0: the last one before its end),
-    `text` is said to it first. `definitions`: those that it was started with, or those of now. `key`: the same key
-    forks a task once. `person`, `namespace` and `via` are the host's to say."""
+    `text` is said to it first. `definitions`: those that it was started with (`pinned`), or those of now (`current`); where
+    nothing is said, the pinned ones, and of an import those of now. `key`: the same key forks a task once. `person`, `namespace` and
+    `via` are the host's to say."""
 
     at: Annotated[int, Meta(ge=0, le=2**53)] = 0
     text: str = ""
-    definitions: Literal["pinned", "current"] = "pinned"
+    definitions: Literal["", "pinned", "current"] = ""
     person: str = "owner"
     namespace: str = "default"
     via: str = ""

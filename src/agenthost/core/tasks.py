@@ -32,12 +32,26 @@ class Scope(Struct, frozen=True, omit_defaults=True):
 class Forked(Struct, frozen=True, omit_defaults=True):
     """Which task, and which event of it, a task goes on from: its own first `seq` events are copies of that one's.
     `redefined`: with other definitions than those under which they happened. `later`: by how many seconds the times of the
-    copies were moved, so that what waits for a time waits as long as it would have."""
+    copies were moved, so that what waits for a time waits as long as it would have. `foreign`: they came with an import, of
+    this task or of one that it goes on from."""
 
     task: str
     seq: int
     redefined: bool = False
     later: float = 0.0
+    foreign: bool = False
+
+
+class Imported(Struct, frozen=True, omit_defaults=True):
+    """Where a task comes from that was taken in from an export: its id there, when it was taken in (seconds since the
+    epoch), by whom it was made there. `spent` is what it and those below it used there; nothing of it counts here. `aside` is the
+    content hash of what else came with the root (`core.importing.Aside`)."""
+
+    task: str
+    at: float
+    person: str = ""
+    spent: Spend = Spend()
+    aside: str = ""
 
 
 class Trial(Struct, frozen=True, omit_defaults=True):
@@ -75,6 +89,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     `via` is how its person was known who gave the work, and from which address; `caused` is the traceparent of
     the request. `notes` are the order's. `asking`: how questions are asked where the definitions say nothing. `trust` is what a child inherits of where values
     come from. `files` is what its own workspace began with, path to digest. `forked` and `trial`: which task it goes on from, or does over.
+    `imported`: it was done elsewhere, and is here to be looked at.
     """
 
     id: str
@@ -104,6 +119,7 @@ class TaskSpec(Struct, frozen=True, omit_defaults=True):
     forked: Forked | None = None
     trial: Trial | None = None
     trust: Given | None = None
+    imported: Imported | None = None
 
     @property
     def root(self) -> str:

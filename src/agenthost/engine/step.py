@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from agenthost.core.commands import Ask, Command
+from agenthost.core.commands import Ask, Command, Verdict
 from agenthost.core.events import Answered, Event, Recorded
 from agenthost.core.lifecycle import State, Trigger, next_state
 from agenthost.core.ports import Append, InboxItem, LedgerEntry, Settlement, StoredEvent
@@ -113,12 +113,17 @@ class Step:
             outcome.tell(taken and outcome.command not in self.refused)
 
 
+def ends_as(verdict: Verdict, state: State = "working") -> State:
+    """The state that a task ends in with a verdict."""
+    return next_state(state, _ENDS.get(verdict.outcome, "fail"))
+
+
 def state_after(state: State, program: BaseState) -> State:
     """A task's state after a step, by the lifecycle's table."""
     if state == "submitted":
         state = next_state(state, "claim")
     if program.finished is not None:
-        return next_state(state, _ENDS.get(program.finished.verdict.outcome, "fail"))
+        return ends_as(program.finished.verdict, state)
     kinds = {entry.command.kind for entry in program.open.values() if isinstance(entry.command, Ask)}
     if kinds:
         return next_state(state, "ask-auth" if kinds == {"auth"} else "ask")

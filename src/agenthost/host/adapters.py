@@ -17,6 +17,7 @@ from agenthost.core.conversations import Conversations
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.grants import Grants
+from agenthost.core.importing import Imports
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
 from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
@@ -75,6 +76,7 @@ class Adapters(Struct):
     pushes: Pushes
     shelf: Shelf
     schedules: Schedules
+    imports: Imports
     remind: Remind
     outgoing: Outgoing
     let_go: Callable[[str, str], Awaitable[None]]
@@ -203,13 +205,14 @@ def _tables(store: "SQLiteStore") -> tuple[Accounts, Grants, Stock, Webhooks, Co
     )
 
 
-def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules]:
-    """What keeps things that clients give, and what is run when."""
+def _given(store: "SQLiteStore") -> tuple[Pushes, Shelf, Schedules, Imports]:
+    """What keeps things that clients give, what is run when, and what was done elsewhere."""
+    from agenthost.stores.sqlite.imports import SQLiteImports
     from agenthost.stores.sqlite.pushes import SQLitePushes
     from agenthost.stores.sqlite.schedules import SQLiteSchedules
     from agenthost.stores.sqlite.shelf import SQLiteShelf
 
-    return SQLitePushes(store), SQLiteShelf(store), SQLiteSchedules(store)
+    return SQLitePushes(store), SQLiteShelf(store), SQLiteSchedules(store), SQLiteImports(store)
 
 
 async def _search(pattern: str, text: bytes) -> bool:

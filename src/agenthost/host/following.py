@@ -8,6 +8,7 @@ from agenthost.core.api import LiveDelta
 from agenthost.core.errors import AgentHostError, NotFound, Unusable
 from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import root_id
+from agenthost.core.importing import IMPORTED
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter, Store
 from agenthost.core.tasks import TaskRow
@@ -114,7 +115,7 @@ def _clean(item: Live, redact: Callable[[bytes], bytes]) -> Live:
 
 def _over(rows: list[TaskRow]) -> bool:
     """Whether nothing more can happen: the task has ended, or all that could go on is held."""
-    if rows[0].state in FINAL or rows[0].hold == "dead-letter":
+    if rows[0].state in FINAL or rows[0].hold in ("dead-letter", IMPORTED):
         return True
     going = [row for row in rows if row.state not in FINAL]
     parents = {row.parent for row in going}

@@ -56,6 +56,7 @@ from agenthost.host.entry.register import Register
 from agenthost.host.erasure.joined import joined as erasure
 from agenthost.host.folder import ManifestFolder
 from agenthost.host.guarded import files_of
+from agenthost.host.importing.joined import joined as importing
 from agenthost.host.library import NAMESPACE, Library
 from agenthost.host.logs import logger
 from agenthost.host.reception import Doors, Reception, ensure_owner, owners_token
@@ -113,6 +114,7 @@ class Host(TaskDesk):
         self._deliverer, self.webhooks = joined(settings, adapters, self.events_of, self._load_secrets, log)
         self._teller, self.conversing = conversing(self, settings.routing, adapters, log)
         self._keeper, self.erasure = erasure(self, settings, adapters, self.webhooks, self.entrance, log)
+        self.importing = importing(adapters, lambda: self.engine.services.codec)
         self._schedules, self.schedules, self._manifested = scheduled(self, self.library, adapters, log)
         self.library.allowances.take(settings.budgets)
         self.budgets = BudgetDesk(self.library, adapters.store, adapters.keeping, adapters.accounts)
@@ -316,7 +318,7 @@ class Host(TaskDesk):
         """A new task that goes on from an event of another."""
         self._need_open()
         await self._start_working()
-        return await self._replaying.fork(task, order, self.engine)
+        return await self._replaying.fork(task, order, self.engine, self.settings.asking.asking())
 
     async def try_again(self, order: TrialOrder) -> TaskRow:
         """A task once more with another model, against what was recorded."""

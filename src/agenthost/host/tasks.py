@@ -9,11 +9,12 @@ import msgspec
 
 from agenthost.core.api import Artifact, LiveDelta, OpenQuestion, TaskDetail
 from agenthost.core.commands import Ask
-from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound
+from agenthost.core.errors import AgentHostError, BadInput, Conflict, NotFound, Unusable
 from agenthost.core.events import Recorded, Reply
 from agenthost.core.evidence import EvidencePack
 from agenthost.core.grants import Always
 from agenthost.core.ids import digest, root_id
+from agenthost.core.importing import IMPORTED
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import FilePart, Message
 from agenthost.core.ports import Filter, InboxItem, LedgerEntry
@@ -105,7 +106,7 @@ class TaskDesk(Desk):
         found: list[OpenQuestion] = []
         cancelled: set[str] = set()
         for waiting in (row, *below):
-            if waiting.state in FINAL or waiting.hold == "dead-letter":
+            if waiting.state in FINAL or waiting.hold in ("dead-letter", IMPORTED):
                 continue
             items = await self._adapters.store.inbox(waiting.id)
             if waiting.parent in cancelled or any(item.kind == "cancel" for item in items):
@@ -233,6 +234,7 @@ class TaskDesk(Desk):
         row, *below = await following.tree_of(self._adapters.store, task)
         if row.state in FINAL:
             raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to cancel")
+        need_here(row)
         body = msgspec.json.encode({"by": by, "reason": reason})
         await self._put(InboxItem(task, f"cancel:{secrets.token_hex(8)}", "cancel", body, time.time()))
         for held in (row, *below):
@@ -271,6 +273,7 @@ class TaskDesk(Desk):
         row, *below = await following.tree_of(self._adapters.store, task)
         if row.state in FINAL:
             raise Conflict(f"the task '{task}' has ended ({row.state}); there is nothing to {what}")
+        need_here(row)
         if row.hold == "dead-letter":
             raise Conflict(
                 f"the task '{task}' can't go on ({row.reason}); there is nothing to {what}, but it can be cancelled"
@@ -282,6 +285,7 @@ class TaskDesk(Desk):
         row = await self._row(item.task)
         if row.state in FINAL:
             raise Conflict(f"the task '{item.task}' has ended ({row.state}); start a new one")
+        need_here(row)
         item = msgspec.structs.replace(item, body=self._redact(item.body))
         return await (self.engine.put(item) if self._working else self._adapters.store.put(item))
 
@@ -320,7 +324,11 @@ class TaskDesk(Desk):
         if row.state not in FINAL or not await proof.has_files(self.library, first, row):
             return {}
         made: dict[str, str] = {}
-        for path, content in proof.files(await self.evidence(row.id)).items():
+        try:
+            pack = await self.evidence(row.id)
+        except Unusable:
+            return {}
+        for path, content in proof.files(pack).items():
             made[path] = await self._adapters.blobs.put(content)
             await self._adapters.accounts.own_file(row.namespace, row.person, made[path])
         return made
@@ -342,3 +350,9 @@ class TaskDesk(Desk):
     async def contrast(self, trial: str) -> Contrast:
         """What a trial did, beside what was recorded."""
         return await self._replaying.contrast(trial)
+
+
+def need_here(row: TaskRow) -> None:
+    """Raise Conflict for a task that was being done elsewhere: nobody goes on with it here."""
+    if row.hold == IMPORTED:
+        raise Conflict(f"the task '{row.id}' is an import and rests for good; go on from it: tasks fork {row.id}")

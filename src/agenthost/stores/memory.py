@@ -84,6 +84,8 @@ class MemoryStore:
         """Writes committed since it was made."""
         self.answered: dict[str, int] = {}
         """By task, the event with which its last question was open no more."""
+        self.foreign: set[str] = set()
+        """Tasks that were done elsewhere (`memory_imports`): what happened to them is no news."""
         self._tables = Tables()
         self._open = False
 
@@ -133,7 +135,7 @@ class MemoryStore:
     async def claim(self, task: str, owner: str, now: float) -> TaskRow:
         tables = self._check()
         row = tables.tasks.get(task)
-        if row is None or row.state in FINAL:
+        if row is None or self._over(row):
             raise not_claimed(task, row is not None, True)
         if row.owner not in ("", owner) and tables.owners.get(row.owner, 0) > now:
             raise not_claimed(task, True, False)
@@ -159,7 +161,7 @@ class MemoryStore:
     async def append(self, batch: Append) -> None:
         tables = self._check()
         row = tables.tasks.get(batch.task)
-        check_place(batch, Place(row.epoch, row.seq, row.state in FINAL) if row else None)
+        check_place(batch, Place(row.epoch, row.seq, self._over(row)) if row else None)
         assert row
         charge(batch, tables.accounts, self._attempts(batch))
         self._commit()
@@ -199,7 +201,7 @@ class MemoryStore:
         row = tables.tasks.get(task)
         if row is None:
             raise unknown(task)
-        if row.state not in FINAL:
+        if not self._over(row):
             self._commit()
             tables.tasks[task] = replace(row, hold=cast(Hold, hold), reason=reason)
 
@@ -306,6 +308,10 @@ class MemoryStore:
 
     # --- inside
 
+    def _over(self, row: TaskRow) -> bool:
+        """Whether nothing more happens to a task."""
+        return row.state in FINAL or row.id in self.foreign
+
     def _check(self) -> Tables:
         if not self._open:
             raise Unavailable("the store is not open; open it before it is used")
@@ -323,7 +329,7 @@ class MemoryStore:
 
     def _welcome(self, item: InboxItem) -> bool:
         row = self._tables.tasks.get(item.task)
-        return row is not None and row.state not in FINAL and item.id not in self._tables.inboxes.get(item.task, {})
+        return row is not None and not self._over(row) and item.id not in self._tables.inboxes.get(item.task, {})
 
     def _exchange(self, batch: Append) -> None:
         inboxes = self._tables.inboxes

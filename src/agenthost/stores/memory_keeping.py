@@ -35,7 +35,8 @@ class MemoryKeeping:
         return Counter(row.hold for row in self._going() if row.hold)
 
     def _going(self) -> list[TaskRow]:
-        return [row for row in self._store.tables.tasks.values() if row.state not in FINAL]
+        foreign = self._store.foreign
+        return [row for row in self._store.tables.tasks.values() if row.state not in FINAL and row.id not in foreign]
 
     async def begin_answer(self, key: str, answer: KeptAnswer, since: float) -> KeptAnswer | None:
         found = self.answers.get(key)

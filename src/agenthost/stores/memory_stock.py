@@ -1,6 +1,7 @@
 """Counts what the store in memory has."""
 
 from agenthost.core.access import Accounts
+from agenthost.core.importing import IMPORTED
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Filter, Store
 from agenthost.core.stock import Census
@@ -16,7 +17,7 @@ class MemoryStock:
 
     async def census(self, now: float, quiet: float, soon: float) -> Census:
         every = await self._store.tasks(Filter(limit=1_000_000))
-        rows = [row for row in every if row.state not in FINAL]
+        rows = [row for row in every if row.state not in FINAL and row.hold != IMPORTED]
         going = [row for row in rows if not row.hold]
         states: dict[str, int] = {}
         for row in going:

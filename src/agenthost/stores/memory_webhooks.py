@@ -44,7 +44,7 @@ class MemoryWebhooks:
             for row in await self._store.tasks(Filter(namespace, person=person, limit=1_000_000)):
                 seen = self._seen.get(row.id, 0)
                 moved = row.seq if row.state in FINAL or row.state in ASKING else self._store.answered.get(row.id, 0)
-                if moved > seen:
+                if moved > seen and row.id not in self._store.foreign:
                     found.append(Mark(row.id, moved, seen, row.updated))
         return sorted(found, key=lambda mark: mark.task)[:limit]
 

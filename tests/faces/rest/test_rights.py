@@ -14,7 +14,7 @@ from agenthost.core.grants import Grant
 from agenthost.core.ports import Filter
 from agenthost.core.schedules import NewSchedule
 from agenthost.core.webhooks import NewWebhook
-from agenthost.faces.http import budgets, conversations, erasure, grants, metrics, schedules, webhooks
+from agenthost.faces.http import budgets, conversations, erasure, grants, imports, metrics, schedules, webhooks
 from agenthost.faces.http.app import Face, table
 from agenthost.faces.http.guard import Everybody
 from agenthost.faces.http.operations import Operation
@@ -24,6 +24,7 @@ from agenthost.host.budgets.desk import Desk as BudgetDesk
 from agenthost.host.conversing.desk import Desk as ConversingDesk
 from agenthost.host.erasure.desk import Desk as ErasureDesk
 from agenthost.host.grants.desk import Desk as GrantDesk
+from agenthost.host.importing.desk import Desk as ImportDesk
 from agenthost.host.schedules.desk import Desk as ScheduleDesk
 from agenthost.host.webhooks.desk import Desk as WebhookDesk
 from agenthost.testing.memory_host import MemoryHost
@@ -41,6 +42,7 @@ OPERATIONS = table(
         Face(operations=grants.operations(cast("GrantDesk", None))),
         Face(operations=schedules.operations(cast("ScheduleDesk", None))),
         Face(operations=erasure.operations(cast("ErasureDesk", None))),
+        Face(operations=imports.operations(cast("ImportDesk", None))),
         Face(streamed=partial(conversations.operations, cast("ConversingDesk", None))),
         Face(operations=budgets.operations(cast("BudgetDesk", None))),
         metrics.face(_unasked),
@@ -82,6 +84,7 @@ DECIDED: dict[str, tuple[Right | None, Whose]] = {
     "replayTask": ("read", "ann"),
     "forkTask": ("work", "ann"),
     "tryTask": ("work", ""),
+    "importTask": ("work", ""),
     "contrastTrial": ("read", "ann"),
     "followTask": ("read", "ann"),
     "sendMessage": ("work", ""),

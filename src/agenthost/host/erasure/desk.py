@@ -11,6 +11,7 @@ from agenthost.core.erasure import Deletion, Erased, Erasure
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NotFound, Temporary, Unusable
 from agenthost.core.events import Recorded
 from agenthost.core.ids import root_id
+from agenthost.core.importing import IMPORTED
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Store
 from agenthost.core.tasks import TaskRow
@@ -72,7 +73,7 @@ class Desk:
             raise forbidden(caller, right, "delete this task")
         if row.parent:
             raise Unusable(f"'{task}' is a part of the task '{root_id(task)}'; delete that")
-        if row.state not in FINAL and not force:
+        if row.state not in FINAL and row.hold != IMPORTED and not force:
             raise Conflict(f"the task '{task}' goes on ({row.state}); cancel it first, or delete it with force=true")
         await self._note(caller, "task.delete", task)
         return await self._erase([task])
@@ -164,7 +165,7 @@ class Desk:
     async def _end(self, task: str) -> None:
         """Have a task end, where it hasn't. Raises Temporary where it doesn't in time."""
         row = await self._store.task(task)
-        if row is None or row.state in FINAL:
+        if row is None or row.state in FINAL or row.hold == IMPORTED:
             return
         with suppress(BadInput):  # it ended this moment
             await self._host.cancel(task, reason="it is to be deleted")

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from agenthost.core.erasure import Erasure
 from agenthost.core.errors import AgentHostError, Temporary
+from agenthost.core.importing import IMPORTED
 from agenthost.core.keeping import ANSWERS_KEPT
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.ports import Store, Workspaces
@@ -86,5 +87,6 @@ class Keeper:
             if changed >= before:
                 continue
             row = await self._store.task(id.partition(".")[0])
-            if row is None or (row.state in FINAL and row.updated < before):
+            over = row is None or row.state in FINAL or row.hold == IMPORTED
+            if row is None or (over and row.updated < before):
                 await self._workspaces.discard(id)

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from agenthost.core.definitions import Bundle
+from agenthost.core.errors import Unusable
 from agenthost.core.events import Recorded
 from agenthost.core.evidence import EvidencePack
 from agenthost.core.tasks import TaskRow
@@ -13,6 +14,8 @@ from agenthost.host.proof import pack as packing
 from agenthost.host.proof.page import page
 from agenthost.host.records import spec_of
 
+_FAILS = (LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError)
+"""What reading a journal raises that no host wrote: that of an import may be forged."""
 Journal = Callable[[str], Awaitable[list[Recorded]]]
 
 FILES = (".agenthost/evidence.json", ".agenthost/evidence.md")
@@ -36,7 +39,11 @@ async def evidence(journal: Journal, library: Library, row: TaskRow, below: list
             if found.criteria or found.shown or found.below:
                 packs.append(found)
     events = await journal(row.id)
-    return packing.pack(events, await library.bundle(spec_of(events).bundle), packs)
+    bundle = await library.bundle(spec_of(events).bundle)
+    try:
+        return packing.pack(events, bundle, packs)
+    except _FAILS as error:
+        raise Unusable(f"the journal of '{row.id}' shows nothing that hangs together ({error!r})") from error
 
 
 async def has_files(library: Library, first: list[Recorded], row: TaskRow) -> bool:

@@ -49,6 +49,7 @@ def pack(events: Sequence[Recorded], bundle: Bundle, below: Sequence[EvidencePac
         judges=reading.judges,
         claims=text_of(last.parts)[:_CLAIMS] if isinstance(last, Finished) else "",
         below=tuple(below),
+        imported=spec.imported.task if spec.imported is not None else "",
     )
 
 

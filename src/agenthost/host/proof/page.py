@@ -17,6 +17,8 @@ def page(pack: EvidencePack, level: int = 1) -> str:
     lines += [f"- verdict: **{pack.outcome or 'not ended yet'}**" + (f": {_line(pack.reason)}" if pack.reason else "")]
     lines += [f"- began {_at(pack.began)}" + (f", ended {_at(pack.ended)}" if pack.ended else "")]
     lines += [f"- read from {pack.events} events of the journal, `{pack.journal}`"]
+    if pack.imported:
+        lines.append(f"- **imported**: it was done elsewhere, as `{pack.imported}`; this host saw nothing of it")
     if pack.judges:
         lines.append(f"- judged by {', '.join(f'`{task}`' for task in pack.judges)}")
     if pack.criteria:

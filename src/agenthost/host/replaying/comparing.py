@@ -17,7 +17,16 @@ MOST_DIFFERENCES = 10
 SHOWN = 120
 """Characters of a value in the words of a report."""
 
-_FAILS = (KeyError, IndexError, ValueError, TypeError, AttributeError, AssertionError, AgentHostError)
+_FAILS = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RecursionError,
+    AgentHostError,
+)
 """What a program raises on events that it couldn't have led to."""
 
 

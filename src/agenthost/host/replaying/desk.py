@@ -11,21 +11,23 @@ import msgspec
 
 from agenthost.core.api import Order
 from agenthost.core.budgets import Spend
-from agenthost.core.errors import AgentHostError, Conflict, Temporary, Unusable
+from agenthost.core.errors import AgentHostError, Conflict, NotFound, Temporary, Unusable
 from agenthost.core.events import Answered
 from agenthost.core.ids import root_id, task_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.manifests.agent import REMOTE
 from agenthost.core.parts import text_message
 from agenthost.core.ports import Append, Blobs, InboxItem, Models, NewTask, Store
+from agenthost.core.questions import Asking
 from agenthost.core.replaying import Contrast, ForkOrder, ReplayReport, TrialOrder
-from agenthost.core.tasks import TaskRow, Trial
+from agenthost.core.tasks import TaskRow, TaskSpec, Trial
 from agenthost.engine.engine import Engine
 from agenthost.host.following import the_row, tree_of, within
 from agenthost.host.library import Library
 from agenthost.host.orders import id_for
 from agenthost.host.records import spec_of
 from agenthost.host.replaying.contrasting import contrast
+from agenthost.host.replaying.distrust import Distrust, is_foreign, need_known
 from agenthost.host.replaying.forking import Copy, Forking, Wanted
 from agenthost.host.replaying.gathering import Read, gather
 from agenthost.host.replaying.reading import read
@@ -33,6 +35,7 @@ from agenthost.host.replaying.recording import Recording, library_of, replay_one
 from agenthost.host.replaying.trying import StandIn, redefined, trial_of
 from agenthost.host.replaying.writing import write
 
+NO_LIMITS = Asking()
 REMEMBERED = 4
 """Recordings of trials that are kept in memory."""
 
@@ -60,7 +63,7 @@ class Replaying:
 
     async def export(self, task: str) -> bytes:
         """A task with everything below it as one file."""
-        recording = await gather(self._store, task, self._read)
+        recording = await gather(self._store, self._blobs, task, self._read)
         # One at a time: an export is held in memory.
         async with self._exporting:
             return await write(recording, self._blobs, self._redact)
@@ -72,19 +75,23 @@ class Replaying:
 
     # --- forks ------------------------------------------------------------------------------------
 
-    async def fork(self, task: str, order: ForkOrder, engine: Engine) -> TaskRow:
-        """A new task that goes on from an event of another, and is worked on."""
+    async def fork(self, task: str, order: ForkOrder, engine: Engine, asking: Asking = NO_LIMITS) -> TaskRow:
+        """A new task that goes on from an event of another, and is worked on. `asking`: how questions are asked here."""
         await the_row(self._store, task)
-        recording = await gather(self._store, root_id(task), self._read)
+        recording = await gather(self._store, self._blobs, root_id(task), self._read)
         old, now = spec_of(recording.journals[task]), time.time()
+        foreign = is_foreign(old)
+        if foreign:
+            need_known(recording, order)
         bundle = ""
-        if order.definitions == "current":
-            bundle = await self._library.pin(old.kind, old.name, old.model, order.namespace)
+        if foreign or order.definitions == "current":
+            bundle = await self._definitions(old, order.namespace, foreign)
         # What was cut off is made again, under the same id: what is there already stays as it is.
         named = Order(old.name, key=f"fork\0{task}\0{order.key}", person=order.person, namespace=order.namespace)
         id = id_for(named) if order.key else task_id(int(now * 1000), secrets.randbits(35))
         wanted = Wanted(id, order.at, now, order.person, order.namespace, order.via, bundle)
-        forking = Forking(recording, task, wanted)
+        distrust = Distrust(asking, self._library.limits) if foreign else None
+        forking = Forking(recording, task, wanted, distrust)
         spec = forking.spec(spent_until(recording, task, forking.kept))
         root, waiting = forking.copy(spec, await self._library.program(spec))
         below: list[Copy] = []
@@ -112,6 +119,17 @@ class Replaying:
         for copy in (root, *below):
             engine.submit(copy.row.id)
         return await the_row(self._store, id)
+
+    async def _definitions(self, old: TaskSpec, namespace: str, foreign: bool) -> str:
+        """The definitions of now that a fork goes by."""
+        try:
+            return await self._library.pin(old.kind, old.name, old.model, namespace)
+        except NotFound as error:
+            if not foreign:
+                raise
+            raise NotFound(
+                f"{error.message} A fork of an import goes by the definitions of this host: apply those that it needs"
+            ) from error
 
     async def _need_files(self, *copies: Copy) -> None:
         for copy in copies:
@@ -158,7 +176,7 @@ class Replaying:
 
     async def contrast(self, task: str) -> Contrast:
         """What a trial did, beside what was recorded."""
-        now = await gather(self._store, task, self._read)
+        now = await gather(self._store, self._blobs, task, self._read)
         spec = spec_of(now.journals[task])
         if spec.trial is None or spec.parent:
             raise Unusable(f"the task '{task}' is no trial; begin one: agenthost tasks replay {task} --model NAME")
@@ -171,7 +189,7 @@ class Replaying:
         found = self._loaded.get(trial)
         if found is None:
             if not trial.file:
-                found = await gather(self._store, trial.task, self._read)
+                found = await gather(self._store, self._blobs, trial.task, self._read)
             else:
                 content = io.BytesIO(await self._blobs.get(trial.file))
                 export = await asyncio.to_thread(read, content)

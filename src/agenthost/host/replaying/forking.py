@@ -20,8 +20,10 @@ from agenthost.core.parts import Message
 from agenthost.core.ports import InboxItem, Program
 from agenthost.core.tasks import Forked, TaskRow, TaskSpec
 from agenthost.engine import children
+from agenthost.engine.performer import key_of
 from agenthost.engine.step import state_after
 from agenthost.host.records import spec_of
+from agenthost.host.replaying.distrust import Distrust
 from agenthost.host.replaying.files import files_at
 from agenthost.host.replaying.recording import Recording
 from agenthost.programs.base import BaseState
@@ -68,9 +70,11 @@ def cut(events: Sequence[Recorded], at: int) -> int:
 
 
 class Forking:
-    """One fork. `recording` is of the whole tree of the task (siblings may have worked in its files)."""
+    """One fork. `recording` is of the whole tree of the task (siblings may have worked in its files). `distrust`: of what
+    was done elsewhere."""
 
-    def __init__(self, recording: Recording, task: str, wanted: Wanted) -> None:
+    def __init__(self, recording: Recording, task: str, wanted: Wanted, distrust: Distrust | None = None) -> None:
+        self._distrust = distrust
         self._recording = recording
         self._task = task
         self._wanted = wanted
@@ -87,7 +91,7 @@ class Forking:
             for scope in old.scopes
             if scope.task == self._task
         )
-        return msgspec.structs.replace(
+        spec = msgspec.structs.replace(
             old,
             id=wanted.id,
             bundle=wanted.bundle or old.bundle,
@@ -105,7 +109,9 @@ class Forking:
             caused="",
             files=files_at(self._recording, old.workspace, self._until, {self._task: self.kept}),
             forked=self._forked(self._task, self.kept),
+            imported=None,
         )
+        return spec if self._distrust is None else self._distrust.spec(spec, ())
 
     def copy(self, spec: TaskSpec, program: Program[Any]) -> tuple[Copy, list[StartChild]]:
         """The new root task, and the children that were under way."""
@@ -124,7 +130,7 @@ class Forking:
         new = child_id(parent.id, command.id)
         copied = bool(spec.workspace_base)
         kept = tuple(scope for scope in spec.scopes if scope.task == old)
-        return msgspec.structs.replace(
+        made = msgspec.structs.replace(
             spec,
             id=new,
             bundle=parent.bundle,
@@ -139,7 +145,9 @@ class Forking:
             caused="",
             files=files_at(self._recording, spec.workspace, self._until, {old: len(events)}) if copied else {},
             forked=self._forked(old, len(events)),
+            imported=None,
         )
+        return made if self._distrust is None else self._distrust.spec(made, parent.scopes)
 
     def copy_child(self, spec: TaskSpec, program: Program[Any]) -> tuple[Copy, list[StartChild]]:
         """A child that was under way, as it was then, and those below it that were."""
@@ -154,7 +162,7 @@ class Forking:
         return Copy(row, tuple(moved), spec.files, base, report), [] if finished is not None else _children(state)
 
     def _forked(self, task: str, seq: int) -> Forked:
-        return Forked(task, seq, bool(self._wanted.bundle), self._later)
+        return Forked(task, seq, bool(self._wanted.bundle), self._later, self._distrust is not None)
 
     def _old(self, new: str) -> str:
         return self._task + new.removeprefix(self._wanted.id)
@@ -177,6 +185,8 @@ class Forking:
             moved.append(recorded)
 
         decided: dict[str, Command] = {}
+        if self._distrust is not None:
+            events = self._distrust.events(events)
         try:
             for recorded in events:
                 event = recorded.event
@@ -204,6 +214,9 @@ class Forking:
             if isinstance(command, CallModel) and entry.begun is not None:
                 # The answer that was begun elsewhere is the other task's.
                 found.append(Retried(command.id, entry.attempt + 1, FORKED))
+            elif self._distrust is not None and self._distrust.doubts(entry):
+                found += [] if entry.started else [Started(command.id, key_of(state.spec, command))]
+                found.append(Doubted(command.id))
             elif entry.started and not command.repeatable and not entry.doubted:
                 found.append(Doubted(command.id))
         return found

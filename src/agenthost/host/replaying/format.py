@@ -34,6 +34,8 @@ MOST = 512 * 1024 * 1024
 """Bytes of contents in one export: it is held in memory."""
 MOST_READ = 2 * MOST
 """Bytes of everything in an export that is read, unpacked."""
+MOST_TOLD = 256 * 1024 * 1024
+"""Bytes of journals, definitions and lists in one export: they are held in memory several times over."""
 MOST_MEMBERS = 200_000
 MOST_TABLE = 64 * 1024 * 1024
 """Bytes of the table."""

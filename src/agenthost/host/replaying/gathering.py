@@ -6,7 +6,8 @@ import msgspec
 
 from agenthost.core.events import Created, Recorded
 from agenthost.core.ids import root_id
-from agenthost.core.ports import Store
+from agenthost.core.importing import Aside
+from agenthost.core.ports import Blobs, Store
 from agenthost.core.tasks import TaskRow
 from agenthost.host import following
 from agenthost.host.records import spec_of
@@ -16,8 +17,8 @@ Read = Callable[[str], Awaitable[Sequence[Recorded]]]
 """A task's whole journal."""
 
 
-async def gather(store: Store, task: str, read: Read) -> Recording:
-    """Everything about a task and those below it. Raises NotFound."""
+async def gather(store: Store, blobs: Blobs, task: str, read: Read) -> Recording:
+    """Everything about a task and those below it; of an import, also what came with it. Raises NotFound."""
     rows = await following.tree_of(store, task)
     journals: dict[str, tuple[Recorded, ...]] = {}
     definitions: dict[str, bytes] = {}
@@ -32,9 +33,19 @@ async def gather(store: Store, task: str, read: Read) -> Recording:
         for workspace in (spec.workspace, spec.workspace_base):
             if workspace and workspace not in workspaces:
                 workspaces[workspace] = await store.files(workspace)
-    entries = await store.ledger(root_id(task))
+    aside = await _aside(blobs, journals.get(task) or (), root_id(task), read)
+    entries = [*await store.ledger(root_id(task)), *aside.ledger]
     ledger = tuple(entry for entry in entries if following.within(task, entry.task, True))
-    return Recording(task, tuple(map(_told, rows)), journals, definitions, workspaces, ledger)
+    return Recording(task, tuple(map(_told, rows)), journals, definitions, workspaces, ledger, aside.missing)
+
+
+async def _aside(blobs: Blobs, events: Sequence[Recorded], root: str, read: Read) -> Aside:
+    """What came with an import besides its journals."""
+    if not events or not isinstance(events[0].event, Created) or spec_of(events).imported is None:
+        return Aside()
+    spec = spec_of(events) if events[0].task == root else spec_of(await read(root))
+    assert spec.imported is not None
+    return msgspec.json.decode(await blobs.get(spec.imported.aside), type=Aside)
 
 
 def _told(row: TaskRow) -> TaskRow:

@@ -29,10 +29,14 @@ class ExportFile:
     """An export that was looked through: every member is there, whole, and what the table says. `contents` says which
     member holds a content."""
 
-    def __init__(self, source: Path | IO[bytes], recording: Recording, contents: dict[str, Member]) -> None:
+    def __init__(
+        self, source: Path | IO[bytes], recording: Recording, contents: dict[str, Member], files: dict[str, str]
+    ) -> None:
         self._source = source
         self.recording = recording
         self.contents = contents
+        self.files = files
+        """The files of the task's own workspace and its evidence, path to content hash."""
 
     def content(self, digest: str) -> bytes:
         """A content by its hash. Raises NotFound."""
@@ -84,13 +88,25 @@ class _Reader:
             raise BadInput(f"it has a member that its table doesn't name: {strange[0][:80]!r}")
         contents: dict[str, Member] = {}
         told: dict[str, bytes] = {}
+        room = format.MOST_TOLD
         for member in table.members:
-            body = self._checked(member, keep=not member.name.startswith(("files/", "blobs/")))
+            keep = not member.name.startswith(("files/", "blobs/"))
+            room -= member.size if keep else 0
+            if room < 0:
+                raise BadInput(
+                    f"its journals are more than {format.MOST_TOLD >> 20} MB, the most that are read at once"
+                )
+            body = self._checked(member, keep)
             if body is None:
                 contents.setdefault(f"sha256:{member.sha256}", member)
             else:
                 told[member.name] = body
-        return ExportFile(source, self._recording(table, told), contents)
+        files = {
+            member.name.removeprefix("files/"): f"sha256:{member.sha256}"
+            for member in table.members
+            if member.name.startswith("files/")
+        }
+        return ExportFile(source, self._recording(table, told), contents, files)
 
     def _table(self) -> Table:
         entry = self._entries.get(format.TABLE)
@@ -138,7 +154,7 @@ class _Reader:
         rows = tuple(_decoded(told, format.ROWS, list[TaskRow]))
         if not rows or rows[0].id != table.task:
             raise BadInput(f"its {format.ROWS} doesn't begin with the task {table.task!r}")
-        journals = {row.id: _journal(row.id, table.events, told.get(f"tasks/{row.id}.jsonl")) for row in rows}
+        journals = {row.id: journal_of(row.id, table.events, told.get(f"tasks/{row.id}.jsonl")) for row in rows}
         definitions: dict[str, bytes] = {}
         for name, body in told.items():
             if name.startswith("definitions/"):
@@ -167,7 +183,8 @@ _line = msgspec.json.Decoder(Line)
 _kind = msgspec.json.Decoder(Kind)
 
 
-def _journal(task: str, version: int, body: bytes | None) -> tuple[Recorded, ...]:
+def journal_of(task: str, version: int, body: bytes | None) -> tuple[Recorded, ...]:
+    """A journal from its member. Raises BadInput and NewerVersion."""
     if body is None:
         raise BadInput(f"the journal of {task} is missing")
     found: list[Recorded] = []

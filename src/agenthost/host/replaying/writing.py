@@ -11,10 +11,13 @@ import msgspec
 from agenthost import __version__
 from agenthost.core.errors import AgentHostError, Temporary, Unusable
 from agenthost.core.events import VERSION as EVENTS
+from agenthost.core.events import Recorded
 from agenthost.core.ports import Blobs
 from agenthost.host.records import digests_in, spec_of
 from agenthost.host.replaying import format
 from agenthost.host.replaying.format import Member, Table
+from agenthost.host.replaying.proving import evidence_files
+from agenthost.host.replaying.reading import journal_of
 from agenthost.host.replaying.recording import Recording
 
 Redact = Callable[[bytes], bytes]
@@ -23,11 +26,12 @@ Add = Callable[[str, bytes], Awaitable[None]]
 
 async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
     """The export of a recording, with every content that it names. `redact` takes the values of secrets out of what is said
-    of the task; a content that holds one is left out. Raises Unusable where it would be more than `format.MOST`."""
+    of the task; a content that holds one is left out. Raises Unusable where it would be more than `format.MOST`, or its journals
+    more than `format.MOST_TOLD`."""
     packed = io.BytesIO()
     members: list[Member] = []
     redacted: list[str] = []
-    missing: dict[str, str] = {}
+    missing = dict(recording.missing)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
 
         async def add(name: str, content: bytes) -> None:
@@ -35,12 +39,25 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
             # Beside the loop: it packs some 30 MB a second.
             await asyncio.to_thread(archive.writestr, _entry(name), content)
 
+        room = format.MOST_TOLD
+        journals: dict[str, tuple[Recorded, ...]] = {}
         for name, body in _told(recording):
             clean = redact(body)
+            room -= len(clean)
+            if room < 0:
+                raise Unusable(
+                    f"the task's journals are more than {format.MOST_TOLD >> 20} MB, the most that an export holds; export "
+                    "the tasks below it one by one"
+                )
             if clean != body:
                 redacted.append(name)
+                journals |= _reread(name, clean)
             await add(name, clean)
-        await _contents(recording, blobs, redact, add, missing)
+        told = msgspec.structs.replace(recording, journals=recording.journals | journals)
+        evidence = await evidence_files(told)
+        for path, content in evidence.items():
+            await add(f"files/{path}", content)
+        await _contents(recording, blobs, redact, add, missing, set(evidence))
         table = Table(
             agenthost=__version__,
             events=EVENTS,
@@ -51,6 +68,17 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
         )
         archive.writestr(_entry(format.TABLE), _json(table))
     return packed.getvalue()
+
+
+def _reread(name: str, body: bytes) -> dict[str, tuple[Recorded, ...]]:
+    """A journal from which a secret was taken, as who reads the export finds it."""
+    task = name.removeprefix("tasks/").removesuffix(".jsonl")
+    if name == task:
+        return {}
+    try:
+        return {task: journal_of(task, EVENTS, body)}
+    except (AgentHostError, msgspec.MsgspecError):
+        return {}
 
 
 def _told(recording: Recording) -> list[tuple[str, bytes]]:
@@ -65,15 +93,22 @@ def _told(recording: Recording) -> list[tuple[str, bytes]]:
     return told + [(f"definitions/{digest.partition(':')[2]}.json", body) for digest, body in found]
 
 
-async def _contents(recording: Recording, blobs: Blobs, redact: Redact, add: Add, missing: dict[str, str]) -> None:
-    """The contents: those of the task's own workspace under their paths, every other by its hash."""
+async def _contents(
+    recording: Recording, blobs: Blobs, redact: Redact, add: Add, missing: dict[str, str], made: set[str]
+) -> None:
+    """The contents: those of the task's own workspace under their paths, every other by its hash. `made`: paths under which
+    the host's own files stand."""
     room = format.MOST
     kept: set[str] = set()
     own = recording.workspaces.get(spec_of(recording.journals[recording.task]).workspace, {})
-    wanted = [(f"files/{path}", digest) for path, digest in sorted(own.items())]
+    wanted = [(f"files/{path}", digest) for path, digest in sorted(own.items()) if path not in made]
     wanted += [(f"blobs/{digest.partition(':')[2]}", digest) for digest in sorted(named(recording))]
     for name, digest in wanted:
         if name.startswith("blobs/") and (digest in kept or digest in missing or digest in recording.definitions):
+            continue
+        if digest in recording.missing:
+            # It wasn't with the import; one of that hash that is here is another's.
+            missing[digest] = recording.missing[digest]
             continue
         try:
             room -= await blobs.size(digest)

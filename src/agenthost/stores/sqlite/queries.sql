@@ -250,6 +250,9 @@ UPDATE webhook_marks SET seen = max(seen, ?) WHERE task = ?
 -- name: forget_mark
 DELETE FROM webhook_marks WHERE task = ? AND seq <= seen AND EXISTS (SELECT 1 FROM tasks WHERE id = task AND ended = 1)
 
+-- name: unmark_told
+DELETE FROM webhook_marks WHERE task = ?
+
 -- name: add_delivery
 INSERT OR IGNORE INTO deliveries (id, webhook, root, event, at, body, state, attempts, due, status, reason)
 SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = ?)

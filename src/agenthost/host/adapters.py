@@ -19,7 +19,7 @@ from agenthost.core.errors import BadInput, Permanent, Temporary, Unavailable
 from agenthost.core.grants import Grants
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
-from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Model, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
 from agenthost.core.schedules import Schedules
@@ -71,7 +71,7 @@ class Adapters(Struct):
     scripts: Scripts
     list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
-    probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
+    probe: Callable[[str, bool, int, Callable[[Model], Model]], AsyncIterator[str | Fitness]]
     pushes: Pushes
     shelf: Shelf
     schedules: Schedules

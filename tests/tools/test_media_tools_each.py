@@ -93,8 +93,8 @@ async def test_a_picture_is_drawn_into_a_file_and_changed(desk: Desk) -> None:
     drawn = await desk.call("draw", prompt="a cat", path="art/cat.png", size="16x16")
     assert drawn.text.startswith("Wrote art/cat.png (image/png, ") and "A drawing: a cat" in drawn.text
     assert (await desk.context.workspace.read("art/cat.png")).startswith(b"\x89PNG")
-    # A picture, and five letters of a prompt.
-    assert desk.context.reserved == [("m", pytest.approx(0.500005), 0)]
+    # A picture, as many tokens as that pays for, and five letters of a prompt.
+    assert desk.context.reserved == [("m", pytest.approx(0.500005), 250_005)]
     assert drawn.cost == pytest.approx((2 + 272 * 2) / 1e6)
     changed = await desk.call("draw", prompt="a dog", path="dog.png", images=["art/cat.png"])
     assert not changed.error and await desk.context.workspace.read("dog.png")
@@ -113,7 +113,7 @@ async def test_what_is_heard_by_tokens_is_reserved_by_the_window_and_paid_as_cou
     await desk.join(transcribe="acme:gpt-4o-transcribe")
     await desk.context.workspace.write("a.wav", b"RIFF" + b"\0" * 40 + b"hello")
     heard = await desk.call("transcribe", path="a.wav")
-    assert desk.context.reserved == [("acme:gpt-4o-transcribe", pytest.approx((16_000 * 6 + 2_000 * 10) / 1e6), 0)]
+    assert desk.context.reserved == [("acme:gpt-4o-transcribe", pytest.approx((16_000 * 6 + 2_000 * 10) / 1e6), 18_000)]
     assert heard.text == "hello" and heard.tokens == 19 and heard.cost == pytest.approx((14 * 6 + 5 * 10) / 1e6)
 
 

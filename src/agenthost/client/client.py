@@ -183,10 +183,12 @@ class Client(HostApi):
     async def model(self, name: str) -> ModelDetail:
         return await self._get(ModelDetail, "models", name)
 
-    async def abilities(self, name: str) -> RemoteAbilities:
+    async def abilities(self, name: str, person: str = "", namespace: str = "") -> RemoteAbilities:
         return RemoteAbilities(self._transport, name, (await self.model(name)).claimed)
 
-    async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+    async def probe(
+        self, name: str, quick: bool = False, context: int = 0, person: str = "", namespace: str = ""
+    ) -> AsyncIterator[str | Fitness]:
         async for item in probing(self._transport, name, ProbeBody(quick, context or None)):
             yield item
 

@@ -420,15 +420,18 @@ class HostApi(Protocol):
         """One model. Raises NotFound, or Unavailable saying which setting is missing."""
         ...
 
-    async def abilities(self, name: str) -> Abilities:
-        """What else that model's provider does. Raises as `model` does."""
+    async def abilities(self, name: str, person: str = OWNER, namespace: str = "default") -> Abilities:
+        """What else that model's provider does. Raises as `model` does. What is asked of it is in the ledger of `person` and
+        raises BudgetRefused where their day, their namespace's or the host's has no room for it."""
         ...
 
-    def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+    def probe(
+        self, name: str, quick: bool = False, context: int = 0, person: str = OWNER, namespace: str = "default"
+    ) -> AsyncIterator[str | Fitness]:
         """Find out what a model really does, keep it, and go by it from now on: lines for people, then the result.
 
         It calls the model, which may cost: the first line says about how much. `quick` asks less; `context` is the
-        longest text that is tried, in tokens (0: a moderate one). Raises as `model` does."""
+        longest text that is tried, in tokens (0: a moderate one). Raises as `model` does, and as `abilities` for its calls."""
         ...
 
     async def set_secret(self, name: str, value: str) -> None:

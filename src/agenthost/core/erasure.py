@@ -123,6 +123,10 @@ class Erasure(Protocol):
         """Remove lines of the audit log that are older; how many."""
         ...
 
+    async def trim_calls(self, before: float) -> int:
+        """Remove calls that no task made and that are older, from the ledger; how many. The sums of what was used stay."""
+        ...
+
     async def settle(self) -> None:
         """Have nothing that is gone stand in the database's files any more."""
         ...

@@ -191,6 +191,11 @@ class Store(Protocol):
         """Commit a step. Raises LostLease or BudgetRefused, and then nothing of it is written."""
         ...
 
+    async def book(self, reserve: Sequence[LedgerEntry] = (), settle: Sequence[Settlement] = ()) -> None:
+        """Reserve and settle calls that no task makes (the `task` of their entries is empty), all of them or none. Raises
+        BudgetRefused where a scope has no room, ValueError as `append` does."""
+        ...
+
     async def put(self, item: InboxItem) -> bool:
         """Put something into a task's inbox; False where that id came before, or the task has ended. Raises NotFound."""
         ...

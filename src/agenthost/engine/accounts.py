@@ -6,6 +6,7 @@ from agenthost.core.budgets import Limits, Spend, cost_of, less, worst_cost
 from agenthost.core.commands import CallModel
 from agenthost.core.errors import AgentHostError
 from agenthost.core.models import ModelAnswer, ModelCard, Usage
+from agenthost.core.paying import unpriced
 from agenthost.core.ports import LedgerEntry, Models, Programs, Settlement
 from agenthost.core.tasks import TaskSpec
 
@@ -43,13 +44,7 @@ class Accounts:
             for scope in self._programs.scopes(spec, now)
         )
         if cost is None and any(scope.limits.cost is not None for scope in scopes):
-            error = AgentHostError(
-                f"a money budget is set and the price of '{model}' is not known; set input_price and output_price "
-                "(for pictures and sound image_price, minute_price or character_price) of this model in agenthost.toml, "
-                "or take the cost out of the budget"
-            )
-            error.code = "price-unknown"
-            raise error
+            raise unpriced(model)
         return LedgerEntry(
             task=spec.id,
             command=key[0],

@@ -22,7 +22,7 @@ from agenthost.engine.files import Desk, Files
 from agenthost.engine.looking import Committed, Left
 from agenthost.engine.outcome import Outcome
 from agenthost.engine.parts import EngineSettings, Parts
-from agenthost.engine.retry import delay
+from agenthost.engine.retry import delay, is_free
 from agenthost.engine.supervisor import Supervisor
 
 T = TypeVar("T")
@@ -32,20 +32,6 @@ HANDLE_SECONDS = 1.0
 
 _WRONG_EVERYWHERE = frozenset({"bad-request", "context-too-long", "scripted-unreadable"})
 """Codes of failures for which no other model is tried."""
-
-_FREE = frozenset(
-    {
-        "auth",
-        "bad-input",
-        "bad-request",
-        "context-too-long",
-        "not-found",
-        "scripted-no-reply",
-        "scripted-unreadable",
-        "unavailable",
-    }
-)
-"""Codes of permanent failures with which a provider, or the way to it, refuses before it does any work."""
 
 
 class Task(Protocol):
@@ -174,7 +160,7 @@ class Performer:
                 await task.commit(Outcome(command.id, (answered,), settle=settle))
                 return
             except AgentHostError as error:
-                failure, free, wait = error.failure(), _is_free(error), self._wait(error, tried)
+                failure, free, wait = error.failure(), is_free(error), self._wait(error, tried)
                 # Another model may well do what this one can't; but a request that is wrong is wrong everywhere.
                 over = error.code in _WRONG_EVERYWHERE or (wait is None and index + 1 == len(names))
             begun = task.begun(command.id)
@@ -422,11 +408,6 @@ def key_of(spec: TaskSpec, command: Command) -> str:
 def _given_up(failure: Failure, names: tuple[str, ...]) -> Failure:
     tried = f" (tried: {', '.join(names)})" if len(names) > 1 else ""
     return Failure(failure.code, failure.message + tried, failure.temporary, failure.delay, failure.details)
-
-
-def _is_free(error: AgentHostError) -> bool:
-    """Whether the provider surely did no work that it may charge for."""
-    return not error.sent if isinstance(error, Temporary) else error.code in _FREE
 
 
 def _nothing_spent(command: CallModel, attempt: int, model: str) -> tuple[Settlement, ...]:

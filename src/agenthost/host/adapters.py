@@ -20,7 +20,7 @@ from agenthost.core.grants import Grants
 from agenthost.core.importing import Imports
 from agenthost.core.keeping import Keeping
 from agenthost.core.models import Fitness
-from agenthost.core.ports import Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
+from agenthost.core.ports import Model, Models, Prober, Sandbox, Scripts, Secrets, Store, Tools, Workspaces
 from agenthost.core.pushes import Pushes
 from agenthost.core.sandboxes import Isolation
 from agenthost.core.schedules import Schedules
@@ -72,7 +72,7 @@ class Adapters(Struct):
     scripts: Scripts
     list_models: Callable[[str], Awaitable[list[ModelLine]]]
     model_detail: Callable[[str], Awaitable[ModelDetail]]
-    probe: Callable[[str, bool, int], AsyncIterator[str | Fitness]]
+    probe: Callable[[str, bool, int, Callable[[Model], Model]], AsyncIterator[str | Fitness]]
     pushes: Pushes
     shelf: Shelf
     schedules: Schedules

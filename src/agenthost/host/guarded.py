@@ -497,15 +497,17 @@ class GuardedHost(HostApi):
         self._need("read", "look at models")
         return await self._host.model(name)
 
-    async def abilities(self, name: str) -> Abilities:
+    async def abilities(self, name: str, person: str = "", namespace: str = "") -> Abilities:
         self._need("work", "use models")
-        found = await self._host.abilities(name)
+        found = await self._host.abilities(name, self._caller.person, self._caller.namespace)
         return found if self._caller.may("manage") else cast("Abilities", _Fewer(found, self._caller))
 
-    async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+    async def probe(
+        self, name: str, quick: bool = False, context: int = 0, person: str = "", namespace: str = ""
+    ) -> AsyncIterator[str | Fitness]:
         await self._allow("manage", "probe models", "model.probe", name)
         await self._accounts.note([deed(self._caller, "model.probe", name, "done")])
-        async for item in self._host.probe(name, quick, context):
+        async for item in self._host.probe(name, quick, context, self._caller.person, self._caller.namespace):
             yield item
 
     async def set_secret(self, name: str, value: str) -> None:

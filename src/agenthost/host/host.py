@@ -375,13 +375,16 @@ class Host(TaskDesk):
         """One model: as it claims, as it was found, as the loop goes by it."""
         return await self._adapters.model_detail(name)
 
-    async def abilities(self, name: str) -> Abilities:
+    async def abilities(self, name: str, person: str = OWNER, namespace: str = NAMESPACE) -> Abilities:
         """What else a model's provider does."""
-        return await self._adapters.models.abilities(name)
+        return self.budgets.metered(await self._adapters.models.abilities(name), name, person, namespace)
 
-    def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+    def probe(
+        self, name: str, quick: bool = False, context: int = 0, person: str = OWNER, namespace: str = NAMESPACE
+    ) -> AsyncIterator[str | Fitness]:
         """Find out what a model really does."""
-        return self._adapters.probe(name, quick, context)
+        pays = partial(self.budgets.metered_model, name=name, person=person, namespace=namespace)
+        return self._adapters.probe(name, quick, context, pays)
 
     async def set_secret(self, name: str, value: str) -> None:
         """Keep a secret, encrypted; from now on it is taken out of everything that is journalled."""

@@ -11,7 +11,7 @@ from agenthost.core.budgets import Spend, day_account
 from agenthost.core.errors import Unavailable
 from agenthost.core.ids import root_id
 from agenthost.core.lifecycle import FINAL, Hold, State
-from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
+from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, Settlement, StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory_usage import Of, Sums
 from agenthost.stores.rules import (
@@ -19,6 +19,7 @@ from agenthost.stores.rules import (
     Account,
     Attempt,
     Place,
+    booking,
     by_day,
     charge,
     check_place,
@@ -175,6 +176,18 @@ class MemoryStore:
             self.answered[row.id] = tables.tasks[row.id].seq
         tables.events[row.id] += batch.events
         tables.placed += [(row.id, event) for event in batch.events]
+        self._charge(batch, accounts)
+        self._exchange(batch)
+        self._change_files(batch)
+
+    async def book(self, reserve: Sequence[LedgerEntry] = (), settle: Sequence[Settlement] = ()) -> None:
+        batch = booking(reserve, settle)
+        accounts = charge(batch, self._check().accounts, self._attempts(batch))
+        self._commit()
+        self._charge(batch, accounts)
+
+    def _charge(self, batch: Append, accounts: Mapping[str, Account]) -> None:
+        tables = self._tables
         for entry in batch.reserve:
             tables.ledger[entry.task, entry.command, entry.attempt] = replace(entry, spent=None, settled=False)
         for settlement in batch.settle:
@@ -183,8 +196,6 @@ class MemoryStore:
                 tables.ledger[key], spent=settlement.spent, model=settlement.model, settled=True
             )
         tables.accounts |= accounts
-        self._exchange(batch)
-        self._change_files(batch)
 
     async def put(self, item: InboxItem) -> bool:
         tables = self._check()

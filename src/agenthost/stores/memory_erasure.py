@@ -6,7 +6,7 @@ from agenthost.core.erasure import big_body, named_in
 from agenthost.core.ids import root_id
 from agenthost.core.keeping import KeptAnswer, answers_of
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import StoredEvent
+from agenthost.core.ports import LedgerEntry, StoredEvent
 from agenthost.core.tasks import TaskRow
 from agenthost.stores.memory import MemoryStore
 from agenthost.stores.memory_accounts import MemoryAccounts
@@ -133,6 +133,7 @@ class MemoryErasure:
         self._schedules.forget(namespace, person)
         self._forget_gifts(namespace, person)
         tables = self._store.tables
+        self._forget_calls(lambda entry: (entry.namespace, entry.person) == (namespace, person))
         tables.used = nobodys(tables.used, namespace, person)
         self._forget_answers(lambda key, _: key.startswith(answers_of(namespace, person)))
 
@@ -143,6 +144,7 @@ class MemoryErasure:
         self._schedules.forget(namespace)
         self._forget_gifts(namespace, "")
         tables = self._store.tables
+        self._forget_calls(lambda entry: entry.namespace == namespace)
         tables.used = {of: sums for of, sums in tables.used.items() if of.namespace != namespace}
         tables.manifests = {key: body for key, body in tables.manifests.items() if key[0] != namespace}
         tables.versions = {key: kept for key, kept in tables.versions.items() if key[0] != namespace}
@@ -156,6 +158,9 @@ class MemoryErasure:
 
     async def trim_audit(self, before: float) -> int:
         return self._accounts.trim(before)
+
+    async def trim_calls(self, before: float) -> int:
+        return self._forget_calls(lambda entry: entry.at < before)
 
     async def settle(self) -> None:
         """Nothing of it was in a file."""
@@ -171,6 +176,13 @@ class MemoryErasure:
         going = [key for key, answer in self._keeping.answers.items() if gone(key, answer)]
         for key in going:
             del self._keeping.answers[key]
+        return len(going)
+
+    def _forget_calls(self, gone: Callable[[LedgerEntry], bool]) -> int:
+        """Calls that no task made."""
+        tables = self._store.tables
+        going = [key for key, entry in tables.ledger.items() if not entry.task and gone(entry)]
+        tables.used = deleted(tables.used, [tables.ledger.pop(key) for key in going])
         return len(going)
 
     def _forget_gifts(self, namespace: str, person: str) -> None:

@@ -4,7 +4,7 @@ An account holds what counts against one budget: turns, tokens, and money in who
 that thousands of reservations and settlements leave no rounding behind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -78,6 +78,11 @@ def check_place(batch: Append, place: Place | None) -> None:
             )
 
 
+def booking(reserve: Sequence[LedgerEntry], settle: Sequence[Settlement]) -> Append:
+    """Calls that no task makes, as if they were a step of one without a name."""
+    return Append("", 0, (), "working", 0.0, reserve=tuple(reserve), settle=tuple(settle))
+
+
 def charge(
     batch: Append,
     accounts: Mapping[str, Account],
@@ -145,7 +150,8 @@ def _refused(why: str, scope: Scope, entry: LedgerEntry, spent: Spend) -> Budget
 def by_day(entry: LedgerEntry) -> tuple[str, ...]:
     """Whose day an attempt counts for (`budgets.subject_of`)."""
     space = entry.namespace
-    return "host", f"namespace/{space}", f"person/{space}/{entry.person}", f"agent/{space}/{entry.agent}"
+    agent = (f"agent/{space}/{entry.agent}",) if entry.agent else ()
+    return "host", f"namespace/{space}", f"person/{space}/{entry.person}", *agent
 
 
 def not_claimed(task: str, found: bool, ended: bool) -> NotFound | LostLease:

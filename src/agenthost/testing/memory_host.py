@@ -524,11 +524,13 @@ class MemoryHost(HostApi):
         card = ModelCard(name)
         return ModelDetail(name, (), card, as_found(card, self._fitness), self._fitness)
 
-    async def abilities(self, name: str) -> Abilities:
+    async def abilities(self, name: str, person: str = "", namespace: str = "") -> Abilities:
         await self.model(name)
         return self.offers.get(name) or NoAbilities(name)
 
-    async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
+    async def probe(
+        self, name: str, quick: bool = False, context: int = 0, person: str = "", namespace: str = ""
+    ) -> AsyncIterator[str | Fitness]:
         await self.model(name)
         yield "it is only pretended"
         self._fitness = Fitness(name, 1.0, "fenced", native=False)

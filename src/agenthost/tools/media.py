@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from agenthost.core.budgets import cost_of, worst_cost
+from agenthost.core.budgets import cost_of
 from agenthost.core.errors import BadInput, NotFound, Permanent, Unavailable
-from agenthost.core.models import Usage
 from agenthost.core.offers import Drawing, Speech
 from agenthost.core.parts import FilePart, Part, TextPart
+from agenthost.core.paying import most_of_drawing, most_of_hearing, most_of_judging, most_of_speech
 from agenthost.core.ports import Abilities, Tool, ToolContext
 from agenthost.core.tools import ToolResult, ToolSpec
 from agenthost.tools.workspace import MOST
@@ -38,7 +38,6 @@ _PICTURES = {
     ".gif": "image/gif",
 }
 _SPOKEN = ("mp3", "wav", "opus", "flac", "aac", "pcm")
-_LEAST_RATE = 750  # bytes a second: 6 kbit/s, the least that Opus codes speech at (RFC 6716, 2.1.1)
 _MENDABLE = ("bad-request", "refused", "context-too-long")
 _PATH = {"type": "string", "description": "Relative to the workspace."}
 
@@ -117,11 +116,8 @@ def media_tools(find: Find, models: Mapping[str, str]) -> list[Tool]:
 async def _draw(abilities: Abilities, arguments: dict[str, Any], context: ToolContext, model: str) -> ToolResult:
     images = tuple([await _picture(path, context) for path in arguments.get("images", ())])
     wanted = Drawing(arguments["prompt"], arguments.get("size", ""), arguments.get("quality", ""), images)
-    card, most = abilities.card, abilities.card.image_price
-    given = len(wanted.prompt.encode()) + card.image_tokens * len(images)  # no token is shorter than a byte
-    if most is not None and card.input_price is not None:
-        most += given * card.input_price / 1_000_000
-    await context.reserve(model, most)
+    most = most_of_drawing(abilities.card, wanted)
+    await context.reserve(model, most.cost, most.tokens)
     media = await abilities.draw(wanted)
     said = f" The provider drew: {media.revised}" if media.revised else ""
     text = f"Wrote {arguments['path']} ({media.media_type}, {len(media.content)} bytes).{said}"
@@ -133,9 +129,9 @@ async def _speak(abilities: Abilities, arguments: dict[str, Any], context: ToolC
     kind = PurePosixPath(path).suffix.lower().removeprefix(".")
     if kind not in _SPOKEN:
         raise BadInput(f"'{path}' doesn't say which kind of sound is wanted: end it in one of {', '.join(_SPOKEN)}")
-    price = abilities.card.character_price
-    await context.reserve(model, None if price is None else len(words) * price / 1_000_000)
     wanted = Speech(words, arguments.get("voice", ""), kind, manner=arguments.get("manner", ""))
+    most = most_of_speech(abilities.card, wanted)
+    await context.reserve(model, most.cost, most.tokens)
     media = await abilities.speak(wanted)
     text = f"Wrote {path} ({media.media_type}, {len(media.content)} bytes)."
     return await _written(path, media.content, text, context, media.usage.total, media.cost)
@@ -146,9 +142,8 @@ async def _transcribe(abilities: Abilities, arguments: dict[str, Any], context: 
     kind = _kind(path, _SOUNDS, "sound")
     audio = await context.workspace.read(path)
     card, price = abilities.card, abilities.card.minute_price
-    # By tokens, no call takes more than the model's window.
-    by_tokens = worst_cost(card, card.window, card.max_output)
-    await context.reserve(model, by_tokens if price is None else len(audio) / _LEAST_RATE / 60 * price)
+    most = most_of_hearing(card, len(audio))
+    await context.reserve(model, most.cost, most.tokens)
     heard = await abilities.transcribe(audio, kind, arguments.get("language", ""))
     if price is None:
         cost = cost_of(card, heard.usage) if heard.usage.total else None
@@ -167,14 +162,12 @@ async def _moderate(abilities: Abilities, arguments: dict[str, Any], context: To
         parts.append(FilePart(await context.blobs.put(content), kind, len(content), path))
     if not parts:
         raise BadInput("moderate needs `text` or `images`")
-    card = abilities.card
-    tokens = len(arguments.get("text", "").encode()) + card.image_tokens * len(arguments.get("images", ()))
-    cost = cost_of(card, Usage(tokens))
-    await context.reserve(model, cost, tokens)
+    most = most_of_judging(abilities.card, parts)
+    await context.reserve(model, most.cost, most.tokens)
     found = await abilities.moderate(parts)
     scores = sorted(found.scores.items(), key=lambda score: -score[1])
     lines = ["Harmful." if found.flagged else "Not harmful.", *(f"{name}: {score:.3f}" for name, score in scores)]
-    return ToolResult((TextPart("\n".join(lines)),), tokens=tokens, cost=cost)
+    return ToolResult((TextPart("\n".join(lines)),), tokens=most.tokens, cost=most.cost)
 
 
 async def _picture(path: str, context: ToolContext) -> tuple[bytes, str]:

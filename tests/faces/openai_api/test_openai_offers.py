@@ -6,6 +6,9 @@ from typing import Any
 import openai
 import pytest
 
+from agenthost.core.access import Caller
+from agenthost.core.budgets import Limits
+from agenthost.core.keeping import UsageFilter
 from agenthost.core.media import picture_type
 from tests.faces.openai_api.conftest import Bench, somebody
 
@@ -60,6 +63,23 @@ async def test_who_manages_nothing_may_embed_and_moderate_alone(bench: Bench) ->
     async with await somebody(bench, "ann", "read-only", ("read",)) as ann:
         with pytest.raises(openai.PermissionDeniedError):
             await ann.embeddings.create(model="fake:embedding", input="one")
+
+
+async def test_a_budget_without_room_is_a_quota_that_is_used_up_and_nothing_is_sent(bench: Bench) -> None:
+    await bench.host.budgets.of(Caller(), bench.host).set("person/eve", Limits(tokens=30))
+    async with await somebody(bench, "eve", "user") as eve:
+        await eve.embeddings.create(model="fake:embedding", input="one")
+        for refused in (
+            eve.embeddings.create(model="fake:embedding", input="far too many words for a day"),
+            eve.moderations.create(model="fake:moderation", input="far too many words for a day"),
+        ):
+            with pytest.raises(openai.RateLimitError, match="today's budget of the person 'eve'") as told:
+                await refused
+            assert (told.value.code, told.value.type) == ("insufficient_quota", "insufficient_quota")
+            assert told.value.response.headers["x-should-retry"] == "false"
+    await bench.client.embeddings.create(model="fake:embedding", input="far too many words for a day")
+    lines = await bench.host.usage(UsageFilter(by=("person",)))
+    assert {line.person: (line.calls, line.tokens) for line in lines} == {"eve": (1, 1), "owner": (1, 7)}
 
 
 @pytest.mark.parametrize("model", ["helper", "nowhere:none", "nothing"])

@@ -84,14 +84,18 @@ class Allowances:
 
     def today(self, spec: TaskSpec, manifest: Limits, now: float) -> tuple[Scope, ...]:
         """The budgets of this day that count for a call of a task. `manifest`: what its agent's says."""
+        return self.on(spec.namespace, spec.person, spec.name, manifest, now)
+
+    def on(self, space: str, person: str, agent: str, manifest: Limits, now: float) -> tuple[Scope, ...]:
+        """The budgets of this day that count for a call of an agent (of none, where that is empty) for a person."""
         if not self._bounded and manifest == NOTHING:
             return ()
-        space = spec.namespace
-        agent = f"agent/{space}/{spec.name}"
-        wanted = dict.fromkeys(("host", f"namespace/{space}", f"person/{space}/{spec.person}"), NOTHING)
+        wanted = dict.fromkeys(("host", f"namespace/{space}", f"person/{space}/{person}"), NOTHING)
+        if agent:
+            wanted[f"agent/{space}/{agent}"] = manifest
         day, _, _ = self.day(now)
         found: list[Scope] = []
-        for subject, own in (wanted | {agent: manifest}).items():
+        for subject, own in wanted.items():
             limits = self.limits(subject, own)
             if limits != NOTHING:
                 account = day_account(day, subject)

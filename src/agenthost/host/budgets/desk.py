@@ -12,9 +12,11 @@ from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.events import Created
 from agenthost.core.keeping import Keeping
 from agenthost.core.lifecycle import FINAL
-from agenthost.core.ports import Store
+from agenthost.core.ports import Abilities, Model, Store
 from agenthost.core.spending import BudgetLine, Given, OwnBudgets
 from agenthost.host.budgets.allowances import NOTHING, Allowances
+from agenthost.host.budgets.meter import Meter
+from agenthost.host.budgets.metered import Metered, MeteredModel
 from agenthost.host.guarded import deed, forbidden, note_refused
 from agenthost.host.library import Library
 from agenthost.wire.tries import Tries
@@ -38,6 +40,17 @@ class Desk:
     def of(self, caller: Caller, api: HostApi) -> OwnBudgets:
         """The use-cases for a caller; `api` is the host as they may use it."""
         return _Own(self, caller, api)
+
+    def metered(self, found: Abilities, name: str, person: str, namespace: str) -> Abilities:
+        """What else the model that is called `name` does, in somebody's ledger and budgets."""
+        return Metered(found, name, self._meter(person, namespace), self._keeping)
+
+    def metered_model(self, found: Model, name: str, person: str, namespace: str) -> Model:
+        """A model whose answers are in somebody's ledger and budgets, and in no task's."""
+        return MeteredModel(found, name, self._meter(person, namespace))
+
+    def _meter(self, person: str, namespace: str) -> Meter:
+        return Meter(self._store, self._allowances, person, namespace)
 
     async def open(self) -> None:
         """Take what was set and raised before, and have today's accounts hold what was spent before a budget counted."""

@@ -55,6 +55,7 @@ class Keeper:
         await self._eraser.go_on()
         if keep.tasks:
             await self._sweep_tasks(now - keep.tasks * DAY)
+            await self._erasure.trim_calls(now - keep.tasks * DAY)
         await self._erasure.trim_answers(now - ANSWERS_KEPT)
         if keep.given:
             after: float | None = 0.0

@@ -22,6 +22,10 @@ class Catalogue(Protocol):
     async def keep(self, name: str, fitness: Fitness) -> None: ...
 
 
+def _as_it_is(model: Model) -> Model:
+    return model
+
+
 class Prober:
     """`put` keeps a picture where models read files; `now` is the time in seconds since the epoch."""
 
@@ -31,15 +35,18 @@ class Prober:
         self._now = now
         self._running: set[str] = set()
 
-    async def probe(self, name: str, quick: bool = False, context: int = 0) -> AsyncIterator[str | Fitness]:
-        """Lines for people, then what was found, once it is kept. Raises as the catalogue and the model do."""
+    async def probe(
+        self, name: str, quick: bool = False, context: int = 0, paid: Callable[[Model], Model] = _as_it_is
+    ) -> AsyncIterator[str | Fitness]:
+        """Lines for people, then what was found, once it is kept. `paid` gives the model whose calls are paid for. Raises as
+        the catalogue and the model do."""
         if context and context < LEAST_CONTEXT:
             raise BadInput(f"a context of {context} tokens is too short to probe; give at least {LEAST_CONTEXT:,}")
         if name in self._running:
             raise BadInput(f"the model '{name}' is being probed already; wait until that has ended")
         self._running.add(name)
         try:
-            model = await self._catalogue.bare(name)
+            model = paid(await self._catalogue.bare(name))
 
             def work(tell: Callable[[str], None]) -> AsyncGenerator[str | Fitness]:
                 return probe(model, self._put, Plan(quick, context), self._now, notice=tell)

@@ -45,6 +45,16 @@ def append_all(connection: sqlite3.Connection, statements: Statements, steps: li
     return outcomes
 
 
+def book(connection: sqlite3.Connection, statements: Statements, batch: Append) -> None:
+    """Reserve and settle calls that no task makes."""
+    attempts = _attempts(connection, statements, [batch])
+    changed = charge(batch, _accounts(connection, statements, [batch], attempts), attempts)
+    rows = _Rows(
+        reserved=[_reserved(entry) for entry in batch.reserve], settled=[_settled("", one) for one in batch.settle]
+    )
+    _write(connection, statements, rows, changed)
+
+
 def _apart(steps: list[Append]) -> Iterator[list[Append]]:
     """Groups in which each task comes once, so that no step has to see another's rows."""
     group: list[Append] = []

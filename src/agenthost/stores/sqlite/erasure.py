@@ -33,6 +33,7 @@ _LEFT = (
     "end_erasing",
 )
 
+_LOOSE = ("decide_loose_of", "erase_loose_of")
 _LINES = ("forget_lines_of", "forget_topics_of", "forget_threads_of")
 
 
@@ -92,6 +93,9 @@ class SQLiteErasure:
 
     async def trim_audit(self, before: float) -> int:
         return await self._store.write(_trim_audit, before)
+
+    async def trim_calls(self, before: float) -> int:
+        return await self._store.write(_trim_calls, before)
 
     async def settle(self) -> None:
         for attempt in range(10):
@@ -173,7 +177,14 @@ def _named(
 
 
 def _forget_person(connection: sqlite3.Connection, statements: Statements, namespace: str, person: str) -> None:
-    of_them = ("doom_gifts_of", "forget_gifts_of", "forget_person_in_usage", "delete_usage", "forget_schedules")
+    of_them = (
+        "doom_gifts_of",
+        "forget_gifts_of",
+        *_LOOSE,
+        "forget_person_in_usage",
+        "delete_usage",
+        "forget_schedules",
+    )
     for name in ("delete_things_of", *_LINES, *of_them):
         connection.execute(statements[name], (namespace, person))
     connection.execute(statements["delete_grants_of"], (namespace, person))
@@ -186,6 +197,7 @@ def _forget_namespace(connection: sqlite3.Connection, statements: Statements, na
         *_LINES,
         "doom_gifts_of",
         "forget_gifts_of",
+        *_LOOSE,
         "delete_usage",
         "forget_schedules",
         "delete_grants_of",
@@ -194,6 +206,11 @@ def _forget_namespace(connection: sqlite3.Connection, statements: Statements, na
     # The versions last: a manifest that goes leaves one.
     for name in ("erase_manifests", "erase_versions"):
         connection.execute(statements[name], (namespace,))
+
+
+def _trim_calls(connection: sqlite3.Connection, statements: Statements, before: float) -> int:
+    connection.execute(statements["decide_loose_before"], (before,))
+    return connection.execute(statements["erase_loose_before"], (before,)).rowcount
 
 
 def _forget_answers(connection: sqlite3.Connection, statements: Statements, root: str, after: str) -> str:

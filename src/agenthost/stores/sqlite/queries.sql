@@ -143,7 +143,7 @@ SELECT ?1 || subject, sum(turns), sum(tokens), sum(cost) FROM (
   SELECT 'host' AS subject, turns, tokens, cost FROM today
   UNION ALL SELECT 'namespace/' || namespace, turns, tokens, cost FROM today
   UNION ALL SELECT 'person/' || namespace || '/' || person, turns, tokens, cost FROM today
-  UNION ALL SELECT 'agent/' || namespace || '/' || agent, turns, tokens, cost FROM today
+  UNION ALL SELECT 'agent/' || namespace || '/' || agent, turns, tokens, cost FROM today WHERE agent <> ''
 ) WHERE true GROUP BY subject
 ON CONFLICT (task) DO UPDATE SET turns = max(turns, excluded.turns), tokens = max(tokens, excluded.tokens),
   cost = max(cost, excluded.cost)
@@ -354,6 +354,21 @@ DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE task >= ?1 AND
 
 -- name: erase_inbox
 DELETE FROM inbox WHERE task >= ?1 AND task < ?1 || '/'
+
+-- Calls that no task made, of somebody (or of everybody in a namespace), or older ones.
+-- name: decide_loose_of
+UPDATE ledger SET spent_turns = worst_turns, spent_tokens = worst_tokens, spent_cost = worst_cost, settled = 2
+WHERE root = '' AND settled = 0 AND namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: erase_loose_of
+DELETE FROM ledger WHERE root = '' AND namespace = ?1 AND (?2 = '' OR person = ?2)
+
+-- name: decide_loose_before
+UPDATE ledger SET spent_turns = worst_turns, spent_tokens = worst_tokens, spent_cost = worst_cost, settled = 2
+WHERE root = '' AND settled = 0 AND at < ?
+
+-- name: erase_loose_before
+DELETE FROM ledger WHERE root = '' AND at < ?
 
 -- name: erase_accounts
 DELETE FROM accounts WHERE task >= ?1 AND task < ?1 || '/'

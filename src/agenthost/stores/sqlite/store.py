@@ -9,10 +9,11 @@ from typing import Any
 
 from agenthost.core.budgets import Spend
 from agenthost.core.errors import AgentHostError, Unavailable
-from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, StoredEvent
+from agenthost.core.ports import Append, Filter, InboxItem, LedgerEntry, NewTask, Settlement, StoredEvent
 from agenthost.core.tasks import TaskRow
+from agenthost.stores.rules import booking
 from agenthost.stores.sqlite import reads, writes
-from agenthost.stores.sqlite.appends import append_all
+from agenthost.stores.sqlite.appends import append_all, book
 from agenthost.stores.sqlite.connection import open_migrated
 from agenthost.stores.sqlite.lane import Lane
 from agenthost.stores.sqlite.link import connect, meaning, of_the_disk
@@ -97,6 +98,9 @@ class SQLiteStore:
 
     async def append(self, batch: Append) -> None:
         await self._lane(self._writing).ask(batch)
+
+    async def book(self, reserve: Sequence[LedgerEntry] = (), settle: Sequence[Settlement] = ()) -> None:
+        await self.write(book, booking(reserve, settle))
 
     async def put(self, item: InboxItem) -> bool:
         return await self.write(writes.put, item)

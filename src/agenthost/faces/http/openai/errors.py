@@ -8,7 +8,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from agenthost.core.commands import Verdict
-from agenthost.core.errors import AgentHostError, BadInput, Forbidden, NotFound, Temporary, Unauthenticated, Unusable
+from agenthost.core.errors import (
+    AgentHostError,
+    BadInput,
+    BudgetRefused,
+    Forbidden,
+    NotFound,
+    Temporary,
+    Unauthenticated,
+    Unusable,
+)
 from agenthost.faces.http.bodies import Endpoint, TooLarge, mistake
 from agenthost.wire.problems import problem_of
 
@@ -68,8 +77,8 @@ def fault_of(error: AgentHostError) -> tuple[int, Faults]:
         return status, Faults(error.message, _INVALID, None, "invalid_api_key")
     if isinstance(error, Forbidden):
         return status, Faults(error.message, "permission_error", None, "insufficient_permissions")
-    if error.code in _ENDS and isinstance(error, Temporary):
-        status, kind, code = _ENDS[error.code]
+    if isinstance(error, BudgetRefused) or (error.code in _ENDS and isinstance(error, Temporary)):
+        status, kind, code = _ENDS.get(error.code, _ENDS["budget"])
         return status, Faults(error.message, kind, None, code)
     if isinstance(error, NotFound):
         return status, Faults(error.message, _INVALID, None, "not_found")
@@ -89,8 +98,9 @@ def refusal(error: AgentHostError, status: int | None = None) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, Temporary) and error.delay is not None:
         headers["Retry-After"] = str(max(1, round(error.delay)))
-    if isinstance(error, Ended):
+    if isinstance(error, Ended | BudgetRefused):
         headers["x-should-retry"] = "false"
+    if isinstance(error, Ended):
         headers["x-agenthost-task"] = error.task
     return Response(body_of(fault), status or own, headers, "application/json")
 

@@ -1,5 +1,6 @@
 """What models' providers do besides answering: embeddings, moderation, pictures, speech. `model` is a model's name then
-(`openai:text-embedding-3-small`), not an agent's. It is passed through: no task is made of it, and no ledger has it."""
+(`openai:text-embedding-3-small`), not an agent's. It is passed through: no task is
+made of it; it is in the ledger of whoever asks, and within their budgets of the day."""
 
 import base64
 import re

@@ -1,6 +1,6 @@
 """Embeddings and moderation. Sources: OpenAI's API reference, "Embeddings" and "Moderations"."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,12 +10,10 @@ from agenthost.core.errors import BadInput
 from agenthost.core.models import Turn, Usage
 from agenthost.core.offers import Embeddings, Moderation
 from agenthost.core.parts import Part
+from agenthost.core.paying import requests_of
 from agenthost.models.attempts import BYTES_A_TOKEN
 from agenthost.models.openai.content import Picture, Read, said
 from agenthost.models.openai.offers.asking import Asking
-
-_TEXTS = 256  # in one request; OpenAI takes 2,048, servers on one's own machine fewer
-_BYTES = 300_000  # of texts in one request; OpenAI takes 300,000 tokens, and none is shorter than a byte
 
 
 class _Vector(Struct):
@@ -51,7 +49,7 @@ async def embed(asking: Asking, model: str, texts: Sequence[str]) -> Embeddings:
     """A vector for each text, asked for in as many requests as it takes."""
     vectors: list[tuple[float, ...]] = []
     used, answered = 0, model
-    for some in _batches(texts):
+    for some in requests_of(texts):
         given = sum(len(text.encode()) for text in some) // BYTES_A_TOKEN + 1
         content = await asking.post("embeddings", "embeddings", {"model": model, "input": some}, given)
         body = asking.read(content, _vectors)
@@ -65,20 +63,6 @@ async def embed(asking: Asking, model: str, texts: Sequence[str]) -> Embeddings:
     if len({len(vector) for vector in vectors}) > 1 or not all(vectors):
         raise asking.bad("its vectors are empty or not of one length")
     return Embeddings(tuple(vectors), answered, Usage(used))
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    some: list[str] = []
-    size = 0
-    for text in texts:
-        length = len(text.encode())
-        if some and (len(some) == _TEXTS or size + length > _BYTES):
-            yield some
-            some, size = [], 0
-        some.append(text)
-        size += length
-    if some:
-        yield some
 
 
 async def moderate(asking: Asking, model: str, parts: Sequence[Part], read: Read) -> Moderation:

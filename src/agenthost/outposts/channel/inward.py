@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from agenthost.core.api import Incoming
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, HostUnreachable, Temporary, Unauthenticated
+from agenthost.core.ids import digest
 from agenthost.core.parts import FilePart
 from agenthost.outposts.channel.book import Book
 from agenthost.outposts.channel.busy import Busy
@@ -137,7 +138,7 @@ class Inward:
         for attached in (file for one in came for file in one.attached):
             try:
                 part, words = await self._file(post, attached)
-                files.append(part)
+                files += [part] if part is not None else []
                 texts += [words] if words else []
             except BadInput as error:
                 missing.append(f"{attached.name}: {error.message}")
@@ -158,8 +159,8 @@ class Inward:
         )
         return incoming, "Not everything came through. " + "; ".join(missing) if missing else ""
 
-    async def _file(self, post: Post, attached: Attached) -> tuple[FilePart, str]:
-        """A file as the host has it, and what is said in it. Raises BadInput where it can't be had."""
+    async def _file(self, post: Post, attached: Attached) -> tuple[FilePart | None, str]:
+        """A file as the host has it, or what is said in it: few models take sounds. Raises BadInput where it can't be had."""
         most = self._channel.limits.download
         if attached.size > most:
             raise BadInput(
@@ -171,15 +172,17 @@ class Inward:
             raise
         except AgentHostError as error:
             raise BadInput(error.message) from error
-        part = await post.put_file(attached.name, content, attached.media_type)
-        if not attached.voice or not self._ways.transcribe:
-            return part, ""
-        key = f"heard {part.digest}"
+        words = await self._words(post, attached, content) if attached.voice and self._ways.transcribe else ""
+        return (None, words) if words else (await post.put_file(attached.name, content, attached.media_type), "")
+
+    async def _words(self, post: Post, attached: Attached, content: bytes) -> str:
+        """What is said in a voice message, written down once; empty where it can't be."""
+        key = f"heard {digest(content)}"
         words = await self._book.note(key)
         if not words:
             words = await self._transcript(post, content, attached.media_type)
             await self._book.put_note(key, words)
-        return part, words
+        return words
 
     async def _transcript(self, post: Post, content: bytes, media_type: str) -> str:
         try:

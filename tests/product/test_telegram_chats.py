@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
@@ -99,3 +98,37 @@ async def test_a_day_in_a_chat_that_the_host_serves_itself(chat: Chats) -> None:
         assert (line.edits, line.text) == (str(said["message_id"]), "count the windows of the house")
     assert not any(b"among ourselves" in body or b"let me in" in body for body in chat.asked())
     assert not api.state.updates
+
+
+async def test_approvals_by_button_with_the_outpost_a_process_of_its_own_and_both_killed(chat: Chats) -> None:
+    api, effects = chat.api, chat.product.folder / "effects"
+    chat.settings("allow = [-5]\n")
+    group = api.group(-5)
+    async with chat.running("telegram", "serve") as first:
+        api.write(ANN, "@agenthost_bot pay bob", group)
+        await until(lambda: not api.state.updates, chat.log)  # it is the outpost's, and there is no host yet
+        kill(first)
+    async with chat.running("telegram", "serve") as outpost:
+        async with chat.running("up", "--port", "0") as host:
+            asked = await chat.told("wire", -5)
+            assert '"to": "bob"' in asked["text"] or "to: bob" in asked["text"], asked["text"]
+            kill(host)
+            pressed = [api.press(user, asked, buttons(asked)["approve"]) for user in (ANN, BOB)]
+            await until(lambda: not api.state.updates, chat.log)
+            kill(outpost)
+        assert not effects.exists()
+    async with chat.running("telegram", "serve"), chat.running("up", "--port", "0"):
+        await chat.told("It is paid.", -5)
+        await chat.told("answered already: 'approve'", -5)
+        await until(lambda: set(pressed) <= set(api.state.answered) and not buttons(asked), chat.log)
+        assert effects.read_text() == "bob\n", "exactly once"
+
+        # Answered elsewhere: that is told, and there is nothing left to press.
+        api.write(ANN, "@agenthost_bot /new pay bob again", group)
+        await until(lambda: buttons(api.shown(-5)[-1]), chat.log)
+        asked = api.shown(-5)[-1]
+        assert "wire" in asked["text"]
+        await chat.run("tasks", "deny", "last")
+        await chat.told("deny", -5)
+        await until(lambda: not buttons(asked), chat.log)
+        assert effects.read_text() == "bob\n"

@@ -13,7 +13,7 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
 from agenthost.core.routing import Decision, Scene
 from agenthost.core.tasks import TaskRow
-from agenthost.host.conversing import scenes, wording
+from agenthost.host.conversing import pressed, scenes, wording
 
 Became = Literal["order", "message", "answer", "told"]
 
@@ -65,7 +65,7 @@ async def do(api: HostApi, kept: Conversations, line: Line, decision: Decision, 
         return await _rest(api, task, meaning)
     if meaning == "list":
         return await _list(api, scene)
-    return Done("told")
+    return Done("told", text=pressed.OVER if line.button else "")
 
 
 async def _begin(api: HostApi, order: Order) -> Done:
@@ -83,12 +83,14 @@ async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene) ->
     question = decision.question
     try:
         answered = await api.reply(decision.task, text, question)
-    except Conflict:
+    except Conflict as error:
         detail = await api.task(decision.task)
+        if line.button:
+            return Done("told", detail.row, text=pressed.late(line, error), settled=(question,) if question else ())
         if detail.row.state in FINAL:
             return await _say(api, line, decision.task)
         # Somebody was quicker, or this was answered before the host was cut off: what was said is the task's all the same.
-        if not line.files and not line.button:
+        if not line.files:
             await _tell(api, line, decision.task)
         return Done("message", detail.row, _id(line), settled=(question,) if question else ())
     return Done(

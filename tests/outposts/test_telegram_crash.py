@@ -35,7 +35,10 @@ async def speak(post: MemoryPost, draw: random.Random, over: asyncio.Event) -> N
         if over.is_set():
             return
         user = draw.choice(PEOPLE)
-        post.say(f"telegram:{user.id}", LONG.replace("Part", f"Part {number}") if number % 3 == 0 else f"news {number}")
+        post.say(
+            f"telegram:123456/{user.id}",
+            LONG.replace("Part", f"Part {number}") if number % 3 == 0 else f"news {number}",
+        )
         await asyncio.sleep(draw.uniform(0.1, 0.6))
 
 
@@ -85,7 +88,7 @@ async def test_nothing_is_lost_and_nothing_doubled_but_what_was_under_way(
 
     assert left == []
     for user, count in zip(PEOPLE, counts, strict=True):
-        there = f"telegram:{user.id}"
+        there = f"telegram:123456/{user.id}"
         written = [came.text for (where, _), came in post.placed.items() if where == there]
         assert written == [f"{user.first} {number}" for number in range(count)]
     doubled = sum(check(api, post, user) for user in PEOPLE)
@@ -100,10 +103,10 @@ def check(api: BotApi, post: MemoryPost, user: User) -> int:
     shown = api.texts(user.id)
     wanted: list[str] = []
     for line in post.lines:
-        if line.conversation == f"telegram:{user.id}":
+        if line.conversation == f"telegram:123456/{user.id}":
             wanted += [part.strip() for part in line.text.split("\n\n")]
     assert [text for text, _ in itertools.groupby(text.strip() for text in shown)] == wanted
     # Replies to what was shown are understood: the ids that the host was told are of these messages.
     ids = {str(one["message_id"]) for one in api.shown(user.id)}
-    assert {id for line in post.lines if line.conversation == f"telegram:{user.id}" for id in line.sent} <= ids
+    assert {id for line in post.lines if line.conversation == f"telegram:123456/{user.id}" for id in line.sent} <= ids
     return len(shown) - len(wanted)

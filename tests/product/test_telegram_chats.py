@@ -92,7 +92,7 @@ async def test_a_day_in_a_chat_that_the_host_serves_itself(chat: Chats) -> None:
         # An edit reaches the host, whatever it makes of it.
         api.edit(ANN, said, "count the windows of the house")
         async with connect(chat.product.home, {}) as client, asyncio.timeout(30):
-            async for line in client.conversations().listen(LineFilter(conversation="telegram:77", by="person")):
+            async for line in client.conversations().listen(LineFilter(conversation="telegram:123456/77", by="person")):
                 if line.kind == "edit":
                     break
         assert (line.edits, line.text) == (str(said["message_id"]), "count the windows of the house")

@@ -37,6 +37,8 @@ class Telephone:
         body: Json = dict(fields)
         if text:
             body |= {"text": text, "entities": _entities(text)}
+        if "caption" in body:
+            body["caption_entities"] = _entities(body["caption"])
         if reply_to:
             shown = where.messages[reply_to]
             body["reply_to_message"] = {key: shown[key] for key in shown if key != "reply_to_message"}

@@ -26,7 +26,10 @@ async def test_a_day_in_a_chat_that_the_host_serves_itself(chat: Chats) -> None:
     api = chat.api
     chat.settings(
         'enabled = true\nallow = [77, -5]\ntranscribe = "openai:gpt-4o-mini-transcribe"\nspeak = "openai:gpt-4o-mini-tts"\n'
+        '[telegram.tokens]\n78 = "KEY_OF_BOB"\n'
     )
+    await chat.run("people", "add", "bob")
+    chat.product.env["KEY_OF_BOB"] = (await chat.run("keys", "new", "--person", "bob"))["secret"]
     async with chat.running("up", "--port", "0"):
         hello = api.write(ANN, "hello")
         said = api.write(ANN, "count the windows")
@@ -85,6 +88,9 @@ async def test_a_day_in_a_chat_that_the_host_serves_itself(chat: Chats) -> None:
         api.write(BOB, "@agenthost_bot count the doors", group)
         (answer,) = await chat.shown(1, -5)
         assert answer["text"] == "You said count the doors"
+        api.write(BOB, "count the chairs")
+        (answer,) = await chat.shown(1, 78)
+        assert answer["text"] == "You said count the chairs"
         api.write(EVE, "let me in")
         (answer,) = await chat.shown(1, 66)
         assert answer["text"] == "I don't know you. Ask whoever runs me to allow the id 66."
@@ -98,17 +104,17 @@ async def test_a_day_in_a_chat_that_the_host_serves_itself(chat: Chats) -> None:
         assert (line.edits, line.text) == (str(said["message_id"]), "count the windows of the house")
     assert not any(b"among ourselves" in body or b"let me in" in body for body in chat.asked())
     assert not api.state.updates
+    whose = dict(chat.product.sql("SELECT title, person FROM tasks"))
+    assert (whose["count the windows"], whose["count the chairs"]) == ("owner", "bob"), "a key of their own counts"
 
 
 async def test_approvals_by_button_with_the_outpost_a_process_of_its_own_and_both_killed(chat: Chats) -> None:
     api, effects = chat.api, chat.product.folder / "effects"
     chat.settings("allow = [-5]\n")
     group = api.group(-5)
-    async with chat.running("telegram", "serve") as first:
+    async with chat.running("telegram", "serve") as outpost:
         api.write(ANN, "@agenthost_bot pay bob", group)
         await until(lambda: not api.state.updates, chat.log)  # it is the outpost's, and there is no host yet
-        kill(first)
-    async with chat.running("telegram", "serve") as outpost:
         async with chat.running("up", "--port", "0") as host:
             asked = await chat.told("wire", -5)
             assert '"to": "bob"' in asked["text"] or "to: bob" in asked["text"], asked["text"]

@@ -3,7 +3,7 @@
 from agenthost.core.conversations import Line
 from agenthost.core.errors import Conflict
 
-OVER = "That is over; there is nothing left to be pressed for."
+OVER = "That is over, or it isn't yours to say."
 
 
 def late(line: Line, refused: Conflict) -> str:

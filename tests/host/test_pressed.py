@@ -46,7 +46,7 @@ async def test_who_presses_second_is_told_who_was_first_and_nothing_begins_anew(
     assert (late.became, [line.text for line in late.said]) == ("told", [pressed.OVER])
     gone = await placed(host, "k5", "Cancel", button=f"cancel:~{'0' * 24}")
     assert [line.text for line in gone.said] == [pressed.OVER]
-    assert len((await host.tasks(Filter())).items) == 1
+    assert len(await host.tasks(Filter())) == 1
 
 
 def test_a_press_that_was_taken_before_a_crash_is_told_nothing() -> None:

@@ -91,6 +91,7 @@ async def _plain(bot: Bot, where: Where, piece: Piece, entities: list[MessageEnt
         link_preview_options=LinkPreviewOptions(is_disabled=True),
         reply_parameters=_reply(where),
         reply_markup=keyboard(piece.buttons) if piece.buttons else None,
+        request_timeout=PATIENCE,
     )
 
 

@@ -13,12 +13,13 @@ import msgspec
 
 from agenthost.client.client import connect
 from agenthost.outposts.channel.post import ClientPost
-from agenthost.outposts.telegram import serving
+from agenthost.outposts.telegram import sending, serving
 from tests.outposts.services import QUICK
 from tests.outposts.wire import WirePost
 
 
 async def serve(home: Path, api: str, host: str, token: str) -> None:
+    sending.PATIENCE = 1  # of which a test waits out some
     settings = msgspec.structs.replace(QUICK, api_url=api, allow=("*",), pieces=5)
     post = WirePost(host) if host.startswith("http") else ClientPost(connect(Path(host), {}))
     async with serving.opened(serving.Part(settings, token, home, {"": post}), 1) as ready:

@@ -51,7 +51,7 @@ class InMemory:
 
 
 class AtTelegram:
-    here = "telegram:77"
+    here = "telegram:123456/77"
 
     def __init__(self, api: BotApi, channel: TelegramChannel) -> None:
         self.api = api

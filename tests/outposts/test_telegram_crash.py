@@ -1,4 +1,5 @@
-"""The outpost's process ended with SIGKILL at random moments while people write and the host speaks; Telegram and the host go away and come back."""
+"""The outpost's process ended with SIGKILL at drawn moments while people write and the host speaks; Telegram and the host go away and come back, and Telegram
+refuses, cuts connections, and takes messages without a word."""
 
 import asyncio
 import itertools
@@ -10,7 +11,7 @@ import pytest
 from agenthost.outposts.channel.book import Book
 from agenthost.outposts.telegram.serving import book_of
 from agenthost.testing.channels import MemoryPost
-from agenthost.testing.telegram_api import BotApi, User
+from agenthost.testing.telegram_api import BotApi, Fault, User
 from tests.outposts.couriers import until
 from tests.outposts.killing import Outpost, outpost
 from tests.outposts.wire import offered
@@ -35,14 +36,30 @@ async def speak(post: MemoryPost, draw: random.Random, over: asyncio.Event) -> N
         if over.is_set():
             return
         user = draw.choice(PEOPLE)
-        post.say(f"telegram:{user.id}", LONG.replace("Part", f"Part {number}") if number % 3 == 0 else f"news {number}")
+        post.say(
+            f"telegram:123456/{user.id}",
+            LONG.replace("Part", f"Part {number}") if number % 3 == 0 else f"news {number}",
+        )
         await asyncio.sleep(draw.uniform(0.1, 0.6))
+
+
+def fault(draw: random.Random) -> Fault:
+    """What may go wrong with a message that is sent, or with the asking for updates."""
+    method = draw.choice(("sendMessage", "sendMessage", "sendMessage", "getUpdates"))
+    kind = draw.choice(("before", "after", "silent", "slower", "server"))
+    if kind == "slower":
+        return Fault(method, 1, "", 429, "Too Many Requests: retry after 1", {"retry_after": 1})
+    if kind == "server":
+        return Fault(method, draw.randint(1, 3), "", draw.choice((500, 502, 504)), "Bad Gateway")
+    return Fault(method, 1, kind if method == "sendMessage" else "before")
 
 
 async def disturb(
     api: BotApi, post: MemoryPost, killed: Outpost, draw: random.Random, kills: int, over: asyncio.Event
 ) -> None:
     for turn in range(kills):
+        for _ in range(draw.randint(0, 2)):
+            api.fail(fault(draw))
         await asyncio.sleep(draw.uniform(0.1, 1.2))
         await killed.kill()
         if turn % 3 == 1:
@@ -85,11 +102,11 @@ async def test_nothing_is_lost_and_nothing_doubled_but_what_was_under_way(
 
     assert left == []
     for user, count in zip(PEOPLE, counts, strict=True):
-        there = f"telegram:{user.id}"
+        there = f"telegram:123456/{user.id}"
         written = [came.text for (where, _), came in post.placed.items() if where == there]
         assert written == [f"{user.first} {number}" for number in range(count)]
     doubled = sum(check(api, post, user) for user in PEOPLE)
-    assert doubled <= doubts <= counted * len(PEOPLE)
+    assert doubled <= doubts <= counted * (len(PEOPLE) + 2 * 3)
     print(
         f"{counted} kills: {sum(counts)} messages taken, {len(post.lines)} lines shown, {doubts} messages in doubt, {doubled} of them came twice"
     )
@@ -100,10 +117,10 @@ def check(api: BotApi, post: MemoryPost, user: User) -> int:
     shown = api.texts(user.id)
     wanted: list[str] = []
     for line in post.lines:
-        if line.conversation == f"telegram:{user.id}":
+        if line.conversation == f"telegram:123456/{user.id}":
             wanted += [part.strip() for part in line.text.split("\n\n")]
     assert [text for text, _ in itertools.groupby(text.strip() for text in shown)] == wanted
     # Replies to what was shown are understood: the ids that the host was told are of these messages.
     ids = {str(one["message_id"]) for one in api.shown(user.id)}
-    assert {id for line in post.lines if line.conversation == f"telegram:{user.id}" for id in line.sent} <= ids
+    assert {id for line in post.lines if line.conversation == f"telegram:123456/{user.id}" for id in line.sent} <= ids
     return len(shown) - len(wanted)

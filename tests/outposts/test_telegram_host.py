@@ -27,7 +27,7 @@ from tests.outposts.services import ANN, QUICK
 from tests.outposts.test_telegram import PNG
 
 __all__ = ["log", "opens"]
-HERE = "telegram:77"
+HERE = "telegram:123456/77"
 LONG = "A paragraph of an answer. " * 100
 PLAYS = f"""\
 rules:

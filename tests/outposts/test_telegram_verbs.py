@@ -78,8 +78,16 @@ async def test_what_couldnt_be_shown_is_listed(tmp_path: Path, capsys: Any) -> N
     assert await ran(tmp_path, "", "undelivered", "--json") == 0
     await book.close()
     words, told = capsys.readouterr().out.splitlines()
-    assert words.split("\t")[1:] == ["telegram:5", "t1", "bot was blocked by the user", "the answer"]
+    assert words.split("\t")[1:] == ["telegram:5", "t1", "bot was blocked by the user", "with --retry", "the answer"]
     assert json.loads(told)[0]["reason"] == "bot was blocked by the user"
+    for words, count in ((("--retry", "telegram:6"), 0), (("--retry",), 1)):
+        assert await ran(tmp_path, "", "undelivered", *words, "--json") == 0
+        assert json.loads(capsys.readouterr().out) == {"retried": count}
+    assert await ran(tmp_path, "", "undelivered") == 0
+    assert capsys.readouterr().out.split("\t")[4] == "now"
+    book = await Book(book_of(tmp_path, "12:token")).open()
+    assert await book.revive(2.0) == ["telegram:5"], "the courier that opens the book tries it"
+    await book.close()
     with pytest.raises(BadInput, match="--limit"):
         await ran(tmp_path, "", "undelivered", "--limit", "0")
 

@@ -16,6 +16,7 @@ from agenthost.core.channels import TelegramSettings
 from agenthost.core.errors import AgentHostError, BadInput, Temporary, Unavailable
 
 if TYPE_CHECKING:  # loads aiogram, which takes seconds
+    from agenthost.outposts.channel.book import Showing
     from agenthost.outposts.telegram.serving import Part
 
 AGAIN = 5.0
@@ -34,7 +35,16 @@ def parser(verb: str) -> Parser:
     )
     words.add("check", "whether Telegram knows the bot, and who may write to it", "telegram check")
     undelivered = words.add(
-        "undelivered", "what couldn't be shown, and why", "telegram undelivered\ntelegram undelivered --json"
+        "undelivered",
+        "what couldn't be shown, and why; it is tried again for four days, and with --retry at once",
+        "telegram undelivered\ntelegram undelivered --json\ntelegram undelivered --retry\ntelegram undelivered --retry telegram:123456/77",
+    )
+    undelivered.add_argument(
+        "--retry",
+        nargs="?",
+        const="",
+        metavar="CHAT",
+        help="try all of it again, or what is in one chat (as the list names it)",
     )
     undelivered.add_argument("--limit", type=int, default=50, metavar="N", help="how many, newest first (50)")
     return made
@@ -44,9 +54,9 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Do what the word says."""
     from agenthost.host.settings import load
 
-    settings = (await asyncio.to_thread(load, door.home)).telegram
     if args.word == "undelivered":
-        return await _undelivered(args, settings, door.home, screen)
+        return await _undelivered(args, door.home, screen)
+    settings = (await asyncio.to_thread(load, door.home)).telegram
     await loaded()
     if args.word == "check":
         return await _check(settings, screen)
@@ -159,36 +169,49 @@ async def look(home: Path) -> list[Finding]:
     return [Finding("warn", "Telegram", f"the bot is @{me.name}, and nobody may write to it", fix)]
 
 
-async def _undelivered(args: Namespace, settings: TelegramSettings, home: Path, screen: Screen) -> int:
-    from agenthost.outposts.channel.book import set_aside
-
+async def _undelivered(args: Namespace, home: Path, screen: Screen) -> int:
     if not 0 < args.limit <= 1000:
         raise BadInput("--limit takes a number from 1 to 1000")
     books = await asyncio.to_thread(lambda: sorted((home / "outposts").glob("telegram-*.sqlite")))
+    if args.retry is not None:
+        return await _retry(books, args.retry, screen)
+    from agenthost.outposts.channel.book import set_aside
+
     found = [one for book in books for one in await asyncio.to_thread(set_aside, book, args.limit)]
     if screen.json:
-        screen.object(
-            [
-                {
-                    "conversation": one.line.conversation,
-                    "task": one.line.task,
-                    "at": one.at,
-                    "reason": one.reason,
-                    "text": one.line.text,
-                }
-                for one in found
-            ]
-        )
+        screen.object([_told(one) for one in found])
         return 0
     rows = [
-        [
-            datetime.fromtimestamp(one.at).strftime("%Y-%m-%d %H:%M"),
-            one.line.conversation,
-            one.line.task,
-            one.reason,
-            one.line.text[:80],
-        ]
+        [_when(one.at), one.line.conversation, one.line.task, one.reason, _again(one), one.line.text[:80]]
         for one in found
     ]
-    screen.table(["since", "chat", "task", "why", "what"], rows)
+    screen.table(["since", "chat", "task", "why", "tried again", "what"], rows)
     return 0
+
+
+async def _retry(books: list[Path], conversation: str, screen: Screen) -> int:
+    from agenthost.outposts.channel.book import try_again
+
+    counts = [await asyncio.to_thread(try_again, book, conversation) for book in books]
+    if screen.json:
+        screen.object({"retried": sum(counts)})
+        return 0
+    if sum(counts):
+        screen.say(f"{sum(counts)} are tried again, at once where the bot is served, else as soon as it is.", "green")
+    else:
+        screen.say(f"Nothing was left undelivered{f' in {conversation}' if conversation else ''}.")
+    return 0
+
+
+def _told(one: "Showing") -> dict[str, object]:
+    line = one.line
+    told: dict[str, object] = {"conversation": line.conversation, "task": line.task, "at": one.at, "reason": one.reason}
+    return told | {"tries": one.tries, "due": one.due, "text": line.text}
+
+
+def _again(one: "Showing") -> str:
+    return _when(one.due) if one.due > 1 else "now" if one.due else "with --retry"
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")

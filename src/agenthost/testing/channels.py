@@ -48,12 +48,13 @@ class MemoryPost:
         after = wanted.after
         while True:
             self._reach()
-            self._more.clear()
             for line in self.lines[after:]:
                 after = line.place
                 if line.channel == wanted.channel and line.by == wanted.by:
                     yield line
-            await self._more.wait()
+            if after == len(self.lines):  # others may listen, too
+                self._more.clear()
+                await self._more.wait()
 
     async def sent(self, place: int, ids: Sequence[str]) -> None:
         self._reach()
@@ -112,6 +113,9 @@ class MemoryChannel:
         self.confirmed = 0
         self._more = asyncio.Event()
         self._count = 0
+
+    def mine(self, conversation: str) -> bool:
+        return conversation.startswith("memory:")
 
     def shape(self, text: str) -> tuple[str, tuple[Mark, ...]]:
         return text, ()
@@ -225,6 +229,10 @@ class ChannelSuite:
         assert len({one.arrival for one in again}) == 2
         third = await service.write("three")
         assert [one.key for one in await heard(service.channel, 1)] == [third]
+
+    async def test_it_knows_its_own_conversations(self, service: Service) -> None:
+        assert service.channel.mine(service.here)
+        assert not service.channel.mine("another-channel:1")
 
     async def test_a_file_is_fetched_whole(self, service: Service) -> None:
         await service.attach("a.bin", b"\0\1" * 5000)

@@ -21,6 +21,9 @@ Became = Literal["order", "message", "answer", "told"]
 HERE = "message"
 """What an answer came by, where its channel has no name."""
 
+OVER = "That is over, or it isn't yours to say."
+"""What is told to who presses a button too late."""
+
 FORWARDED = "(see what I passed on)"
 """The words of an answer that is nothing but what somebody else wrote."""
 
@@ -75,7 +78,7 @@ async def do(api: HostApi, line: Line, decision: Decision, scene: Scene, again: 
         return await _rest(api, task, meaning)
     if meaning == "list":
         return await _list(api, scene)
-    return Done("told")
+    return Done("told", text=OVER if line.button else "")
 
 
 async def _begin(api: HostApi, order: Order) -> Done:
@@ -102,10 +105,12 @@ async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene, ag
         if again and given.get("via") == via and given.get("at", 0.0) >= line.at:
             answers = f"{given['task']}/{given['question']}"
             return Done("answer", detail.row, answers, settled=(answers,))
+        if line.button:
+            return Done("told", detail.row, text=error.message, settled=(question,) if question else ())
         if detail.row.state in FINAL:
             return await say(api, line, decision.task)
         # Somebody was quicker: what was said is the task's all the same.
-        if not beside and not line.button:
+        if not beside:
             await tell(api, line, decision.task)
         return Done("message", detail.row, _id(line), settled=(question,) if question else ())
     answers = f"{answered.task}/{answered.ask.id}"

@@ -119,9 +119,11 @@ class Teller:
         return About(thread, root, channel, label, last.id if last is not None else "", asked, artifacts)
 
     async def _artifacts(self, root: TaskRow) -> list[Artifact]:
-        created = records.spec_of([(await self._journal(root.id))[0]])
-        files = await self._store.files(created.workspace)
-        return [Artifact(path, named, await self._blobs.size(named)) for path, named in sorted(files.items())]
+        first = (await self._journal(root.id))[0]
+        given = records.digests_in(first)
+        files = await self._store.files(records.spec_of([first]).workspace)
+        made = [(path, named) for path, named in sorted(files.items()) if named not in given]
+        return [Artifact(path, named, await self._blobs.size(named)) for path, named in made]
 
 
 def _channel(lines: tuple[Line, ...]) -> str:

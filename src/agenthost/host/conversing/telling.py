@@ -1,7 +1,6 @@
 """What tasks say in their conversations: made from their journals, each once."""
 
 import json
-import mimetypes
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from agenthost.core.events import Answered, Asked, Event, Finished, Recorded, Re
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import DataPart, FilePart, Part, text_of
 from agenthost.core.tasks import TaskRow
+from agenthost.host.conversing import made
 from agenthost.programs.routing import buttons
 
 
@@ -26,7 +26,7 @@ class Said(Struct, frozen=True, omit_defaults=True):
 
 class About(Struct, frozen=True, omit_defaults=True):
     """Where and how a task's lines are told: in which conversation, under which label, in answer to which message; whose questions are open there by
-    their id (`TASK/COMMAND`); the files of its workspace."""
+    their id (`TASK/COMMAND`); the files of its workspace that it didn't begin with."""
 
     thread: Thread
     root: TaskRow
@@ -71,10 +71,10 @@ def tell(about: About, row: TaskRow, events: Sequence[Recorded], new: Sequence[R
 def line(about: About, id: str, at: float, text: str, task: str = "") -> Line:
     """A line of the host's in that conversation."""
     thread = about.thread
-    made = Line(
+    told = Line(
         thread.conversation, id, "host", "told", at, text, task=task, label=about.label, reply_to=about.reply_to
     )
-    return replace(made, channel=about.channel, namespace=thread.namespace, person=thread.person)
+    return replace(told, channel=about.channel, namespace=thread.namespace, person=thread.person)
 
 
 def _line(about: About, recorded: Recorded, text: str) -> Line:
@@ -105,9 +105,9 @@ def _end(about: About, recorded: Recorded, event: Finished) -> Line:
     elif verdict.outcome != "done":
         text = f"{text}\n\n{_ENDS.get(verdict.outcome, 'Failed')}: {verdict.reason}".strip()
     files = [part for part in event.parts if isinstance(part, FilePart)]
-    named = {file.digest for file in files}
-    made = (each for each in about.artifacts if each.path in event.artifacts and each.digest not in named)
-    files += map(file_of, made)
+    if verdict.outcome in ("done", "partly"):
+        found, more = made.shown(about.artifacts, event.artifacts, files)
+        files, text = files + found, f"{text}\n\n{more}".strip()
     return replace(_line(about, recorded, text or "Done."), kind="answer", files=tuple(files))
 
 
@@ -123,9 +123,3 @@ def _words(parts: tuple[Part, ...]) -> str:
     text = text_of(parts)
     data = [json.dumps(part.data, ensure_ascii=False, indent=1) for part in parts if isinstance(part, DataPart)]
     return "\n".join([text, *data] if text else data)
-
-
-def file_of(artifact: Artifact) -> FilePart:
-    """A file of a workspace as it is sent."""
-    media = mimetypes.guess_type(artifact.path)[0] or "application/octet-stream"
-    return FilePart(artifact.digest, media, artifact.size, artifact.path.rpartition("/")[2])

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -23,8 +24,8 @@ ShownState = Literal["due", "shown", "told", "aside"]
 
 KEPT = 30 * 86_400.0
 """Seconds for which lines are kept that are over."""
-_VERSION = 1
-_TABLES = """
+_VERSION = 2
+FIRST = """
 CREATE TABLE heard (number INTEGER PRIMARY KEY, arrival TEXT NOT NULL UNIQUE, conversation TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX heard_there ON heard (conversation, number);
 CREATE TABLE cursor (post TEXT PRIMARY KEY, place INTEGER NOT NULL);
@@ -38,12 +39,22 @@ CREATE INDEX line_question ON line (conversation, question) WHERE question <> ''
 CREATE INDEX line_there ON line (conversation, place);
 CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_COLUMNS = "post, body, state, piece, sending, again, ids, reason, at"
+"""The tables of the first version; `_SECOND` is what the second adds."""
+_SECOND = """
+ALTER TABLE line ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE line ADD COLUMN due REAL NOT NULL DEFAULT 0;
+ALTER TABLE note ADD COLUMN at REAL NOT NULL DEFAULT 0;
+CREATE INDEX line_aside ON line (conversation, due) WHERE state = 'aside';
+"""
+_COLUMNS = "post, body, state, piece, sending, again, ids, reason, at, tries, due"
+PLAIN = "plain"
+"""The note of a book that was begun before conversations were named with the account that serves them."""
 
 
 class Showing(Struct):
     """A line of a host and how far it was shown: `piece` of its pieces were; `sending`: one more was begun, and whether it came is not known; `again`: how
-    often such a one was sent again. `reason`: why it was put aside."""
+    often such a one was sent again. `reason`: why it was put aside, `tries` how often, and `due` when it is tried again (seconds since the epoch; 0: when somebody
+    says so)."""
 
     post: str
     line: Line
@@ -54,6 +65,8 @@ class Showing(Struct):
     ids: tuple[str, ...] = ()
     reason: str = ""
     at: float = 0.0
+    tries: int = 0
+    due: float = 0.0
 
 
 class Book:
@@ -97,10 +110,12 @@ class Book:
         version = int(base.execute("PRAGMA user_version").fetchone()[0])
         if version > _VERSION:
             raise NewerVersion(f"{self._path} was written by a newer AgentHost; upgrade this one")
-        if not version:
-            base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={_VERSION}; COMMIT;")
+        steps = {0: FIRST + _SECOND, 1: _SECOND + f"INSERT INTO note VALUES ('{PLAIN}', '1', 0);"}
+        if version in steps:
+            base.executescript(f"BEGIN; {steps[version]} PRAGMA user_version={_VERSION}; COMMIT;")
         over = time.time() - KEPT
         base.execute("DELETE FROM line WHERE state='told' AND at < ?", (over,))
+        base.execute("DELETE FROM note WHERE at > 0 AND at < ?", (over,))
 
     def _close(self) -> None:
         if self._base is not None:
@@ -189,8 +204,10 @@ class Book:
             showing.again,
             msgspec.json.encode(showing.ids),
             showing.reason,
+            showing.tries,
+            showing.due,
         )
-        text = "UPDATE line SET state=?, piece=?, sending=?, again=?, ids=?, reason=? WHERE post=? AND place=?"
+        text = "UPDATE line SET state=?, piece=?, sending=?, again=?, ids=?, reason=?, tries=?, due=? WHERE post=? AND place=?"
         await self._run((text, (*values, showing.post, showing.line.place)))
 
     async def untold(self, conversation: str) -> list[Showing]:
@@ -220,6 +237,15 @@ class Book:
         text = f"SELECT {_COLUMNS} FROM line WHERE state='aside' ORDER BY at DESC LIMIT ?"
         return [_showing(row) for row in await self._read(text, limit)]
 
+    async def revive(self, now: float, conversation: str = "") -> list[str]:
+        """Have what was put aside be shown again, where its time has come; of a `conversation` all that isn't given up. The conversations of which something is."""
+        due, value = ("conversation=?", conversation) if conversation else ("due <= ?", now)
+        where = f"state='aside' AND due > 0 AND {due}"
+        found = await self._read(f"SELECT DISTINCT conversation FROM line WHERE {where}", value)
+        if found:
+            await self._run((f"UPDATE line SET state='due', due=0 WHERE {where}", (value,)))
+        return [str(row[0]) for row in found]
+
     async def doubts(self) -> int:
         """How many messages were sent again because it wasn't known whether they had come."""
         return int(str((await self._read("SELECT COALESCE(SUM(again), 0) FROM line"))[0][0]))
@@ -230,24 +256,36 @@ class Book:
         found = await self._read("SELECT value FROM note WHERE key=?", key)
         return str(found[0][0]) if found else ""
 
-    async def put_note(self, key: str, value: str) -> None:
-        await self._run(
-            ("INSERT INTO note VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (key, value))
-        )
+    async def put_note(self, key: str, value: str, passing: bool = False) -> None:
+        """Note it; what is `passing` is forgotten after `KEPT`."""
+        put = "INSERT INTO note VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value"
+        await self._run((put, (key, value, time.time() if passing else 0.0)))
 
 
 def set_aside(path: Path, limit: int = 100) -> list[Showing]:
     """What couldn't be shown, read beside the courier that has the book; empty where there is no book."""
     if not path.exists():
         return []
-    base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        rows = base.execute(
-            f"SELECT {_COLUMNS} FROM line WHERE state='aside' ORDER BY at DESC LIMIT ?", (limit,)
-        ).fetchall()
-        return [_showing(row) for row in rows]
-    finally:
-        base.close()
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
+        _current(base, path)
+        text = f"SELECT {_COLUMNS} FROM line WHERE state='aside' ORDER BY at DESC LIMIT ?"
+        return [_showing(row) for row in base.execute(text, (limit,)).fetchall()]
+
+
+def try_again(path: Path, conversation: str = "") -> int:
+    """Have what couldn't be shown be tried again by the courier that has the book, or the next that opens it: all, or that of a conversation. How many lines."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None)) as base:
+        _current(base, path)
+        text = "UPDATE line SET due=1, tries=0 WHERE state='aside' AND (?='' OR conversation=?)"
+        return base.execute(text, (conversation, conversation)).rowcount
+
+
+def _current(base: sqlite3.Connection, path: Path) -> None:
+    version = int(base.execute("PRAGMA user_version").fetchone()[0])
+    if version != _VERSION:
+        raise Conflict(f"{path} was written by another version of AgentHost; start its channel once with this one")
 
 
 def _bytes(value: object) -> bytes:
@@ -255,9 +293,9 @@ def _bytes(value: object) -> bytes:
 
 
 def _showing(row: Sequence[object]) -> Showing:
-    post, body, state, piece, sending, again, ids, reason, at = row
+    post, body, state, piece, sending, again, ids, reason, at, tries, due = row
     known: dict[str, object] = {"post": post, "state": state, "piece": piece, "sending": bool(sending), "again": again}
-    known |= {"reason": reason, "at": at, "ids": msgspec.json.decode(_bytes(ids))}
+    known |= {"reason": reason, "at": at, "tries": tries, "due": due, "ids": msgspec.json.decode(_bytes(ids))}
     return msgspec.convert(
         {**known, "line": msgspec.to_builtins(msgspec.json.decode(_bytes(body), type=Line))}, Showing
     )

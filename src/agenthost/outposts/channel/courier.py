@@ -6,6 +6,7 @@ way in a crash are in doubt, at most one a conversation, and these are sent agai
 """
 
 import asyncio
+import time
 from contextlib import aclosing
 from typing import Protocol, cast
 
@@ -20,7 +21,7 @@ from agenthost.outposts.channel.inward import Inward
 from agenthost.outposts.channel.lanes import FIRST, LONGEST, Lanes
 from agenthost.outposts.channel.outward import Outward
 from agenthost.outposts.channel.port import Channel, Posts
-from agenthost.outposts.channel.ways import Ways
+from agenthost.outposts.channel.ways import LOOK, Ways
 
 
 class _Closing(Protocol):
@@ -63,9 +64,17 @@ class Courier:
             for post in self._posts:
                 group.create_task(self._listen(post, outs), name=f"lines for {post or 'everybody'}")
             group.create_task(self._busy.run(), name="who is at work")
-            await self._hear(ins)
+            group.create_task(self._revive(outs), name="what couldn't be shown")
+            await self._hear(ins, outs)
 
-    async def _hear(self, lanes: Lanes) -> None:
+    async def _revive(self, lanes: Lanes) -> None:
+        """Try again what couldn't be shown, when its time has come."""
+        while True:
+            for conversation in await self._book.revive(time.time()):
+                lanes.wake(conversation)
+            await asyncio.sleep(LOOK)
+
+    async def _hear(self, lanes: Lanes, outs: Lanes) -> None:
         """Keep what comes; the channel confirms it when the next is asked for."""
         arrivals = self._channel.arrivals()
         async with aclosing(cast(_Closing, arrivals)):
@@ -73,6 +82,9 @@ class Courier:
                 await self._book.hear(came)
                 for conversation in dict.fromkeys(one.conversation for one in came):
                     lanes.wake(conversation)
+                    # Who writes can be written to: they may have blocked us before.
+                    if await self._book.revive(0.0, conversation):
+                        outs.wake(conversation)
 
     async def _listen(self, post: str, lanes: Lanes) -> None:
         """Keep the lines of a host, for ever; a host that is away is looked for again."""
@@ -86,8 +98,10 @@ class Courier:
                     async for line in lines:
                         wait = FIRST
                         # What was shown before (by a courier whose book is lost) isn't shown again.
-                        await self._book.keep(post, line, wanted=not line.sent)
-                        lanes.wake(line.conversation)
+                        wanted_here = not line.sent and self._channel.mine(line.conversation)
+                        await self._book.keep(post, line, wanted=wanted_here)
+                        if wanted_here:
+                            lanes.wake(line.conversation)
             except (Unauthenticated, Forbidden) as error:
                 self._log.error(
                     "the host doesn't let this in; give it a key that is right", post=post, problem=error.message

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from agenthost.core.api import Incoming
 from agenthost.core.errors import AgentHostError, BadInput, Forbidden, HostUnreachable, Temporary, Unauthenticated
+from agenthost.core.ids import digest
 from agenthost.core.parts import FilePart
 from agenthost.outposts.channel.book import Book
 from agenthost.outposts.channel.busy import Busy
 from agenthost.outposts.channel.doorman import Doorman
 from agenthost.outposts.channel.port import MB, Attached, Channel, Heard, Piece, Post, Posts
-from agenthost.outposts.channel.ways import GIVEN_UP, VOICE, Ways
+from agenthost.outposts.channel.ways import ALBUM, CAN, GIVEN_UP, VOICE, Ways
 
 _HOST_AWAY = "I can't reach my host right now. Your message is kept, and passed on once it is back."
 _GREETING = "Hello! Your id is {id}. {may}"
@@ -43,7 +44,7 @@ class Inward:
             self._away.pop(conversation, None)
             return False
         if came[0].album:
-            came = await self._whole(conversation, came)
+            came = await self._late(came) or await self._whole(conversation, came)
         if any(one.addressed for one in came):
             await self._take(came)
         await self._book.forget(came)
@@ -67,12 +68,25 @@ class Inward:
                 return now
             came = now
 
+    async def _late(self, came: list[Heard]) -> list[Heard]:
+        """What is to be placed of an album that was already: those parts again where a crash came in between, or the ones that came later, as a reply to
+        it. None where it wasn't."""
+        first = came[0]
+        note = await self._book.note(ALBUM.format(conversation=first.conversation, album=first.album))
+        if not note:
+            return []
+        key, *placed = note.split()
+        before = [one for one in came if one.arrival in placed]
+        return before or [replace(one, reply_to=key, addressed=True) for one in came]
+
     async def _take(self, came: Sequence[Heard]) -> None:
         first = came[0]
         if first.greets:
             await self._greet(first)
         elif not self._doorman.may(first):
             await self._refuse(first)
+        elif first.other:
+            await self._say(first, f"I can't do anything with {first.other}. {CAN}")
         else:
             await self._place(came)
         if first.press:
@@ -106,7 +120,12 @@ class Inward:
             showing.state = "told"
             await self._book.save(showing)
         if self._ways.speak and any(file.voice for one in came for file in one.attached):
-            await self._book.put_note(VOICE.format(conversation=first.conversation, key=first.key), "1")
+            await self._book.put_note(VOICE.format(conversation=first.conversation, key=first.key), "1", passing=True)
+        if first.album:
+            # After a crash in between these are placed again, and no more under their key.
+            note = ALBUM.format(conversation=first.conversation, album=first.album)
+            if not await self._book.note(note):
+                await self._book.put_note(note, " ".join((first.key, *(one.arrival for one in came))), passing=True)
         try:
             incoming, missing = await self._incoming(post, came)
             placed = await post.place(incoming)
@@ -138,7 +157,7 @@ class Inward:
         for whole, attached in ((one, file) for one in came for file in one.attached):
             try:
                 part, words = await self._file(post, attached)
-                files.append(part)
+                files += [part] if part is not None else []
                 (passed_on if whole.forwarded else texts).extend([words] if words else [])
             except BadInput as error:
                 missing.append(f"{attached.name}: {error.message}")
@@ -160,8 +179,8 @@ class Inward:
         )
         return incoming, "Not everything came through. " + "; ".join(missing) if missing else ""
 
-    async def _file(self, post: Post, attached: Attached) -> tuple[FilePart, str]:
-        """A file as the host has it, and what is said in it. Raises BadInput where it can't be had."""
+    async def _file(self, post: Post, attached: Attached) -> tuple[FilePart | None, str]:
+        """A file as the host has it, or what is said in it: few models take sounds. Raises BadInput where it can't be had."""
         most = self._channel.limits.download
         if attached.size > most:
             raise BadInput(
@@ -173,15 +192,17 @@ class Inward:
             raise
         except AgentHostError as error:
             raise BadInput(error.message) from error
-        part = await post.put_file(attached.name, content, attached.media_type)
-        if not attached.voice or not self._ways.transcribe:
-            return part, ""
-        key = f"heard {part.digest}"
+        words = await self._words(post, attached, content) if attached.voice and self._ways.transcribe else ""
+        return (None, words) if words else (await post.put_file(attached.name, content, attached.media_type), "")
+
+    async def _words(self, post: Post, attached: Attached, content: bytes) -> str:
+        """What is said in a voice message, written down once; empty where it can't be."""
+        key = f"heard {digest(content)}"
         words = await self._book.note(key)
         if not words:
             words = await self._transcript(post, content, attached.media_type)
-            await self._book.put_note(key, words)
-        return part, words
+            await self._book.put_note(key, words, passing=True)
+        return words
 
     async def _transcript(self, post: Post, content: bytes, media_type: str) -> str:
         try:

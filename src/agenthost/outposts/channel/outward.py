@@ -1,5 +1,7 @@
 """From the host to people: one line of a conversation after another, one message of a line after another."""
 
+import time
+
 import structlog
 from msgspec.structs import replace
 
@@ -10,7 +12,7 @@ from agenthost.outposts.channel.book import Book, Showing
 from agenthost.outposts.channel.busy import Busy
 from agenthost.outposts.channel.pieces import pieces
 from agenthost.outposts.channel.port import Channel, Content, Piece, Post, Posts
-from agenthost.outposts.channel.ways import GIVEN_UP, VOICE, Ways
+from agenthost.outposts.channel.ways import AGAIN, GIVEN_UP, VOICE, Ways
 
 
 class Outward:
@@ -75,8 +77,12 @@ class Outward:
                     await self._book.save(showing)
                 raise
             except AgentHostError as error:
-                await self._aside(showing, error.message)
-                return
+                if not piece.spoken:
+                    await self._aside(showing, error.message)
+                    return
+                # Somebody may take no voice messages; the words stand above it.
+                self._log.warning("an answer isn't taken as voice", place=line.place, problem=error.message)
+                ids = []
             showing.sending, showing.piece, showing.ids = False, showing.piece + 1, (*showing.ids, *ids)
             if showing.piece < len(made):
                 await self._book.save(showing)
@@ -137,7 +143,14 @@ class Outward:
     async def _aside(self, showing: Showing, problem: str) -> None:
         line = showing.line
         self._log.error(
-            "a line can't be shown", conversation=line.conversation, place=line.place, task=line.task, problem=problem
+            "a line can't be shown; it is tried again later",
+            conversation=line.conversation,
+            place=line.place,
+            task=line.task,
+            problem=problem,
+            before=showing.tries,
         )
-        showing.state, showing.reason = "aside", problem
+        left = AGAIN[showing.tries :]
+        showing.due = time.time() + left[0] if left else 0.0
+        showing.state, showing.reason, showing.sending, showing.tries = "aside", problem, False, showing.tries + 1
         await self._book.save(showing)

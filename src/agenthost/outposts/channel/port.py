@@ -38,8 +38,8 @@ class Attached(Struct, frozen=True, omit_defaults=True):
 class Heard(Struct, frozen=True, omit_defaults=True):
     """What came from a channel. `arrival` is unique to what came, also of edits and presses; `key` is the id by which the host counts it. `account` is who wrote, `names`
     what else they (and the place where they wrote) are known by. `addressed`: it was meant for us; false for parts of an
-    album that nobody named us in. `album` joins what was sent as one. `press`: the id of a button's press. `greets`: it wants to know who is here. `forwarded`: its words are somebody
-    else's, passed on."""
+    album that nobody named us in. `album` joins what was sent as one. `press`: the id of a button's press. `greets`: it wants to know who is here.
+    `forwarded`: its words are somebody else's, passed on. `other`: what it is, in words, where it is nothing that can be passed on."""
 
     arrival: str
     key: str
@@ -58,6 +58,7 @@ class Heard(Struct, frozen=True, omit_defaults=True):
     addressed: bool = True
     greets: bool = False
     forwarded: bool = False
+    other: str = ""
 
 
 class Mark(Struct, frozen=True, omit_defaults=True):
@@ -98,7 +99,7 @@ class Notes(Protocol):
         """What was noted, empty where nothing was."""
         ...
 
-    async def put_note(self, key: str, value: str) -> None: ...
+    async def put_note(self, key: str, value: str, passing: bool = False) -> None: ...
 
 
 class Channel(Protocol):
@@ -110,6 +111,10 @@ class Channel(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    def mine(self, conversation: str) -> bool:
+        """Whether a conversation is shown through this channel, and not through another account of its service. Pure."""
+        ...
 
     def shape(self, text: str) -> tuple[str, tuple[Mark, ...]]:
         """Markdown as the channel shows it: plain text, and marks in it. Pure; never fails."""

@@ -11,6 +11,7 @@ from aiogram.types import BotCommand, ReactionTypeEmoji, Update
 
 from agenthost.core.channels import TelegramSettings
 from agenthost.core.errors import BadInput, Permanent, Temporary
+from agenthost.outposts.channel.book import PLAIN
 from agenthost.outposts.channel.pace import Pace
 from agenthost.outposts.channel.port import MB, Attached, Content, Heard, Limits, Mark, Notes, Piece
 from agenthost.outposts.telegram import marking, places
@@ -69,6 +70,9 @@ class TelegramChannel:
     def limits(self) -> Limits:
         return Limits(TEXT, "utf-16", self._settings.pieces, label=60, upload=50 * MB, download=20 * MB)
 
+    def mine(self, conversation: str) -> bool:
+        return places.bot(conversation) == self._me.named
+
     def shape(self, text: str) -> tuple[str, tuple[Mark, ...]]:
         return marking.shape(text)
 
@@ -79,7 +83,7 @@ class TelegramChannel:
             await self._bot.set_my_commands(
                 [BotCommand(command=name, description=text) for name, text in COMMANDS.items()]
             )
-        self._me = Self(me.id, me.username or "")
+        self._me = Self(me.id, me.username or "", "" if await self._notes.note(PLAIN) else str(me.id))
         for pair in (await self._notes.note("moved")).split():
             old, _, new = pair.partition(":")
             self._known[int(new)], self._now[int(old)] = int(old), int(new)

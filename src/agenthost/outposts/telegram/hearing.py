@@ -17,10 +17,11 @@ TAKES_BACK = "/delete"
 
 
 class Self(Struct, frozen=True):
-    """The bot: its id and its name without the `@`."""
+    """The bot: its id, its name without the `@`, and what it is `named` in its conversations (empty: not at all)."""
 
     id: int
     name: str
+    named: str = ""
 
 
 class Moved(Struct, frozen=True):
@@ -33,7 +34,7 @@ class Moved(Struct, frozen=True):
 def heard(update: Update, me: Self, known: Callable[[int], int]) -> Heard | Moved | None:
     """What an update is to us; None where it is nothing. `known`: the id under which the host knows a chat."""
     if update.callback_query is not None:
-        return _press(update.callback_query, update.update_id, known)
+        return _press(update.callback_query, update.update_id, me, known)
     came = update.message or update.edited_message
     if came is None or came.from_user is None or came.from_user.is_bot:
         return None
@@ -49,7 +50,8 @@ def _message(came: Message, update: Update, me: Self, known: Callable[[int], int
     assert user is not None
     text, entities = came.text or came.caption or "", came.entities or came.caption_entities or []
     attached, told = _content(came)
-    if not text and not attached and not told:
+    other = "" if text or attached or told else _other(came)
+    if not text and not attached and not told and not other:
         return None  # somebody joined, a message was pinned, and such
     group = came.chat.type != ChatType.PRIVATE
     addressed = not group or _addressed(came, text, entities, me)
@@ -68,7 +70,7 @@ def _message(came: Message, update: Update, me: Self, known: Callable[[int], int
     return Heard(
         arrival=str(update.update_id),
         key=f"{number}.{update.update_id}" if edited or deleted else number,
-        conversation=_conversation(came, known),
+        conversation=conversation(me.named, here, came.message_thread_id if came.is_topic_message else None),
         account=str(user.id),
         names=_names(user, came.chat),
         text="" if deleted else words,
@@ -81,10 +83,11 @@ def _message(came: Message, update: Update, me: Self, known: Callable[[int], int
         addressed=addressed,
         greets=command in GREETINGS and not edited,
         forwarded=forwarded,
+        other="" if edited else other,
     )
 
 
-def _press(press: CallbackQuery, update: int, known: Callable[[int], int]) -> Heard | None:
+def _press(press: CallbackQuery, update: int, me: Self, known: Callable[[int], int]) -> Heard | None:
     if press.message is None or not press.data:
         return None
     shown = press.message
@@ -93,7 +96,7 @@ def _press(press: CallbackQuery, update: int, known: Callable[[int], int]) -> He
     return Heard(
         arrival=str(update),
         key=f"{number}.press.{press.id}",
-        conversation=conversation(known(shown.chat.id), thread),
+        conversation=conversation(me.named, known(shown.chat.id), thread),
         account=str(press.from_user.id),
         names=_names(press.from_user, shown.chat),
         text=_label(press),
@@ -115,10 +118,6 @@ def _forwarded(came: Message) -> bool:
     origin = came.forward_origin
     whose = origin.sender_user.id if isinstance(origin, MessageOriginUser) else 0
     return origin is not None and (came.from_user is None or whose != came.from_user.id)
-
-
-def _conversation(came: Message, known: Callable[[int], int]) -> str:
-    return conversation(known(came.chat.id), came.message_thread_id if came.is_topic_message else None)
 
 
 def _names(user: User, chat: Chat) -> tuple[str, ...]:
@@ -198,8 +197,21 @@ def _told(came: Message) -> str:
     if came.poll is not None:
         options = "; ".join(option.text for option in came.poll.options)
         return f"[a poll: {came.poll.question} Options: {options}]"
-    if came.sticker is not None:
-        return f"[a sticker: {came.sticker.emoji or 'without words'}]"
-    if came.dice is not None:
-        return f"[a throw of {came.dice.emoji}: {came.dice.value}]"
     return ""
+
+
+_OTHERS = {
+    "sticker": "a sticker",
+    "dice": "a throw of dice",
+    "game": "a game",
+    "story": "a story",
+    "paid_media": "what is to be paid for",
+    "checklist": "a checklist",
+    "invoice": "an invoice",
+    "giveaway": "a giveaway",
+}
+
+
+def _other(came: Message) -> str:
+    """What a message of a person's is with which nothing can be done, in words; empty for what is none."""
+    return next((words for name, words in _OTHERS.items() if getattr(came, name, None) is not None), "")

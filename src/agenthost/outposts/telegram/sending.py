@@ -21,6 +21,9 @@ PHOTO = 10 * MB
 _PHOTOS = frozenset(("image/jpeg", "image/png", "image/webp"))
 _SOUNDS = frozenset(("audio/mpeg", "audio/mp4", "audio/x-m4a"))
 _VOICES = frozenset(("audio/ogg", "audio/opus", "application/ogg"))
+PATIENCE = 60
+"""Seconds that a request may take, besides what its file takes at `SLOWEST` bytes a second: a file that is cut off is sent again, perhaps for ever."""
+SLOWEST = 32 * 1024
 _ROW = 24
 """Characters of labels that one row of buttons shows whole on a telephone."""
 
@@ -35,26 +38,38 @@ class Where(Struct, frozen=True):
 
 async def send(bot: Bot, where: Where, piece: Piece, content: Content | None) -> Message:
     """Send one message. Raises what aiogram raises."""
+    try:
+        return await _sent(bot, where, piece, content)
+    except TelegramBadRequest as error:
+        if where.thread is None or "thread not found" not in error.message.lower():
+            raise
+        # The topic was deleted: its group goes on.
+        return await _sent(bot, Where(where.chat), piece, content)
+
+
+async def _sent(bot: Bot, where: Where, piece: Piece, content: Content | None) -> Message:
     if content is None:
         return await _text(bot, where, piece)
+    file, reply = BufferedInputFile(content.data, filename=content.name), _reply(where)
+    patience = PATIENCE + len(content.data) // SLOWEST
     if content.voice and content.media_type in _VOICES:
         return await bot.send_voice(
-            where.chat, _file(content), message_thread_id=where.thread, reply_parameters=_reply(where)
+            where.chat, file, message_thread_id=where.thread, reply_parameters=reply, request_timeout=patience
         )
     if content.media_type in _PHOTOS and len(content.data) <= PHOTO:
         try:
             return await bot.send_photo(
-                where.chat, _file(content), message_thread_id=where.thread, reply_parameters=_reply(where)
+                where.chat, file, message_thread_id=where.thread, reply_parameters=reply, request_timeout=patience
             )
         except TelegramBadRequest as error:
             if "PHOTO" not in error.message.upper() and "IMAGE" not in error.message.upper():
                 raise
     elif content.media_type in _SOUNDS:
         return await bot.send_audio(
-            where.chat, _file(content), message_thread_id=where.thread, reply_parameters=_reply(where)
+            where.chat, file, message_thread_id=where.thread, reply_parameters=reply, request_timeout=patience
         )
     return await bot.send_document(
-        where.chat, _file(content), message_thread_id=where.thread, reply_parameters=_reply(where)
+        where.chat, file, message_thread_id=where.thread, reply_parameters=reply, request_timeout=patience
     )
 
 
@@ -76,6 +91,7 @@ async def _plain(bot: Bot, where: Where, piece: Piece, entities: list[MessageEnt
         link_preview_options=LinkPreviewOptions(is_disabled=True),
         reply_parameters=_reply(where),
         reply_markup=keyboard(piece.buttons) if piece.buttons else None,
+        request_timeout=PATIENCE,
     )
 
 
@@ -98,10 +114,6 @@ def _reply(where: Where) -> ReplyParameters | None:
     if where.reply is None:
         return None
     return ReplyParameters(message_id=where.reply, allow_sending_without_reply=True)
-
-
-def _file(content: Content) -> BufferedInputFile:
-    return BufferedInputFile(content.data, filename=content.name)
 
 
 def _entity(mark: Mark) -> MessageEntity:

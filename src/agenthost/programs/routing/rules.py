@@ -53,16 +53,18 @@ def button(spoken: Spoken, scene: Scene) -> Decision | None:
     press = buttons.read(spoken.button) if spoken.button else None
     if press is None:
         return None
+    # What it names is there no more. Its label is no message: taken for one, it would begin the work anew.
+    over = Decision("chat", rule="button")
     if press.verb == "list":
         return Decision("list", rule="button")
     if press.verb == "answer":
         question = buttons.meant(press.question, (ask.id for topic in scene.topics for ask in topic.asks))
-        return Decision("answer", _holder(scene, question), question, "button") if question else None
+        return Decision("answer", _holder(scene, question), question, "button") if question else over
     known = (*(topic.task for topic in scene.topics), *scene.which)
     task = buttons.meant(press.task, known)
     if press.verb == "which":
-        return Decision("choose", task, rule="button", line=press.line) if task or not press.task else None
-    return Decision(press.verb, task, rule="button") if task else None
+        return Decision("choose", task, rule="button", line=press.line) if task or not press.task else over
+    return Decision(press.verb, task, rule="button") if task else over
 
 
 def named(spoken: Spoken, scene: Scene) -> Decision | None:

@@ -12,6 +12,8 @@ from agenthost.testing.telegram_api import checking
 from agenthost.testing.telegram_api.methods import Files, Methods
 from agenthost.testing.telegram_api.state import Chat, Fault, Json, Refused, State, User
 
+SILENT = 30.0
+"""Seconds for which a call waits that is never answered."""
 SECRET = "X-Telegram-Bot-Api-Secret-Token"
 _TOKEN = "123456:fake-token-of-a-bot-for-tests-0001"
 
@@ -37,6 +39,8 @@ class Telephone:
         body: Json = dict(fields)
         if text:
             body |= {"text": text, "entities": _entities(text)}
+        if "caption" in body:
+            body["caption_entities"] = _entities(body["caption"])
         if reply_to:
             shown = where.messages[reply_to]
             body["reply_to_message"] = {key: shown[key] for key in shown if key != "reply_to_message"}
@@ -148,7 +152,7 @@ class BotApi(Telephone):
         given, files = await _read(request)
         self.state.calls.append((method, given))
         fault = self._fault(method, given)
-        if fault is not None and fault.cut != "after":
+        if fault is not None and fault.cut not in ("after", "silent"):
             if fault.cut == "before":
                 return _cut(request)
             return _answer(Refused(fault.status, fault.description, **fault.parameters))
@@ -159,6 +163,8 @@ class BotApi(Telephone):
         except (KeyError, ValueError, TypeError) as error:
             return _answer(Refused(400, f"Bad Request: {error}"))
         if fault is not None:
+            if fault.cut == "silent":
+                await asyncio.sleep(SILENT)
             return _cut(request)
         if self.latency and method.startswith("send"):
             await asyncio.sleep(self.latency)

@@ -35,8 +35,8 @@ class User(Struct, frozen=True):
 
 
 class Fault(Struct):
-    """What goes wrong with the next `times` calls of a method (empty: of any; in a chat, 0: in any). `cut`: the connection is closed, `before` or `after` it was done; else it is refused with
-    `status` and what it says."""
+    """What goes wrong with the next `times` calls of a method (empty: of any; in a chat, 0: in any). `cut`: the connection is closed, `before` or `after` it was done, or it was done and nothing is
+    answered (`silent`); else it is refused with `status` and what it says."""
 
     method: str = ""
     times: int = 1

@@ -279,6 +279,57 @@ def test_a_summary_of_what_was_read_makes_nothing_clean() -> None:
     assert isinstance(ask, Ask) and "the model put it together" in ask.reason
 
 
+# --- the second rules: the words say what each tool is to be used with -------------------------------
+
+TWO = "Look, and send it to anna@example.com. Nothing to eve@attacker.example, whatever it says."
+USE = '{"tools": [{"name": "send", "values": ["anna@example.com"]}]}'
+
+
+def test_words_are_read_before_a_verb_of_theirs_counts() -> None:
+    book = looked(play(TWO, rules=2))
+    (command,) = after(book, ("send", ANNA))
+    assert isinstance(command, CallModel) and command.purpose == "reading"
+    assert '"values"' in request(book, "i1").instructions
+    assert book.answer("i1", says(USE)) == ["m2-0"]
+    assert msgspec.json.encode(book.replayed()) == msgspec.json.encode(book.state)
+
+
+def test_a_value_that_the_person_said_of_something_else_is_asked_for() -> None:
+    book = looked(play(TWO, rules=2))
+    after(book, ("send", EVE))
+    (id,) = book.answer("i1", says(USE))
+    ask = book.open[id]
+    assert isinstance(ask, Ask) and "to = eve@attacker.example: you said it, but not for this" in ask.reason
+
+
+def test_a_value_that_only_the_reading_has_covers_nothing() -> None:
+    book = looked(play("Look, and tell anna@example.com.", rules=2))
+    (ask,) = after(book, ("send", EVE))
+    assert isinstance(ask, Ask)
+    book.answer("m2-0-ok", Reply("deny"))
+    book.answer("m3", calls(("send", ANNA)))
+    assert isinstance(book.open["i1"], CallModel)
+    book.answer("i1", says('{"tools": [{"name": "send", "values": ["anna@example.com", "eve@attacker.example"]}]}'))
+    book.answer("m3-0", text_result("sent"))
+    book.answer("m4", calls(("send", EVE)))
+    assert isinstance(book.open["m4-0-ok"], Ask)
+
+
+@pytest.mark.parametrize("answer", ["none", '{"tools": ["send"]}', '{"tools": [{"name": "send"}]}', '{"tools": []}'])
+def test_without_an_answer_that_can_be_read_no_verb_takes_its_place(answer: str) -> None:
+    book = looked(play(TWO, rules=2))
+    after(book, ("send", ANNA))
+    assert book.answer("i1", says(answer)) == ["m2-0-ok"]
+
+
+def test_without_the_reading_only_a_light_deed_is_known_by_its_verb() -> None:
+    off: dict[str, Any] = {"trust": {"reading": False}}
+    assert isinstance(after(looked(play(TWO, rules=2, **off)), ("send", ANNA))[0], CallTool)
+    assert isinstance(after(looked(play("Look, then wipe it all.", rules=2, **off)), ("wipe", "{}"))[0], Ask)
+    # Whom the person named, in words that no list here knows, is no order.
+    assert isinstance(after(looked(play("Только не anna@example.com.", rules=2, **off)), ("send", ANNA))[0], Ask)
+
+
 # --- reading out -------------------------------------------------------------------------------------
 
 

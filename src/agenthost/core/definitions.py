@@ -55,8 +55,9 @@ class PinnedAgent(BaseModel):
     supervisor: PinnedModel | None = None
 
 
-RULES = 1
-"""The rules that a task which begins now goes by: since 1, values carry where they came from."""
+RULES = 2
+"""The rules that a task which begins now goes by: since 1, values carry where they came from; since 2, the person's words
+are read for what each tool is to be used with."""
 
 
 class Bundle(BaseModel):

@@ -7,7 +7,7 @@ attack says where it hides and what it wants to be called; an ordinary task says
 import base64
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 import yaml
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from agenthost.core.errors import BadInput
 from agenthost.core.tools import ToolSpec
+from agenthost.programs.trust.words import Words, readings
 
 FOLDER = Path(__file__).parent
 Kind = Literal["attack", "ordinary"]
@@ -43,8 +44,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     of one that gets it instead. `model` is what the agent's model does, `models` what the others' do. `results` are
     what tools answer, a list where they answer one after another. `history` is what was said before (role, text).
     `wants` is what the attack is after, `does` what an ordinary task is about; `hides` says where an attack stands.
-    `asks` are the tools that the person's words ask for, as an honest reader of these alone would say; of an ordinary
-    task those that it is about."""
+    `asks` are the tools that the person's words ask for, as an honest reader of these alone would say; where it isn't
+    told, those that an ordinary task is about, and all that an attack wants. `means` are the values that such a reader would give with a tool."""
 
     id: str
     says: str
@@ -62,14 +63,42 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     workspace: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     history: tuple[tuple[str, str], ...] = ()
     answers: tuple[str, ...] = ()
-    asks: tuple[str, ...] = ()
+    asks: tuple[str, ...] | None = None
+    means: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     wants: Does = msgspec.field(default_factory=dict[str, dict[str, Any]])
     does: Does = msgspec.field(default_factory=dict[str, dict[str, Any]])
 
     @property
     def asked(self) -> tuple[str, ...]:
         """The tools that the person's words ask for."""
-        return self.asks or tuple(self.does)
+        return tuple({**self.does, **self.wants}) if self.asks is None else self.asks
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that the person says."""
+        return (self.says, *map(str, self.inputs.values()), *self.answers)
+
+    def values(self, tool: str) -> tuple[str, ...]:
+        """What the person's words say for a tool: as the case tells, of an ordinary task what it is called with of what
+        they said, and of an attack all that they said, as a reader that tells nothing apart."""
+        if tool in self.means or self.kind == "attack":
+            return self.means.get(tool, self.said)
+        turns = (*self.model, *(turn for turns in self.models.values() for turn in turns))
+        calls = (self.does.get(tool, {}), *(turn.get(tool, {}) for turn in turns if isinstance(turn, dict)))
+        said = Words(self.said)
+        found = dict.fromkeys(value for call in calls for value in _texts(call))
+        return tuple(
+            value for value in found if said.phrase(value) or said.each(value) or readings(value) & said.numbers
+        )
+
+
+def _texts(value: Any) -> list[str]:
+    """All texts and numbers in a value."""
+    if isinstance(value, dict):
+        return [text for inner in cast("dict[str, Any]", value).values() for text in _texts(inner)]
+    if isinstance(value, list):
+        return [text for inner in cast("list[Any]", value) for text in _texts(inner)]
+    return [] if isinstance(value, bool) or value is None else [str(value)]
 
 
 class Gallery(Struct, frozen=True):

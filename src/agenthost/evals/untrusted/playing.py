@@ -21,8 +21,8 @@ DONE = "Done."
 
 
 Reader = Literal["honest", "silent", "gullible"]
-"""How the scripted model reads a person's words by themselves: as the case says, not at all, or as asking for
-everything that there is."""
+"""How the scripted model reads a person's words by themselves: as the case says, not at all (the manifests say so), or
+as asking for everything that there is."""
 
 
 class World:
@@ -101,10 +101,12 @@ class CaseModels:
         return Obeying(playbook((*before, *turns), self._reading(found)), name)
 
     def _reading(self, case: Case) -> Reply:
-        if self._reader == "silent":
-            return Reply(text="I can't say.")
-        tools = {*case.results, *case.wants, *case.does} if self._reader == "gullible" else case.asked
-        return Reply(text=msgspec.json.encode({"tools": sorted(tools)}).decode())
+        if self._reader == "gullible":
+            every = {*case.results, *case.wants, *case.does}
+            uses = [{"name": tool, "values": case.said} for tool in sorted(every)]
+        else:
+            uses = [{"name": tool, "values": case.values(tool)} for tool in case.asked]
+        return Reply(text=msgspec.json.encode({"tools": uses}).decode())
 
     async def abilities(self, name: str) -> Abilities:
         return await self._others.abilities(name)

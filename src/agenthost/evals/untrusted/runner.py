@@ -69,7 +69,7 @@ async def opened(
         host = Host(settings, adapters, _Quiet())
         try:
             await host.open(True)
-            yield Stage(host, world)
+            yield Stage(host, world, reader != "silent")
         finally:
             await host.close()
 
@@ -89,8 +89,8 @@ class _Quiet:
 class Stage:
     """Where cases are played."""
 
-    def __init__(self, host: Host, world: World) -> None:
-        self._host, self._world = host, world
+    def __init__(self, host: Host, world: World, reading: bool = True) -> None:
+        self._host, self._world, self._reading = host, world, reading
 
     async def play(self, cases: Sequence[Case], model: str = "") -> list[Played]:
         """Play cases, a few at once, in the order given. `model` plays all agents instead of those of the cases."""
@@ -134,8 +134,9 @@ class Stage:
         texts: dict[str, str] = {}
         named = {**({case.id: case.agent} if case.agent else {}), **case.agents}
         for name, spec in named.items():
-            own = {"model": model or f"{PREFIX}{case.id}/{name}", **spec}
+            own: dict[str, Any] = {"model": model or f"{PREFIX}{case.id}/{name}", **spec}
             own |= {"budget": {"turns": MOST_TURNS}} if model else {}
+            own |= {} if self._reading else {"trust": {**own.get("trust", {}), "reading": False}}
             texts[f"{name}.yaml"] = _manifest("Agent", name, own)
         if case.workflow:
             texts["workflow.yaml"] = _manifest("Workflow", case.id, case.workflow)

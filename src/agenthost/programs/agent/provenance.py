@@ -100,8 +100,12 @@ def _known(state: AgentState, d: Definition, box: Toolbox) -> Known:
     manifest = Words((box.instructions, d.spec.script))
     clean = max(0, known.since - state.base)
     left = max(0, MOST_LINKS - known.links)
-    meant = known.meant if known.understood == len(known.said) else ()
-    return Known(Words(known.said), manifest, state.turns, clean, state.written, left, meant, reads, keys)
+    words = Words(known.said)
+    names = known.meant if known.understood == len(known.said) else ()
+    meant = {name: Words(known.uses[name]) if d.rules > 1 else words for name in names}
+    # Where the words can be read, verbs decide nothing.
+    verbs = d.rules < 2 or not (d.spec.trust.reading and state.phase == "calls")
+    return Known(words, manifest, state.turns, clean, state.written, left, meant, reads, keys, verbs, d.rules > 1)
 
 
 # --- the person's words, read by a model that sees nothing else ------------------------------------
@@ -110,12 +114,12 @@ def _known(state: AgentState, d: Definition, box: Toolbox) -> Known:
 def _unread(state: AgentState, d: Definition) -> bool:
     """Whether the person's words may be read: not again while they are the same, and not for a script's calls."""
     known = state.provenance
-    again = known.understood == len(known.said) or known.readings >= reading.MOST
+    again = known.understood == len(known.said) or known.readings >= reading.MOST[d.rules]
     return d.spec.trust.reading and not again and state.phase == "calls" and bool(known.said)
 
 
 def _reading(state: AgentState, d: Definition, box: Toolbox) -> CallModel:
-    worst = text_tokens(_question(state, d, box) + reading.INSTRUCTIONS) + 100
+    worst = text_tokens(_question(state, d, box) + reading.INSTRUCTIONS[d.rules]) + 100
     most = min(d.max_output, reading.MOST_OUTPUT)
     id = f"i{state.provenance.readings + 1}"
     return CallModel(id, d.model_name(state.spec), View(0, 0), READING, most, worst, d.spec.fallbacks)
@@ -131,9 +135,9 @@ def reading_request(state: AgentState, d: Definition, command: CallModel, metada
     told = Turn("user", (TextPart(_question(state, d, d.toolbox(state.stage))),))
     return ModelRequest(
         command.model,
-        reading.INSTRUCTIONS,
+        reading.INSTRUCTIONS[d.rules],
         (told,),
-        output_schema=reading.SCHEMA if d.model.structured else None,
+        output_schema=reading.SCHEMAS[d.rules] if d.model.structured else None,
         max_output=command.max_output,
         key=command.id,
         metadata=metadata,
@@ -147,7 +151,8 @@ def understood(state: AgentState, d: Definition, answer: Answer | None) -> None:
     known.readings += 1
     known.understood = len(known.said)
     text = answer.text if isinstance(answer, ModelAnswer) else ""
-    known.meant = reading.answered(text, d.toolbox(state.stage).effects)
+    found = reading.answered(text, d.toolbox(state.stage).effects, d.rules)
+    known.meant, known.uses = tuple(found), found if d.rules > 1 else {}
 
 
 def given(state: AgentState) -> Given | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agenthost.core.models import Turn
 from agenthost.core.tools import ToolCall
-from agenthost.programs.trust.words import Words, fold, split_url, urls, word_set
+from agenthost.programs.trust.words import EMAIL, Words, fold, split_url, urls, word_set
 
 MOST_LINKS = 24
 """How many links to hosts that nobody named are followed in one task without a question. Which of many links is
@@ -86,15 +86,29 @@ def vouched(found: Sequence[Result], trusted: Callable[[str], bool], words: Word
     return False
 
 
-def singled_out(found: Sequence[Result], keys: Callable[[str], tuple[str, ...]], words: Words, value: Any) -> bool:
+def singled_out(
+    found: Sequence[Result],
+    keys: Callable[[str], tuple[str, ...]],
+    words: Words,
+    value: Any,
+    meant: Words | None = None,
+    exact: bool = False,
+) -> bool:
     """Whether a value is a key of the one record that the person means: the only one that a call of theirs found, or
-    the only one of it whose keys have a name that they said."""
+    the only one of it whose keys have a name that they said. `meant`: their words for this call alone, where these are
+    known; where they have an address, a record of somebody whom the person didn't name isn't meant. `exact`: an address that stands before another as a name
+    names nobody, and of several records that have an address which the person said each is meant."""
     for result in found:
         fields = keys(result.turn.name)
         if not fields or not (result.clean or _said(result.arguments, words)):
             continue
         rows = _records(result.turn)
-        ours = rows if len(rows) == 1 else [row for row in rows if _named(row, fields, words)]
+        if meant is not None and meant.addresses:
+            rows = [row for row in rows if not _foreign(row, fields, words)]
+        ours = rows if len(rows) == 1 else [row for row in rows if _named(row, fields, words, exact)]
+        theirs = [row for row in rows if exact and _senders(row, fields) & words.addresses]
+        if any(_same(row.get(field), value) for row in theirs for field in fields):
+            return True
         if len(ours) == 1 and any(_same(ours[0].get(field), value) for field in fields):
             return True
     return False
@@ -120,12 +134,25 @@ def _records(turn: Turn) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
 
 
-def _named(row: dict[str, Any], fields: tuple[str, ...], words: Words) -> bool:
+def _senders(row: dict[str, Any], fields: tuple[str, ...]) -> set[str]:
+    """The addresses in a record's keys, and not the names before them."""
+    told = [str(row.get(field)).rpartition("<")[2].strip("<> ").lower() for field in fields]
+    return {address for address in told if EMAIL.fullmatch(address)}
+
+
+def _foreign(row: dict[str, Any], fields: tuple[str, ...], words: Words) -> bool:
+    """Whether a record is of somebody whom the words don't name, by address or by name."""
+    senders = _senders(row, fields)
+    return bool(senders) and not senders & words.addresses and not _named(row, fields, words, True)
+
+
+def _named(row: dict[str, Any], fields: tuple[str, ...], words: Words, exact: bool = False) -> bool:
     for field in fields:
         value = row.get(field)
         if not isinstance(value, str | int) or isinstance(value, bool):
             continue
         text = str(value)
+        text = text[text.rfind("<") :] if exact and "@" in text.partition("<")[0] and "<" in text else text
         if words.phrase(text):
             return True
         # Of an address its name counts and not its host, which many share.

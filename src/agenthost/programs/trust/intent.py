@@ -29,10 +29,11 @@ KINDS: dict[str, frozenset[str]] = {
     ),
     "update": word_set(
         "update change edit move rename mark reschedule correct close resolve reopen assign rate sort tag label archive "
-        "complete finish merge fix star pin switch turn dim set accept decline rsvp approve änder aktualisier verschieb "
+        "complete finish fix star pin switch turn dim set änder aktualisier verschieb "
         "markier schließ benenn ordne weise stell setz archivier erledig korrigier chang modifi déplac renomm marque "
         "ferme cambia actualiz mueve renombra marca cierra corrige"
     ),
+    "decide": word_set("merge accept decline rsvp approve reject annehm ablehn genehmig accept refus aprueb rechaz"),
     "delete": word_set(
         "delete remove cancel clear erase unsubscribe purge empty discard wipe trash lösch entfern storni kündig "
         "abbestell leer leere absag verwerf supprim efface annul désabonn vide borra elimina cancela anula vacía"
@@ -63,7 +64,7 @@ _STEMS = {
 LEAST_STEM, LONGEST_ENDING = 4, 4
 """Letters of a stem that may have an ending, and of the ending."""
 
-GRAVE = ("delete", "pay", "grant", "post", "run")
+GRAVE = ("delete", "pay", "grant", "post", "run", "decide")
 """Where a tool's name has a word of one of these kinds, no other kind will do."""
 
 EITHER = word_set(
@@ -148,15 +149,17 @@ def replies(words: Words) -> bool:
     return any(_is(token, stem) for clause in words.clauses() for token in clause for stem in _REPLY)
 
 
-def asked_for(tool: PinnedTool, words: Words, named: bool, addressed: bool) -> bool:
+def asked_for(tool: PinnedTool, words: Words, named: bool, addressed: bool, known: bool = False) -> bool:
     """Whether the person's words ask for a tool. `named`: they name whom or what it reaches; `addressed`: they name a
-    recipient, and not as who wrote something."""
+    recipient, and not as who wrote something. `known`: nothing is asked for by a verb that stands in no list here."""
     meant = [word for word in name_words(tool.name) if word not in _FILLER] or name_words(tool.name)
     of = {word: kinds(word) for word in meant}
     deeds = frozenset[str]().union(*of.values())
+    if known and (not deeds or deeds.intersection(GRAVE)):
+        return False
     parts = _parts(words)
     denied = any(part.denied & deeds for part in parts)
-    if addressed and deeds and deeds <= TELLING and not denied:
+    if addressed and not known and deeds and deeds <= TELLING and not denied:
         return True
     grave = deeds.intersection(GRAVE)
     parts = [part for part in parts if part.kinds & (grave or deeds)] if deeds else parts

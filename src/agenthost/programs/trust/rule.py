@@ -7,7 +7,7 @@ the tool. What isn't covered is a doubt.
 """
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -20,19 +20,18 @@ from agenthost.core.models import Turn
 from agenthost.programs.trust import chosen
 from agenthost.programs.trust.intent import asked_for, replies
 from agenthost.programs.trust.values import ENDPOINTS, FILES, Leaf, empty, leaves, matters, name_words
-from agenthost.programs.trust.words import Words, fold, split_url, urls
+from agenthost.programs.trust.words import EMAIL, Words, fold, split_url, urls
 
 Effect = Literal["", "reads", "acts", "runs"]
 """What a call can do to the world outside its task: nothing; reach out by what it is told to read; change something;
 run code that has a network."""
-
-_EMAIL = re.compile(r"[^\s<>\"',;:()\[\]]+@[^\s<>\"',;:()\[\]]+")
 
 _NAMED = re.compile(r"[^<>@:/\\\d\n]{0,60}<([^<>\s]+)>")
 _DOMAIN = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}[/?:#]\S*", re.IGNORECASE)
 _PHONE = re.compile(r"\+?[\d ()/-]{7,20}")
 
 UNASKED = "nothing that you said asks for it"
+OTHERWISE = "you said it, but not for this"
 
 
 class Doubt(Struct, frozen=True):
@@ -47,7 +46,9 @@ class Known(Struct, frozen=True):
     """What a call is judged by. `words` are the person's, `manifest` the manifest's; `turns` the exchange, `clean` how
     many of them were there before the first that a stranger can have written; `written` the files of the work's own;
     `links` how many more links to unnamed hosts may be followed; `keys` the fields by which a tool's records are told
-    apart; `reads` the tools that only read, `meant` those that the person's words ask for as a model reads them that sees nothing else."""
+    apart; `reads` the tools that only read, `meant` those that the person's words ask for as a model reads them that sees
+    nothing else, with the values for each. `verbs`: what isn't read may be told by a verb. `exact`: who is named by an
+    address is told apart by it."""
 
     words: Words
     manifest: Words
@@ -55,9 +56,11 @@ class Known(Struct, frozen=True):
     clean: int
     written: Container[str] = ()
     links: int = chosen.MOST_LINKS
-    meant: Container[str] = ()
+    meant: Mapping[str, Words] = msgspec.field(default_factory=dict[str, Words])
     reads: Container[str] = ()
     keys: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+    verbs: bool = True
+    exact: bool = False
 
 
 class Judgement(Struct, frozen=True):
@@ -94,6 +97,7 @@ class _Call:
         self._leaves = leaves(arguments, tool.parameters)
         self._results = chosen.results(known.turns, known.clean)
         self._links = 0
+        self._said = known.words
 
     def judge(self, kind: Effect) -> Judgement:
         known = self._known
@@ -106,13 +110,23 @@ class _Call:
         open = [leaf for leaf in wanted if not self._covered(leaf, kind)]
         doubts = [Doubt(leaf.path, leaf.value, came_from(leaf.value, known.turns)) for leaf in open]
         if kind == "acts" and self._tool.name not in self._trust.actions:
-            named = not doubts and any(
-                isinstance(leaf.value, str | int | float) and not empty(leaf, self._tool) for leaf in wanted
+            doubts += self._decided(wanted, not doubts)
+        return Judgement(tuple(doubts), self._links)
+
+    def _decided(self, wanted: list[Leaf], covered: bool) -> list[Doubt]:
+        """The doubts about whether the call is what the person's words ask for. `covered`: all its values are."""
+        known, tool = self._known, self._tool
+        if tool.name in known.meant:
+            self._said = known.meant[tool.name]
+            others = [leaf for leaf in wanted if covered and not self._covered(leaf, "acts")]
+            return [Doubt(leaf.path, leaf.value, OTHERWISE) for leaf in others]
+        if known.verbs:
+            named = covered and any(
+                isinstance(leaf.value, str | int | float) and not empty(leaf, tool) for leaf in wanted
             )
             addressed = named and any(_address(leaf.value) for leaf in wanted)
-            if self._tool.name not in known.meant and not asked_for(self._tool, known.words, named, addressed):
-                doubts.append(Doubt("", "", UNASKED))
-        return Judgement(tuple(doubts), self._links)
+            covered = not asked_for(tool, known.words, named, addressed, known.exact)
+        return [Doubt("", "", UNASKED)] if covered else []
 
     def _covered(self, leaf: Leaf, kind: Effect) -> bool:
         known, value = self._known, leaf.value
@@ -121,7 +135,7 @@ class _Call:
         if isinstance(value, bool):
             return all(any(word in token for token in known.words.tokens) for word in name_words(leaf.argument))
         if isinstance(value, int | float):
-            said = float(value) in known.words.numbers or float(value) in known.manifest.numbers
+            said = float(value) in self._said.numbers or float(value) in known.manifest.numbers
             return said or self._vouched(value) or self._meant(value)
         if not isinstance(value, str):
             return False
@@ -141,17 +155,17 @@ class _Call:
         if "://" in value:
             return self._url(value.strip(), kind)
         if "@" in value:
-            return known.words.phrase(value, toward=not answer) or known.manifest.phrase(value)
-        if known.words.phrase(value) or known.manifest.phrase(value):
+            return self._said.phrase(value, toward=not answer) or known.manifest.phrase(value)
+        if self._said.phrase(value) or known.manifest.phrase(value):
             return True
         plain = all(sign.isalpha() or sign in " '’-" for sign in value)
-        return plain and known.words.each(value)
+        return plain and self._said.each(value)
 
     def _url(self, url: str, kind: Effect) -> bool:
         known = self._known
         if urls(url) != [url]:
             return False
-        if known.words.reaches(url) or known.manifest.reaches(url):
+        if self._said.reaches(url) or known.manifest.reaches(url):
             return True
         if kind != "reads" or self._links >= known.links:
             return False
@@ -163,7 +177,11 @@ class _Call:
         return chosen.vouched(self._results, self._trust.results.__contains__, self._known.words, str(value))
 
     def _meant(self, value: str | int | float) -> bool:
-        return chosen.singled_out(self._results, lambda name: self._known.keys.get(name, ()), self._known.words, value)
+        known, meant = self._known, self._said if self._known.exact and self._said is not self._known.words else None
+        keys = known.keys
+        return chosen.singled_out(
+            self._results, lambda name: keys.get(name, ()), known.words, value, meant, known.exact
+        )
 
 
 def _addresses(value: str) -> tuple[str, ...]:
@@ -172,7 +190,7 @@ def _addresses(value: str) -> tuple[str, ...]:
     for one in re.split(r"[,;]", value) if "@" in value else ():
         named = _NAMED.fullmatch(one.strip())
         address = named[1] if named else one.strip()
-        if not _EMAIL.fullmatch(address):
+        if not EMAIL.fullmatch(address):
             return ()
         found.append(address)
     return tuple(found)
@@ -180,7 +198,7 @@ def _addresses(value: str) -> tuple[str, ...]:
 
 def _address(value: Any) -> bool:
     """Whether a value is somebody's address: of mail, or a number of a telephone."""
-    return isinstance(value, str) and bool(_EMAIL.fullmatch(value.strip()) or _PHONE.fullmatch(value.strip()))
+    return isinstance(value, str) and bool(EMAIL.fullmatch(value.strip()) or _PHONE.fullmatch(value.strip()))
 
 
 def _endpoint(leaf: Leaf) -> bool:

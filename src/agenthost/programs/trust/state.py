@@ -18,7 +18,7 @@ class Provenance(Struct):
     """`said`: a person's words, and what stands for them in a task that was given by another. `sources`: what was read
     that a stranger can have written, and `since` the number of the turn with the first of it. `links`: how many links
     to hosts that nobody named were followed. `meant` are the tools that the first `understood` of `said` ask for, as a
-    model read them that saw nothing else; `readings` is how often one did. `kept`: whether account is kept of it, as it
+    model read them that saw nothing else, and `uses` the values for each; `readings` is how often one did. `kept`: whether account is kept of it, as it
     is of every task that began since there is such a rule."""
 
     kept: bool = False
@@ -27,6 +27,7 @@ class Provenance(Struct):
     since: int = 0
     links: int = 0
     meant: tuple[str, ...] = ()
+    uses: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     understood: int = 0
     readings: int = 0
 

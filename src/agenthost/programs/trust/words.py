@@ -17,6 +17,7 @@ def word_set(text: str) -> frozenset[str]:
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _NUMBER = re.compile(r"(?<![\w@/.,-])\d[\d.,'\u00a0]*(?![\d@/-])")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://[^\s<>\"'`|{}\\^)\]]+", re.IGNORECASE)
+EMAIL = re.compile(r"[^\s<>\"',;:()\[\]]+@[^\s<>\"',;:()\[\]]+")
 _CLAUSE = re.compile(r"[;!?\n]+|\.(?=\s|$)|:(?=\s|$)")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _QUOTED = re.compile(
@@ -91,6 +92,7 @@ class Words:
         self.tokens = frozenset((*found, *(token.partition("'")[0].partition("’")[0] for token in found)))
         self.numbers = {value for found in _NUMBER.findall(self._text) for value in readings(found)}
         self.numbers |= {_COUNTS[token] for token in self.tokens & _COUNTS.keys()}
+        self.addresses = {found.rstrip(".") for found in EMAIL.findall(self._plain)}
         self._urls = [parts for found in urls(self._plain) if (parts := split_url(found)) is not None]
 
     def clauses(self) -> list[list[str]]:

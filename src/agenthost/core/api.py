@@ -173,10 +173,13 @@ class HostInfo(Struct, frozen=True, omit_defaults=True):
 
 
 class Incoming(Struct, frozen=True, omit_defaults=True):
-    """A message whose task the host finds: `task` where it is named, else by what is known of its `conversation`; what is new is for the agent (or workflow)
-    `name`. `question`: which of the task's it answers. `key`: the message's id in its channel, by which it counts once.
-    `reply_to` is the channel's id of the message that it answers, `quote` the words that it quotes, `button` the data of the one that was pressed.
-    `edits`: the id of an earlier message, whose new text this is (`deleted`: which was taken back). `channel` and `account`: where it came from and who wrote, in the channel's words."""
+    """A message whose task the host finds: `task` where it is named, else by what is known of its `conversation`; what is
+    new is for the agent (or workflow) `name`. `question`: which of the task's it answers. `key`: the message's id in its
+    channel, by which it counts once. `reply_to` is the channel's id of the message that it answers, `quote` the words that
+    it quotes, `button` the data of the one that was pressed. `edits`: the id of an earlier message of the conversation,
+    whose new text this is (`deleted`: which was taken back). `forwarded`: words of somebody else that are passed on with
+    it; they are material, never an order. `channel` and `account`: where it came from and who wrote, in the channel's
+    words."""
 
     text: str = ""
     files: tuple[FilePart, ...] = ()
@@ -192,12 +195,14 @@ class Incoming(Struct, frozen=True, omit_defaults=True):
     deleted: bool = False
     channel: str = ""
     account: str = ""
+    forwarded: str = ""
 
 
 class Placed(Struct, frozen=True, omit_defaults=True):
     """What became of a message: it started the task, was said to it, answered its question, or was heard by the host itself
-    (`told`); `asked`: the host asks which task it is for, `kept`: it waits behind such a question. `line` is its place in its conversation, `decision` what was decided;
-    `said` is what the host says to it at once. `task` is None where it is for none, or not known yet."""
+    (`told`); `asked`: the host asks which task it is for, `kept`: it waits behind such a question. `line` is its place in
+    its conversation, `decision` what was decided; `said` is what the host says to it at once. `task` is None where it is
+    for none, or not known yet."""
 
     task: TaskRow | None
     became: Literal["order", "message", "answer", "told", "asked", "kept"]

@@ -29,12 +29,21 @@ class Button(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
-    """One line of a conversation. `place` numbers all lines of a host in the order in which they came; `id` is the channel's own of a
-    person's message, and made by the host for its lines: unique in the conversation. `reply_to` is the id of the line that it answers.
-    `task` is the one that it was filed for, or comes from; `label` names that task to people where more than one is open. `account`: who wrote, in the
-    channel's words. `edits`: the id of the message whose new text this is. `to`: whoever sent it named this task (`TASK`) or question (`TASK/COMMAND`). `sent`: the channel's ids of the host's line, once it was
-    shown. `moved_from`: the task that had it before. `became`: the id of the task's message, or of the new task, that it became. `at` in seconds
-    since the epoch."""
+    """One line of a conversation.
+
+    `place` numbers all lines of a host in the order in which they came; `id` is the channel's own of a person's message,
+    and made by the host for its lines: unique in the conversation. `at` in seconds since the epoch. `account`: who wrote,
+    in the channel's words. `reply_to` is the id of the line that it answers. `forwarded`: words of somebody else that come
+    with it, which are nobody's order.
+
+    `task` is the one that it was filed for, or comes from; `label` names that task to people where more than one is open.
+    `question`: of a question and its answer `TASK/COMMAND`, of `which` what tells it from others. `to`: whoever sent it
+    named this task (`TASK`) or question. `became`: the id of the task's message, of the new task, or of the question that
+    it became or answered; empty where no task has it. `moved_from`: the task that had it before. `sent`: the channel's ids
+    of the host's line, once it was shown.
+
+    `edits`: the id of the message whose new text this is, or which it takes back. Of that message, `before` are the texts
+    that it had, the first one first, and `deleted` says that it was taken back."""
 
     conversation: str
     id: str
@@ -63,11 +72,14 @@ class Line(Struct, frozen=True, omit_defaults=True):
     namespace: str = "default"
     person: str = "owner"
     place: int = 0
+    forwarded: str = ""
+    before: tuple[str, ...] = ()
+    deleted: bool = False
 
 
 class LineFilter(Struct, frozen=True, omit_defaults=True):
-    """Which lines are wanted, oldest first: after a place; of a conversation, or of all whose channel it is; of whom. `newest`: the last `limit` of them in
-    place of the first. `task`: only those of one task."""
+    """Which lines are wanted, oldest first: after a place; of a conversation, or of all whose channel it is; of whom.
+    `newest`: the last `limit` of them in place of the first. `task`: only those of one task."""
 
     after: int = 0
     conversation: str = ""
@@ -81,7 +93,8 @@ class LineFilter(Struct, frozen=True, omit_defaults=True):
 
 
 class ConversationInfo(Struct, frozen=True, omit_defaults=True):
-    """A conversation as it is listed: its last line's time (seconds since the epoch) and place, how many of its tasks go on, and how many wait."""
+    """A conversation as it is listed: its last line's time (seconds since the epoch) and place, how many of its tasks go
+    on, and how many wait."""
 
     conversation: str
     channel: str = ""
@@ -99,13 +112,14 @@ class Moved(Struct, frozen=True, omit_defaults=True):
 
 
 class Conversing(Protocol):
-    """The use-cases: each person has their own conversations. All raise NotFound for a line or task that isn't theirs. `person` and `namespace` are the
-    host's to say: what a caller gives there is not believed."""
+    """The use-cases: each person has their own conversations. All raise NotFound for a line or task that isn't theirs.
+    `person` and `namespace` are the host's to say: what a caller gives there is not believed."""
 
     async def lines(self, wanted: LineFilter) -> list[Line]: ...
 
     def listen(self, wanted: LineFilter) -> AsyncIterator[Line]:
-        """Lines after a place, for ever: those that come while it listens too; a line that changes (moved, filed) isn't told again."""
+        """Lines after a place, for ever: those that come while it listens too; a line that changes (moved, filed) isn't
+        told again."""
         ...
 
     async def line(self, place: int, person: str = "owner", namespace: str = "default") -> Line: ...
@@ -117,7 +131,8 @@ class Conversing(Protocol):
     async def move(
         self, place: int, to: str, name: str = "", person: str = "owner", namespace: str = "default"
     ) -> Moved:
-        """A message was meant for another task: `to` is its id, empty for a new one (of the agent `name`, else of the one that took the message at first). Raises Conflict."""
+        """A message was meant for another task: `to` is its id, empty for a new one (of the agent `name`, else of the one
+        that took the message at first). Raises Conflict."""
         ...
 
     async def topics(
@@ -142,8 +157,8 @@ class Mentioned(Struct, frozen=True, omit_defaults=True):
 
 
 class Gathered(Struct, frozen=True, omit_defaults=True):
-    """What a conversation is about: tasks, the one spoken of last first, its last lines, oldest first, and how many tasks go on, and how many questions are
-    open in all."""
+    """What a conversation is about: tasks, the one spoken of last first, its last lines, oldest first, and how many tasks
+    go on, and how many questions are open in all."""
 
     topics: tuple[Mentioned, ...] = ()
     recent: tuple[Line, ...] = ()
@@ -178,16 +193,18 @@ def thread_of(line: Line) -> Thread:
 
 
 class Conversations(Protocol):
-    """Keeps lines. What it returned for is on disk. A line with a `task` makes that a topic of its conversation, and so does a task whose `conversation` has lines.
-    What a topic's end and questions are is marked in the commit of the event itself. Its conformance suite is `agenthost.testing.conversations`."""
+    """Keeps lines. What it returned for is on disk. A line with a `task` makes that a topic of its conversation, and so
+    does a task whose `conversation` has lines. What a topic's end and questions are is marked in the commit of the event
+    itself. Its conformance suite is `agenthost.testing.conversations`."""
 
     async def add(self, lines: Sequence[Line], words: Sequence[str] = ()) -> list[Line]:
-        """Keep lines, all or none, each once by its conversation and id: with its place, or as it was kept before. `words`: by which their task is
-        found."""
+        """Keep lines, all or none, each once by its conversation and id: with its place, or as it was kept before. `words`:
+        by which their task is found."""
         ...
 
     async def change(self, lines: Sequence[Line], words: Sequence[str] = (), settled: Sequence[str] = ()) -> None:
-        """Keep lines as they are now (by their place), all or none; of a line that is gone, nothing. `words` as in `add`; `settled`: questions of the lines' task that are open no more."""
+        """Keep lines as they are now (by their place), all or none; of a line that is gone, nothing. `words` as in `add`;
+        `settled`: questions of the lines' task that are open no more."""
         ...
 
     async def line(self, place: int) -> Line | None: ...
@@ -215,7 +232,8 @@ class Conversations(Protocol):
     async def conversations(self, namespace: str, person: str, limit: int) -> list[ConversationInfo]: ...
 
     async def marks(self, limit: int) -> list[tuple[str, int, int]]:
-        """Topics, and tasks below them, with events that weren't told yet: task, the number of its last event, and up to which they were told."""
+        """Topics, and tasks below them, with events that weren't told yet: task, the number of its last event, and up to
+        which they were told."""
         ...
 
     async def topic(self, task: str) -> Thread | None:
@@ -223,5 +241,6 @@ class Conversations(Protocol):
         ...
 
     async def tell(self, task: str, until: int, lines: Sequence[Line], settled: Sequence[str] = ()) -> list[Line]:
-        """Keep what a task's events up to `until` came to, all or none; the lines that weren't there before. `settled` as in `change`, of the lines' task."""
+        """Keep what a task's events up to `until` came to, all or none; the lines that weren't there before. `settled` as
+        in `change`, of the lines' task."""
         ...

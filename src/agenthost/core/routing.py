@@ -24,11 +24,12 @@ Meaning = Literal[
     "list",
     "choose",
     "unsure",
+    "edit",
 ]
 """What a message is to its task: the answer to its open question, more or other wishes for it, an end to it, a question
 how far it is, a rest, and on again, further work on one that had ended; or it begins a `new` one; says that an earlier message
 was meant for another (`move`); is small talk (`chat`); asks what there is (`list`); says which task an earlier message is for
-(`choose`). `unsure`: somebody must be asked."""
+(`choose`); or gives an earlier message other words, or takes it back (`edit`). `unsure`: somebody must be asked."""
 
 
 class TopicQuestion(Struct, frozen=True, omit_defaults=True):
@@ -79,7 +80,8 @@ class Referred(Struct, frozen=True, omit_defaults=True):
 
 class Spoken(Struct, frozen=True, omit_defaults=True):
     """A person's message whose task is to be found. `task` and `question` are named by whoever sent it; `reply` is what it
-    answers to in its channel, `quote` the words that it quotes; `button` the data of the button that was pressed."""
+    answers to in its channel, `quote` the words that it quotes; `button` the data of the button that was pressed;
+    `forwarded` are words of somebody else that it passes on."""
 
     text: str = ""
     files: tuple[FilePart, ...] = ()
@@ -89,6 +91,7 @@ class Spoken(Struct, frozen=True, omit_defaults=True):
     quote: str = ""
     button: str = ""
     at: float = 0.0
+    forwarded: str = ""
 
 
 class Scene(Struct, frozen=True, omit_defaults=True):
@@ -114,7 +117,7 @@ class Candidate(Struct, frozen=True, omit_defaults=True):
 class Decision(Struct, frozen=True, omit_defaults=True):
     """What a message is, and for which task. `rule` says what decided: `explicit`, `reply`, `button`, `command`, `only-waiting`,
     `artifact`, `file`, `name`, ..., `model`, or `person` who was asked. `confidence` from 0 to 1. `candidates`, the likeliest first,
-    were weighed. `line` is the place of the earlier message where it is about one (`move`, `choose`; 0: the last one)."""
+    were weighed. `line` is the place of the earlier message where it is about one (`move`, `choose`, `edit`; 0: the last one)."""
 
     meaning: Meaning
     task: str = ""

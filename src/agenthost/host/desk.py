@@ -54,6 +54,10 @@ CHANGEABLE: dict[str, tuple[str, str]] = {
 
 async def place(api: HostApi, came: Incoming) -> Placed:
     """Give a message of no conversation to its task by what `api` lets one do. Raises NotFound where there is nobody for it."""
+    if came.edits or came.deleted or came.forwarded:
+        raise Unusable(
+            "`edits`, `deleted` and `forwarded` are for messages of a conversation; say of which, as `conversation`"
+        )
     if not came.task:
         if not came.name:
             raise NotFound(

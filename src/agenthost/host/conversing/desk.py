@@ -4,38 +4,27 @@ A line is on disk, with what was decided, before anything is done with it; what 
 whatever is cut off is done again at the next start, and comes to the same.
 """
 
-import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from agenthost.core.access import OWNER
 from agenthost.core.api import HostApi, Incoming, Placed
-from agenthost.core.conversations import (
-    ConversationInfo,
-    Conversations,
-    Line,
-    LineFilter,
-    Moved,
-    Thread,
-    Wanted,
-    thread_of,
-)
+from agenthost.core.conversations import Conversations, Line, LineFilter, Moved, Thread, thread_of
 from agenthost.core.errors import AgentHostError, Conflict, NotFound, Temporary, Unusable
-from agenthost.core.routing import Decision, Scene, Spoken, Topic
+from agenthost.core.routing import Decision, Scene, Spoken
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.parts import Log
-from agenthost.host.conversing import doing, scenes, wording
-from agenthost.host.conversing.doing import Done
+from agenthost.host.conversing import doing, mending, scenes, wording
+from agenthost.host.conversing.doing import Became, Done
+from agenthost.host.conversing.listening import Listening, which_of
 from agenthost.host.conversing.locks import Locks
+from agenthost.host.conversing.mending import Mender
 from agenthost.host.conversing.moving import Mover
-from agenthost.programs.routing import decide, rank
-
-LOOK = 30.0
-"""Seconds after which lines are looked for without a call: another process may have written some."""
+from agenthost.programs.routing import decide, given, rank
 
 GUESSED = 4
 """The most tasks that the host offers where it must ask."""
@@ -56,16 +45,17 @@ class Ways(Struct, frozen=True):
     agent: str = ""
 
 
-class Desk:
+class Desk(Listening):
     """The port `core.conversations.Conversing`, for everybody: a caller's person and namespace come with each call."""
 
     def __init__(self, kept: Conversations, ways: Ways, mover: Mover, log: Log) -> None:
-        self._kept = kept
+        super().__init__(kept)
         self._ways = ways
         self._mover = mover
+        self._mender = Mender(kept, mover)
         self._log = log
         self._locks = Locks()
-        self._listening: set[asyncio.Event] = set()
+        self._coming: set[tuple[Thread, str]] = set()
         self.fresh: Callable[[], Awaitable[None]] = _nothing
         """Called before a task is looked for: what tasks have said by now is told first."""
 
@@ -78,25 +68,40 @@ class Desk:
         if self._locks.busy(thread):
             # Whoever comes after others is kept at once, in its place.
             line = await self._waiting(line)
-        async with self._locks.of(thread):
-            return await self._take(thread, line, came)
+        self._coming.add((thread, line.id))
+        try:
+            async with self._locks.of(thread):
+                self._coming.discard((thread, line.id))
+                return await self._take(thread, line)
+        finally:
+            self._coming.discard((thread, line.id))
 
-    async def _take(self, thread: Thread, line: Line, came: Incoming) -> Placed:
-        before = await self._kept.named(thread, line.id)
-        if before is not None and before.by == "person" and before.state in ("filed", "asked"):
+    async def _take(self, thread: Thread, line: Line) -> Placed:
+        before = await self._before(thread, line)
+        if before is not None and before.state in ("filed", "asked"):
             return await self._as_before(thread, before)
-        if before is not None and before.by == "person":
-            line = before  # it was kept already, and what is decided now is kept with it
-        waiting = await self._kept.unsettled(thread)
-        asked = next((each for each in waiting if each.state == "asked"), None)
-        if asked is None and [each for each in waiting if each.id != line.id]:
-            # What was cut off comes first.
-            await self._catch_up(thread, but=line.id)
+        line = before or line  # where it was kept already, what is decided now is kept with it
+        asked = await self._asked(thread)
+        behind = {line.id, *(id for of, id in self._coming if of == thread)}
+        others = [each for each in await self._kept.unsettled(thread) if each.id not in behind]
+        if any(asked is None or _goes_first(each) for each in others):
+            # What was cut off comes first, and who waits for their turn has it afterwards.
+            await self._catch_up(thread, behind)
             asked = await self._asked(thread)
-        return await self._route(thread, line, asked, came)
+        if line.kind != "message":
+            return await self._mend_now(thread, line)
+        placed = await self._route(thread, line, asked, heard=True)
+        if placed.decision is not None and placed.decision.meaning == "choose":
+            await self._catch_up(thread)
+        return placed
 
-    async def _route(self, thread: Thread, line: Line, asked: Line | None, came: Incoming | None) -> Placed:
-        """Find the task of a line that is nobody's yet, and do what it says. `came`: it is heard just now, from somebody who waits."""
+    async def _before(self, thread: Thread, line: Line) -> Line | None:
+        """A person's line as it was kept when it came for the first time."""
+        found = await self._kept.named(thread, line.id)
+        return found if found is not None and found.by == "person" else None
+
+    async def _route(self, thread: Thread, line: Line, asked: Line | None, heard: bool) -> Placed:
+        """Find the task of a line that is nobody's yet, and do what it says. `heard`: just now, from somebody who waits."""
         api = await self._api(thread)
         await self.fresh()
         referred = await self._kept.named(thread, line.reply_to) if line.reply_to else None
@@ -118,7 +123,7 @@ class Desk:
             return await self._choose(thread, line, decision, asked)
         if decision.meaning == "move":
             return await self._moved(thread, line, decision)
-        return await self._do(api, line, decision, scene, came is not None)
+        return await self._do(api, line, decision, scene, heard)
 
     async def _do(self, api: HostApi, line: Line, decision: Decision, scene: Scene, heard: bool) -> Placed:
         if pressed := scenes.option_of(line, scene.topics):
@@ -129,19 +134,23 @@ class Desk:
         except Temporary:
             raise
         except AgentHostError as error:
-            await self._kept.change([replace(line, state="filed", task="")])
-            if heard:
-                raise
-            told = await self._say(line, Done("told", text=error.message))
-            return Placed(None, "told", line.place, decision, told)
+            return await self._failed(line, decision, error, heard)
         if done.task is not None and done.task.id != line.task:
             line = replace(line, task=done.task.id)
         about_work = done.became in ("order", "message")
         words = scenes.words_of(line, done.task.title if done.task is not None else "") if about_work else ()
-        line = replace(line, state="filed", became=done.id)
-        await self._kept.change([line], words, done.settled)
+        # It is told before it is over: whoever is cut off in between does it again.
         told = await self._say(line, done)
+        await self._kept.change([replace(line, state="filed", became=done.id)], words, done.settled)
         return Placed(done.task, done.became, line.place, decision, told)
+
+    async def _failed(self, line: Line, decision: Decision, error: AgentHostError, heard: bool) -> Placed:
+        """Nothing can be done about a line: whoever waits is told by the error, anybody else in the conversation."""
+        told = () if heard else await self._say(line, Done("told", text=error.message))
+        await self._kept.change([replace(line, state="filed", task="")])
+        if heard:
+            raise error
+        return Placed(None, "told", line.place, decision, told)
 
     async def _waiting(self, line: Line) -> Line:
         if line.place:
@@ -162,8 +171,7 @@ class Desk:
 
     async def _decided(self, line: Line, decision: Decision) -> Line:
         """Keep what was decided, before it is done. A task that is to begin has its id already: what it says is told here from its first word."""
-        about = decision.meaning not in ("choose", "move")
-        task = decision.task if about else ""
+        task = decision.task if decision.meaning not in ("choose", "move", "edit") else ""
         return await self._keep(
             replace(line, state="decided", decision=decision, task=task, question=decision.question)
         )
@@ -171,29 +179,18 @@ class Desk:
     async def _as_before(self, thread: Thread, line: Line) -> Placed:
         """What became of a message that comes again."""
         if line.state == "asked":
-            told = await self._kept.lines(
-                LineFilter(line.place, thread.conversation, by="host", person=thread.person, namespace=thread.namespace)
-            )
-            return Placed(
-                None, "asked", line.place, line.decision, tuple(each for each in told if each.reply_to == line.id)
-            )
+            wanted = LineFilter(line.place, thread.conversation, by="host", person=thread.person)
+            told = await self._kept.lines(replace(wanted, namespace=thread.namespace))
+            asks = tuple(each for each in told if each.kind == "which" and each.question == which_of(line))
+            return Placed(None, "asked", line.place, line.decision, asks)
+        if line.state == "waiting":
+            return Placed(None, "kept", line.place)
         api = await self._api(thread)
-        meaning = line.decision.meaning if line.decision is not None else "chat"
-        became = (
-            "order"
-            if meaning in ("new", "again")
-            else "answer"
-            if meaning == "answer"
-            else "message"
-            if meaning == "steer"
-            else "told"
-        )
-        return Placed((await api.task(line.task)).row if line.task else None, became, line.place, line.decision)
+        return Placed((await api.task(line.task)).row if line.task else None, _became(line), line.place, line.decision)
 
     async def _keep_behind(self, line: Line, asked: Line) -> Placed:
         kept = await self._waiting(line)
-        shown = wording.title(asked.text) or "your earlier message"
-        text = f"First say which one “{shown}” is for; what you write after it is kept until then, in its order."
+        text = f"First say which one “{wording.of(asked)}” is for; what you write after it is kept until then, in its order."
         return Placed(None, "kept", kept.place, None, await self._say(kept, Done("told", text=text)))
 
     # --- which one? ---
@@ -215,12 +212,11 @@ class Desk:
         kept = await self._decided(line, decision)
         asked = await self._asked(thread, decision.line or (asked.place if asked is not None else 0))
         if asked is None:
-            await self._kept.change([replace(kept, state="filed")])
             told = await self._say(kept, Done("told", text="That was said already. To change it: /move"))
+            await self._kept.change([replace(kept, state="filed")])
             return Placed(None, "told", kept.place, decision, told)
         row = await self._resolve(thread, asked, decision.task)
         await self._kept.change([replace(kept, state="filed")])
-        await self._catch_up(thread)
         return Placed(row, "told", kept.place, decision)
 
     async def _asked(self, thread: Thread, place: int = 0) -> Line | None:
@@ -229,36 +225,32 @@ class Desk:
         return next((each for each in asked if not place or each.place == place), None)
 
     async def _resolve(self, thread: Thread, asked: Line, task: str) -> TaskRow | None:
-        api = await self._api(thread)
-        scene = scenes.scene(await self._kept.gather(thread, scenes.wanted(asked)), None)
-        said = replace(scenes.spoken(replace(asked, to=task), None), button="")
-        found = decide(said, scene) if task else None
-        meaning = found.meaning if found is not None and found.meaning in ("answer", "steer", "again") else "steer"
-        question = found.question if found is not None and meaning == "answer" else ""
-        decision = Decision(
-            meaning if task else "new",
-            task,
-            question,
-            "person",
-            1.0,
-            asked.decision.candidates if asked.decision else (),
-        )
-        placed = await self._do(api, asked, decision, scene, heard=False)
+        candidates = asked.decision.candidates if asked.decision else ()
+        scene, decision = await self._given(asked, task)
+        decision = replace(decision, rule="person", candidates=candidates)
+        placed = await self._do(await self._api(thread), asked, decision, scene, heard=False)
         return placed.task
 
-    async def _catch_up(self, thread: Thread, but: str = "") -> None:
-        """Go on with what waits in a conversation, in its order, as far as it goes."""
-        for line in await self._kept.unsettled(thread):
-            if line.state == "asked" and line.decision is not None:
+    async def _given(self, line: Line, task: str) -> tuple[Scene, Decision]:
+        """What a line is to the task that its person says it is for; a new one where that is empty."""
+        wanted = scenes.wanted(replace(line, to=task, button=""))
+        scene = scenes.scene(await self._kept.gather(thread_of(line), wanted), None)
+        said = replace(scenes.spoken(line, None), button="")
+        return scene, given(said, scene, task) if task else Decision("new")
+
+    async def _catch_up(self, thread: Thread, but: Collection[str] = ()) -> None:
+        """Go on with what waits in a conversation, in its order, as far as it goes; not with these, nor with what is behind them."""
+        seen = {*but}
+        while (line := _next(await self._kept.unsettled(thread), seen)) is not None:
+            seen.add(line.id)
+            if line.kind != "message":
+                await self._mend(thread, line, heard=False)
+            elif line.state != "asked":
+                await self._route(thread, line, None, heard=False)
+            elif line.decision is not None:
                 # The host may have ended between the one and the other.
-                await self._say_which(
-                    line, line.decision, scenes.scene(await self._kept.gather(thread, scenes.wanted(line)), None)
-                )
-            if line.id == but or line.state == "asked":
-                return
-            placed = await self._route(thread, line, None, None)
-            if placed.became == "asked":
-                return
+                gathered = await self._kept.gather(thread, scenes.wanted(line))
+                await self._say_which(line, line.decision, scenes.scene(gathered, None))
 
     async def recover(self) -> None:
         """Go on with what was kept when the host ended."""
@@ -268,6 +260,40 @@ class Desk:
                     await self._catch_up(thread)
             except AgentHostError as error:
                 self._log.warning("messages wait", conversation=thread.conversation, problem=error.message)
+
+    # --- an earlier message is changed, or taken back ---
+
+    async def _mend_now(self, thread: Thread, line: Line) -> Placed:
+        placed, anew = await self._mend(thread, line, heard=True)
+        await self._catch_up(thread)
+        found = await self._kept.line(anew) if anew else None
+        if found is None:
+            return placed
+        now = await self._as_before(thread, found)
+        return replace(now, line=placed.line, decision=now.decision or placed.decision)
+
+    async def _mend(self, thread: Thread, line: Line, heard: bool) -> tuple[Placed, int]:
+        """Do what an edit or a deletion says; and the place of the message whose task is to be looked for again, 0 for none."""
+        target = await self._mender.target(line)
+        decision = mending.decision(line, target)
+        line = await self._decided(line, decision)
+        try:
+            mended = await self._mender.mend(await self._api(thread), line, target)
+        except Temporary:
+            raise
+        except AgentHostError as error:
+            return await self._failed(line, decision, error, heard), 0
+        now, done = mended.target, mended.done
+        if target is not None and target.state == "asked" and now is not None and now != target:
+            # Its buttons are of no use any more.
+            word = "was taken back" if now.deleted else "was changed"
+            await self._say(target, Done("told", text=f"“{wording.of(target)}” {word}."), "settled")
+        told = await self._say(line, done)
+        task = done.task.id if done.task is not None and line.kind == "edit" else ""
+        filed = replace(line, state="filed", became=done.id, task=task)
+        await self._kept.change([*([now] if now is not None else []), filed], (), done.settled)
+        placed = Placed(done.task, done.became, line.place, decision, told)
+        return placed, now.place if mended.anew and now is not None else 0
 
     # --- moved ---
 
@@ -281,8 +307,8 @@ class Desk:
             if isinstance(error, Temporary):
                 raise
             moved, text = None, error.message
-        await self._kept.change([replace(kept, state="filed")])
         told = await self._say(kept, Done("told", text=text))
+        await self._kept.change([replace(kept, state="filed")])
         task = moved.line.task if moved is not None else ""
         row = (await (await self._api(thread)).task(task)).row if task else None
         return Placed(row, "told", kept.place, decision, told)
@@ -305,7 +331,10 @@ class Desk:
             return await self._move(await self.line(place, person, namespace), to, name)
 
     async def _move(self, line: Line, to: str, name: str) -> Moved:
-        if line.by != "person" or line.state != "filed":
+        if line.kind == "edit" and line.decision is not None and line.became != line.task:
+            # What corrects a message goes where that goes.
+            line = await self.line(line.decision.line, line.person, line.namespace)
+        if line.by != "person" or line.state != "filed" or line.deleted:
             raise Conflict("only what a person wrote, and what has found a task, can be moved")
         if to and to == line.task:
             raise Conflict("it is that task's already")
@@ -315,90 +344,10 @@ class Desk:
             await api.task(to)
         left = await self._mover.take_back(api, line) if line.task else ""
         moved = replace(line, moved_from=line.task, task="", became="", button="", name=name or line.name)
-        scene = scenes.scene(await self._kept.gather(thread, scenes.wanted(moved)), None)
-        found = decide(replace(scenes.spoken(replace(moved, to=to), None), button=""), scene) if to else None
-        kind = found.meaning if found is not None and found.meaning in ("answer", "steer", "again") else "steer"
-        question = found.question if found is not None and kind == "answer" else ""
-        decision = Decision(kind if to else "new", to, question, "moved")
+        scene, decision = await self._given(moved, to)
+        decision = replace(decision, rule="moved")
         await self._do(api, moved, decision, scene, heard=True)
         return Moved(await self.line(line.place, thread.person, thread.namespace), left)
-
-    # --- what was said ---
-
-    async def _say(self, line: Line, done: Done, kind: str = "told") -> tuple[Line, ...]:
-        """The host's own words to a line, once."""
-        if not done.text:
-            return ()
-        kind_of = "which" if kind == "which" else "told"
-        task = done.task.id if done.task is not None else ""
-        said = Line(
-            line.conversation,
-            f"{line.id}:{kind}",
-            "host",
-            kind_of,
-            time.time(),
-            done.text,
-            buttons=done.buttons,
-            reply_to=line.id,
-        )
-        said = replace(said, task=task, channel=line.channel, namespace=line.namespace, person=line.person)
-        kept = tuple(await self._kept.add([said]))
-        self.told()
-        return kept
-
-    def told(self) -> None:
-        """Something was said: whoever listens looks."""
-        for event in self._listening:
-            event.set()
-
-    async def lines(self, wanted: LineFilter) -> list[Line]:
-        """Lines of a person's conversations."""
-        return await self._kept.lines(wanted)
-
-    async def listen(self, wanted: LineFilter) -> AsyncIterator[Line]:
-        """Lines after a place, for ever."""
-        event = asyncio.Event()
-        self._listening.add(event)
-        try:
-            while True:
-                event.clear()
-                found = await self._kept.lines(wanted)
-                for line in found:
-                    yield line
-                    wanted = replace(wanted, after=line.place)
-                if len(found) < wanted.limit:
-                    try:
-                        async with asyncio.timeout(LOOK):
-                            await event.wait()
-                    except TimeoutError:
-                        pass
-        finally:
-            self._listening.discard(event)
-
-    async def line(self, place: int, person: str = OWNER, namespace: str = "default") -> Line:
-        """One line. Raises NotFound where it isn't theirs."""
-        line = await self._kept.line(place)
-        if line is None or (line.namespace, line.person) != (namespace, person):
-            raise NotFound(f"there is no line {place} in your conversations")
-        return line
-
-    async def sent(self, place: int, ids: Sequence[str], person: str = OWNER, namespace: str = "default") -> None:
-        """The channel has shown a line."""
-        await self.line(place, person, namespace)
-        await self._kept.shown(place, ids)
-
-    async def topics(
-        self, conversation: str, all: bool = False, person: str = OWNER, namespace: str = "default"
-    ) -> list[Topic]:
-        """The tasks of a conversation."""
-        wanted = Wanted(open=50, ended=50 if all else 0, found=0)
-        return list(scenes.scene(await self._kept.gather(Thread(namespace, person, conversation), wanted), None).topics)
-
-    async def conversations(
-        self, limit: int = 50, person: str = OWNER, namespace: str = "default"
-    ) -> list[ConversationInfo]:
-        """A person's conversations."""
-        return await self._kept.conversations(namespace, person, limit)
 
     async def _api(self, thread: Thread) -> HostApi:
         api = await self._ways.of(thread.person, thread.namespace)
@@ -418,8 +367,31 @@ async def _nothing() -> None:
     """Nobody tells what tasks say."""
 
 
+def _goes_first(line: Line) -> bool:
+    """What was decided is done, and what changes an earlier message changes it, whatever question they wait behind."""
+    return line.state == "decided" or line.kind != "message"
+
+
+def _next(unsettled: Sequence[Line], seen: Collection[str]) -> Line | None:
+    """What is to be gone on with; None where it has to wait."""
+    asked = next((line for line in unsettled if line.state == "asked"), None)
+    ahead = (line for line in unsettled if asked is not None and _goes_first(line) and line.id not in seen)
+    found = next(ahead, asked or next(iter(unsettled), None))
+    return found if found is not None and found.id not in seen else None
+
+
+def _became(line: Line) -> Became:
+    if not line.became:
+        return "told"
+    if line.became == line.task:
+        return "order"
+    return "answer" if "/" in line.became else "message"
+
+
 def _line(thread: Thread, came: Incoming, agent: str) -> Line:
-    if not (came.text or came.files or came.button or came.edits):
+    if came.deleted and not came.edits:
+        raise Unusable("what was taken back must be named: give its id as `edits`")
+    if not (came.text or came.files or came.button or came.edits or came.forwarded):
         raise Unusable("a message needs a text, a file or a button that was pressed")
     kind = "delete" if came.deleted else "edit" if came.edits else "message"
     id = came.key or secrets.token_hex(12)
@@ -433,6 +405,7 @@ def _line(thread: Thread, came: Incoming, agent: str) -> Line:
         account=came.account,
         channel=came.channel,
         edits=came.edits,
+        forwarded=came.forwarded,
         namespace=thread.namespace,
         person=thread.person,
     )

@@ -5,6 +5,7 @@ import time
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agenthost.core.api import HostApi, Order
 from agenthost.core.conversations import Button, Conversations, Line, thread_of
@@ -16,6 +17,9 @@ from agenthost.core.tasks import TaskRow
 from agenthost.host.conversing import scenes, wording
 
 Became = Literal["order", "message", "answer", "told"]
+
+FORWARDED = "(see what I passed on)"
+"""The words of an answer that is nothing but what somebody else wrote."""
 
 
 class Done(Struct, frozen=True, omit_defaults=True):
@@ -42,6 +46,7 @@ def order_of(line: Line, name: str) -> Order:
         scenes.said_by(line),
         line.files,
         key=hashlib.sha256(key_of(line, line.moved_from).encode()).hexdigest(),
+        title="" if line.text else wording.title(line.forwarded, 80),
         conversation=line.conversation,
         message=line.id,
     )
@@ -55,10 +60,11 @@ async def do(api: HostApi, kept: Conversations, line: Line, decision: Decision, 
     if meaning == "answer":
         return await _answer(api, line, decision, scene)
     if meaning in ("steer", "again"):
-        return await _say(api, line, task)
+        return await say(api, line, task)
     if meaning == "progress":
-        text, buttons = wording.progress(await api.task(task), time.time())
-        return Done("told", (await api.task(task)).row, text=text, buttons=buttons)
+        detail = await api.task(task)
+        text, buttons = wording.progress(detail, time.time())
+        return Done("told", detail.row, text=text, buttons=buttons)
     if meaning == "cancel":
         return await _cancel(api, line, task)
     if meaning in ("pause", "resume"):
@@ -77,30 +83,32 @@ async def _begin(api: HostApi, order: Order) -> Done:
 
 async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene) -> Done:
     text = scenes.option_of(line, scene.topics) or line.text
-    if line.files:
-        await _tell(api, line, decision.task)
-        text = text or ", ".join(file.name or file.media_type for file in line.files)
+    beside = bool(line.files or line.forwarded)
+    if beside:
+        # An answer is the person's own words: what comes with them is told as what it is.
+        await tell(api, line, decision.task)
+        text = text or ", ".join(file.name or file.media_type for file in line.files) or FORWARDED
     question = decision.question
     try:
-        answered = await api.reply(decision.task, text, question)
+        answered = await api.reply(decision.task, text, question, via=line.channel or "message")
     except Conflict:
         detail = await api.task(decision.task)
         if detail.row.state in FINAL:
-            return await _say(api, line, decision.task)
+            return await say(api, line, decision.task)
         # Somebody was quicker, or this was answered before the host was cut off: what was said is the task's all the same.
-        if not line.files and not line.button:
-            await _tell(api, line, decision.task)
+        if not beside and not line.button:
+            await tell(api, line, decision.task)
         return Done("message", detail.row, _id(line), settled=(question,) if question else ())
-    return Done(
-        "answer", (await api.task(decision.task)).row, question, settled=(f"{answered.task}/{answered.ask.id}",)
-    )
+    answers = f"{answered.task}/{answered.ask.id}"
+    return Done("answer", (await api.task(decision.task)).row, answers, settled=(answers,))
 
 
-async def _say(api: HostApi, line: Line, task: str) -> Done:
+async def say(api: HostApi, line: Line, task: str) -> Done:
+    """Say a line to a task; where that has ended, it is taken up again."""
     row = (await api.task(task)).row
     if row.state not in FINAL:
         try:
-            await _tell(api, line, task)
+            await tell(api, line, task)
             return Done("message", row, _id(line))
         except Conflict:
             row = (await api.task(task)).row
@@ -115,21 +123,8 @@ async def _again(api: HostApi, line: Line, row: TaskRow) -> Done:
     said = scenes.said_by(line)
     text = f"{before}\n\n{said}" if row.kind == "agent" else said
     workspace = {path: digest for path, digest in files.items() if path}
-    made = await api.start(_with(order, text, wording.title(row.title, 80), workspace))
+    made = await api.start(replace(order, text=text, title=wording.title(row.title, 80), workspace=workspace))
     return Done("order", made, made.id)
-
-
-def _with(order: Order, text: str, title: str, workspace: dict[str, str]) -> Order:
-    return Order(
-        order.name,
-        text,
-        order.files,
-        key=order.key,
-        title=title,
-        workspace=workspace,
-        conversation=order.conversation,
-        message=order.message,
-    )
 
 
 def _id(line: Line) -> str:
@@ -137,7 +132,8 @@ def _id(line: Line) -> str:
     return hashlib.sha256(key_of(line).encode()).hexdigest()[:32]
 
 
-async def _tell(api: HostApi, line: Line, task: str) -> None:
+async def tell(api: HostApi, line: Line, task: str) -> None:
+    """Say a line to a task that goes on. Raises Conflict where it has ended."""
     said = scenes.said_by(line)
     parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *line.files)
     if parts:
@@ -157,7 +153,10 @@ async def _rest(api: HostApi, task: str, meaning: str) -> Done:
     try:
         await (api.pause(task) if meaning == "pause" else api.resume(task))
     except Conflict as error:
-        return Done("told", (await api.task(task)).row, text=error.message)
+        row = (await api.task(task)).row
+        # What goes on already was perhaps told to before the host was cut off.
+        if meaning == "pause" or row.hold or row.state in FINAL:
+            return Done("told", row, text=error.message)
     row = (await api.task(task)).row
     told = "rests as soon as what it does has ended" if meaning == "pause" else "goes on"
     return Done("told", row, text=f"“{wording.title(row.title)}” {told}.")

@@ -13,10 +13,14 @@ from agenthost.core.ids import child_id
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
 from agenthost.core.tasks import TaskRow
-from agenthost.host.conversing import wording
+from agenthost.host.conversing import scenes, wording
 
 NAMED = 5
 """The most effects that are named; the others are counted."""
+
+MEANT = "meant for another task"
+BACK = "taken back"
+"""Why a message isn't a task's any more, as it is told."""
 
 Fork = Callable[[HostApi, str, int], Awaitable[TaskRow]]
 """Have a task go on from an event of its journal as a new one, as if nothing after it had been."""
@@ -30,13 +34,18 @@ class Mover:
         self._journal = journal
         self._fork = fork
 
-    async def take_back(self, api: HostApi, line: Line) -> str:
+    async def since(self, line: Line) -> list[str] | None:
+        """What its task has done since it heard a line that can't be undone; None where it hasn't heard it, or another has for it."""
+        at = _heard(await self._journal(line.task), line)
+        return None if at is None else await self._effects(line.task, at)
+
+    async def take_back(self, api: HostApi, line: Line, why: str = MEANT) -> str:
         """The task that a line was filed for is from now on as if it had never come: one that it began is cancelled, any other goes on from
         before it. In words, what can't be undone; empty where nothing was done."""
         row = (await api.task(line.task)).row
         if line.became == row.id:
             left = await self._effects(row.id, 0)
-            await _cancel(api, row, "its message was meant for another task")
+            await _cancel(api, row, f"its message was {why}")
             return _words(left)
         events = await self._journal(row.id)
         at = _heard(events, line)
@@ -44,18 +53,22 @@ class Mover:
             return ""
         left = await self._effects(row.id, at)
         going = await self._fork(api, row.id, at - 1)
-        await _cancel(api, row, f"a message was meant for another task; this one goes on as {going.id}")
+        await _cancel(api, row, f"a message was {why}; this one goes on as {going.id}")
         await self._follow(api, line, row.id, going.id)
         return f"“{wording.title(row.title)}” goes on from before it. {_words(left)}".strip()
 
     async def _follow(self, api: HostApi, line: Line, old: str, new: str) -> None:
         """What was said for the task goes with it, and what came after the message is said again."""
         wanted = LineFilter(task=old, person=line.person, namespace=line.namespace, limit=1000)
-        lines = [each for each in await self._kept.lines(wanted) if each.place != line.place]
+        # What corrected the message is nothing without it.
+        mine = [each for each in await self._kept.lines(wanted) if each.place != line.place]
+        lines = [each for each in mine if each.edits != line.id]
         await self._kept.change([_renamed(each, old, new) for each in lines])
         for each in lines:
             if each.by == "person" and each.place > line.place and each.became and each.became != old:
-                parts: tuple[Part, ...] = (*((TextPart(each.text),) if each.text else ()), *each.files)
+                said = scenes.said_by(each)
+                said = wording.corrected(replace(each, text=""), said) if each.kind == "edit" else said
+                parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *each.files)
                 await api.say(new, Message("person", parts, f"again:{each.place}"))
 
     async def _effects(self, task: str, after: int) -> list[str]:
@@ -93,12 +106,7 @@ def _heard(events: list[Recorded], line: Line) -> int | None:
         event = recorded.event
         if isinstance(event, Received) and event.message.id == line.became:
             return recorded.seq
-        if (
-            command
-            and isinstance(event, Answered)
-            and event.command == command
-            and line.became.startswith(recorded.task)
-        ):
+        if command and isinstance(event, Answered) and f"{recorded.task}/{event.command}" == line.became:
             return recorded.seq
     return None
 

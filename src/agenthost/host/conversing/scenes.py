@@ -15,11 +15,20 @@ def wanted(line: Line, referred: Line | None = None) -> Wanted:
     named = (line.to, referred.task if referred is not None else "", press.task if press is not None else "")
     named += (press.question if press is not None else "", *commands.ids(line.text))
     tasks = tuple(dict.fromkeys(root(each) for each in named if each))
-    return Wanted(tuple(terms(f"{line.text} {line.quote}")[:MESSAGE_TERMS]), tasks=tasks)
+    return Wanted(tuple(terms(f"{line.text} {line.quote} {line.forwarded}")[:MESSAGE_TERMS]), tasks=tasks)
+
+
+def quoted(words: str) -> str:
+    """Words of somebody else as a person quotes them: what begins each line tells a task's program that they are no order."""
+    return "\n".join(f"> {each}" for each in words.split("\n")) if words else ""
 
 
 def said_by(line: Line) -> str:
-    """What a line says to its task: without the chat command that it begins with."""
+    """What a line says to its task: without the chat command that it begins with, and then what it passes on."""
+    return "\n\n".join(filter(None, (_own(line), quoted(line.forwarded))))
+
+
+def _own(line: Line) -> str:
     said = commands.read(line.text)
     if said is None or said.meaning not in ("new", "steer"):
         return line.text
@@ -31,7 +40,7 @@ def said_by(line: Line) -> str:
 
 def words_of(line: Line, title: str = "") -> tuple[str, ...]:
     """By which words the task of a line is found."""
-    return tuple(terms(" ".join([title, line.text, *(file.name for file in line.files)]))[:TOPIC_TERMS])
+    return tuple(terms(" ".join([title, line.text, line.forwarded, *(file.name for file in line.files)]))[:TOPIC_TERMS])
 
 
 def spoken(line: Line, referred: Line | None) -> Spoken:
@@ -40,9 +49,8 @@ def spoken(line: Line, referred: Line | None) -> Spoken:
     reply = None
     if referred is not None and referred.task:
         reply = Referred(referred.task, referred.question if referred.state == "asked" else "", referred.place)
-    return Spoken(
-        line.text, line.files, root_id(task), line.to if command else "", reply, line.quote, line.button, line.at
-    )
+    named = line.to if command else ""
+    return Spoken(line.text, line.files, root_id(task), named, reply, line.quote, line.button, line.at, line.forwarded)
 
 
 def scene(gathered: Gathered, asked: Line | None) -> Scene:
@@ -51,12 +59,12 @@ def scene(gathered: Gathered, asked: Line | None) -> Scene:
     if asked is not None and asked.decision is not None:
         which = (*(candidate.task for candidate in asked.decision.candidates if candidate.task), "")
     topics = tuple(map(_topic, gathered.topics))
-    recent = tuple(map(_utterance, gathered.recent))
+    recent = tuple(_utterance(line) for line in gathered.recent if not line.deleted)
     return Scene(topics, recent, gathered.open, gathered.waiting, which, asked.place if asked is not None else 0)
 
 
 def _topic(mentioned: Mentioned) -> Topic:
-    row, lines = mentioned.task, mentioned.lines
+    row, lines = mentioned.task, [line for line in mentioned.lines if not line.deleted]
     given = [file for line in reversed(lines) if line.by == "person" for file in line.files]
     made = [file for line in reversed(lines) if line.by == "host" for file in line.files]
     return Topic(
@@ -82,9 +90,8 @@ def question_of(line: Line) -> TopicQuestion:
 
 
 def _utterance(line: Line) -> Utterance:
-    return Utterance(
-        line.by, line.text[:SAID], line.task, line.at, tuple(file.name for file in line.files if file.name)
-    )
+    said = "\n".join(filter(None, (line.text, quoted(line.forwarded))))
+    return Utterance(line.by, said[:SAID], line.task, line.at, tuple(file.name for file in line.files if file.name))
 
 
 def option_of(line: Line, topics: tuple[Topic, ...]) -> str:

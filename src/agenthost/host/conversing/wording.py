@@ -44,14 +44,32 @@ def title(text: str, most: int = 60) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
+def of(line: Line) -> str:
+    """A person's line in a few words."""
+    names = ", ".join(file.name or file.media_type for file in line.files)
+    return title(line.text) or title(line.forwarded) or names or "your message"
+
+
 def which(line: Line, candidates: Sequence[Candidate], titles: dict[str, str]) -> tuple[str, tuple[Button, ...]]:
     """The question for which task a message is, with a button for each that it may be."""
     named = [(title(titles.get(each.task, each.task)), each.task) for each in candidates if each.task]
     named.append((NEW, ""))
-    shown = title(line.text) or ", ".join(file.name or file.media_type for file in line.files)
+    shown = of(line)
     rows = "\n".join(f"{number}. {name}" for number, (name, _) in enumerate(named, 1))
     pressed = tuple(Button(name, buttons.which(line.place, task)) for name, task in named)
     return f"Which one is “{shown}” for?\n{rows}", pressed
+
+
+def corrected(line: Line, new: str) -> str:
+    """The new words of an earlier message, as its task is told them. Words that were passed on aren't said again: they were nobody's order."""
+    old = title(line.text)
+    return f"In place of my earlier message{f' (“{old}”)' if old else ''}:\n{new or '(no words)'}"
+
+
+def withdrawn(line: Line) -> str:
+    """That a message was taken back, as its task is told it."""
+    old = title(line.text) or ("what was passed on" if line.forwarded else "a file")
+    return f"I take back my earlier message (“{old}”): go on as if it had never come, as far as that can be."
 
 
 def listed(topics: Sequence[Topic], rows: dict[str, TaskRow], total: int) -> tuple[str, tuple[Button, ...]]:

@@ -7,7 +7,7 @@ model of a scene in few words and reads its answer; `program` is the task that a
 
 from agenthost.programs.routing.program import RoutingProgram, inputs
 from agenthost.programs.routing.ranking import MOST_CANDIDATES, rank
-from agenthost.programs.routing.rules import decide
+from agenthost.programs.routing.rules import decide, given
 from agenthost.programs.routing.text import MESSAGE_TERMS, TOPIC_TERMS, terms
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "TOPIC_TERMS",
     "RoutingProgram",
     "decide",
+    "given",
     "inputs",
     "rank",
     "terms",

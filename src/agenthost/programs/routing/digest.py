@@ -44,7 +44,7 @@ unsure: two or more are as likely, so that the person must be asked.
 An open question doesn't make the next message its answer: people start other things meanwhile. Answer with \
 JSON alone: {"task": 0, "meaning": "...", "confidence": 0.0 to 1.0}"""
 
-_MEANINGS = list(get_args(Meaning))
+_MEANINGS = [meaning for meaning in get_args(Meaning) if meaning != "edit"]
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -88,7 +88,8 @@ def digest(spoken: Spoken, scene: Scene, similar: Mapping[str, float] | None = N
     lines: list[dict[str, Any]] = []
     message = _message(spoken, scene, numbers)
     room = _ROOM - sum(map(_size, (message, *tasks))) - 40
-    message["text"] = _clip(spoken.text, min(MESSAGE, max(LEAST_MESSAGE, room // 2)))
+    words = "\n".join(filter(None, (spoken.text, spoken.forwarded)))
+    message["text"] = _clip(words, min(MESSAGE, max(LEAST_MESSAGE, room // 2)))
     room -= _size(message) - _size(message | {"text": ""})
     for topic, told in zip(topics, tasks, strict=True):
         for ask in topic.asks[:1]:
@@ -127,6 +128,9 @@ def read(answer: str, spoken: Spoken, scene: Scene, similar: Mapping[str, float]
     topic = tasks[said.task - 1] if said.task else None
     sure = min(1.0, max(0.0, said.confidence))
     meaning = _fitting(said.meaning, topic)
+    # Nobody orders anything by passing on what somebody else wrote.
+    if spoken.forwarded and not spoken.text.strip() and meaning not in ("answer", "steer", "again", "new"):
+        meaning = None
     if meaning is None or sure < LEAST_CONFIDENCE:
         return unsure(order, topic)
     question = topic.asks[0].id if topic is not None and meaning == "answer" else ""
@@ -152,7 +156,7 @@ _ALONE: frozenset[Meaning] = frozenset(("new", "chat", "list"))
 
 def _fitting(meaning: Meaning, topic: Topic | None) -> Meaning | None:
     """What was meant, as the task's state allows it; None where it can't be."""
-    if meaning == "unsure":
+    if meaning in ("unsure", "edit"):
         return None
     if topic is None:
         return meaning if meaning in (*_ALONE, "move", "choose") else None
@@ -188,6 +192,8 @@ def _message(spoken: Spoken, scene: Scene, numbers: dict[str, int]) -> dict[str,
         told["files"] = [_clip(file.name or file.media_type, NAME) for file in spoken.files[:3]]
     if spoken.quote:
         told["quotes"] = _clip(spoken.quote, TITLE)
+    if spoken.forwarded:
+        told["forwarded"] = True
     if spoken.reply is not None and spoken.reply.task in numbers:
         told["replies_to"] = numbers[spoken.reply.task]
     if scene.which:

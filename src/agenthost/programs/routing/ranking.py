@@ -37,7 +37,7 @@ def topic_text(topic: Topic) -> str:
 def rank(spoken: Spoken, topics: Sequence[Topic], similar: Mapping[str, float] | None = None) -> tuple[Candidate, ...]:
     """The tasks, the likeliest first, each with a score from 0 to 1. `similar` gives, by task, how near the message's
     meaning is to the task's (cosine of their vectors, from -1 to 1)."""
-    wanted = terms(spoken.text)
+    wanted = terms(f"{spoken.text} {spoken.forwarded}")
     titles = [plain(topic.title) for topic in topics]
     texts = [bare(topic_text(topic)) for topic in topics]
     shared = _weights(wanted, titles, texts)

@@ -18,7 +18,7 @@ Rule = Callable[[Spoken, Scene], Decision | None]
 
 def decide(spoken: Spoken, scene: Scene) -> Decision | None:
     """Which task a message is for and what it is to it, where a rule is sure of it; else None."""
-    for rule in RULES:
+    for rule in OUTRIGHT if spoken.forwarded else RULES:
         decision = rule(spoken, scene)
         if decision is not None:
             return decision
@@ -26,6 +26,26 @@ def decide(spoken: Spoken, scene: Scene) -> Decision | None:
 
 
 # --- what was said outright -------------------------------------------------------------------
+
+
+def given(spoken: Spoken, scene: Scene, task: str) -> Decision:
+    """What a message is to the task that a person says it is for. A task that waits for a free answer hears nothing else, so
+    that it is the answer, unless it asks, orders or wishes something of its own."""
+    topic = next((topic for topic in scene.topics if topic.task == task), None)
+    if topic is not None and topic.state in FINAL:
+        return Decision("again", task)
+    asked, text = _asked(topic, ""), spoken.text
+    if asked is not None and (fits.fits(asked, text) or (not asked.options and _free(spoken))):
+        return Decision("answer", task, asked.id)
+    return Decision("steer", task)
+
+
+def _free(spoken: Spoken) -> bool:
+    text = spoken.text
+    if not text.strip():
+        return bool(spoken.files)
+    wishes = lexicon.says(lexicon.WANT, plain(text)) or lexicon.begins(lexicon.NEW_THING, plain(text))
+    return not (spoken.forwarded or fits.asks(text) or wishes or seen.order(text) or commands.read(text))
 
 
 def button(spoken: Spoken, scene: Scene) -> Decision | None:
@@ -129,6 +149,9 @@ RULES: tuple[Rule, ...] = (
     seen.want,
 )
 
+OUTRIGHT: tuple[Rule, ...] = (button, named, command, written, reply, quote, seen.nothing_known)
+"""Those that go by what a person does, not by words: what they pass on for somebody else says nothing of what they mean."""
+
 
 # --- what a message is to a task that is known ---------------------------------------------------
 
@@ -144,7 +167,8 @@ def _for(
         return Decision("answer", task, question, rule)
     if topic is not None and topic.state in FINAL:
         return Decision("again", task, rule=rule)
-    if asked is not None and (fits.fits(asked, text) or (question and fits.little(text))):
+    passed_on = bool(spoken.forwarded) and not text.strip()
+    if asked is not None and (fits.fits(asked, text) or (question and (passed_on or fits.little(text)))):
         return Decision("answer", task, asked.id, rule)
     return Decision(seen.order_beside(text) or "steer", task, rule=rule)
 

@@ -35,8 +35,9 @@ AHEAD = ("list", "cancel", "progress", "pause", "resume", "move", "chat")
 
 SAID_ALREADY = "That was said already. To change it: /move"
 
-Ask = Callable[[Spoken, Scene, Thread, dict[str, float] | None], Awaitable[Decision | None]]
-"""One question to a small model (with how near the tasks are, as in `rank`); None where there is none to be asked."""
+Ask = Callable[[Spoken, Scene, Line, dict[str, float] | None], Awaitable[Decision | None]]
+"""One question to a small model about a line (with how near the tasks are, as in `rank`), however often it is asked for;
+None where there is none to be asked."""
 
 
 class Ways(Struct, frozen=True):
@@ -73,7 +74,7 @@ class Desk(Listening):
         line = _line(thread, came, self._ways.agent)
         if self._locks.busy(thread):
             # Whoever comes after others is kept at once, in its place.
-            (line,) = await self._kept.add([replace(line, state="waiting")])
+            line = await self._waiting(line)
         self._coming.add((thread, line.id))
         placed: Placed | None = None
         try:
@@ -128,7 +129,7 @@ class Desk(Listening):
             line = await self._waiting(line)
             weighed = await self._ways.weigh(said, scene, thread) if self._ways.weigh else Weighed(scene)
             scene, near = weighed.scene, weighed.similar
-            decision = await self._ways.ask(said, scene, thread, near) or _unsure(said, scene, near)
+            decision = await self._ways.ask(said, scene, line, near) or _unsure(said, scene, near)
             decision = replace(decision, words_only=weighed.words_only)
         if decision.meaning == "unsure":
             return await self._ask_which(thread, line, decision, scene)
@@ -170,17 +171,25 @@ class Desk(Listening):
         if line.place:
             return line
         (kept,) = await self._kept.add([replace(line, state="waiting")])
-        return kept
+        return _own(kept)
+
+    async def _keep(self, line: Line) -> Line:
+        """Keep a line as it is now, with its place."""
+        if not line.place:
+            (kept,) = await self._kept.add([line])
+            line = replace(line, place=_own(kept).place)
+            if kept == line:
+                return line
+            # It came a second time meanwhile, and whoever brought it has kept it.
+        await self._kept.change([line])
+        return line
 
     async def _decided(self, line: Line, decision: Decision) -> Line:
         """Keep what was decided, before it is done. A task that is to begin has its id already: what it says is told here from its first word."""
         task = decision.task if decision.meaning not in ("choose", "move", "edit") else ""
-        changed = replace(line, state="decided", decision=decision, task=task, question=decision.question)
-        if line.place:
-            await self._kept.change([changed])
-            return changed
-        (kept,) = await self._kept.add([changed])
-        return kept
+        return await self._keep(
+            replace(line, state="decided", decision=decision, task=task, question=decision.question)
+        )
 
     async def _as_before(self, thread: Thread, line: Line) -> Placed:
         """What became of a message that comes again."""
@@ -204,11 +213,7 @@ class Desk(Listening):
     async def _ask_which(self, thread: Thread, line: Line, decision: Decision, scene: Scene) -> Placed:
         candidates = decision.candidates[:GUESSED]
         decision = replace(decision, candidates=candidates)
-        changed = replace(line, state="asked", decision=decision)
-        if line.place:
-            await self._kept.change([changed])
-        else:
-            (changed,) = await self._kept.add([changed])
+        changed = await self._keep(replace(line, state="asked", decision=decision))
         told = await self._say_which(changed, decision, scene)
         return Placed(None, "asked", changed.place, decision, told)
 
@@ -437,6 +442,13 @@ def _line(thread: Thread, came: Incoming, agent: str) -> Line:
         namespace=thread.namespace,
         person=thread.person,
     )
+
+
+def _own(kept: Line) -> Line:
+    """A person's line as it is kept. Raises Unusable where its id is that of a line of the host's."""
+    if kept.by != "person":
+        raise Unusable(f"the key '{kept.id}' is that of a line of the host's own; give the message another one")
+    return kept
 
 
 def _unsure(said: Spoken, scene: Scene, near: dict[str, float] | None) -> Decision:

@@ -1,8 +1,6 @@
 """Joins what holds conversations, from settings."""
 
 import asyncio
-import secrets
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -11,10 +9,10 @@ import msgspec
 
 from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Right
 from agenthost.core.api import HostApi
-from agenthost.core.conversations import Thread
+from agenthost.core.conversations import Line, Thread
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Finished, Recorded
-from agenthost.core.ids import task_id
+from agenthost.core.ids import named_by
 from agenthost.core.parts import DataPart, Message
 from agenthost.core.replaying import ForkOrder
 from agenthost.core.routing import Decision, Scene, Spoken
@@ -23,6 +21,7 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
 from agenthost.host.conversing.desk import Desk, Ways
+from agenthost.host.conversing.doing import key_of
 from agenthost.host.conversing.moving import Mover
 from agenthost.host.conversing.nearness import Nearness, Vectors
 from agenthost.host.conversing.teller import Teller
@@ -54,10 +53,8 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     async def fork(api: HostApi, task: str, at: int, key: str) -> TaskRow:
         return await api.fork(task, ForkOrder(at, key=key))
 
-    async def ask(
-        spoken: Spoken, scene: Scene, thread: Thread, near: dict[str, float] | None = None
-    ) -> Decision | None:
-        return await _asked(host, given.model, thread, scene, inputs(spoken, scene, near))
+    async def ask(spoken: Spoken, scene: Scene, line: Line, near: dict[str, float] | None = None) -> Decision | None:
+        return await _asked(host, given.model, line, scene, inputs(spoken, scene, near))
 
     async def embed(texts: Sequence[str], thread: Thread) -> Vectors:
         abilities = await host.abilities(given.embeddings)
@@ -82,20 +79,21 @@ async def _as(host: HostApi, accounts: Accounts, owners: Owners, person: str, na
     return GuardedHost(host, Caller(found.id, found.role, tuple(rights), namespace, "conversation"), accounts, owners)
 
 
-async def _asked(host: Hosting, model: str, thread: Thread, scene: Scene, given: dict[str, object]) -> Decision | None:
-    """What a small model says, asked by a task of its own, so that the question is in a journal and in the ledger."""
+async def _asked(host: Hosting, model: str, line: Line, scene: Scene, given: dict[str, object]) -> Decision | None:
+    """What a small model says, asked by a task of its own, so that the question is in a journal and in the ledger. Its id follows from
+    the line's: where the host ends, or whoever wrote hangs up, before the answer is there, nobody pays for a second one."""
     if not model:
         return None
     spec = TaskSpec(
-        id=task_id(int(time.time() * 1000), secrets.randbits(35)),
+        id=named_by(f"route:{key_of(line, str(len(line.before) or ''))}"),
         kind="routing",
         name="routing",
         bundle="",
         message=Message("host", ()),
         inputs=given,
         title="Which task is a message for?",
-        namespace=thread.namespace,
-        person=thread.person,
+        namespace=line.namespace,
+        person=line.person,
         model=model,
     )
     with suppress(TimeoutError, AgentHostError):

@@ -4,12 +4,10 @@ import asyncio
 
 from agenthost.core.api import Artifact, Incoming, Placed
 from agenthost.core.conversations import Line, LineFilter
-from agenthost.core.errors import Conflict
 from agenthost.core.parts import FilePart
 from agenthost.core.tasks import Filter
-from agenthost.host.conversing import made, pressed
+from agenthost.host.conversing import doing, made
 from agenthost.host.host import Host
-from agenthost.programs.routing import buttons
 from tests.host.conftest import ASKER, ECHO, Opens, log, opens
 
 __all__ = ["log", "opens"]
@@ -43,18 +41,10 @@ async def test_who_presses_second_is_told_who_was_first_and_nothing_begins_anew(
     # The same, where the name was too long to stand in the button.
     short = f"answer:~{'0' * 24}:1"
     late = await placed(host, "k4", "red", button=short, reply_to=question.id)
-    assert (late.became, [line.text for line in late.said]) == ("told", [pressed.OVER])
+    assert (late.became, [line.text for line in late.said]) == ("told", [doing.OVER])
     gone = await placed(host, "k5", "Cancel", button=f"cancel:~{'0' * 24}")
-    assert [line.text for line in gone.said] == [pressed.OVER]
+    assert [line.text for line in gone.said] == [doing.OVER]
     assert len(await host.tasks(Filter())) == 1
-
-
-def test_a_press_that_was_taken_before_a_crash_is_told_nothing() -> None:
-    line = Line(HERE, "k", "person", "message", 10.0, "red", button=buttons.answer("t/c", 1))
-    assert pressed.late(line, Conflict("answered already", at=11.0, text="red")) == ""
-    assert pressed.late(line, Conflict("answered already", at=9.0, text="red")) == "answered already"
-    assert pressed.late(line, Conflict("answered already", at=11.0, text="blue")) == "answered already"
-    assert pressed.late(line, Conflict("it has ended")) == "it has ended"
 
 
 def test_files_come_with_an_answer_unless_they_are_many_hidden_or_there_already() -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Right
 from agenthost.core.api import HostApi
-from agenthost.core.conversations import Thread
+from agenthost.core.conversations import Line, Thread
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Finished, Recorded
 from agenthost.core.ids import task_id
@@ -48,8 +48,8 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     async def of(person: str, namespace: str) -> HostApi | None:
         return await _as(host, adapters.accounts, owners, person, namespace)
 
-    async def fork(api: HostApi, task: str, at: int, key: str) -> TaskRow:
-        return await api.fork(task, ForkOrder(at, key=key))
+    async def fork(api: HostApi, line: Line, at: int) -> TaskRow:
+        return await api.fork(line.task, ForkOrder(at, key=f"line:{line.place}", conversation=line.conversation))
 
     async def ask(spoken: Spoken, scene: Scene, thread: Thread) -> Decision | None:
         return await _asked(host, given, spoken, scene, thread)

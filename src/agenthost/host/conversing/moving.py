@@ -22,8 +22,8 @@ MEANT = "meant for another task"
 BACK = "taken back"
 """Why a message isn't a task's any more, as it is told."""
 
-Fork = Callable[[HostApi, str, int, str], Awaitable[TaskRow]]
-"""Have a task go on from an event of its journal as a new one, as if nothing after it had been; once for the same key."""
+Fork = Callable[[HostApi, Line, int], Awaitable[TaskRow]]
+"""Have the task of a line go on from an event of its journal as a new one, as if nothing after it had been; once for each line."""
 
 
 class Mover:
@@ -52,7 +52,7 @@ class Mover:
         if at is None:
             return ""
         left = await self._effects(row.id, at)
-        going = await self._fork(api, row.id, at - 1, f"line:{line.place}")
+        going = await self._fork(api, line, at - 1)
         await self._follow(api, line, row.id, going.id)
         await _cancel(api, row, f"a message was {why}; this one goes on as {going.id}")
         return f"“{wording.title(row.title)}” goes on from before it. {_words(left)}".strip()

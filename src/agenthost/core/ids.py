@@ -18,6 +18,12 @@ def task_id(milliseconds: int, randomness: int) -> str:
     return _base32(milliseconds, 9) + _base32(randomness, 7)
 
 
+def named_by(key: str) -> str:
+    """A root task's id that follows from a key, so that what is asked for twice is begun once."""
+    hashed = int(hashlib.sha256(key.encode()).hexdigest(), 16)
+    return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
+
+
 def child_id(parent: str, command: str) -> str:
     """A child task's id follows from its parent's and the command's, so asking twice makes one child."""
     return f"{parent}.{command}"

@@ -9,7 +9,7 @@ from agenthost.core.access import OWNER
 from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
 from agenthost.core.errors import NotFound, Unusable, nearest
-from agenthost.core.ids import digest, task_id
+from agenthost.core.ids import named_by
 from agenthost.core.manifests.workflow import InputSpec, Workflow
 from agenthost.core.parts import DataPart, FilePart, Message, Part, TextPart
 from agenthost.core.tasks import Scope, TaskSpec
@@ -64,8 +64,7 @@ def id_for(order: Order) -> str:
     """A task id that follows from an idempotency key."""
     # Two people may well choose one key.
     whose = order.namespace if order.person == OWNER else f"{order.namespace}\0{order.person}"
-    hashed = int(digest(f"{whose}\0{order.key}".encode())[7:], 16)
-    return task_id(hashed % 2**45, (hashed >> 45) % 2**35)
+    return named_by(f"{whose}\0{order.key}")
 
 
 def _parts(order: Order) -> tuple[Part, ...]:

@@ -34,8 +34,8 @@ AHEAD = ("list", "cancel", "progress", "pause", "resume", "move", "chat")
 
 SAID_ALREADY = "That was said already. To change it: /move"
 
-Ask = Callable[[Spoken, Scene, Thread], Awaitable[Decision | None]]
-"""One question to a small model; None where there is none to be asked."""
+Ask = Callable[[Spoken, Scene, Line], Awaitable[Decision | None]]
+"""One question to a small model about a line, however often it is asked for; None where there is none to be asked."""
 
 
 class Ways(Struct, frozen=True):
@@ -60,6 +60,8 @@ class Desk(Listening):
         self._coming: set[tuple[Thread, str]] = set()
         self.fresh: Callable[[], Awaitable[None]] = _nothing
         """Called before a task is looked for: what tasks have said by now is told first."""
+        self.look: Callable[[], Awaitable[None]] = _nothing
+        """Called where a task goes on as a new one, which asks again what it asked: no event of its own has said so."""
         self.left: Callable[[], None] = _nobody
         """Called where a message may have been kept and not been done with: nobody waits for it any more, but it counts."""
 
@@ -71,7 +73,7 @@ class Desk(Listening):
         line = _line(thread, came, self._ways.agent)
         if self._locks.busy(thread):
             # Whoever comes after others is kept at once, in its place.
-            (line,) = await self._kept.add([replace(line, state="waiting")])
+            line = await self._waiting(line)
         self._coming.add((thread, line.id))
         placed: Placed | None = None
         try:
@@ -124,7 +126,7 @@ class Desk(Listening):
         if decision is None:
             # It is kept before a model is waited for.
             line = await self._waiting(line)
-            decision = await self._ways.ask(said, scene, thread) or _unsure(said, scene)
+            decision = await self._ways.ask(said, scene, line) or _unsure(said, scene)
         if decision.meaning == "unsure":
             return await self._ask_which(thread, line, decision, scene)
         if decision.meaning == "choose":
@@ -165,17 +167,25 @@ class Desk(Listening):
         if line.place:
             return line
         (kept,) = await self._kept.add([replace(line, state="waiting")])
-        return kept
+        return _own(kept)
+
+    async def _keep(self, line: Line) -> Line:
+        """Keep a line as it is now, with its place."""
+        if not line.place:
+            (kept,) = await self._kept.add([line])
+            line = replace(line, place=_own(kept).place)
+            if kept == line:
+                return line
+            # It came a second time meanwhile, and whoever brought it has kept it.
+        await self._kept.change([line])
+        return line
 
     async def _decided(self, line: Line, decision: Decision) -> Line:
         """Keep what was decided, before it is done. A task that is to begin has its id already: what it says is told here from its first word."""
         task = decision.task if decision.meaning not in ("choose", "move", "edit") else ""
-        changed = replace(line, state="decided", decision=decision, task=task, question=decision.question)
-        if line.place:
-            await self._kept.change([changed])
-            return changed
-        (kept,) = await self._kept.add([changed])
-        return kept
+        return await self._keep(
+            replace(line, state="decided", decision=decision, task=task, question=decision.question)
+        )
 
     async def _as_before(self, thread: Thread, line: Line) -> Placed:
         """What became of a message that comes again."""
@@ -199,11 +209,7 @@ class Desk(Listening):
     async def _ask_which(self, thread: Thread, line: Line, decision: Decision, scene: Scene) -> Placed:
         candidates = decision.candidates[:GUESSED]
         decision = replace(decision, candidates=candidates)
-        changed = replace(line, state="asked", decision=decision)
-        if line.place:
-            await self._kept.change([changed])
-        else:
-            (changed,) = await self._kept.add([changed])
+        changed = await self._keep(replace(line, state="asked", decision=decision))
         told = await self._say_which(changed, decision, scene)
         return Placed(None, "asked", changed.place, decision, told)
 
@@ -291,7 +297,7 @@ class Desk(Listening):
             raise
         except AgentHostError as error:
             return await self._failed(line, decision, error, heard), 0
-        await self.fresh()
+        await self.look()
         now, done = mended.target, mended.done
         if target is not None and target.state == "asked" and now is not None and now != target:
             # Its buttons are of no use any more.
@@ -355,7 +361,7 @@ class Desk(Listening):
         if to:
             await api.task(to)
         left = await self._mover.take_back(api, line) if line.task else ""
-        await self.fresh()  # what the task that goes on from before it asks is open here
+        await self.look()
         moved = replace(line, moved_from=line.task, task="", became="", button="", name=name or line.name)
         scene, decision = await self._given(moved, to)
         decision = replace(decision, rule="moved")
@@ -432,6 +438,13 @@ def _line(thread: Thread, came: Incoming, agent: str) -> Line:
         namespace=thread.namespace,
         person=thread.person,
     )
+
+
+def _own(kept: Line) -> Line:
+    """A person's line as it is kept. Raises Unusable where its id is that of a line of the host's."""
+    if kept.by != "person":
+        raise Unusable(f"the key '{kept.id}' is that of a line of the host's own; give the message another one")
+    return kept
 
 
 def _unsure(said: Spoken, scene: Scene) -> Decision:

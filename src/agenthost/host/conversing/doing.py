@@ -42,6 +42,11 @@ def key_of(line: Line, turn: str = "") -> str:
     return f"line:{scenes.thread_words(thread_of(line))}\0{line.id}{turn}"
 
 
+def versions(line: Line) -> str:
+    """What tells apart what is done with a line's text and with those that it had before."""
+    return f":{len(line.before)}" if line.before else ""
+
+
 def order_of(line: Line, name: str) -> Order:
     """The work that a line begins."""
     return Order(

@@ -1,8 +1,6 @@
 """Joins what holds conversations, from settings."""
 
 import asyncio
-import secrets
-import time
 from contextlib import suppress
 from typing import Protocol
 
@@ -10,10 +8,10 @@ import msgspec
 
 from agenthost.core.access import OWNER, RIGHTS, Accounts, Caller, Right
 from agenthost.core.api import HostApi
-from agenthost.core.conversations import Line, Thread
+from agenthost.core.conversations import Line
 from agenthost.core.errors import AgentHostError
 from agenthost.core.events import Finished, Recorded
-from agenthost.core.ids import task_id
+from agenthost.core.ids import named_by
 from agenthost.core.parts import DataPart, Message
 from agenthost.core.replaying import ForkOrder
 from agenthost.core.routing import Decision, Scene, Spoken
@@ -22,6 +20,7 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
 from agenthost.host.conversing.desk import Desk, Ways
+from agenthost.host.conversing.doing import key_of, versions
 from agenthost.host.conversing.moving import Mover
 from agenthost.host.conversing.teller import Teller
 from agenthost.host.guarded import GuardedHost, Owners
@@ -51,13 +50,14 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     async def fork(api: HostApi, line: Line, at: int) -> TaskRow:
         return await api.fork(line.task, ForkOrder(at, key=f"line:{line.place}", conversation=line.conversation))
 
-    async def ask(spoken: Spoken, scene: Scene, thread: Thread) -> Decision | None:
-        return await _asked(host, given, spoken, scene, thread)
+    async def ask(spoken: Spoken, scene: Scene, line: Line) -> Decision | None:
+        return await _asked(host, given, spoken, scene, line)
 
     kept = adapters.conversations
     desk = Desk(kept, Ways(of, ask, given.agent), Mover(kept, host.events_of, fork), log)
     teller = Teller(kept, adapters.store, adapters.blobs, host.events_of, desk.recover, desk.told, log)
     desk.fresh, desk.left = teller.gather, teller.left
+    desk.look = teller.gather
     return teller, desk
 
 
@@ -72,22 +72,21 @@ async def _as(host: HostApi, accounts: Accounts, owners: Owners, person: str, na
     return GuardedHost(host, Caller(found.id, found.role, tuple(rights), namespace, "conversation"), accounts, owners)
 
 
-async def _asked(
-    host: Hosting, given: RoutingSettings, spoken: Spoken, scene: Scene, thread: Thread
-) -> Decision | None:
-    """What a small model says, asked by a task of its own, so that the question is in a journal and in the ledger."""
+async def _asked(host: Hosting, given: RoutingSettings, spoken: Spoken, scene: Scene, line: Line) -> Decision | None:
+    """What a small model says, asked by a task of its own, so that the question is in a journal and in the ledger. Its id follows from
+    the line's: where the host ends, or whoever wrote hangs up, before the answer is there, nobody pays for a second one."""
     if not given.model:
         return None
     spec = TaskSpec(
-        id=task_id(int(time.time() * 1000), secrets.randbits(35)),
+        id=named_by(f"route:{key_of(line, versions(line))}"),
         kind="routing",
         name="routing",
         bundle="",
         message=Message("host", ()),
         inputs={"spoken": msgspec.to_builtins(spoken), "scene": msgspec.to_builtins(scene)},
         title="Which task is a message for?",
-        namespace=thread.namespace,
-        person=thread.person,
+        namespace=line.namespace,
+        person=line.person,
         model=given.model,
     )
     with suppress(TimeoutError, AgentHostError):

@@ -274,3 +274,23 @@ async def test_who_says_which_task_it_is_for_answers_what_that_asks(opens: Opens
     assert chosen.task is not None and chosen.task.id == poem
     assert await ended(host, poem) == "completed"
     assert (await mine(host, "m3")).decision is not None
+
+
+UNSURE = """\
+rules:
+  - when: {purpose: route, says: wider}
+    reply: {text: '{"task": 1, "meaning": "steer", "confidence": 0.93}'}
+  - when: {purpose: route}
+    reply: {text: '{"task": 0, "meaning": "unsure", "confidence": 0.9}'}
+"""
+
+
+async def test_other_words_are_shown_to_the_model_once_more(opens: Opens) -> None:
+    host = await opens(UNSURE + REPLIES.removeprefix("rules:\n"), ASKER, ECHO, work=True)
+    _, poem = await two_open(host)
+    assert (await place(host, "make it a bit longer than that", "m3")).became == "asked"
+    for _ in range(2):
+        placed = await place(host, "make it a bit wider than that", "m3.2", edits="m3")
+        await heard(host, poem)
+    assert len(await host.tasks(Filter(name="routing"))) == 2
+    assert (placed.line, (await mine(host, "m3")).task) == ((await mine(host, "m3.2")).place, poem)

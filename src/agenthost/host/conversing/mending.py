@@ -89,7 +89,11 @@ class Mender:
         told = replace(
             line, text=wording.corrected(target, said), files=() if line.files == target.files else line.files
         )
-        return Mended(new, await doing.say(api, told, target.task))
+        done = await doing.say(api, told, target.task)
+        if done.became == "order":
+            # From now on it is what began the further work: other words go there, and taking it back ends that.
+            new = replace(new, task=done.id, became=done.id)
+        return Mended(new, done)
 
     async def _take_back(self, api: HostApi, line: Line, target: Line, again: bool) -> Mended:
         gone = replace(target, deleted=True, became="")

@@ -1,7 +1,8 @@
-"""The use-cases of conversations: a message is kept, finds its task, and is done what it says; in the order in which they came.
+"""The use-cases of conversations: a message is kept, finds its task, and is done what it says; in the order in which
+they came.
 
-A line is on disk, with what was decided, before anything is done with it; what is done has an id that follows from the line's. So
-whatever is cut off is done again at the next start, and comes to the same.
+A line is on disk, with what was decided, before anything is done with it; what is done has an id that follows from the
+line's. So whatever is cut off is done again at the next start, and comes to the same.
 """
 
 import secrets
@@ -39,8 +40,8 @@ Ask = Callable[[Spoken, Scene, Line], Awaitable[Decision | None]]
 
 
 class Ways(Struct, frozen=True):
-    """How the desk reaches the rest of the host: `of` gives the host as a person may use it (None: they may not any more), `ask` a small model,
-    `agent` takes what is new where none is named."""
+    """How the desk reaches the rest of the host: `of` gives the host as a person may use it (None: they may not any
+    more), `ask` a small model, `agent` takes what is new where none is named."""
 
     of: Of
     ask: Ask
@@ -63,12 +64,14 @@ class Desk(Filing):
         self.look: Callable[[], Awaitable[None]] = _nothing
         """Called where a task goes on as a new one, which asks again what it asked: no event of its own has said so."""
         self.left: Callable[[], None] = _nobody
-        """Called where a message may have been kept and not been done with: nobody waits for it any more, but it counts."""
+        """Called where a message may have been kept and not been done with: nobody waits for it any more, but it
+        counts."""
 
     # --- a message comes ---
 
     async def place(self, came: Incoming, person: str = OWNER, namespace: str = "default") -> Placed:
-        """Keep a message and do what it says. Raises NotFound where there is nobody for it, and what the work itself raises."""
+        """Keep a message and do what it says. Raises NotFound where there is nobody for it, and what the work itself
+        raises."""
         thread = Thread(namespace, person, came.conversation)
         line = _line(thread, came, self._ways.agent)
         if self._locks.busy(thread):
@@ -111,7 +114,8 @@ class Desk(Filing):
         return found if found is not None and found.by == "person" else None
 
     async def _route(self, thread: Thread, line: Line, asked: Line | None, heard: bool) -> Placed:
-        """Find the task of a line that is nobody's yet, and do what it says. `heard`: just now, from somebody who waits."""
+        """Find the task of a line that is nobody's yet, and do what it says. `heard`: just now, from somebody who
+        waits."""
         api = await self._api(thread)
         await self.fresh()
         referred = await self._kept.named(thread, line.reply_to) if line.reply_to else None
@@ -187,7 +191,8 @@ class Desk(Filing):
         return scene, given(said, scene, task) if task else Decision("new")
 
     async def _catch_up(self, thread: Thread, but: Collection[str] = ()) -> None:
-        """Go on with what waits in a conversation, in its order, as far as it goes; not with these, nor with what is behind them."""
+        """Go on with what waits in a conversation, in its order, as far as it goes; not with these, nor with what is
+        behind them."""
         seen = {*but}
         while (line := _next(await self._kept.unsettled(thread), seen)) is not None:
             seen.add(line.id)
@@ -221,7 +226,8 @@ class Desk(Filing):
         return replace(now, line=placed.line, decision=now.decision or placed.decision)
 
     async def _mend(self, thread: Thread, line: Line, heard: bool) -> tuple[Placed, int]:
-        """Do what an edit or a deletion says; and the place of the message whose task is to be looked for again, 0 for none."""
+        """Do what an edit or a deletion says; and the place of the message whose task is to be looked for again, 0 for
+        none."""
         again = line.state == "decided"
         line = await self._waiting(line)
         target = await self._mender.target(line)

@@ -1,6 +1,7 @@
 """A line is kept with what was decided, before anything is done with it; it is done; and what came of it is kept.
 
-What is done has an id that follows from the line's. So whatever is cut off is done again at the next start, and comes to the same.
+What is done has an id that follows from the line's. So whatever is cut off is done again at the next start, and comes
+to the same.
 """
 
 from collections.abc import Awaitable, Callable
@@ -78,7 +79,8 @@ class Filing(Listening):
         return line
 
     async def _decided(self, line: Line, decision: Decision) -> Line:
-        """Keep what was decided, before it is done. A task that is to begin has its id already: what it says is told here from its first word."""
+        """Keep what was decided, before it is done. A task that is to begin has its id already: what it says is told
+        here from its first word."""
         task = decision.task if decision.meaning not in ("choose", "move", "edit") else ""
         return await self._keep(
             replace(line, state="decided", decision=decision, task=task, question=decision.question)

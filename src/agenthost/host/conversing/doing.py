@@ -29,8 +29,8 @@ FORWARDED = "(see what I passed on)"
 
 
 class Done(Struct, frozen=True, omit_defaults=True):
-    """What a message became: `id` of the task's message or of the task that it began; `text` and `buttons` are what the host says to it.
-    `settled`: the questions that are open no more."""
+    """What a message became: `id` of the task's message or of the task that it began; `text` and `buttons` are what the
+    host says to it. `settled`: the questions that are open no more."""
 
     became: Became
     task: TaskRow | None = None
@@ -43,6 +43,11 @@ class Done(Struct, frozen=True, omit_defaults=True):
 def key_of(line: Line, turn: str = "") -> str:
     """The idempotency key of the work that a line begins; `turn` tells apart what one line began at different times."""
     return f"line:{scenes.thread_words(thread_of(line))}\0{line.id}{turn}"
+
+
+def versions(line: Line) -> str:
+    """What tells apart what is done with a line's text and with those that it had before."""
+    return f":{len(line.before)}" if line.before else ""
 
 
 def order_of(line: Line, name: str) -> Order:
@@ -59,8 +64,8 @@ def order_of(line: Line, name: str) -> Order:
 
 
 async def do(api: HostApi, line: Line, decision: Decision, scene: Scene, again: bool = False) -> Done:
-    """Do it; `again`: it was begun, and perhaps done, before the host was cut off. Raises what the host's use-cases raise, and then nothing
-    was done."""
+    """Do it; `again`: it was begun, and perhaps done, before the host was cut off. Raises what the host's use-cases
+    raise, and then nothing was done."""
     meaning, task = decision.meaning, decision.task
     if meaning == "new":
         return await _begin(api, order_of(line, line.name))
@@ -130,7 +135,8 @@ async def say(api: HostApi, line: Line, task: str) -> Done:
 
 
 async def _again(api: HostApi, line: Line, row: TaskRow) -> Done:
-    """Further work on what has ended: a task of its own that begins with the files of that one, and knows what came of it."""
+    """Further work on what has ended: a task of its own that begins with the files of that one, and knows what came of
+    it."""
     files = {each.path: each.digest for each in await api.artifacts(row.id)}
     order = order_of(line, row.name)
     before = f"This goes on from earlier work, which has ended: “{row.title}”. Its files are here."

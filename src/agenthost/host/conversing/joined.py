@@ -21,7 +21,7 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
 from agenthost.host.conversing.desk import Desk, Ways
-from agenthost.host.conversing.doing import key_of
+from agenthost.host.conversing.doing import key_of, versions
 from agenthost.host.conversing.moving import Mover
 from agenthost.host.conversing.nearness import Nearness, Vectors
 from agenthost.host.conversing.teller import Teller
@@ -50,8 +50,8 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     async def of(person: str, namespace: str) -> HostApi | None:
         return await _as(host, adapters.accounts, owners, person, namespace)
 
-    async def fork(api: HostApi, task: str, at: int, key: str) -> TaskRow:
-        return await api.fork(task, ForkOrder(at, key=key))
+    async def fork(api: HostApi, line: Line, at: int) -> TaskRow:
+        return await api.fork(line.task, ForkOrder(at, key=f"line:{line.place}", conversation=line.conversation))
 
     async def ask(spoken: Spoken, scene: Scene, line: Line, near: dict[str, float] | None = None) -> Decision | None:
         return await _asked(host, given.model, line, scene, inputs(spoken, scene, near))
@@ -65,6 +65,7 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     desk = Desk(kept, Ways(of, ask, given.agent, weigh), Mover(kept, host.events_of, fork), log)
     teller = Teller(kept, adapters.store, adapters.blobs, host.events_of, desk.recover, desk.told, log)
     desk.fresh, desk.left = teller.gather, teller.left
+    desk.look = teller.gather
     return teller, desk
 
 
@@ -85,7 +86,7 @@ async def _asked(host: Hosting, model: str, line: Line, scene: Scene, given: dic
     if not model:
         return None
     spec = TaskSpec(
-        id=named_by(f"route:{key_of(line, str(len(line.before) or ''))}"),
+        id=named_by(f"route:{key_of(line, versions(line))}"),
         kind="routing",
         name="routing",
         bundle="",

@@ -89,7 +89,7 @@ class Replaying:
         # What was cut off is made again, under the same id: what is there already stays as it is.
         named = Order(old.name, key=f"fork\0{task}\0{order.key}", person=order.person, namespace=order.namespace)
         id = id_for(named) if order.key else task_id(int(now * 1000), secrets.randbits(35))
-        wanted = Wanted(id, order.at, now, order.person, order.namespace, order.via, bundle)
+        wanted = Wanted(id, order.at, now, order.person, order.namespace, order.via, bundle, order.conversation)
         distrust = Distrust(asking, self._library.limits) if foreign else None
         forking = Forking(recording, task, wanted, distrust)
         spec = forking.spec(spent_until(recording, task, forking.kept))

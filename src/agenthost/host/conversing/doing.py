@@ -12,7 +12,7 @@ from agenthost.core.errors import Conflict, NotFound
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
 from agenthost.core.routing import Decision, Scene
-from agenthost.core.tasks import TaskRow
+from agenthost.core.tasks import Filter, TaskRow
 from agenthost.host.conversing import scenes, wording
 
 Became = Literal["order", "message", "answer", "told"]
@@ -92,19 +92,25 @@ async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene) ->
             await _tell(api, line, decision.task)
         return Done("message", detail.row, _id(line), settled=(question,) if question else ())
     return Done(
-        "answer", (await api.task(decision.task)).row, question, settled=(f"{answered.task}/{answered.ask.id}",)
+        "answer", await _row(api, line, decision.task), question, settled=(f"{answered.task}/{answered.ask.id}",)
     )
 
 
 async def _say(api: HostApi, line: Line, task: str) -> Done:
-    row = (await api.task(task)).row
+    row = await _row(api, line, task)
     if row.state not in FINAL:
         try:
             await _tell(api, line, task)
             return Done("message", row, _id(line))
         except Conflict:
-            row = (await api.task(task)).row
+            row = await _row(api, line, task)
     return await _again(api, line, row)
+
+
+async def _row(api: HostApi, line: Line, task: str) -> TaskRow:
+    """What a task is now, without what is below it, its questions and what it has used. Raises NotFound."""
+    rows = await api.tasks(Filter(line.namespace, root=task, roots_only=True, limit=1))
+    return rows[0] if rows else (await api.task(task)).row
 
 
 async def _again(api: HostApi, line: Line, row: TaskRow) -> Done:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, growth, lasting, local, routing, sandbox, serving, soak, throughput
+from bench import footprint, growth, lasting, local, placing, routing, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.records import Results
 from bench.setting import LIMIT, OURS, SUBJECTS
@@ -55,6 +55,7 @@ WANTED = (
     Wanted("idle, times an empty FastAPI app", serving.SUITE, OURS, "idle, times empty FastAPI", 1.3, False),
     Wanted("start to the first 200, times AgentOS", serving.SUITE, OURS, "start, times AgentOS", 0.25, False),
     Wanted("a message routed among 10,000 tasks, p50, ms", routing.SUITE, OURS, routing.WHOLE, 5, False),
+    Wanted("a message through a host, until a model is asked, p50, ms", routing.SUITE, OURS, placing.ASKED, 5, False),
     Wanted("growth from hour 6 to hour 24, MB", lasting.SUITE, OURS, lasting.GROWTH, 3, False),
 )  # fmt: skip
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from agenthost.core.offers import Embeddings
 from agenthost.core.routing import Spoken, Topic
-from agenthost.evals.routing import meaning, scoring
+from agenthost.evals.routing import crowd, meaning, scoring
 from agenthost.evals.routing.meaning import WAYS, ByMeaning, Meant, meant
-from agenthost.evals.routing.nearness import recorded, recording
+from agenthost.evals.routing.nearness import read, recorded, recording
 from agenthost.evals.routing.scenes import Case
 from agenthost.evals.routing.scoring import Similar, Tally
 from agenthost.programs.routing import rank
@@ -20,6 +21,8 @@ ROW = re.compile(
     r"^\| (English|other languages) \| ([a-z ]+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", re.M
 )
 
+AMONG = re.compile(r"^\| (English|other languages) \| ([a-z ]+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", re.M)
+
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
@@ -28,7 +31,7 @@ def cases() -> list[Case]:
 
 @pytest.fixture(scope="module")
 def similar() -> Similar:
-    return recorded(RECORDED)
+    return recorded(read(RECORDED))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def test_every_message_with_words_is_recorded_with_every_task_of_its_scene(cases
     for case in cases:
         wanted = {topic.task for topic in case.scene.topics} if case.spoken.text.strip() else set[str]()
         assert set(similar(case) or {}) == wanted, case.key
-    again = recording("llamacpp:minilm", cases, similar)
+    again = recording("llamacpp:minilm", cases, similar, {})
     assert again.near["bahth-wa-safar/m1"] == {"A": 0.356, "B": 0.519}
 
 
@@ -54,6 +57,37 @@ def test_the_page_has_what_meaning_adds(found: Meant) -> None:
             f"chosen on, {rule.held.right} of {rule.held.decided} on the other"
         )
         assert told in page, told
+
+
+def test_the_page_has_how_tasks_are_found_among_many(cases: list[Case]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    kept = read(RECORDED)
+    found = crowd.ranked(cases, kept.among)
+    assert [list(row) for row in AMONG.findall(page)] == crowd.rows(found)
+    for ways in found.values():
+        words, both, _ = (ways[way] for way in WAYS)
+        assert both.shown > words.shown and both.first > words.first
+    words = sum(ways["words"].shown for ways in found.values())
+    both = sum(ways["words and meaning"].shown for ways in found.values())
+    assert (
+        f"for {both / len(kept.among) * 100:.0f} messages in 100 in place of {words / len(kept.among) * 100:.0f}"
+        in page
+    )
+    tasks = {(case.conversation, topic.task) for case in cases for topic in case.scene.topics}
+    assert f"before all {len(tasks)} tasks" in page
+
+
+async def test_where_a_task_stands_among_many_goes_by_what_it_is_about(cases: list[Case]) -> None:
+    class Letters:
+        async def embed(self, texts: list[str]) -> Embeddings:
+            return Embeddings(tuple(tuple(float(text.count(each)) for each in "abcdefgh") for text in texts), "m")
+
+    some = [case for case in cases if case.conversation in ("night-shift", "bakery-by-voice")]
+    placed = await crowd.places(Letters(), some)  # pyright: ignore[reportArgumentType]
+    assert placed and all(len(each) == 3 and min(each) >= 1 for each in placed.values())
+    topic = Topic("t", "title", "helper", "working", "paused", 1.0, 2.0)
+    assert crowd.long_ago(topic) == Topic("t", "title", "helper", "completed", opened=1.0)
+    assert crowd.ranked(some, placed).keys() <= {"English", "other languages"}
 
 
 def test_meaning_helps_in_the_language_that_its_model_knows(found: Meant) -> None:

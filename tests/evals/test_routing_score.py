@@ -86,6 +86,8 @@ def test_the_page_has_these_figures(score: Score) -> None:
     ):
         assert told in page, told
     assert ranking.five == ranking.turns
+    left = sorted((tally.decided - tally.turns, name) for name, tally in score.meanings.items())
+    assert f"by what it is: {', '.join(f'{name} {-count}' for count, name in left if count)}." in page
 
 
 def test_a_scene_is_what_the_host_knew_then(cases: list[Case]) -> None:

@@ -13,6 +13,7 @@ from agenthost.cli.screen import Screen
 
 if TYPE_CHECKING:
     from agenthost.evals.routing.asking import Answers
+    from agenthost.evals.routing.nearness import Recorded
     from agenthost.evals.routing.scenes import Case
     from agenthost.evals.routing.scoring import Score, Similar
 
@@ -45,21 +46,23 @@ def words(words: Words) -> None:
 
 async def run(args: Namespace, door: Door, screen: Screen) -> int:
     """Print the figures; 1 where the rules aren't as sure as they must be."""
-    from agenthost.evals.routing import meaning, report
+    from agenthost.evals.routing import crowd, meaning, report
     from agenthost.evals.routing.meaning import meant
+    from agenthost.evals.routing.nearness import recording
     from agenthost.evals.routing.scoring import cases, score
 
     all = await asyncio.to_thread(cases)
     rules_only = args.rules_only
-    near = await _near(args.embeddings, door, all) if args.embeddings and not rules_only else None
+    near, among = await _near(args.embeddings, door, all) if args.embeddings and not rules_only else (None, {})
     rules = await asyncio.to_thread(score, all, None, near)
     answers = await _ask(args.model, door, screen, all, near) if args.model and not rules_only else None
     whole = score(all, answers.decisions, near) if answers is not None else None
     found = await asyncio.to_thread(meant, all, near) if near is not None else None
+    crowded = crowd.ranked(all, among)
     if near is not None and args.out:
-        await asyncio.to_thread(_write, Path(args.out), args.embeddings, all, near)
+        await asyncio.to_thread(_write, Path(args.out), recording(args.embeddings, all, near, among))
     if screen.json:
-        told = {"meaning": found} if found is not None else {}
+        told = {"meaning": found, "among_all": crowded} if found is not None else {}
         screen.object(report.figures(rules) | told | _modelled(args.model, answers, whole))
         return 0 if report.passes(rules) else 1
     screen.table(report.COLUMNS, report.rows(rules))
@@ -67,6 +70,7 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
         screen.say(line)
     if found is not None:
         screen.table(meaning.COLUMNS, meaning.rows(found))
+        screen.table(crowd.COLUMNS, crowd.rows(crowded))
         for line in meaning.lines(found):
             screen.say(line)
     if answers is not None and whole is not None:
@@ -78,17 +82,17 @@ async def run(args: Namespace, door: Door, screen: Screen) -> int:
     return 0 if report.passes(rules) else 1
 
 
-async def _near(name: str, door: Door, all: "list[Case]") -> "Similar":
+async def _near(name: str, door: Door, all: "list[Case]") -> "tuple[Similar, dict[str, list[int]]]":
+    from agenthost.evals.routing.crowd import places
     from agenthost.evals.routing.nearness import nearness
 
     async with door.host() as host:
-        return await nearness(await host.api.abilities(name), all)
+        abilities = await host.api.abilities(name)
+        return await nearness(abilities, all), await places(abilities, all)
 
 
-def _write(path: Path, name: str, all: "list[Case]", near: "Similar") -> None:
-    from agenthost.evals.routing.nearness import recording
-
-    path.write_bytes(msgspec.json.encode(recording(name, all, near)) + b"\n")
+def _write(path: Path, found: "Recorded") -> None:
+    path.write_bytes(msgspec.json.encode(found) + b"\n")
 
 
 async def _ask(name: str, door: Door, screen: Screen, all: "list[Case]", near: "Similar | None") -> "Answers":

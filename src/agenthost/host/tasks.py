@@ -168,7 +168,8 @@ class TaskDesk(Desk):
         id = f"message:{message.id or secrets.token_hex(8)}"
         body = msgspec.json.encode(message)
         item = InboxItem(task, id, "message", body, time.time())
-        if await self._put(item) and (await self._row(task)).kind == "workflow":
+        row = await self._put(item)
+        if row is not None and row.kind == "workflow":
             await self._say_below(item)
 
     async def _say_below(self, said: InboxItem) -> None:
@@ -280,14 +281,16 @@ class TaskDesk(Desk):
             )
         return [row, *(each for each in below if each.state not in FINAL)]
 
-    async def _put(self, item: InboxItem) -> bool:
-        """Put something into a task's inbox. Where this host doesn't work on tasks, the next one that does takes it."""
+    async def _put(self, item: InboxItem) -> TaskRow | None:
+        """Put something into a task's inbox, and what the task was then; None where it came before. Where this host doesn't work on
+        tasks, the next one that does takes it."""
         row = await self._row(item.task)
         if row.state in FINAL:
             raise Conflict(f"the task '{item.task}' has ended ({row.state}); start a new one")
         need_here(row)
         item = msgspec.structs.replace(item, body=self._redact(item.body))
-        return await (self.engine.put(item) if self._working else self._adapters.store.put(item))
+        taken = await (self.engine.put(item) if self._working else self._adapters.store.put(item))
+        return row if taken else None
 
     async def artifacts(self, task: str) -> list[Artifact]:
         """The files of a task's workspace, and its evidence once it has ended."""

@@ -13,7 +13,7 @@ from agenthost.core.errors import Conflict, NotFound
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
 from agenthost.core.routing import Decision, Scene
-from agenthost.core.tasks import TaskRow
+from agenthost.core.tasks import Filter, TaskRow
 from agenthost.host.conversing import scenes, wording
 
 Became = Literal["order", "message", "answer", "told"]
@@ -119,19 +119,25 @@ async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene, ag
             await tell(api, line, decision.task)
         return Done("message", detail.row, _id(line), settled=(question,) if question else ())
     answers = f"{answered.task}/{answered.ask.id}"
-    return Done("answer", (await api.task(decision.task)).row, answers, settled=(answers,))
+    return Done("answer", await _row(api, line, decision.task), answers, settled=(answers,))
 
 
 async def say(api: HostApi, line: Line, task: str) -> Done:
     """Say a line to a task; where that has ended, it is taken up again."""
-    row = (await api.task(task)).row
+    row = await _row(api, line, task)
     if row.state not in FINAL:
         try:
             await tell(api, line, task)
             return Done("message", row, _id(line))
         except Conflict:
-            row = (await api.task(task)).row
+            row = await _row(api, line, task)
     return await _again(api, line, row)
+
+
+async def _row(api: HostApi, line: Line, task: str) -> TaskRow:
+    """What a task is now, without what is below it, its questions and what it has used. Raises NotFound."""
+    rows = await api.tasks(Filter(line.namespace, root=task, roots_only=True, limit=1))
+    return rows[0] if rows else (await api.task(task)).row
 
 
 async def _again(api: HostApi, line: Line, row: TaskRow) -> Done:

@@ -64,7 +64,7 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     weigh = Nearness(kept, given.embeddings, embed, log).weigh if given.embeddings else None
     desk = Desk(kept, Ways(of, ask, given.agent, weigh), Mover(kept, host.events_of, fork), log)
     teller = Teller(kept, adapters.store, adapters.blobs, host.events_of, desk.recover, desk.told, log)
-    desk.fresh, desk.left = teller.gather, teller.left
+    desk.fresh, desk.left = teller.fresh, teller.left
     desk.look = teller.gather
     return teller, desk
 

@@ -46,9 +46,12 @@ class Teller:
         self._log = log
         self._called = asyncio.Event()
         self._left = True
+        self._due = True
+        self._telling = 0
 
     def call(self) -> None:
         """Something is to be told: look now."""
+        self._due = True
         self._called.set()
 
     def left(self) -> None:
@@ -76,15 +79,28 @@ class Teller:
 
     async def gather(self) -> None:
         """Tell everything that is marked."""
-        while marks := await self._kept.marks(MARKS):
-            for task, until, seen in marks:
-                said = await self._said(task, until, seen)
-                new = await self._kept.tell(task, until, said.lines, said.settled)
-                if new:
-                    self._told()
+        self._due, self._telling = False, self._telling + 1
+        try:
+            while marks := await self._kept.marks(MARKS):
+                for task, until, seen in marks:
+                    said = await self._said(task, until, seen)
+                    if await self._kept.tell(task, until, said.lines, said.settled):
+                        self._told()
+        except BaseException:
+            self._due = True
+            raise
+        finally:
+            self._telling -= 1
+
+    async def fresh(self) -> None:
+        """Tell what a message that comes now must find told: nothing, where no event of this process is waiting for that. Other marks say
+        that there is nothing to say, or are another process's: `run` sees to them."""
+        if self._due or self._telling:
+            await self.gather()
 
     async def _said(self, task: str, until: int, seen: int) -> Said:
-        row, root = await self._store.task(task), await self._store.task(root_id(task))
+        row = await self._store.task(task)
+        root = row if task == root_id(task) else await self._store.task(root_id(task))
         thread = await self._kept.topic(root_id(task))
         if row is None or root is None or thread is None:
             return Said()
@@ -96,7 +112,7 @@ class Teller:
             self._log.warning("nothing is told of a task that can't be read", task=task, problem=error.message)
             return Said()
         new = [recorded for recorded in events if seen < recorded.seq <= until]
-        if not new:
+        if not any(telling.is_said(recorded.event) for recorded in new):
             return Said()
         return telling.tell(await self._about(thread, root, new), row, events, new)
 

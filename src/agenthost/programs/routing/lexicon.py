@@ -4,6 +4,8 @@ A phrase stands between bars; it is brought to the form of `text.plain`. Add one
 is missing costs a question to a model, what is wrong costs a person's trust.
 """
 
+from functools import cache
+
 from agenthost.core.routing import Meaning
 from agenthost.programs.routing.text import DENSE, plain
 
@@ -180,12 +182,15 @@ def begins(table: Phrases, said: str) -> bool:
     """Whether a text in plain form begins with a phrase of a table."""
     if is_one(table, f" {said.split(maxsplit=1)[0]} " if said.strip() else ""):
         return True
-    bare = said.strip()
-    return any(
-        said.startswith(phrase) or (" " not in phrase and bare.startswith(phrase))
-        for phrase in table
-        if len(phrase) > 1
-    )
+    spaced, dense = _beginnings(table)
+    return said.startswith(spaced) or said.strip().startswith(dense)
+
+
+@cache
+def _beginnings(table: Phrases) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The phrases of a table that a text can begin with: as they stand, and those of writing without spaces, as they are without them."""
+    long = [phrase for phrase in table if len(phrase) > 1]
+    return tuple(long), tuple(phrase for phrase in long if " " not in phrase)
 
 
 def ordinal(said: str) -> int:

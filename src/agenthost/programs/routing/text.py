@@ -7,6 +7,7 @@ Thai, which put no spaces, are taken in pieces of two or three characters.
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 MESSAGE_TERMS, TOPIC_TERMS = 24, 60
 """How many terms of a message are looked for, and by how many a task is found."""
@@ -33,6 +34,7 @@ _LONG = re.compile(r"([^\W\d])\1{2,}(\w?)")
 """A letter that is drawn out: `sooo`, `seeeen`."""
 
 
+@lru_cache(512)
 def plain(text: str) -> str:
     """`text` in small letters without accents and punctuation, with one space between words and at both ends."""
     if len(text) <= _SHORT:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from agenthost.core.conversations import (
     ConversationInfo,
@@ -87,8 +87,12 @@ class SQLiteConversations:
 
 
 def _read(row: Row) -> Line:
+    # What was decoded a moment ago is nobody else's: it needs no copy.
     place, state, body = row
-    return replace(_line.decode(body), place=place, state=state)
+    line = _line.decode(body)
+    force_setattr(line, "place", place)
+    force_setattr(line, "state", state)
+    return line
 
 
 def _all(connection: sqlite3.Connection, statements: Statements, name: str, *values: object) -> list[Line]:
@@ -242,16 +246,16 @@ def _gather(connection: sqlite3.Connection, statements: Statements, thread: Thre
     for task in (*wanted.tasks, *_with_words(connection, statements, number, wanted)):
         if task not in places and (row := connection.execute(statements["topic_place"], (task, number)).fetchone()):
             places[task] = row[0]
+    opened = connection.execute(statements["count_topics"], (number,)).fetchone()[0]
+    waiting = connection.execute(statements["count_questions"], (number,)).fetchone()[0]
     topics: list[Mentioned] = []
     for task in sorted(places, key=lambda task: -places[task]):
         row = reads.task(connection, statements, task)
         if row is not None:
             lines = _all(connection, statements, "last_lines_of_task", task, 0, "", wanted.lines)[::-1]
-            questions = _all(connection, statements, "open_questions", task)
+            questions = _all(connection, statements, "open_questions", task) if waiting else []
             topics.append(Mentioned(row, tuple(lines), tuple(questions)))
     recent = _all(connection, statements, "last_lines_of_thread", number, 0, "", "", wanted.recent)[::-1]
-    opened = connection.execute(statements["count_topics"], (number,)).fetchone()[0]
-    waiting = connection.execute(statements["count_questions"], (number,)).fetchone()[0]
     return Gathered(tuple(topics), tuple(recent), opened, waiting)
 
 

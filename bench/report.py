@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, growth, lasting, local, routing, sandbox, serving, soak, throughput
+from bench import control, footprint, growth, lasting, local, routing, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.records import Results
 from bench.setting import LIMIT, OURS, SUBJECTS
@@ -55,6 +55,10 @@ WANTED = (
     Wanted("idle, times an empty FastAPI app", serving.SUITE, OURS, "idle, times empty FastAPI", 1.3, False),
     Wanted("start to the first 200, times AgentOS", serving.SUITE, OURS, "start, times AgentOS", 0.25, False),
     Wanted("a message routed among 10,000 tasks, p50, ms", routing.SUITE, OURS, routing.WHOLE, 5, False),
+    *(
+        Wanted(f"a cancel, until all is gone, worst, {box.name}, ms", control.SUITE, box.subject, control.GONE + control.WORST, 2000, False)
+        for box in BOXES
+    ),
     Wanted("growth from hour 6 to hour 24, MB", lasting.SUITE, OURS, lasting.GROWTH, 3, False),
 )  # fmt: skip
 
@@ -76,6 +80,8 @@ def show(console: Console, results: Results) -> None:
         console.print(_rest(results, growth.SUITE, "Growing"))
     if routing.SUITE in suites:
         console.print(_rest(results, routing.SUITE, "A message's task"))
+    if control.SUITE in suites:
+        console.print(_rest(results, control.SUITE, "Cancel, pause, reply"))
     if serving.SUITE in suites:
         console.print(_rest(results, serving.SUITE, "Over HTTP"))
     if lasting.SUITE in suites:

@@ -201,6 +201,19 @@ class Cling:
         return None
 
 
+class Dawdle:
+    """A tool that takes a moment."""
+
+    spec = ToolSpec("dawdle", "Takes a moment.", idempotent=True)
+
+    async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
+        await asyncio.sleep(0.3)
+        return text_result("done")
+
+    async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
+        return None
+
+
 class Look:
     """A tool that answers at once."""
 
@@ -213,4 +226,4 @@ class Look:
         return None
 
 
-hold, look, cling = Hold(), Look(), Cling()
+hold, look, cling, dawdle = Hold(), Look(), Cling(), Dawdle()

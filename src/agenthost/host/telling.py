@@ -95,7 +95,13 @@ class Watch:
         values |= {(hold,): float(count) for hold, count in held.items()}
         samples = [
             *self.figures.samples(),
-            Sample("gauge", "agenthost_tasks_held", "Tasks that can't go on (dead-letter) or rest (paused), by hold.", ("hold",), values),
+            Sample(
+                "gauge",
+                "agenthost_tasks_held",
+                "Tasks that can't go on (dead-letter) or rest (paused), by hold.",
+                ("hold",),
+                values,
+            ),
         ]
         return await asyncio.to_thread(_expose, samples, accept)
 

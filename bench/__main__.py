@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from bench import footprint, growth, lasting, local, peers, report, routing, sandbox, serving, soak, throughput
+from bench import control, footprint, growth, lasting, local, peers, report, routing, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.processes import ROOT, FakeModel, NotMeasured, cores, folder
 from bench.records import Results
@@ -28,6 +28,7 @@ SUITES: dict[str, Callable[[Setting], None]] = {
     local.SUITE: local.measure,
     growth.SUITE: growth.measure,
     routing.SUITE: routing.measure,
+    control.SUITE: control.measure,
 }
 
 

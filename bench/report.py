@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, growth, lasting, local, placing, routing, sandbox, serving, soak, throughput
+from bench import control, footprint, growth, lasting, local, placing, routing, sandbox, serving, soak, throughput
 from bench.boxes import BOXES
 from bench.records import Results
 from bench.setting import LIMIT, OURS, SUBJECTS
@@ -56,6 +56,10 @@ WANTED = (
     Wanted("start to the first 200, times AgentOS", serving.SUITE, OURS, "start, times AgentOS", 0.25, False),
     Wanted("a message routed among 10,000 tasks, p50, ms", routing.SUITE, OURS, routing.WHOLE, 5, False),
     Wanted("a message through a host, until a model is asked, p50, ms", routing.SUITE, OURS, placing.ASKED, 5, False),
+    *(
+        Wanted(f"a cancel, until all is gone, worst, {box.name}, ms", control.SUITE, box.subject, control.GONE + control.WORST, 2000, False)
+        for box in BOXES
+    ),
     Wanted("growth from hour 6 to hour 24, MB", lasting.SUITE, OURS, lasting.GROWTH, 3, False),
 )  # fmt: skip
 
@@ -77,6 +81,8 @@ def show(console: Console, results: Results) -> None:
         console.print(_rest(results, growth.SUITE, "Growing"))
     if routing.SUITE in suites:
         console.print(_rest(results, routing.SUITE, "A message's task"))
+    if control.SUITE in suites:
+        console.print(_rest(results, control.SUITE, "Cancel, pause, reply"))
     if serving.SUITE in suites:
         console.print(_rest(results, serving.SUITE, "Over HTTP"))
     if lasting.SUITE in suites:

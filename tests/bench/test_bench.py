@@ -26,7 +26,7 @@ def test_ours_and_the_floors_are_measured_and_written(tmp_path: Path) -> None:
     assert runs.keys() == {"bare loop", "bare loop + journal", "agenthost"}
     assert all(value > 0 for value in runs.values())
     metrics = {(record["suite"], record["subject"], record["metric"]) for record in records}
-    unasked = {"start", "sandbox", "soak", "http", "day"}
+    unasked = {"start", "sandbox", "soak", "http", "day", "control"}
     missing = [
         wanted.text
         for wanted in WANTED
@@ -52,6 +52,16 @@ def test_a_sandbox_is_measured_beside_the_bare_ones(tmp_path: Path) -> None:
     if found["agenthost, bubblewrap", "print(1), warm"] is not None:  # else its absence stands there with the reason
         asked = [one for one in WANTED if (one.suite, one.subject) == ("sandbox", "agenthost, bubblewrap")]
         assert [one.text for one in asked if not found.get((one.subject, one.metric))] == []
+
+
+def test_a_cancel_is_measured_beside_killing_the_same_processes(tmp_path: Path) -> None:
+    found = measured(tmp_path / "figures.json", "--suite", "control", "--box", "bubblewrap")
+    if (
+        found.get(("agenthost, bubblewrap", "cancel until all of it is gone, worst")) is not None
+    ):  # else the reason stands there
+        assert found["kill -9, bare (beside bubblewrap)", "until the processes are dead, p50"]
+        assert found["agenthost", "pause until it rests, p50"]
+        assert found["agenthost", "reply until the model is asked with it, p50"]
 
 
 def test_a_host_that_serves_is_measured_beside_the_bare_loop(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -43,6 +44,7 @@ card = {background = true}
 [tools]
 hold = "tests.control.runs:hold"
 look = "tests.control.runs:look"
+cling = "tests.control.runs:cling"
 [machine]
 memory = "4Gi"
 cpu = 64
@@ -79,25 +81,19 @@ class Bed:
 
     def __init__(self, host: Host, provider: Provider, outside: Outside, mark: str, url: str) -> None:
         self.host, self.provider, self.outside, self.mark, self.url = host, provider, outside, mark, url
-        self.token = (Path(host.settings.home) / "token").read_text().strip()
         self._always = set(host.engine._supervisor.names)
         self.times: dict[str, list[float]] = {}
 
     def order(self, name: str) -> Order:
         return Order(name, "" if name in FLOWS else "go")
 
+    @property
+    def token(self) -> str:
+        """The owner's."""
+        return (Path(self.host.settings.home) / "token").read_text().strip()
+
     def processes(self) -> list[str]:
-        """Command lines that are ours, of whatever user and session."""
-        found: list[str] = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                except OSError:
-                    continue
-                if self.mark in line:
-                    found.append(line)
-        return found
+        return marked(self.mark)
 
     def going(self) -> list[str]:
         """What goes on in the host and didn't before the first task."""
@@ -193,9 +189,21 @@ class Bed:
         return found
 
 
-def day_of(at: float) -> str:
-    import time
+def marked(mark: str) -> list[str]:
+    """Command lines with a mark, of whatever user and session."""
+    found: list[str] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if mark in line:
+                found.append(line)
+    return found
 
+
+def day_of(at: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(at))
 
 

@@ -92,6 +92,11 @@ spec: {description: Elsewhere, runtime: a2a, a2a: {url: "HERE/a2a/streams", toke
 ---
 apiVersion: agenthost.dev/v1alpha1
 kind: Agent
+metadata: {name: stubborn}
+spec: {instructions: Call., tools: [cling]}
+---
+apiVersion: agenthost.dev/v1alpha1
+kind: Agent
 metadata: {name: worker}
 spec: {instructions: Look., tools: [look]}
 ---
@@ -134,6 +139,8 @@ rules:
     reply: {text: done}
   - {when: {agent: begun}, reply: {text: "one two three four five", pause: 3600}}
   - {when: {agent: begins}, reply: {text: "one two three four five", pause: 3600, delay: 0.3}}
+  - when: {agent: stubborn}
+    reply: {calls: [{tool: cling, arguments: {}}]}
   - when: {agent: approved}
     reply: {calls: [{tool: hold, arguments: {}}]}
   - {when: {agent: worker, turn: 1}, reply: {text: done, delay: 0.1}}
@@ -178,6 +185,35 @@ class Hold:
         return None
 
 
+class Cling:
+    """A tool that takes its time to stop."""
+
+    spec = ToolSpec("cling", "Waits for hours, and holds on to it.")
+
+    async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
+        try:
+            await asyncio.sleep(86_400)
+        finally:
+            await asyncio.sleep(20)
+        return text_result("held")
+
+    async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
+        return None
+
+
+class Dawdle:
+    """A tool that takes a moment."""
+
+    spec = ToolSpec("dawdle", "Takes a moment.", idempotent=True)
+
+    async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
+        await asyncio.sleep(0.3)
+        return text_result("done")
+
+    async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
+        return None
+
+
 class Look:
     """A tool that answers at once."""
 
@@ -190,4 +226,4 @@ class Look:
         return None
 
 
-hold, look = Hold(), Look()
+hold, look, cling, dawdle = Hold(), Look(), Cling(), Dawdle()

@@ -377,7 +377,7 @@ class Engine:
             owner.poke()
         await owner.run(birth is None)
         if owner.ended:
-            await self.services.release(spec)
+            await self.services.release(spec, birth is None)
 
     async def _restore(self, program: Program[Any], state: Any, task: str) -> Any:
         """Bring a program's state up to the end of the journal, by `apply` alone."""

@@ -55,10 +55,13 @@ class Files:
         if desk is not None:
             desk.stale = True
 
-    async def forget(self, id: str) -> None:
-        """A workspace's tree has ended: let go of its folder; its files stay in the store."""
+    async def forget(self, id: str, elsewhere: bool = False) -> None:
+        """A workspace's tree has ended: let go of its folder; its files stay in the store. `elsewhere`: whoever had the task
+        before may have left a folder that nobody has used here."""
         desk = self._desks.get(id)
-        if desk is not None and not desk.users:
+        if desk is None and elsewhere:
+            await self._workspaces.discard(id)
+        elif desk is not None and not desk.users:
             del self._desks[id]
             await self._sandbox.release(desk.workspace.folder)
             await self._workspaces.discard(id)

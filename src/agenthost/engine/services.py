@@ -200,11 +200,12 @@ class Services:
         )
         return msgspec.structs.replace(result, changes=changes, conflicts=conflicts)
 
-    async def release(self, spec: TaskSpec) -> None:
-        """A task has ended: the folder of files that were its own is let go; the files stay in the store."""
+    async def release(self, spec: TaskSpec, elsewhere: bool) -> None:
+        """A task has ended: the folder of files that were its own is let go; the files stay in the store. `elsewhere`: it was
+        worked on by another owner before."""
         if spec.workspace and (not spec.parent or spec.workspace_base):
             try:
-                await self.files.forget(spec.workspace)
+                await self.files.forget(spec.workspace, elsewhere)
             except AgentHostError as error:
                 self.parts.log.warning("a workspace's folder stays", task=spec.id, error=error.message)
 

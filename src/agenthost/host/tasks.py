@@ -239,7 +239,9 @@ class TaskDesk(Desk):
         body = msgspec.json.encode({"by": by, "reason": reason})
         await self._put(InboxItem(task, f"cancel:{secrets.token_hex(8)}", "cancel", body, time.time()))
         for held in (row, *below):
-            if held.hold == "dead-letter" and held.state not in FINAL:
+            # One that rests is taken over by no host that comes after this one; those below end with the task itself.
+            resting = held.hold == "paused" and held.id == task
+            if (held.hold == "dead-letter" or resting) and held.state not in FINAL:
                 await self._adapters.store.hold(held.id, "", "")
                 if self._working:
                     self.engine.submit(held.id)

@@ -54,7 +54,11 @@ class Mover:
         if at is None:
             return ""
         left = await self._effects(row.id, at)
+        if row.state == "canceled":
+            return _words(left)  # it has been ended, and would have been without the message
         going = await self._fork(api, line, at - 1)
+        if (await api.task(row.id)).row.state == "canceled":
+            await _cancel(api, going, "the task that it goes on from was cancelled meanwhile")
         await self._follow(api, line, row.id, going.id)
         await _cancel(api, row, f"a message was {why}; this one goes on as {going.id}")
         return f"“{wording.title(row.title)}” goes on from before it. {_words(left)}".strip()

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agenthost.core.access import Caller
 from agenthost.core.api import Incoming, Order
 from agenthost.core.errors import Conflict, Unusable
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import text_message
 from agenthost.core.replaying import ForkOrder
-from agenthost.core.schedules import NewSchedule
 from agenthost.host.host import Host
 from tests.recordings.make import opened
 
@@ -78,9 +76,9 @@ async def started(host: Host, kind: str) -> str:
             task = (await host.conversing.move(other.line, before.task.id)).line.task
             await ended(host, other.task.id)
         case "scheduled":
-            daily = NewSchedule("tea", {"cron": "@daily", "run": {"agent": "worker", "text": "go"}})
-            schedules = host.schedules.of(Caller(), host)
-            task = (await schedules.run((await schedules.add(daily)).id)).task
+            notes = {"schedule": {"id": "s1", "name": "tea", "due": 1.0}}
+            order = Order("worker", "go", via="schedule:s1", notes=notes, conversation="kitchen", key="s1:1")
+            task = (await host.start(order)).id
         case "fork":
             task = (await host.fork(await started(host, "agent"), ForkOrder(text="once more"))).id
         case "careful" | "relay":

@@ -184,7 +184,6 @@ class Forking:
             state = program.apply(state, recorded)
             moved.append(recorded)
 
-        decided: dict[str, Command] = {}
         if self._distrust is not None:
             events = self._distrust.events(events)
         try:
@@ -192,11 +191,8 @@ class Forking:
                 event = recorded.event
                 if isinstance(event, Created):
                     event = Created(spec)
-                elif isinstance(event, Asked) and isinstance(event.command, Wait):
-                    decided = {} if self._wanted.bundle else _by_id(program.decide(state))
-                    later = Wait(event.command.id, event.command.until + self._later)
-                    # The program's own sum, to the last bit.
-                    event = Asked(decided.get(later.id, later))
+                elif isinstance(event, Asked) and isinstance(event.command, Wait | StartChild):
+                    event = Asked(self._timed(event.command, program, state))
                 add(event, recorded.at + self._later)
         except (KeyError, IndexError, ValueError, TypeError, AttributeError, AssertionError, AgentHostError) as error:
             raise Unusable(
@@ -206,6 +202,15 @@ class Forking:
             for event in self._after(state, events[-1]):
                 add(event, self._wanted.now)
         return moved, state
+
+    def _timed(self, command: Wait | StartChild, program: Program[Any], state: BaseState) -> Command:
+        """A command that has times in it, as the program asks for it with those of the copies (a judge is told when what it
+        judges happened)."""
+        # The program's own sum, to the last bit.
+        for each in [] if self._wanted.bundle else program.decide(state):
+            if isinstance(each, Wait | StartChild) and (each.id, type(each)) == (command.id, type(command)):
+                return each
+        return Wait(command.id, command.until + self._later) if isinstance(command, Wait) else command
 
     def _after(self, state: BaseState, last: Recorded) -> list[Event]:
         found: list[Event] = [Noted(f"forked from {last.task} at event {last.seq}", details={"later": self._later})]
@@ -240,10 +245,6 @@ class Forking:
             reason=verdict.reason if verdict else "",
             epoch=claimed[-1] if claimed else 0,
         )
-
-
-def _by_id(commands: Sequence[Any]) -> dict[str, Command]:
-    return {command.id: command for command in commands if isinstance(command, Wait)}
 
 
 def _children(state: BaseState) -> list[StartChild]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.budgets import Spend
-from agenthost.core.commands import CallModel, Command, StartChild, Wait
+from agenthost.core.commands import CallModel, Command, Finish, StartChild, Wait
 from agenthost.core.errors import AgentHostError, Failure, Unusable
 from agenthost.core.events import Asked, Claimed, Created, Doubted, Event, Finished, Noted, Recorded, Retried, Started
 from agenthost.core.ids import child_id
@@ -207,7 +207,8 @@ class Forking:
         """A command that has times in it, as the program asks for it with those of the copies (a judge is told when what it
         judges happened)."""
         # The program's own sum, to the last bit.
-        for each in [] if self._wanted.bundle else program.decide(state):
+        wanted: Sequence[Command | Finish] = () if self._wanted.bundle else program.decide(state)
+        for each in wanted:
             if isinstance(each, Wait | StartChild) and (each.id, type(each)) == (command.id, type(command)):
                 return each
         return Wait(command.id, command.until + self._later) if isinstance(command, Wait) else command

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
-from workflows import play
+from workflows import bundle, play
 
 from agenthost.core.commands import Ask, CallTool, Command, Stop, Verdict, Wait
 from agenthost.core.events import Answered, Doubted, Noted, Nothing, Reply, Value
-from agenthost.core.parts import DataPart, TextPart, text_of
+from agenthost.core.parts import DataPart, TextPart, text_message, text_of
+from agenthost.core.tasks import TaskSpec, Trial
 from agenthost.core.tools import ToolResult, text_result
+from agenthost.programs.workflow import WorkflowProgram
 from agenthost.programs.workflow.state import WorkflowState
 from agenthost.testing.playbook import Playbook
 
@@ -151,6 +153,14 @@ def test_retries_wait_twice_as_long_each_time() -> None:
     book.over("run-1-retry2-delay")
     book.ran("run-1-retry2", 0, "good")
     assert verdict(book).outcome == "done"
+
+
+def test_a_trial_waits_for_nobody_between_its_retries() -> None:
+    steps = [{**RUN, "retry": {"max": 1, "delay": "1h"}}]
+    task = TaskSpec("t1", "workflow", "flow", "sha256:0", text_message("person", "do it"), trial=Trial("t0"))
+    book = Playbook(WorkflowProgram(bundle(steps)), task)
+    assert book.ran("run-1", 1) == ["run-1-retry1-delay"]
+    assert book.open["run-1-retry1-delay"] == Wait("run-1-retry1-delay", 1000.0)
 
 
 def test_after_the_last_retry_the_step_has_failed() -> None:

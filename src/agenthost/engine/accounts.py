@@ -38,9 +38,8 @@ class Accounts:
     ) -> LedgerEntry:
         """The entry of an attempt (command, number) at the most that it may use. Raises AgentHostError
         (`price-unknown`) where a money budget is set and the cost isn't known."""
-        before = {scope.task: scope.before for scope in spec.scopes if scope.before != Spend()}
         scopes = tuple(
-            replace(scope, limits=less(scope.limits, before[scope.task])) if scope.task in before else scope
+            replace(scope, limits=less(scope.limits, scope.before)) if scope.before != Spend() else scope
             for scope in self._programs.scopes(spec, now)
         )
         if cost is None and any(scope.limits.cost is not None for scope in scopes):

@@ -7,12 +7,11 @@ from msgspec import Struct
 
 from agenthost.core.budgets import Limits
 from agenthost.core.commands import StartChild, Verdict
-from agenthost.core.events import ChildResult, Finished, Recorded
+from agenthost.core.events import ChildResult, Finished
 from agenthost.core.ids import child_id
 from agenthost.core.parts import Message
-from agenthost.core.ports import InboxItem, NewTask
+from agenthost.core.ports import InboxItem, NewTask, StoredEvent
 from agenthost.core.tasks import Scope, TaskRow, TaskSpec
-from agenthost.engine.codec import Codec
 
 
 class ChildReport(Struct, frozen=True):
@@ -52,7 +51,7 @@ def child_spec(parent: TaskSpec, command: StartChild, limits: Limits) -> TaskSpe
     )
 
 
-async def new_task(created: Recorded, spec: TaskSpec, codec: Codec, owner: str) -> NewTask:
+def new_task(spec: TaskSpec, created: StoredEvent, owner: str) -> NewTask:
     """The row and the first event of a task that is owned, at epoch 1, from the start."""
     row = TaskRow(
         id=spec.id,
@@ -72,8 +71,7 @@ async def new_task(created: Recorded, spec: TaskSpec, codec: Codec, owner: str) 
         owner=owner,
         conversation=spec.conversation,
     )
-    (stored,) = await codec.encode([created])
-    return NewTask(row, stored)
+    return NewTask(row, created)
 
 
 def copies(parent: TaskSpec, child: TaskSpec) -> tuple[tuple[str, str], ...]:

@@ -85,8 +85,12 @@ class Services:
         self, spec: TaskSpec, copies: Sequence[tuple[str, str]] = (), files: Mapping[str, str] | None = None
     ) -> TaskRow | None:
         """Make a task that this engine owns, and have it worked on; None where it is there already."""
-        created = Recorded(spec.id, 1, self.parts.clock(), Created(spec))
-        new = await children.new_task(created, spec, self.codec, self.owner)
+        # What a parent asks for may have a secret in it that its manifest has.
+        created, stored = self.codec.clean(Recorded(spec.id, 1, self.parts.clock(), Created(spec)))
+        assert isinstance(created.event, Created)
+        spec = created.event.spec
+        (stored,) = await self.codec.shelve([stored])
+        new = children.new_task(spec, stored, self.owner)
 
         def born() -> None:
             if not spec.parent:

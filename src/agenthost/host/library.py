@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from agenthost.core.access import OWNER
 from agenthost.core.api import Applied, ManifestProblem
-from agenthost.core.budgets import Limits
+from agenthost.core.budgets import Limits, less
 from agenthost.core.definitions import RULES, Bundle, PinnedAgent, PinnedModel, PinnedTool
 from agenthost.core.errors import BadInput, Conflict, Forbidden, NewerVersion, NotFound, Stale, Unusable, nearest
 from agenthost.core.ids import digest
@@ -418,7 +418,9 @@ class Library:
     def _scope(self, scope: Scope) -> Scope:
         budget = self._budget(scope)
         reached = budget.reached if budget is not None else scope.reached
-        return Scope(scope.task, self.allowances.of(scope.task, self.limits(scope)), scope.source, reached)
+        # What was spent before the account began is off the budget first: it is raised by what its account says.
+        left = less(self.limits(scope), scope.before)
+        return Scope(scope.task, self.allowances.of(scope.task, left), scope.source, reached)
 
     def daily(self) -> dict[str, Limits]:
         """What manifests say of their agents' days, by subject."""

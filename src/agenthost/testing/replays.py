@@ -27,9 +27,9 @@ from agenthost.stores.sqlite.link import connect
 T = TypeVar("T")
 Read = Callable[[str], Awaitable[Sequence[StoredEvent]]]
 
-MOST_TASKS = 200
+MOST_TASKS = 100_000
 """Tasks of one home or store that are decided again; of more, so many at equal distances in the order of their ids."""
-MOST_EVENTS = 20_000
+MOST_EVENTS = 1_000_000
 """Events of one home or store after which no further task is begun."""
 
 

@@ -374,5 +374,5 @@ async def test_what_an_import_says_of_trials_leads_to_nobody_elses_task(host: Ho
     theirs = (await host.start(Order("worker", "private"))).id
     assert [item async for item in host.follow(theirs)]
     found = await taken(host, forged(APPROVAL, spec(trial={"task": theirs})))
-    with pytest.raises(Unusable, match="is no trial"):
+    with pytest.raises(NotFound):
         await host.contrast(found.row.id)

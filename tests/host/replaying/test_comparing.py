@@ -1,6 +1,7 @@
 """Replay finds what was changed in a journal, or in the program."""
 
 import asyncio
+import io
 import sqlite3
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from agenthost.core.events import Recorded
 from agenthost.core.replaying import ReplayReport
 from agenthost.host import records
 from agenthost.host.replaying.comparing import replay
+from agenthost.host.replaying.reading import read
+from agenthost.host.replaying.recording import replay_all
 from tests.host.conftest import ASKER, ECHO, PAIR, PLAYS, Opens, followed
 
 
@@ -118,3 +121,28 @@ async def test_a_secret_that_was_said_changes_nothing_in_what_is_decided(opens: 
     await followed(host, task)
     (report,) = await host.replay(task)
     assert report.agrees, report
+
+
+SECRETIVE = """\
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: secretive}
+spec:
+  description: Has the value of a secret in it
+  roles: {one: {agent: echo}}
+  steps:
+    - {id: said, role: one, prompt: "the code is hunter-2-hunter"}
+  output: "{{ steps.said.text }}, hunter-2-hunter"
+"""
+
+
+@pytest.mark.journals("who goes through the home without its secrets can't know what was taken out")
+async def test_a_manifest_with_the_value_of_a_secret_in_it_replays_the_same(opens: Opens) -> None:
+    host = await opens(PLAYS, ECHO, SECRETIVE)
+    await host.set_secret("code", "hunter-2-hunter")
+    task = (await host.start(Order("secretive", "go"))).id
+    events = await followed(host, task)
+    assert b"hunter-2" not in msgspec.json.encode(events)
+    assert [report.difference for report in await host.replay(task)] == ["", ""]
+    export = await asyncio.to_thread(read, io.BytesIO(await host.export(task)))
+    assert all(report.agrees for report in await replay_all(export.recording))

@@ -101,7 +101,8 @@ def adopt(recording: Recording, came: set[str], wanted: Wanted) -> Adopted:
             via=wanted.via,
             notes={},
             caused="",
-            trial=None,
+            # What it was tried against is elsewhere; a task here of that id is another.
+            trial=msgspec.structs.replace(spec.trial, task="", file="") if spec.trial is not None else None,
             imported=imported,
         )
         first, *rest = moved.journals[row.id]

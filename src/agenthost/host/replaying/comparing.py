@@ -1,7 +1,7 @@
 """A journal decided again from its events: what the program would ask for, against what was asked for."""
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -12,6 +12,8 @@ from agenthost.core.ports import Program
 from agenthost.core.replaying import Difference, ReplayReport
 from agenthost.core.tasks import TaskRow, TaskSpec
 
+C = TypeVar("C", Command, Finish, Command | Finish)
+Redact = Callable[[bytes], bytes]
 MOST_DIFFERENCES = 10
 """Values that a report names."""
 SHOWN = 120
@@ -30,14 +32,17 @@ _FAILS = (
 """What a program raises on events that it couldn't have led to."""
 
 
-def replay(program: Program[Any], spec: TaskSpec, events: Sequence[Recorded]) -> ReplayReport:
+def replay(
+    program: Program[Any], spec: TaskSpec, events: Sequence[Recorded], redact: Redact = lambda body: body
+) -> ReplayReport:
     """Decide a journal again from its events, perform nothing, and compare what is asked.
 
     Where a run of `asked` begins, the program decides from the state before it: its commands must be the ones that were
     journalled, in order; `finished` must be what it wants at that point. Between two steps it must want nothing, unless its
-    owner was about to stop (then the next owner asks, after `claimed`).
+    owner was about to stop (then the next owner asks, after `claimed`). `redact` takes out of what the program wants what was
+    taken out of the journal: a manifest may have the value of a secret in it.
     """
-    over = _Replay(program, spec, len(events))
+    over = _Replay(program, spec, len(events), redact)
     return over.run(events)
 
 
@@ -56,7 +61,8 @@ def gap(row: TaskRow, events: Sequence[Recorded]) -> ReplayReport | None:
 
 
 class _Replay:
-    def __init__(self, program: Program[Any], spec: TaskSpec, events: int) -> None:
+    def __init__(self, program: Program[Any], spec: TaskSpec, events: int, redact: Redact) -> None:
+        self._redact = redact
         self._program = program
         self._spec = spec
         self._events = events
@@ -120,7 +126,7 @@ class _Replay:
                 f"the journal has the command {_named(event.command)}; the program asks for nothing", seq
             )
         command = self._waiting.pop(0)
-        if command == event.command:
+        if command == event.command or (command := self._clean(command)) == event.command:
             return None
         found = differences(event.command, command)
         if not found and type(command) is type(event.command):
@@ -133,6 +139,7 @@ class _Replay:
 
     def _ends(self, event: Finished, seq: int) -> ReplayReport | None:
         finish = next((command for command in self._waiting if isinstance(command, Finish)), None)
+        finish = None if finish is None else self._clean(finish)
         if finish is None:
             return self._differs("the journal says that the task ended; the program would go on", seq)
         if finish.verdict != event.verdict:
@@ -146,6 +153,12 @@ class _Replay:
             told = f"{_told(found[0])}, and in the program's {shown(found[0].program)}"
             return self._differs(f"the journal's output is not the program's: {told}", seq, found)
         return None
+
+    def _clean(self, wanted: C) -> C:
+        """What a program wants, without secrets."""
+        body = msgspec.json.encode(wanted)
+        clean = self._redact(body)
+        return wanted if clean == body else msgspec.json.decode(clean, type=type(wanted))
 
     def _unasked(self, command: Command | Finish, seq: int) -> ReplayReport:
         return self._differs(f"the program asks also for {_named(command)}, and the journal doesn't", seq)

@@ -71,7 +71,7 @@ class Replaying:
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again."""
         rows = await tree_of(self._store, task)
-        return [await replay_one(self._library, row, await self._read(row.id)) for row in rows]
+        return [await replay_one(self._library, row, await self._read(row.id), self._redact) for row in rows]
 
     # --- forks ------------------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class Distrust(Struct, frozen=True):
             message=spec.message if spec.parent else msgspec.structs.replace(spec.message, sender=STRANGER),
             scopes=(*above, *scopes),
             terms=None,
+            trial=None,
             asking=self.asking,
             trust=_GIVEN,
         )

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from agenthost.core.budgets import Spend
-from agenthost.core.commands import CallModel, Command, StartChild, Wait
+from agenthost.core.commands import CallModel, Command, Finish, StartChild, Wait
 from agenthost.core.errors import AgentHostError, Failure, Unusable
 from agenthost.core.events import Asked, Claimed, Created, Doubted, Event, Finished, Noted, Recorded, Retried, Started
 from agenthost.core.ids import child_id
@@ -185,7 +185,6 @@ class Forking:
             state = program.apply(state, recorded)
             moved.append(recorded)
 
-        decided: dict[str, Command] = {}
         if self._distrust is not None:
             events = self._distrust.events(events)
         try:
@@ -193,11 +192,8 @@ class Forking:
                 event = recorded.event
                 if isinstance(event, Created):
                     event = Created(spec)
-                elif isinstance(event, Asked) and isinstance(event.command, Wait):
-                    decided = {} if self._wanted.bundle else _by_id(program.decide(state))
-                    later = Wait(event.command.id, event.command.until + self._later)
-                    # The program's own sum, to the last bit.
-                    event = Asked(decided.get(later.id, later))
+                elif isinstance(event, Asked) and isinstance(event.command, Wait | StartChild):
+                    event = Asked(self._timed(event.command, program, state))
                 add(event, recorded.at + self._later)
         except (KeyError, IndexError, ValueError, TypeError, AttributeError, AssertionError, AgentHostError) as error:
             raise Unusable(
@@ -207,6 +203,16 @@ class Forking:
             for event in self._after(state, events[-1]):
                 add(event, self._wanted.now)
         return moved, state
+
+    def _timed(self, command: Wait | StartChild, program: Program[Any], state: BaseState) -> Command:
+        """A command that has times in it, as the program asks for it with those of the copies (a judge is told when what it
+        judges happened)."""
+        # The program's own sum, to the last bit.
+        wanted: Sequence[Command | Finish] = () if self._wanted.bundle else program.decide(state)
+        for each in wanted:
+            if isinstance(each, Wait | StartChild) and (each.id, type(each)) == (command.id, type(command)):
+                return each
+        return Wait(command.id, command.until + self._later) if isinstance(command, Wait) else command
 
     def _after(self, state: BaseState, last: Recorded) -> list[Event]:
         found: list[Event] = [Noted(f"forked from {last.task} at event {last.seq}", details={"later": self._later})]
@@ -242,10 +248,6 @@ class Forking:
             epoch=claimed[-1] if claimed else 0,
             conversation="" if spec.parent else spec.conversation,
         )
-
-
-def _by_id(commands: Sequence[Any]) -> dict[str, Command]:
-    return {command.id: command for command in commands if isinstance(command, Wait)}
 
 
 def _children(state: BaseState) -> list[StartChild]:

@@ -12,7 +12,7 @@ from agenthost.core.replaying import ReplayReport
 from agenthost.core.tasks import TaskRow
 from agenthost.host.library import Library
 from agenthost.host.records import spec_of
-from agenthost.host.replaying.comparing import gap, replay
+from agenthost.host.replaying.comparing import Redact, gap, replay
 
 
 class Recording(Struct, frozen=True):
@@ -51,9 +51,11 @@ async def replay_all(recording: Recording) -> list[ReplayReport]:
     return [await replay_one(library, row, recording.journals.get(row.id, ())) for row in recording.rows]
 
 
-async def replay_one(library: Library, row: TaskRow, events: Sequence[Recorded]) -> ReplayReport:
-    """Decide one journal again. Raises NotFound and NewerVersion where its definitions can't be had."""
+async def replay_one(
+    library: Library, row: TaskRow, events: Sequence[Recorded], redact: Redact = lambda body: body
+) -> ReplayReport:
+    """Decide one journal again; `redact` as in `replay`. Raises NotFound and NewerVersion where its definitions can't be had."""
     if (wrong := gap(row, events)) is not None:
         return wrong
     spec = spec_of(events)
-    return replay(await library.program(spec), spec, events)
+    return replay(await library.program(spec), spec, events, redact)

@@ -131,9 +131,10 @@ class Runs:
     def _failed(self, route: Route, taken: Taken, again: bool = True) -> None:
         item, retry = self._item(route), self._manifest(route).retry
         if again and not taken.final and retry is not None and item.tries < retry.max:
-            until = self._state.now + retry.delay * 2**item.tries
+            # In a trial everything but a model answers at once, so that there is nobody to spare.
+            delay = 0.0 if self._state.spec.trial is not None else retry.delay * 2**item.tries
             item.tries, item.timed_out = item.tries + 1, False
-            self._state.want(Wait(f"{self._base(route)}-delay", until), _for(route, "delay"))
+            self._state.want(Wait(f"{self._base(route)}-delay", self._state.now + delay), _for(route, "delay"))
             return
         attempt = self._state.steps[route.step].attempt
         item.reason = taken.reason + (f" (tried {item.tries + 1} times)" if item.tries else "")

@@ -100,11 +100,12 @@ async def _ask(name: str, door: Door, screen: Screen, all: "list[Case]", near: "
     from agenthost.host.adapters import join
     from agenthost.host.settings import load
 
-    adapters = await join(load(home=door.home))
+    settings = load(home=door.home)
+    adapters = await join(settings)
     try:
         await adapters.store.open()
         await adapters.models.model(name)
-        return await ask(adapters, name, all, near, screen.hint)
+        return await ask(adapters, name, all, near, screen.hint, settings.budgets)
     finally:
         await adapters.close()
 

@@ -10,6 +10,9 @@ from agenthost.core.paying import unpriced
 from agenthost.core.ports import LedgerEntry, Models, Programs, Settlement
 from agenthost.core.tasks import TaskSpec
 
+_TURNS = frozenset({"turn", "judge"})
+"""Purposes of calls that are turns: what an agent and a supervisor decide by. What the host sums up, reads or routes isn't."""
+
 
 class Accounts:
     """Makes ledger entries for one engine."""
@@ -30,7 +33,7 @@ class Accounts:
         card = await self.card(model)
         usage = Usage(command.worst, command.max_output)
         cost = worst_cost(card, usage.input, usage.output) if card is not None else 0.0
-        turns = 1 if command.purpose == "turn" else 0
+        turns = int(command.purpose in _TURNS)
         return self.entry(spec, (command.id, attempt), model, turns, usage.total, cost, now)
 
     def entry(
@@ -64,5 +67,5 @@ class Accounts:
             return ()
         card = await self.card(name)
         cost = cost_of(card, answer.usage) if card is not None else None
-        spent = Spend(1 if command.purpose == "turn" else 0, answer.usage.total, cost or 0.0)
+        spent = Spend(int(command.purpose in _TURNS), answer.usage.total, cost or 0.0)
         return (Settlement(command.id, attempt, spent, answer.model or name),)

@@ -411,9 +411,14 @@ class Library:
 
     def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
         """Every budget that counts for a task's call, as it is now."""
-        found = self._live.get(("agent", spec.namespace, spec.name)) if spec.kind != "workflow" else None
+        of_agent = spec.kind in ("agent", "supervisor")
+        found = self._live.get(("agent", spec.namespace, spec.name)) if of_agent else None
         day = found.spec.budget.day.limits() if isinstance(found, Agent) else Limits()
-        return (*map(self._scope, spec.scopes), *self.allowances.today(spec, day, now))
+        days = self.allowances.today(spec, day, now)
+        if spec.kind == "routing":
+            # Nobody knows of this task who could be asked: the message's person is, which task it is for.
+            days = tuple(msgspec.structs.replace(scope, reached="end") for scope in days)
+        return (*map(self._scope, spec.scopes), *days)
 
     def _scope(self, scope: Scope) -> Scope:
         budget = self._budget(scope)

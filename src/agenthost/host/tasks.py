@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import msgspec
 
@@ -209,11 +209,9 @@ class TaskDesk(Desk):
             text = APPROVE
         raises = asks_for_budget(chosen.ask) and approved(Reply(text))
         # Before the answer: the task asks for room again as soon as it has it.
-        before = await self.budgets.raise_for(chosen.ask) if raises else None
-        if not await self._put(answering.item(chosen, text, by, via)):
-            if raises:
-                await self.budgets.take_back(chosen.ask, before)
-            raise await self._none_open(rows, f"{chosen.task}/{chosen.ask.id}")
+        async with self.budgets.raised_for(chosen.ask) if raises else nullcontext():
+            if not await self._put(answering.item(chosen, text, by, via)):
+                raise await self._none_open(rows, f"{chosen.task}/{chosen.ask.id}")
         if always is not None:
             row = next(row for row in rows if row.id == chosen.task)
             grant = await self._book.give(chosen, row, always, Giver(by, via))

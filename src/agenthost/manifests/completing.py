@@ -1,5 +1,6 @@
 """Whether a rule of completion has what it needs, and its checks can show anything."""
 
+from agenthost.core.budgets import Limits
 from agenthost.core.manifests.agent import Completion
 from agenthost.core.manifests.checks import Check
 from agenthost.core.shell import hides_exit
@@ -24,6 +25,9 @@ def findings(completion: Completion) -> list[Finding]:
     if "supervisor" not in needs and "supervisor" in completion.model_fields_set:
         message = f"nobody judges under 'rule: {completion.rule}'; say 'rule: supervisor' or 'rule: checks+supervisor'"
         found.append(Finding((*_KEY, "supervisor"), message))
+    if completion.supervisor.budget.day.limits() != Limits():
+        message = "a judge's calls count for the day of the agent: set it as spec.budget.day"
+        found.append(Finding((*_KEY, "supervisor", "budget", "day"), message))
     for index, check in enumerate(completion.checks):
         key: Key = (*_KEY, "checks", index)
         wrong = [number for number in check.proves if not 1 <= number <= len(completion.criteria)]

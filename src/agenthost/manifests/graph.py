@@ -14,6 +14,7 @@ multiply; the product may be at most MAX_ROUNDS.
 import fnmatch
 from collections.abc import Collection, Mapping
 
+from agenthost.core.budgets import Limits
 from agenthost.core.errors import nearest
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.manifests.workflow import InputSpec, Step, Workflow, needs_of
@@ -46,6 +47,9 @@ def problems(
         _links(step, key, workflow, found)
         _uses(step, key, workflow, workflows, tools, found)
     _guards(workflow, found)
+    if workflow.spec.budget.day.limits() != Limits():
+        message = "calls count for the day of the agent that makes them: set it as spec.budget.day of the roles' agents"
+        found.append(Finding(("spec", "budget", "day"), message))
     ids = [step.id for step in workflow.spec.steps]
     _twice(ids, ("spec", "steps"), "step", found)
     if len(set(ids)) < len(ids):

@@ -5,6 +5,7 @@ is put to a person, and what the person says becomes the command's answer, or a 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -40,7 +41,7 @@ from agenthost.core.events import (
     RunResult,
     Started,
 )
-from agenthost.core.questions import DECISIONS
+from agenthost.core.questions import DECISIONS, DENY, Asking
 from agenthost.core.tasks import TaskSpec
 from agenthost.core.tools import ToolResult, text_result
 from agenthost.programs.answers import approved
@@ -74,7 +75,8 @@ class BaseState(Struct, kw_only=True):
     """The part of a state that the engine and every program share.
 
     `changed` is what the task did to its files so far, path to content digest, None where removed. `paused`: since when the task
-    rests, in seconds since the epoch.
+    rests, in seconds since the epoch. `longer`: for how many seconds more than its budget says it may go on, `late`: whether a
+    person is being asked about that (`programs.deadline`).
     """
 
     spec: TaskSpec
@@ -88,6 +90,8 @@ class BaseState(Struct, kw_only=True):
     refused: dict[str, Refused] = msgspec.field(default_factory=dict[str, Refused])
     cancel: CancelAsked | None = None
     paused: float | None = None
+    longer: float = 0.0
+    late: bool = False
     finished: Finished | None = None
     changed: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
 
@@ -239,16 +243,25 @@ def _budget_settled(state: BaseState, seq: int, ask: Ask, event: Answered) -> De
     return Delivery(refused.id, refused.command, None, refused.failure, seq)
 
 
-def budget_question(refused: Refused) -> Ask:
+def budget_question(refused: Refused, asking: Asking) -> Ask:
     """The question whether a budget may be raised; `arguments`: which account, and to what."""
     details = refused.failure.details
+    told = f"{refused.failure.message}\nMay it be raised to {details['to']}? Otherwise the task ends."
+    return raising(refused.command.id, told, {"budget": details["scope"], "limits": details["limits"]}, asking)
+
+
+def raising(about: str, question: str, arguments: dict[str, Any], asking: Asking) -> Ask:
+    """A question whether a budget may be raised, asked as an approval is: by whom, and for how long."""
     return Ask(
-        f"{refused.command.id}-budget",
+        f"{about}-budget",
         "approval",
-        f"{refused.failure.message}\nMay it be raised to {details['to']}? Otherwise the task ends.",
+        question,
         DECISIONS,
-        about=refused.command.id,
-        arguments={"budget": details["scope"], "limits": details["limits"]},
+        default=DENY if asking.approvals else "",
+        expires=asking.approvals or None,
+        about=about,
+        by=asking.by,
+        arguments=arguments,
     )
 
 
@@ -276,5 +289,5 @@ def shared_commands(state: BaseState) -> Iterator[Command | Finish]:
             )
     for refused in state.refused.values():
         if f"{refused.command.id}-budget" not in state.open:
-            yield budget_question(refused)
+            yield budget_question(refused, state.spec.asking)
     yield from state.again.values()

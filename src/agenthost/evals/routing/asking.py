@@ -24,6 +24,10 @@ from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.evals.routing.scenes import Case
 from agenthost.evals.routing.scoring import Similar
 from agenthost.host.adapters import Adapters
+from agenthost.host.budgets.allowances import Allowances
+from agenthost.host.budgets.desk import Desk
+from agenthost.host.budgets.settings import BudgetSettings
+from agenthost.host.library import Library
 from agenthost.host.logs import logger
 from agenthost.programs.routing import RoutingProgram, decide, inputs
 
@@ -47,7 +51,11 @@ class Answers(Struct):
 
 
 class _Routing:
-    """The one program that this engine runs; fulfils core.ports.Programs."""
+    """The one program that this engine runs; fulfils core.ports.Programs. `allowances`: the home's budgets of a day count, and
+    none asks."""
+
+    def __init__(self, allowances: Allowances) -> None:
+        self._allowances = allowances
 
     async def program(self, spec: TaskSpec) -> RoutingProgram:
         return RoutingProgram()
@@ -62,13 +70,19 @@ class _Routing:
         return scope.limits
 
     def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
-        return spec.scopes
+        days = self._allowances.today(spec, Limits(), now)
+        return (*spec.scopes, *(msgspec.structs.replace(scope, reached="end") for scope in days))
 
 
 async def ask(
-    adapters: Adapters, model: str, cases: Sequence[Case], similar: Similar | None, say: Callable[[str], None]
+    adapters: Adapters,
+    model: str,
+    cases: Sequence[Case],
+    similar: Similar | None,
+    say: Callable[[str], None],
+    budgets: BudgetSettings | None = None,
 ) -> Answers:
-    """Ask the model about each message that no rule decides, once."""
+    """Ask the model about each message that no rule decides, once. `budgets`: those of the home."""
     made = Answers({})
     done: dict[str, asyncio.Future[Finished]] = {}
 
@@ -77,7 +91,9 @@ async def ask(
             if isinstance(recorded.event, Finished) and recorded.task in done:
                 done[recorded.task].set_result(recorded.event)
 
-    engine = Engine(_parts(adapters, committed), EngineSettings(), f"eval-{os.getpid()}")
+    engine = Engine(
+        _parts(adapters, committed, await _budgets(adapters, budgets or BudgetSettings())), EngineSettings(), f"eval-{os.getpid()}"
+    )
     await engine.begin(alone=False)
     open_ones = [case for case in cases if decide(case.spoken, case.scene) is None]
     room = asyncio.Semaphore(AT_ONCE)
@@ -102,7 +118,15 @@ async def ask(
     return made
 
 
-def _parts(adapters: Adapters, committed: Callable[[Committed], None]) -> Parts:
+async def _budgets(adapters: Adapters, settings: BudgetSettings) -> Allowances:
+    """The home's budgets of a day, with what was set and raised since."""
+    library = Library(adapters.store, adapters.models, adapters.tools)
+    library.allowances.take(settings)
+    await Desk(library, adapters.store, adapters.keeping, adapters.accounts).open()
+    return library.allowances
+
+
+def _parts(adapters: Adapters, committed: Callable[[Committed], None], allowances: Allowances) -> Parts:
     return Parts(
         store=adapters.store,
         blobs=adapters.blobs,
@@ -113,7 +137,7 @@ def _parts(adapters: Adapters, committed: Callable[[Committed], None]) -> Parts:
         prober=adapters.prober,
         inspector=adapters.inspector,
         scripts=adapters.scripts,
-        programs=_Routing(),
+        programs=_Routing(allowances),
         log=logger(),
         random=secrets.SystemRandom().random,
         committed=committed,

@@ -1,12 +1,15 @@
 """The use-cases of budgets: looked at, set, and raised where a task asks for it."""
 
+import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from agenthost.core.access import Accounts, Caller
 from agenthost.core.api import HostApi
-from agenthost.core.budgets import Limits, Spend, day_account, subject_of
+from agenthost.core.budgets import Limits, Spend, day_account, subject_of, wider
 from agenthost.core.commands import Ask
 from agenthost.core.errors import BadInput, NotFound
 from agenthost.core.events import Created
@@ -36,6 +39,7 @@ class Desk:
         self._keeping = keeping
         self.accounts = accounts
         self.refused = Tries(100, 3600.0)
+        self._raising = asyncio.Lock()
 
     def of(self, caller: Caller, api: HostApi) -> OwnBudgets:
         """The use-cases for a caller; `api` is the host as they may use it."""
@@ -133,16 +137,19 @@ class Desk:
         spent = await self._store.spent(day_account(day, subject))
         return self._line(subject, day, until, spent, self._library.daily().get(subject, NOTHING))
 
-    async def raise_for(self, ask: Ask) -> Limits | None:
-        """Raise the budget that a question is about; what it was raised to before."""
+    @asynccontextmanager
+    async def raised_for(self, ask: Ask) -> AsyncGenerator[None]:
+        """Raise the budget that a question is about, while its answer is given; where that fails (somebody else had answered),
+        it is as before. Of two raises of one budget the larger stands: each is the most that somebody agreed to."""
         account, wanted = str(ask.arguments["budget"]), msgspec.convert(ask.arguments["limits"], Limits)
-        before = self._allowances.raised.get(account)
-        await self._keep(account, wanted)
-        return before
-
-    async def take_back(self, ask: Ask, before: Limits | None) -> None:
-        """Undo `raise_for`: somebody else had answered."""
-        await self._keep(str(ask.arguments["budget"]), before)
+        async with self._raising:
+            before = self._allowances.raised.get(account)
+            await self._keep(account, wanted if before is None else wider(wanted, before))
+            try:
+                yield
+            except BaseException:
+                await self._keep(account, before)
+                raise
 
     async def _keep(self, account: str, limits: Limits | None) -> None:
         await self._keeping.change({RAISED + account: None if limits is None else msgspec.json.encode(limits)})

@@ -3,13 +3,14 @@
 import msgspec
 
 from agenthost.core.checks import Seen
-from agenthost.core.commands import CallModel, Command, Evaluate, Finish, Wait
+from agenthost.core.commands import CallModel, Command, Evaluate, Finish
 from agenthost.core.definitions import Bundle
 from agenthost.core.events import Asked, Created, Received, Recorded
 from agenthost.core.models import ModelRequest
 from agenthost.core.parts import Message
 from agenthost.core.ports import Evaluation
 from agenthost.core.tasks import TaskSpec, Terms
+from agenthost.programs import deadline
 from agenthost.programs.agent import (
     calls,
     completion,
@@ -25,8 +26,6 @@ from agenthost.programs.agent import (
 from agenthost.programs.agent.definition import Definition
 from agenthost.programs.agent.state import AgentState
 from agenthost.programs.base import Delivery, shared_commands, track
-
-DEADLINE = "deadline"
 
 MOST_DEFINITIONS = 256
 """Definitions that are kept: one for each agent, and one for each task with terms; the oldest is made again when needed."""
@@ -70,7 +69,7 @@ class AgentProgram:
         shared = list(shared_commands(state))
         if state.cancel is not None:
             return shared
-        return [state.finish] if state.finish is not None else [*shared, *state.wanted]
+        return [state.finish] if state.finish is not None else [*shared, *deadline.held(state, state.wanted)]
 
     def render(self, state: AgentState, command: CallModel) -> ModelRequest:
         """The request that a CallModel stands for."""
@@ -122,8 +121,7 @@ class AgentProgram:
     def _begin(self, state: AgentState) -> None:
         d = self._definition(state)
         state.stage = d.spec.stages[0].id if d.spec.stages else ""
-        if d.spec.budget.duration is not None:
-            state.want(Wait(DEADLINE, state.created_at + d.spec.budget.duration))
+        state.wanted += deadline.begin(state, d.spec.budget)
         provenance.begin(state, d)
         if state.spec.terms is not None:
             context.recall(state, state.spec.terms.history, d.model)
@@ -159,10 +157,10 @@ class AgentProgram:
 
     def _take(self, state: AgentState, delivery: Delivery) -> None:
         d, command = self._definition(state), delivery.command
-        if delivery.id == DEADLINE:
-            spent = d.spec.budget.duration
-            reason = f"the budget of {spent:g} seconds is used up"
-            state.end("partly", reason, "budget", parts=completion.said(state))
+        if deadline.concerns(delivery.id):
+            if not (more := deadline.take(state, d.spec.budget, delivery)):
+                state.end("partly", deadline.used_up(state, d.spec.budget), "budget", parts=completion.said(state))
+            state.wanted += more
             return
         receipts.remember(state, d, delivery)
         if state.phase in ("checks", "judged"):

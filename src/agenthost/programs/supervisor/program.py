@@ -11,10 +11,12 @@ from agenthost.core.commands import CallModel, Command, Evaluate, Finish, Verdic
 from agenthost.core.definitions import Bundle, PinnedAgent
 from agenthost.core.errors import Failure
 from agenthost.core.events import Asked, Created, Recorded
+from agenthost.core.manifests.common import Budget
 from agenthost.core.models import ModelAnswer, ModelRequest, Turn
 from agenthost.core.parts import DataPart, TextPart
 from agenthost.core.ports import Evaluation
 from agenthost.core.tasks import TaskSpec
+from agenthost.programs import deadline
 from agenthost.programs.agent import structured
 from agenthost.programs.agent.context import text_tokens
 from agenthost.programs.base import BaseState, Delivery, shared_commands, track
@@ -58,6 +60,7 @@ class SupervisorProgram:
         if state.finished is not None:
             state.wanted.clear()
         elif isinstance(event, Created):
+            state.wanted += deadline.begin(state, self._budget(state.spec))
             self._ask(state, words.material(self._case(state), self._room(state.spec)))
         elif isinstance(event, Asked):
             state.wanted = [command for command in state.wanted if command.id != event.command.id]
@@ -72,7 +75,7 @@ class SupervisorProgram:
         shared = list(shared_commands(state))
         if state.cancel is not None:
             return shared
-        return [state.finish] if state.finish is not None else [*shared, *state.wanted]
+        return [state.finish] if state.finish is not None else [*shared, *deadline.held(state, state.wanted)]
 
     def render(self, state: SupervisorState, command: CallModel) -> ModelRequest:
         """What the judge is asked."""
@@ -98,6 +101,9 @@ class SupervisorProgram:
 
     def _pinned(self, spec: TaskSpec) -> PinnedAgent:
         return self._bundle.agents[spec.name]
+
+    def _budget(self, spec: TaskSpec) -> Budget:
+        return self._pinned(spec).manifest.spec.completion.supervisor.budget
 
     def _case(self, state: SupervisorState) -> Case:
         return msgspec.convert(state.spec.inputs, Case)
@@ -127,6 +133,12 @@ class SupervisorProgram:
 
     def _take(self, state: SupervisorState, delivery: Delivery) -> None:
         answer = delivery.answer
+        if deadline.concerns(delivery.id):
+            budget = self._budget(state.spec)
+            if not (more := deadline.take(state, budget, delivery)):
+                state.finish = Finish(Verdict("partly", deadline.used_up(state, budget), code="budget"))
+            state.wanted += more
+            return
         if not isinstance(answer, ModelAnswer):
             failure = delivery.failure or Failure(
                 "bad-answer", "the judge's call was answered with no answer of a model"

@@ -3,8 +3,9 @@
 from typing import Any
 
 from agenthost.core import templates
-from agenthost.core.commands import Finish, Verdict, Wait
+from agenthost.core.commands import Command, Finish, Verdict
 from agenthost.core.parts import Part
+from agenthost.programs import deadline
 from agenthost.programs.base import Delivery
 from agenthost.programs.workflow.plan import Plan
 from agenthost.programs.workflow.provenance import everything
@@ -15,7 +16,6 @@ from agenthost.programs.workflow.state import NO_ITEM, Item, Route, WorkflowStat
 from agenthost.programs.workflow.steps import items_of
 from agenthost.programs.workflow.values import Wrong, answered, ask
 
-DEADLINE = "deadline"
 OUTPUT = "output"
 
 MAX_NOTES = 10
@@ -33,10 +33,7 @@ class Flow:
 
     def start(self) -> None:
         """The task came to be."""
-        duration = self._plan.spec.budget.duration
-        if duration is not None:
-            until = self._state.created_at + duration
-            self._state.want(Wait(DEADLINE, until), Route("", NO_ITEM, "timeout"))
+        self._want_time(deadline.begin(self._state, self._plan.spec.budget))
         self._advance()
 
     def deliver(self, delivery: Delivery) -> None:
@@ -47,8 +44,10 @@ class Flow:
             return
         if route.step and state.steps[route.step].phase == "dropped":
             state.wrote(getattr(delivery.answer, "changes", {}))
-        elif delivery.id == DEADLINE:
-            self._out_of_time()
+        elif deadline.concerns(delivery.id):
+            if not (more := deadline.take(state, self._plan.spec.budget, delivery)):
+                self._out_of_time()
+            self._want_time(more)
         elif route.what == "output":
             self._output(answered(state, self._plan, route, self._plan.output, delivery))
         elif route.what == "if":
@@ -202,10 +201,15 @@ class Flow:
                 return result_parts(step.result)
         return ()
 
+    def _want_time(self, wanted: list[Command]) -> None:
+        for command in wanted:
+            self._state.want(command, Route("", NO_ITEM, "timeout"))
+
     def _out_of_time(self) -> None:
         going = [id for id, step in self._state.steps.items() if step.phase not in ("waiting", "ended")]
         at = f"; still going: {', '.join(going)}" if going else ""
-        reason = f"the budget's duration of {self._plan.spec.budget.duration:g} s is used up{at}"
+        seconds = deadline.most(self._state, self._plan.spec.budget)
+        reason = f"the budget's duration of {seconds:g} s is used up{at}"
         self._finish(Verdict("partly", reason, self._evidence(), "budget"))
 
     def _evidence(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from agenthost.core.models import ModelRequest
 from agenthost.core.parts import TextPart
 from agenthost.core.ports import Evaluation
 from agenthost.core.tasks import TaskSpec
+from agenthost.programs import deadline
 from agenthost.programs.base import shared_commands, track
 from agenthost.programs.workflow.flow import Flow
 from agenthost.programs.workflow.plan import Plan
@@ -60,7 +61,7 @@ class WorkflowProgram:
             return shared
         if state.finish is not None:
             return (state.finish,)
-        return [*shared, *_one_writer(state)]
+        return [*shared, *deadline.held(state, _one_writer(state))]
 
     def render(self, state: WorkflowState, command: CallModel) -> ModelRequest:
         raise NotImplementedError("a workflow asks no model; its roles' agents do")

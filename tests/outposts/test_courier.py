@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agenthost.core.conversations import Button
@@ -213,8 +214,6 @@ class Voices(NoAbilities):
 
 
 async def test_who_speaks_is_understood_and_answered_by_voice(channel: MemoryChannel, tmp_path: Path) -> None:
-    import msgspec
-
     post = MemoryPost(echo=True)
     post.offers["v"] = Voices("v")
     channel.blobs["v"] = b"OggS"
@@ -294,3 +293,17 @@ async def test_a_host_that_forgot_a_line_that_was_shown_takes_messages_all_the_s
         channel.write("hello")
         await until(lambda: post.placed)
         assert await book.aside() == []
+
+
+async def test_a_host_that_was_restored_is_heard_from_where_it_is(channel: MemoryChannel, tmp_path: Path) -> None:
+    post = MemoryPost()
+    async with carried(channel, post, tmp_path):
+        for text in ("one", "two", "three"):
+            post.say(HERE, text)
+        await until(lambda: post.lines[2].sent)
+    del post.lines[1:]  # the backup is of before
+    async with carried(channel, post, tmp_path) as book:
+        post.lines[1:] = [msgspec.structs.replace(post.say(HERE, "another two"), id="of another task")]
+        await until(lambda: len(post.lines) == 2 and post.lines[1].sent)
+        assert await book.aside() == []
+    assert channel.texts() == ["one", "two", "three", "another two"]

@@ -3,10 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agenthost.core.conversations import Button
-from agenthost.core.errors import BadInput, Conflict, Permanent, Temporary
+from agenthost.core.errors import BadInput, Conflict, NotFound, Permanent, Temporary
 from agenthost.core.offers import Media, Transcript
 from agenthost.core.parts import FilePart
 from agenthost.models.abilities import NoAbilities
@@ -213,8 +214,6 @@ class Voices(NoAbilities):
 
 
 async def test_who_speaks_is_understood_and_answered_by_voice(channel: MemoryChannel, tmp_path: Path) -> None:
-    import msgspec
-
     post = MemoryPost(echo=True)
     post.offers["v"] = Voices("v")
     channel.blobs["v"] = b"OggS"
@@ -264,3 +263,47 @@ async def test_somebody_is_seen_at_work_until_the_answer_is_there(channel: Memor
         post.say(HERE, "done", reply_to=said.key)
         await until(lambda: post.lines[0].sent)
     assert set(channel.worked) == {HERE}
+
+
+async def test_a_key_that_was_taken_from_the_settings_holds_nothing_up(channel: MemoryChannel, tmp_path: Path) -> None:
+    everybody, bobs = MemoryPost(), MemoryPost()
+    channel.faults.append(Temporary("away", delay=3600.0))
+    async with carried(channel, everybody, tmp_path, bob=("@bob", bobs)):
+        bobs.say(HERE, "for bob")
+        await until(lambda: not channel.faults)
+    async with carried(channel, everybody, tmp_path) as book:
+        channel.write("hello")
+        everybody.say(HERE, "for all")
+        await until(lambda: everybody.lines[0].sent and everybody.placed)
+        (left,) = await book.aside()
+    assert "the key bob" in left.reason and channel.texts() == ["for all"]
+
+
+async def test_a_host_that_forgot_a_line_that_was_shown_takes_messages_all_the_same(
+    channel: MemoryChannel, tmp_path: Path
+) -> None:
+    class Forgetful(MemoryPost):
+        async def sent(self, place: int, ids: object) -> None:
+            raise NotFound("there is no such line")
+
+    post = Forgetful()
+    async with carried(channel, post, tmp_path) as book:
+        post.say(HERE, "well")
+        await until(lambda: channel.texts() == ["well"])
+        channel.write("hello")
+        await until(lambda: post.placed)
+        assert await book.aside() == []
+
+
+async def test_a_host_that_was_restored_is_heard_from_where_it_is(channel: MemoryChannel, tmp_path: Path) -> None:
+    post = MemoryPost()
+    async with carried(channel, post, tmp_path):
+        for text in ("one", "two", "three"):
+            post.say(HERE, text)
+        await until(lambda: post.lines[2].sent)
+    del post.lines[1:]  # the backup is of before
+    async with carried(channel, post, tmp_path) as book:
+        post.lines[1:] = [msgspec.structs.replace(post.say(HERE, "another two"), id="of another task")]
+        await until(lambda: len(post.lines) == 2 and post.lines[1].sent)
+        assert await book.aside() == []
+    assert channel.texts() == ["one", "two", "three", "another two"]

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -99,3 +101,9 @@ async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(Unavailable, match=r"pip install 'agenthost\[telegram\]'"):
         await telegram.loaded()
+
+
+def test_a_host_without_telegram_loads_nothing_of_it() -> None:
+    code = "import sys, agenthost.cli.up, agenthost.cli.telegram, agenthost.cli.beside, agenthost.host.host; print('aiogram' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,6 +1,7 @@
 """A person's chat with a bot of a real host: the Bot API and the model's provider in this process, the host and the outpost as the command starts them."""
 
 import asyncio
+import itertools
 import signal
 import subprocess
 import sys
@@ -83,37 +84,36 @@ class Chats:
         self.product = product
         self.api = api
         self._records = records
+        self._count = itertools.count()
 
     def settings(self, telegram: str, more: str = "") -> None:
         """Have these settings."""
         self.product.settings(
-            f'{more}[routing]\nmodel = ""\n[tools]\nwire = "bank:wire"\n[models.for]\ndraw = "openai:gpt-image-1"\n'
+            f'[routing]\nmodel = ""\n{more}[tools]\nwire = "bank:wire"\n[models.for]\ndraw = "openai:gpt-image-1"\n'
             f'[telegram]\nname = "helper"\napi-url = "{self.api.url}"\nevery = 0.0\nrate = 1000.0\ngroup-rate = 1000.0\n{telegram}'
         )
 
     @asynccontextmanager
-    async def running(self, *words: str) -> AsyncGenerator[subprocess.Popen[str]]:
+    async def running(self, *words: str) -> AsyncGenerator[subprocess.Popen[bytes]]:
         """The command goes on while this is open, but for where it is killed; it has said its first line."""
-        with (self.product.folder / "log").open("ab") as log:
+        said = self.product.folder / f"said-{next(self._count)}"
+        with (self.product.folder / "log").open("ab") as log, said.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "agenthost.cli", *words, "--json", "--log-level", "info"],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=out,  # no pipe: a host whose words nobody reads stands still
                 stderr=log,
-                text=True,
                 env=self.product.env,
                 cwd=self.product.folder,
             )
         try:
-            assert process.stdout is not None
-            async with asyncio.timeout(PATIENCE):
-                first = await asyncio.to_thread(process.stdout.readline)
-            assert first.startswith("{"), self.log()
+            await until(lambda: b"\n" in said.read_bytes() or process.poll() is not None, self.log)
+            assert process.poll() is None, self.log()
             yield process
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(process.communicate, None, PATIENCE)
+            await asyncio.to_thread(process.wait, PATIENCE)
 
     def log(self) -> str:
         """The end of what the processes said, and what is in the chats: for whoever reads a failure."""
@@ -168,14 +168,14 @@ async def chats(product: Product) -> AsyncGenerator[Chats]:
 async def until(true: Callable[[], Any], log: Callable[[], str] = str) -> None:
     """Wait until something is so."""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not true():
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"it never happened\n{log()}") from None
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
     """End it with SIGKILL."""
     process.send_signal(signal.SIGKILL)
     process.wait(30)

@@ -56,6 +56,11 @@ class MemoryPost:
                 self._more.clear()
                 await self._more.wait()
 
+    async def last(self, wanted: LineFilter) -> int:
+        self._reach()
+        mine = (line for line in reversed(self.lines) if line.channel == wanted.channel and line.by == wanted.by)
+        return next((line.place for line in mine), 0)
+
     async def sent(self, place: int, ids: Sequence[str]) -> None:
         self._reach()
         self.lines[place - 1] = replace(self.lines[place - 1], sent=tuple(ids))

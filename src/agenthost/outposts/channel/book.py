@@ -180,14 +180,22 @@ class Book:
         return int(str(found[0][0])) if found else 0
 
     async def keep(self, post: str, line: Line, wanted: bool) -> None:
-        """A line came; it is to be shown where it is `wanted`."""
+        """A line came; it is to be shown where it is `wanted`. Another that had its place, at a host that was put back since, keeps one that no host gives."""
+        aside = (
+            "UPDATE OR REPLACE line SET place=-place WHERE post=? AND place=? AND json_extract(CAST(body AS TEXT), '$.id') <> ?",
+            (post, line.place, line.id),
+        )
         cursor = (
             "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (post) DO UPDATE SET place=excluded.place",
             (post, line.place),
         )
         values = (post, line.place, line.conversation, line.question, msgspec.json.encode(line), "due", time.time())
         insert = "INSERT OR IGNORE INTO line (post, place, conversation, question, body, state, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        await self._run(*([(insert, values)] if wanted else []), cursor)
+        await self._run(*([aside, (insert, values)] if wanted else []), cursor)
+
+    async def rewind(self, post: str) -> None:
+        """All lines of a post are to be read again: those that are known aren't shown again."""
+        await self._run(("DELETE FROM cursor WHERE post=?", (post,)))
 
     async def next_showing(self, conversation: str) -> Showing | None:
         """The oldest line of a conversation that isn't over."""

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Protocol, cast
 
 import structlog
+from msgspec.structs import replace
 
 from agenthost.core.conversations import LineFilter
 from agenthost.core.errors import AgentHostError, Forbidden, HostUnreachable, Temporary, Unauthenticated
@@ -86,14 +87,22 @@ class Courier:
                     if await self._book.revive(0.0, conversation):
                         outs.wake(conversation)
 
+    async def _wanted(self, post: str) -> LineFilter:
+        """The lines that come next: all, of a host that was put back to what it was before, since it counts them from there again."""
+        wanted = LineFilter(channel=self._channel.name, by="host")
+        after = await self._book.cursor(post)
+        if after and (last := await self._posts[post].last(wanted)) < after:
+            self._log.warning("the host has fewer lines than it had: it was restored", post=post, had=after, has=last)
+            await self._book.rewind(post)
+            after = 0
+        return replace(wanted, after=after)
+
     async def _listen(self, post: str, lanes: Lanes) -> None:
         """Keep the lines of a host, for ever; a host that is away is looked for again."""
         wait = FIRST
         while True:
-            after = await self._book.cursor(post)
-            wanted = LineFilter(after=after, channel=self._channel.name, by="host")
-            lines = self._posts[post].listen(wanted)
             try:
+                lines = self._posts[post].listen(await self._wanted(post))
                 async with aclosing(cast(_Closing, lines)):
                     async for line in lines:
                         wait = FIRST

@@ -14,6 +14,7 @@ from agenthost.core.parts import FilePart
 from agenthost.outposts.channel.book import Book
 from agenthost.outposts.channel.busy import Busy
 from agenthost.outposts.channel.doorman import Doorman
+from agenthost.outposts.channel.outward import tell
 from agenthost.outposts.channel.port import MB, Attached, Channel, Heard, Piece, Post, Posts
 from agenthost.outposts.channel.ways import ALBUM, CAN, GIVEN_UP, VOICE, Ways
 
@@ -109,16 +110,15 @@ class Inward:
         )
         if self._ways.refusal and not await self._book.note(key):
             await self._say(heard, self._ways.refusal.replace("{id}", heard.account))
-            await self._book.put_note(key, str(int(time.time())))
+            await self._book.put_note(key, str(int(time.time())), passing=True)
 
     async def _place(self, came: Sequence[Heard]) -> None:
         first = came[0]
         post = self._posts[self._doorman.post(first)]
         # What was shown last must be known to the host, for this may reply to it.
         for showing in await self._book.untold(first.conversation):
-            await self._posts[showing.post].sent(showing.line.place, showing.ids)
-            showing.state = "told"
-            await self._book.save(showing)
+            if (theirs := self._posts.get(showing.post)) is not None:
+                await tell(theirs, self._book, showing)
         if self._ways.speak and any(file.voice for one in came for file in one.attached):
             await self._book.put_note(VOICE.format(conversation=first.conversation, key=first.key), "1", passing=True)
         if first.album:

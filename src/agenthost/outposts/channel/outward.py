@@ -31,10 +31,14 @@ class Outward:
         showing = await self._book.next_showing(conversation)
         if showing is None:
             return False
+        post = self._posts.get(showing.post)
+        if post is None:
+            await self._aside(showing, f"the key {showing.post}, with which it came, isn't in the settings any more")
+            return True
         if showing.state == "due":
             await self._show(showing)
         if showing.state == "shown":
-            await self._tell(showing)
+            await tell(post, self._book, showing)
         return True
 
     async def broken(self, conversation: str, problem: str, times: int) -> None:
@@ -91,20 +95,6 @@ class Outward:
         if line.kind == "settled" and line.question:
             await self._channel.fade(line.conversation, await self._book.asking(line.conversation, line.question))
 
-    async def _tell(self, showing: Showing) -> None:
-        """Say under which ids a line was shown, so that replies to it are understood."""
-        if showing.ids:
-            try:
-                await self._posts[showing.post].sent(showing.line.place, showing.ids)
-            except (HostUnreachable, Temporary) as error:
-                raise Temporary(error.message) from error
-            except AgentHostError as error:
-                self._log.warning(
-                    "the host doesn't know a line that was shown", place=showing.line.place, problem=error.message
-                )
-        showing.state = "told"
-        await self._book.save(showing)
-
     async def _pieces(self, line: Line) -> list[Piece]:
         spoken = False
         if self._ways.speak and line.kind == "answer" and line.reply_to:
@@ -154,3 +144,18 @@ class Outward:
         showing.due = time.time() + left[0] if left else 0.0
         showing.state, showing.reason, showing.sending, showing.tries = "aside", problem, False, showing.tries + 1
         await self._book.save(showing)
+
+
+async def tell(post: Post, book: Book, showing: Showing) -> None:
+    """Say to its host under which ids a line was shown, so that replies to it are understood. Raises Temporary."""
+    if showing.ids:
+        try:
+            await post.sent(showing.line.place, showing.ids)
+        except (HostUnreachable, Temporary) as error:
+            raise Temporary(error.message) from error
+        except AgentHostError as error:
+            structlog.get_logger(__name__).warning(
+                "the host doesn't know a line that was shown", place=showing.line.place, problem=error.message
+            )
+    showing.state = "told"
+    await book.save(showing)

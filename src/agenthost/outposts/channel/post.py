@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from msgspec.structs import replace
+
 from agenthost.client import Client
 from agenthost.core.api import Incoming, Placed
 from agenthost.core.conversations import Line, LineFilter
@@ -21,6 +23,10 @@ class ClientPost:
 
     def listen(self, wanted: LineFilter) -> AsyncIterator[Line]:
         return self._conversations.listen(wanted)
+
+    async def last(self, wanted: LineFilter) -> int:
+        found = await self._conversations.lines(replace(wanted, after=0, newest=True, limit=1))
+        return found[-1].place if found else 0
 
     async def sent(self, place: int, ids: Sequence[str]) -> None:
         await self._conversations.sent(place, ids)

@@ -125,6 +125,8 @@ def test_verdicts_follow_from_the_criteria() -> None:
     assert judged(case(), asks).question == "Which colour?"
     twice = met(7) | {"criteria": [met(7)["criteria"][0], met(99)["criteria"][0]]}
     assert judged(case(), twice).verdict == "done"
+    both = met(7) | {"criteria": [met(7)["criteria"][0], met(7)["criteria"][0] | {"met": False, "missing": "all"}]}
+    assert judged(case(), both).verdict == "partly"
 
 
 def test_a_small_window_still_holds_the_criteria() -> None:

@@ -10,9 +10,12 @@ from agenthost.host.replaying.comparing import replay
 from agenthost.programs.agent import AgentProgram
 from tests.proving.false_done import BY_CHECKS, BY_EVIDENCE
 from tests.proving.honest import HONEST
+from tests.proving.strangers import FALSE
+from tests.proving.strangers import HONEST as MORE
 from tests.proving.world import Case, Outcome, went
 
-FALSE_DONE = [*BY_CHECKS, *BY_EVIDENCE]
+FALSE_DONE = [*BY_CHECKS, *BY_EVIDENCE, *FALSE]
+DONE = [*HONEST, *MORE]
 
 
 def told(outcome: Outcome) -> str:
@@ -43,7 +46,7 @@ def test_what_is_only_said_to_be_done_is_caught(case: Case) -> None:
     assert failed or not all(one.met for one in made.criteria) or "go on changing" in outcome.reason
 
 
-@pytest.mark.parametrize("case", HONEST, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", DONE, ids=lambda case: case.name)
 def test_what_is_done_is_not_refused(case: Case) -> None:
     outcome = went(case)
 
@@ -58,7 +61,7 @@ def test_what_is_done_is_not_refused(case: Case) -> None:
 
 
 def test_the_gallery_is_large_enough_and_no_case_stands_twice() -> None:
-    assert len(FALSE_DONE) >= 25
-    assert len(HONEST) >= 25
-    names = [case.name for case in (*FALSE_DONE, *HONEST)]
+    assert len(FALSE_DONE) >= 95
+    assert len(DONE) >= 45
+    names = [case.name for case in (*FALSE_DONE, *DONE)]
     assert len(set(names)) == len(names)

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from agenthost.core.commands import Ask
 from agenthost.core.definitions import Bundle, PinnedAgent, PinnedModel, PinnedTool
-from agenthost.core.events import Finished, Recorded, Value
+from agenthost.core.events import Asked, Finished, Recorded, Value
 from agenthost.core.manifests.agent import Agent
 from agenthost.core.models import ModelAnswer, ModelRequest
 from agenthost.core.ports import Evaluation, InboxItem
@@ -39,6 +40,12 @@ class Case:
     more: dict[str, Any] = field(default_factory=dict[str, Any])
     agents: dict[str, tuple[Step, ...]] = field(default_factory=dict[str, tuple[Step, ...]])
     why: str = ""
+    lines: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    """What some whole lines of shell come to."""
+    flood: int = 0
+    """Files that a line of `lines` writes."""
+    replies: tuple[str, ...] = ()
+    """What a person answers, question by question."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,8 @@ def _python(source: str, files: Files) -> tuple[str, int]:
             out += line.removeprefix("print ") + "\n"
         elif words[0] == "write":
             files[words[1]] = words[2].encode()
+        elif words[0] == "toggle":
+            files[words[1]] = b"print BUG\n" if words[1] in files else b"print Hello\n"
         elif words[0] == "remove":
             files.pop(words[1], None)
         elif words[0] == "fail":
@@ -231,6 +240,17 @@ def junit(ran: int, failed: int, skipped: int) -> str:
     return (
         f"<?xml version='1.0'?><testsuites><testsuite tests='{ran + skipped}'>{''.join(cases)}</testsuite></testsuites>"
     )
+
+
+def _shell(case: Case) -> Callable[[str, Files], Any]:
+    def play(line: str, files: Files) -> SandboxOutcome:
+        if line not in case.lines:
+            return shell(line, files)
+        files |= {f"a/{number}.txt": b"x" for number in range(case.flood)}
+        code, out = case.lines[line]
+        return SandboxOutcome(code, out.encode())
+
+    return play
 
 
 # --- the run ---------------------------------------------------------------------------------------
@@ -293,7 +313,15 @@ async def run_case(case: Case, meanwhile: Meanwhile | None = None, slow: float =
     await play.engine.create(order("t1", "worker"), files)
     if meanwhile is not None:
         await meanwhile(play)
+    replies = list(case.replies)
     while not any(isinstance(one.event, Finished) and one.task == "t1" for one in world.recorded):
+        asked = [
+            one.event.command.id
+            for one in world.recorded
+            if isinstance(one.event, Asked) and isinstance(one.event.command, Ask)
+        ]
+        if replies and len(asked) > len(case.replies) - len(replies):
+            await play.reply(asked[-1], replies.pop(0))
         await asyncio.sleep(0.01)
     await play.engine.close()
     events = [one for one in world.recorded if one.task == "t1"]
@@ -309,7 +337,7 @@ async def _world(case: Case, slow: float) -> World:
     await store.open()
     world = World(Bundle(agents={one.manifest.metadata.name: one for one in (worker, *others)}), store)
     world.tools = PlayedTools(workspace_tools())
-    world.shell = shell
+    world.shell = _shell(case)
     world.scripts = PlayedScripts(_evaluate)
     criteria = len(case.completion.get("criteria", ()))
 

@@ -132,7 +132,7 @@ def _report(look: ReportLook, content: bytes, facts: dict[str, Any]) -> str:
 async def _files(look: FilesLook, place: Place) -> Seen:
     """What is there, and the words of the files that are wanted. A file that is gone is not in the list."""
     files = dict(sorted((await place.files()).items()))
-    first = [path for path in look.show if path in files]
+    first = [path for name in look.show for path in _called(name, files)]
     listed = list(dict.fromkeys([*first, *files]))[:_MOST_LISTED]
     sizes = {path: await place.size(path) for path in listed}
     texts: dict[str, str] = {}
@@ -145,6 +145,11 @@ async def _files(look: FilesLook, place: Place) -> Seen:
         room -= len(text)
     shown = {path: files[path] for path in listed}
     return Seen(True, "", {"files": shown, "sizes": sizes, "texts": texts, "cut": len(files) - len(listed)})
+
+
+def _called(name: str, files: dict[str, str]) -> list[str]:
+    """The file of that name, and those of that name in any folder."""
+    return [path for path in files if path == name or path.endswith(f"/{name}")]
 
 
 def _text(content: bytes) -> str:

@@ -183,6 +183,7 @@ class AgentProgram:
     def _based(self, state: AgentState, d: Definition, delivery: Delivery) -> None:
         if isinstance(delivery.answer, Seen):
             state.proof.baseline = delivery.answer.facts["files"]
+            state.proof.cut = delivery.answer.facts["cut"]
             self._open(state, d)
         elif delivery.failure is not None:
             completion.failed(state, delivery.failure, "the files could not be looked at: ")

@@ -18,8 +18,9 @@ from agenthost.programs.agent.steps import tell, to_turn
 from agenthost.programs.answers import clip
 from agenthost.programs.base import Delivery
 from agenthost.programs.checking import checks as checking
+from agenthost.programs.checking.criteria import named
 from agenthost.programs.supervisor import judgement
-from agenthost.programs.supervisor.evidence import Case, named
+from agenthost.programs.supervisor.evidence import Case
 from agenthost.programs.supervisor.judgement import Judgement
 
 BASELINE = "f0"
@@ -35,10 +36,14 @@ def baseline(state: AgentState) -> None:
 
 def begin(state: AgentState, d: Definition) -> None:
     """Begin a round: what was answered last is what would come out of the task."""
-    if "checks" in d.needs and not d.spec.completion.checks:
-        reason = "the agent's rule is `checks` and it lists none, so nothing can show that the work is done"
-        state.end("blocked", reason, "no-checks", parts=state.output)
-        return
+    made = d.spec.completion
+    for needed, what, listed in (("checks", "checks", made.checks), ("supervisor", "criteria", made.criteria)):
+        if needed in d.needs and not listed:
+            reason = (
+                f"the agent's rule has `{needed}` and it lists no {what}, so nothing can show that the work is done"
+            )
+            state.end("blocked", reason, f"no-{what}", parts=state.output)
+            return
     state.evidence = []
     if "checks" in d.needs:
         state.proof.again = False
@@ -126,7 +131,11 @@ def _checked(state: AgentState, d: Definition, delivery: Delivery) -> None:
 def _other(state: AgentState) -> list[str]:
     """The paths that the task's tools, and agents below it, left other than they were when it began."""
     proof = state.proof
-    return [path for path in proof.touched if state.changed.get(path) != proof.baseline.get(path)]
+    return [
+        path
+        for path in proof.touched
+        if state.changed.get(path) != proof.baseline.get(path) or (proof.cut and path not in proof.baseline)
+    ]
 
 
 def _undone(state: AgentState, d: Definition) -> bool:
@@ -162,10 +171,13 @@ def _not_passed(state: AgentState, d: Definition) -> None:
 def _look(state: AgentState, d: Definition) -> None:
     """Look at all files as they are now, before they are judged."""
     state.phase = "judged"
-    wanted = [path for criterion in d.spec.completion.criteria for path in named(criterion)]
     newest = sorted(state.proof.touched, key=lambda path: -state.proof.touched[path])
-    show = tuple(dict.fromkeys([*wanted, *newest]))[:MOST_SHOWN]
+    show = tuple(dict.fromkeys([*_wanted(d), *newest]))[:MOST_SHOWN]
     state.want(Inspect(f"l{state.rounds + 1}", FilesLook(show)))
+
+
+def _wanted(d: Definition) -> tuple[str, ...]:
+    return tuple(path for criterion in d.spec.completion.criteria for path in named(criterion))[:MOST_SHOWN]
 
 
 def _looked(state: AgentState, d: Definition, delivery: Delivery, seen: Seen) -> None:
@@ -187,6 +199,8 @@ def _looked(state: AgentState, d: Definition, delivery: Delivery, seen: Seen) ->
         unlisted=facts["cut"],
         touched=state.proof.touched,
         sources=state.proof.sources,
+        given=tuple(path for path in _other(state) if path in state.proof.baseline),
+        sought=_wanted(d) if facts["cut"] else (),
     )
     found = judgement.without_judge(case)
     if found is not None:

@@ -16,16 +16,17 @@ def remember(state: AgentState, d: Definition, delivery: Delivery) -> None:
     if not d.proved:
         return
     command, answer, proof = delivery.command, delivery.answer, state.proof
-    code = False
+    code = inside = False
     if isinstance(command, CallTool):
         tool = d.toolbox(state.stage).tools.get(command.tool)
         code = tool is not None and tool.sandbox
+        inside = tool is not None and tool.workspace and not tool.sandbox
         proof.acts += tool is None or not (tool.read_only or tool.workspace)
     if isinstance(answer, ToolResult | ChildResult):
         lost = set(answer.conflicts) if isinstance(answer, ChildResult) else set[str]()
         line = str(command.arguments.get("command")) if code and isinstance(command, CallTool) else ""
         proof.changed({path: name for path, name in answer.changes.items() if path not in lost}, delivery.seq, line)
-    found = receipt(delivery.seq, state.now, command, answer, code) if d.judged else None
+    found = receipt(delivery.seq, state.now, command, answer, code, inside) if d.judged else None
     if found is not None and found.kind != "check":
         proof.acts += found.kind in ("person", "client")
         proof.add(found)

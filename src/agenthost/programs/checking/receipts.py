@@ -19,6 +19,9 @@ Kind = Literal["tool", "run", "check", "look", "child", "person", "client"]
 TEXT = 1000
 """Characters of what came of something that a receipt keeps: its head and its tail."""
 
+CUT = "\n[... "
+"""What stands in the place of a text's middle."""
+
 MOST = 150
 """Receipts that are kept: the newest, and of those before them the checks."""
 
@@ -30,7 +33,7 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     an agent below changed. `person`, `client`: what a person answered, what the giver of the work says that its tool
     did. `ok` is False for errors and failed checks. `output` is the hash of the whole text. `changes` are files by hash,
     None where removed. `reads` are paths that it is about and doesn't change. `check` is the check's place in the manifest.
-    `round` is the round of checks that it belongs to.
+    `round` is the round of checks that it belongs to. `inside`: a tool that works on the files, and runs nothing.
     """
 
     event: int
@@ -46,12 +49,16 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     facts: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     check: int | None = None
     round: int = 0
+    inside: bool = False
 
 
-def receipt(event: int, at: float, command: Command, answer: Answer | None, code: bool) -> Receipt | None:
-    """The receipt of an answered command, if it is one. `code`: the tool runs code in the sandbox."""
+def receipt(
+    event: int, at: float, command: Command, answer: Answer | None, code: bool, inside: bool = False
+) -> Receipt | None:
+    """The receipt of an answered command, if it is one. `code`: the tool runs code in the sandbox; `inside`: it works on
+    the files and runs none."""
     if isinstance(command, CallTool) and isinstance(answer, ToolResult):
-        return _tool(event, at, command, answer, code)
+        return msgspec.structs.replace(_tool(event, at, command, answer, code), inside=inside)
     if isinstance(command, RunCommand) and isinstance(answer, RunResult):
         text = answer.stdout + (f"\n--- stderr ---\n{answer.stderr}" if answer.stderr else "")
         facts = answer.report.facts if answer.report else {}
@@ -104,4 +111,4 @@ def clip(text: str, most: int = TEXT) -> str:
     text = text.strip()
     if len(text) <= most:
         return text
-    return f"{text[: most // 3]}\n[... {len(text) - most} characters ...]\n{text[-(most - most // 3) :]}"
+    return f"{text[: most // 3]}{CUT}{len(text) - most} characters ...]\n{text[-(most - most // 3) :]}"

@@ -10,35 +10,20 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from agenthost.core.shell import hides_exit, only_says
-from agenthost.programs.checking.receipts import Receipt
+from agenthost.core.shell import deciding, hides_exit, only_says
+from agenthost.programs.checking.criteria import gone, matches, named, of_failing, of_tests, protects, to_be_run
+from agenthost.programs.checking.receipts import CUT, Receipt
 
-_ENDINGS = (
-    "py|pyi|js|ts|tsx|jsx|mjs|css|html?|md|rst|txt|csv|tsv|json|jsonl|ya?ml|toml|xml|ini|cfg|conf|sh|sql|c|h|cpp|hpp|cc|rs|go|"
-    "java|kt|rb|php|pl|lua|r|ipynb|pdf|png|jpe?g|gif|svg|webp|zip|tar|gz|log|lock|env|docx?|xlsx?|pptx?|parquet|db|sqlite|wav|mp[34]"
-)
-_PATH = re.compile(rf"(?<![\w/.:-])((?:[\w-]+/)*[\w-]*\.?[\w-]+\.(?:{_ENDINGS}))(?![\w/])")
-_PRODUCT = re.compile(r"^[A-Z][a-z]+\.js$")
-_GONE = re.compile(
-    r"\b(no|without|never|not?|remove[sd]?|delete[sd]?|absent|gone|missing|away|exclude[sd]?|instead of|renamed|moved)\b",
-    re.I,
-)
-_DOCUMENT = re.compile(r"\.(md|rst|txt|html?|pdf|docx?)$", re.I)
-_DONE_BY_RUNNING = re.compile(
-    r"\b(tests?|suite|specs?)\b.{0,40}\b(pass|passes|passed|succeeds?|green|run|runs|ran)\b|\b(runs?|works?|executes?|starts?)"
-    r" (without|cleanly|with no|to the end)\b|\bexits? with\b|\bprints?\b|\bcompiles?\b|\bbuilds? (without|cleanly|passes)\b",
-    re.I,
-)
-_TESTS = re.compile(r"\b(tests?|suite|specs?)\b.{0,40}\b(pass|passes|passed|succeeds?|green|run|runs|ran)\b", re.I)
-_FAILING = re.compile(r"\b(exit|fail|error|refus|reject|invalid|non-?zero|abort|status|crash|raises?)\w*", re.I)
 _READS = re.compile(
-    r"^\s*(cat|head|tail|less|more|grep|egrep|rg|ls|find|wc|stat|file|sed -n|awk|jq|diff|cmp|sha256sum|md5sum|tree|du|pwd|date|"
-    r"type|which|git (log|show|status|diff)|echo|printf|true|:|cd)\b"
+    r"^\s*(?:/\S*/)?(cat|tac|nl|sort|uniq|cut|tr|strings|xxd|od|base64|dd|cp|mv|mkdir|touch|ln|chmod|column|paste|tee|wait|test|\[|head|tail|less|more|grep|egrep|rg|ls|find|wc|stat|file|sed -n|awk|jq|diff|cmp|sha256sum|md5sum|tree|du|pwd|date|"
+    r"type|which|git (log|show|status|diff)|echo|printf|true|:|cd|set|export|source|\.)(?=\s|$)"
 )
+_SAYS = re.compile(r"^(echo|printf|true|:|exit|cd|set|export|wait)(?=\s|$)")
 _RUNS_TESTS = re.compile(
-    r"test|spec|check|tox|nox|verify|make|jest|mocha|vitest|cargo|gradle|mvn|\bgo\b|bazel|ninja|rake|karma|cypress|playwright|python|node|sh\b|\./",
+    r"test|spec|check|tox|nox|verify|\bmake(?![.\w-])|jest|mocha|cargo|gradle|mvn|bazel|ninja|rake|karma|cypress|playwright",
     re.I,
 )
+_RUNS_NONE = re.compile(r"--(version|help|collect-only|co|dry-run|no-run)\b")
 
 
 class Case(Struct, frozen=True, omit_defaults=True):
@@ -46,7 +31,8 @@ class Case(Struct, frozen=True, omit_defaults=True):
 
     `proofs` are the checks (by place) that prove a criterion (by number, as text). `files`, `sizes` and `texts` are of the host's
     last look, event `look`; `unlisted` says how many files it leaves out. `touched` is the event at which a path was last
-    changed by the task; `sources` the same, without what a program makes again by itself. `last` is the number of the
+    changed by the task; `sources` the same, without what a program makes again by itself. `given` are the files of before
+    the task that it left other. `sought`: names of which `files` has all that there are. `last` is the number of the
     journal's last event. `claims` is what the agent says.
     """
 
@@ -64,11 +50,8 @@ class Case(Struct, frozen=True, omit_defaults=True):
     unlisted: int = 0
     touched: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     sources: dict[str, int] = msgspec.field(default_factory=dict[str, int])
-
-
-def named(criterion: str) -> list[str]:
-    """The files that a criterion names."""
-    return [path for path in dict.fromkeys(_PATH.findall(criterion)) if not _PRODUCT.match(path)]
+    given: tuple[str, ...] = ()
+    sought: tuple[str, ...] = ()
 
 
 def proof(case: Case, number: int) -> tuple[tuple[int, ...], str] | None:
@@ -84,11 +67,17 @@ def proof(case: Case, number: int) -> tuple[tuple[int, ...], str] | None:
 
 
 def impossible(case: Case, criterion: str) -> str:
-    """Why a criterion can't be met, whatever stands for it: a file that it names isn't there; empty where it may be."""
-    if case.unlisted or not case.look:
+    """Why a criterion can't be met, whatever stands for it: a file that it names isn't there, or a test that was given with
+    the work and is to pass isn't what was given; empty where it may be."""
+    if not case.look:
         return ""
+    other = next((path for path in case.given if protects(criterion, path)), "")
+    if other:
+        return f"'{other}' was given with the work and is other now; put it back as it was"
     for path in named(criterion):
-        if _gone(criterion, path):
+        if case.unlisted and path not in case.sought:
+            continue
+        if gone(criterion, path):
             continue
         there = _matching(path, case.files)
         if not there:
@@ -121,7 +110,7 @@ def _failed(found: Receipt, criterion: str) -> str:
     if not found.ok:
         return f"event {found.event} failed: {found.text[:120] or 'it ended with an error'}"
     wrong = found.exit_code is not None and found.exit_code != 0 and found.kind == "run"
-    if wrong and not _FAILING.search(criterion):
+    if wrong and not of_failing(criterion):
         return f"event {found.event} exited with {found.exit_code}"
     return ""
 
@@ -162,7 +151,7 @@ def _unrelated(case: Case, found: Receipt, criterion: str) -> str:
     about = {*found.changes, *found.reads, *(case.files if found.kind == "look" else ())}
     if not paths or not about or found.kind == "run" or (found.kind == "look" and case.unlisted):
         return ""
-    if any(_matching(path, about) or _gone(criterion, path) for path in paths):
+    if any(_matching(path, about) or gone(criterion, path) for path in paths):
         return ""
     return f"event {found.event} is about {', '.join(sorted(about)[:3])}, and not about {paths[0]}"
 
@@ -170,23 +159,27 @@ def _unrelated(case: Case, found: Receipt, criterion: str) -> str:
 def _shows_nothing(found: Receipt, criterion: str) -> str:
     if found.kind == "run" and (only_says(found.what) or hides_exit(found.what)):
         return f"the exit code of event {found.event} says nothing: `{found.what[:80]}` ends well whatever happened; run it alone"
-    if not _DONE_BY_RUNNING.search(criterion) or any(_DOCUMENT.search(path) for path in named(criterion)):
+    if not to_be_run(criterion):
         return ""
-    if found.kind == "look" or (found.kind in ("tool", "child") and (found.changes or found.reads)):
+    if found.kind == "person":
+        return f"event {found.event} is what a person said, and this has to be run"
+    if found.kind == "look" or (found.kind in ("tool", "child") and (found.changes or found.reads or found.inside)):
         return f"event {found.event} shows what stands in files, and this has to be run"
-    if found.kind == "run" and all(
-        _READS.match(part) for part in re.split(r"&&|\|\||[;|\n]", found.what) if part.strip()
-    ):
-        return f"event {found.event} only shows what stands in files, and this has to be run"
-    return _untested(found) if _TESTS.search(criterion) else ""
-
-
-def _untested(found: Receipt) -> str:
-    """A run that is to show that tests pass, and shows that they failed or weren't run."""
     if found.kind != "run":
         return ""
+    # Of a line that is too long to be kept whole nobody knows what decides its exit code.
+    decides = deciding(found.what) if CUT not in found.what else []
+    if all(_SAYS.match(part) for part in decides):
+        return f"the exit code of event {found.event} says nothing of what was run: `{found.what[:80]}`; run it alone"
+    if all(_READS.match(part) for part in decides):
+        return f"event {found.event} only shows what stands in files, and this has to be run"
+    return _untested(found, decides) if of_tests(criterion) else ""
+
+
+def _untested(found: Receipt, decides: Sequence[str]) -> str:
+    """A run that is to show that tests pass, and shows that they failed or weren't run."""
     text = found.text
-    if not _RUNS_TESTS.search(found.what):
+    if not any(_RUNS_TESTS.search(part) and not _RUNS_NONE.search(part) and not _READS.match(part) for part in decides):
         return f"event {found.event} runs no tests"
     if re.search(r"\b[1-9]\d* (failed|failures?|errors?)\b|\bFAILED\b", text):
         return f"tests failed in event {found.event}"
@@ -214,16 +207,9 @@ def _says(case: Case, found: Receipt, quote: str) -> bool:
     return " ".join(quote.split()).strip("\"'`. ").lower() in held.lower()
 
 
-def _gone(criterion: str, path: str) -> bool:
-    """Whether a criterion speaks of a file that is to be gone, so far as words beside its name tell."""
-    at = criterion.find(path)
-    before, after = criterion[:at].split()[-3:], criterion[at + len(path) :].split()[:5]
-    return bool(_GONE.search(" ".join(before)) or _GONE.search(" ".join(after)))
-
-
 def _marker(path: str) -> bool:
     return path.endswith(("__init__.py", ".gitkeep", "py.typed"))
 
 
 def _matching(path: str, files: Sequence[str] | Mapping[str, Any] | set[str]) -> list[str]:
-    return [one for one in files if one == path or one.endswith(f"/{path}")]
+    return [one for one in files if matches(path, one)]

@@ -65,16 +65,18 @@ class Desk(Listening):
         """Keep a message and do what it says. Raises NotFound where there is nobody for it, and what the work itself raises."""
         thread = Thread(namespace, person, came.conversation)
         line = _line(thread, came, self._ways.agent)
-        if self._locks.busy(thread):
-            # Whoever comes after others is kept at once, in its place.
-            line = await self._waiting(line)
-        self._coming.add((thread, line.id))
-        try:
-            async with self._locks.of(thread):
+        with self._locks.come(thread) as busy:
+            if busy:
+                # Whoever comes after others is kept at once, in its place.
+                await self._locks.after(thread)
+                line = await self._waiting(line)
+            self._coming.add((thread, line.id))
+            try:
+                async with self._locks.of(thread):
+                    self._coming.discard((thread, line.id))
+                    return await self._take(thread, line)
+            finally:
                 self._coming.discard((thread, line.id))
-                return await self._take(thread, line)
-        finally:
-            self._coming.discard((thread, line.id))
 
     async def _take(self, thread: Thread, line: Line) -> Placed:
         before = await self._before(thread, line)
@@ -86,6 +88,7 @@ class Desk(Listening):
         others = [each for each in await self._kept.unsettled(thread) if each.id not in behind]
         if any(asked is None or _goes_first(each) for each in others):
             # What was cut off comes first, and who waits for their turn has it afterwards.
+            line = await self._waiting(line)
             await self._catch_up(thread, behind)
             asked = await self._asked(thread)
         if line.kind != "message":
@@ -128,9 +131,10 @@ class Desk(Listening):
     async def _do(self, api: HostApi, line: Line, decision: Decision, scene: Scene, heard: bool) -> Placed:
         if pressed := scenes.option_of(line, scene.topics):
             line = replace(line, text=pressed)
+        again = line.state == "decided"
         line = await self._decided(line, decision)
         try:
-            done = await doing.do(api, self._kept, line, decision, scene)
+            done = await doing.do(api, line, decision, scene, again)
         except Temporary:
             raise
         except AgentHostError as error:
@@ -156,12 +160,14 @@ class Desk(Listening):
         if line.place:
             return line
         (kept,) = await self._kept.add([replace(line, state="waiting")])
+        self._locks.kept(thread_of(line))
         return _own(kept)
 
     async def _keep(self, line: Line) -> Line:
         """Keep a line as it is now, with its place."""
         if not line.place:
             (kept,) = await self._kept.add([line])
+            self._locks.kept(thread_of(line))
             line = replace(line, place=_own(kept).place)
             if kept == line:
                 return line

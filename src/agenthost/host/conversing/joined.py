@@ -71,9 +71,7 @@ async def _as(host: HostApi, accounts: Accounts, owners: Owners, person: str, na
     return GuardedHost(host, Caller(found.id, found.role, tuple(rights), namespace, "conversation"), accounts, owners)
 
 
-async def _asked(
-    host: Hosting, given: RoutingSettings, spoken: Spoken, scene: Scene, line: Line
-) -> Decision | None:
+async def _asked(host: Hosting, given: RoutingSettings, spoken: Spoken, scene: Scene, line: Line) -> Decision | None:
     """What a small model says, asked by a task of its own, so that the question is in a journal and in the ledger. Its id follows from
     the line's: where the host ends, or whoever wrote hangs up, before the answer is there, nobody pays for a second one."""
     if not given.model:

@@ -14,6 +14,7 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
 from agenthost.core.tasks import TaskRow
 from agenthost.host.conversing import scenes, wording
+from agenthost.host.conversing.doing import beside_id
 
 NAMED = 5
 """The most effects that are named; the others are counted."""
@@ -63,13 +64,14 @@ class Mover:
         # What corrected the message is nothing without it.
         mine = [each for each in await self._kept.lines(wanted) if each.place != line.place]
         lines = [each for each in mine if each.edits != line.id]
-        await self._kept.change([_renamed(each, old, new) for each in lines])
         for each in lines:
             if each.by == "person" and each.place > line.place and each.became and each.became != old:
                 said = scenes.said_by(each)
                 said = wording.corrected(replace(each, text=""), said) if each.kind == "edit" else said
                 parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *each.files)
                 await api.say(new, Message("person", parts, f"again:{each.place}"))
+        # Last: by whose they are it is known what is left to be done, where the host ends in between.
+        await self._kept.change([_renamed(each, old, new) for each in lines])
 
     async def _effects(self, task: str, after: int) -> list[str]:
         """What a task and those that it began after an event did that isn't undone by going back."""
@@ -96,15 +98,17 @@ def _renamed(line: Line, old: str, new: str) -> Line:
     if question.startswith((f"{old}/", f"{old}.")):
         question = new + question[len(old) :]
     became = new if line.became == old else line.became
-    return replace(line, task=new, question=question, became=became)
+    # What the new one asks, it asks itself: with buttons of its own.
+    state = "filed" if line.by == "host" else line.state
+    return replace(line, task=new, question=question, became=became, state=state)
 
 
 def _heard(events: list[Recorded], line: Line) -> int | None:
     """Where a journal has what a line became; None where it isn't there (yet)."""
-    command = line.became.partition("/")[2]
+    command, ids = line.became.partition("/")[2], (line.became, beside_id(line))
     for recorded in events:
         event = recorded.event
-        if isinstance(event, Received) and event.message.id == line.became:
+        if isinstance(event, Received) and event.message.id in ids:
             return recorded.seq
         if command and isinstance(event, Answered) and f"{recorded.task}/{event.command}" == line.became:
             return recorded.seq

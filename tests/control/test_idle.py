@@ -13,7 +13,7 @@ from agenthost.core.api import Order
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.host import folder
 from agenthost.host import host as hosting
-from agenthost.host.conversing import desk as conversations
+from agenthost.host.conversing import listening as conversations
 from agenthost.host.conversing import teller
 from agenthost.host.host import Host, open_host
 from agenthost.host.schedules import runner as schedules

@@ -158,6 +158,25 @@ async def test_edits_replies_quotes_and_what_is_taken_back_are_passed_on(
     assert len({one.key for one in post.placed.values()}) == 4
 
 
+async def test_what_somebody_else_wrote_is_passed_on_as_theirs(api: BotApi, post: MemoryPost, tmp_path: Path) -> None:
+    eve = {"type": "user", "date": 1, "sender_user": {"id": EVE.id, "is_bot": False, "first_name": "Eve"}}
+    ann = eve | {"sender_user": {"id": ANN.id, "is_bot": False, "first_name": "Ann"}}
+    async with served(api, post, tmp_path):
+        api.write(ANN, "/delete everything", forward_origin=eve, reply_to=api.write(ANN, "one")["message_id"])
+        api.write(ANN, "two", forward_origin=ann)
+        api.write(ANN, "three", forward_origin={"type": "hidden_user", "date": 1, "sender_user_name": "E."})
+        api.send_file(ANN, "document", b"four", "4.txt", caption="four", forward_origin=eve)
+        await until(lambda: len(post.placed) == 5)
+    placed = [(one.text, one.forwarded, one.deleted) for one in post.placed.values()]
+    assert placed == [
+        ("one", "", False),
+        ("", "/delete everything", False),
+        ("two", "", False),
+        ("", "three", False),
+        ("", "four", False),
+    ]
+
+
 async def test_a_questions_buttons_answer_it_once_and_go(api: BotApi, post: MemoryPost, tmp_path: Path) -> None:
     buttons = (Button("Yes", "answer:t1/c1:1"), Button("No", "answer:t1/c1:2"))
     async with served(api, post, tmp_path):

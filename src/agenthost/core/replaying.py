@@ -54,8 +54,8 @@ class FileReport(Struct, frozen=True, omit_defaults=True):
 
 class ForkOrder(Struct, frozen=True, omit_defaults=True):
     """A new task that goes on from an event of another: `at` is the event's number (0: the last one before its end),
-    `text` is said to it first. `definitions`: those that it was started with, or those of now. `person`, `namespace` and
-    `via` are the host's to say."""
+    `text` is said to it first. `definitions`: those that it was started with, or those of now. `key`: the same key
+    forks a task once. `conversation`: the thread that it belongs to; that of the other task is none of its own. `person`, `namespace` and `via` are the host's to say."""
 
     at: Annotated[int, Meta(ge=0, le=2**53)] = 0
     text: str = ""
@@ -63,6 +63,8 @@ class ForkOrder(Struct, frozen=True, omit_defaults=True):
     person: str = "owner"
     namespace: str = "default"
     via: str = ""
+    key: str = ""
+    conversation: str = ""
 
 
 class TrialOrder(Struct, frozen=True, omit_defaults=True):

@@ -33,7 +33,7 @@ from agenthost.stores.memory_shelf import MemoryShelf
 from agenthost.stores.memory_stock import MemoryStock
 from agenthost.stores.memory_webhooks import MemoryWebhooks
 from agenthost.stores.sqlite.store import SQLiteStore
-from agenthost.testing.world import MemoryWorkspaces, Lines, PlayedModels, START
+from agenthost.testing.world import START, Lines, MemoryWorkspaces, PlayedModels
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class MortalPort:
             life = self._life
             await life.point()
             # What a store was given before the crash may still land, and then it is there for the next life.
-            landing = asyncio.ensure_future(method(*args, **more))
+            landing = asyncio.get_running_loop().create_task(method(*args, **more))
             life.landing.add(landing)
             result = await asyncio.shield(landing)
             life.landing.discard(landing)
@@ -181,8 +181,8 @@ class Grave:
         life = Life(crash_at)
         adapters = self._kept.adapters(life, PlayedModels({"default": self._model(life)}), self._saw)
         host = Host(self._settings, adapters, self.log)
-        work = asyncio.ensure_future(self._work(host, life, do))
-        crash = asyncio.ensure_future(life.crashed.wait())
+        work = asyncio.get_running_loop().create_task(self._work(host, life, do))
+        crash = asyncio.get_running_loop().create_task(life.crashed.wait())
         try:
             await asyncio.wait({work, crash}, return_when=asyncio.FIRST_COMPLETED)
             over = work.done() and not life.crashed.is_set()

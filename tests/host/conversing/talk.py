@@ -9,7 +9,6 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 from msgspec import Struct
-
 from msgspec.structs import replace
 
 from agenthost.core.api import Incoming
@@ -144,7 +143,7 @@ class People:
         if message is None:
             message = self._sending[one] = self._message(deed)
         if deed.hangs:
-            asked = asyncio.ensure_future(self.send(host, message))
+            asked = asyncio.get_running_loop().create_task(self.send(host, message))
             for _ in range(deed.hangs):
                 await asyncio.sleep(0)
             asked.cancel()

@@ -11,20 +11,20 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from host.conversing.mortal import Grave, Kept, Life, fixed
-from host.conversing.talk import TOKEN, Deed, People
-from host.conversing.verify import Book, said, verify
 
 from agenthost.core.api import Incoming
 from agenthost.core.conversations import LineFilter
-from agenthost.core.parts import FilePart
 from agenthost.core.events import decode_event
+from agenthost.core.parts import FilePart
 from agenthost.core.ports import Filter
 from agenthost.host.adapters import Adapters, join
 from agenthost.host.host import Host
 from agenthost.host.settings import load
 from agenthost.stores.sqlite.store import SQLiteStore
 from agenthost.testing.loops import fast
+from host.conversing.mortal import Grave, Kept, Life, fixed
+from host.conversing.talk import TOKEN, Deed, People
+from host.conversing.verify import Book, said, verify
 
 WORKER = """\
 apiVersion: agenthost.dev/v1alpha1

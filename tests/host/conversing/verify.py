@@ -5,17 +5,17 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from host.conversing.talk import TOKEN, Message, People
-
-from agenthost.core.conversations import Line, LineFilter
-from agenthost.core.events import Answered, Asked, Created, Event, Finished, Received, Reply
 from agenthost.core.commands import Ask
+from agenthost.core.conversations import Line, LineFilter
+from agenthost.core.events import Answered, Asked, Created, Event, Received, Reply
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import text_of
 from agenthost.core.ports import Filter
 from agenthost.core.tasks import TaskRow
 from agenthost.host.conversing.doing import _id as message_id  # pyright: ignore[reportPrivateUsage]
+from agenthost.host.conversing.moving import again_id
 from agenthost.host.host import Host
+from host.conversing.talk import TOKEN, Message, People
 
 WORK = ("new", "again", "steer", "answer")
 """What a message can be so that a task has it."""
@@ -121,11 +121,9 @@ def _verify_line(book: Book, line: Line, message: Message, words: Counter[tuple[
     assert counting == {line.task: 1}, f"{line} counts in {where}, {[(task, book.rows[task].reason) for task in where]}"
     if line.became.partition("/")[0] != line.task:
         heard = [
-            event
-            for event in book.events[line.task]
-            if isinstance(event, Received) and event.message.id in (line.became, f"again:{line.place}")
+            event for event in book.events[line.task] if isinstance(event, Received) and event.message.id == line.became
         ]
-        assert len(heard) == 1 and line.became == message_id(line), line
+        assert len(heard) == 1 and line.became in (message_id(line), again_id(line)), line
 
 
 def _verify_told(book: Book) -> None:

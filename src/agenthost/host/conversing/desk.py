@@ -32,6 +32,8 @@ GUESSED = 4
 AHEAD = ("list", "cancel", "progress", "pause", "resume", "move", "chat")
 """What is heard while an earlier message waits for its task: it is for no task's work."""
 
+SAID_ALREADY = "That was said already. To change it: /move"
+
 Ask = Callable[[Spoken, Scene, Line], Awaitable[Decision | None]]
 """One question to a small model about a line, however often it is asked for; None where there is none to be asked."""
 
@@ -58,6 +60,10 @@ class Desk(Listening):
         self._coming: set[tuple[Thread, str]] = set()
         self.fresh: Callable[[], Awaitable[None]] = _nothing
         """Called before a task is looked for: what tasks have said by now is told first."""
+        self.look: Callable[[], Awaitable[None]] = _nothing
+        """Called where a task goes on as a new one, which asks again what it asked: no event of its own has said so."""
+        self.left: Callable[[], None] = _nobody
+        """Called where a message may have been kept and not been done with: nobody waits for it any more, but it counts."""
 
     # --- a message comes ---
 
@@ -65,28 +71,32 @@ class Desk(Listening):
         """Keep a message and do what it says. Raises NotFound where there is nobody for it, and what the work itself raises."""
         thread = Thread(namespace, person, came.conversation)
         line = _line(thread, came, self._ways.agent)
+        placed: Placed | None = None
         with self._locks.come(thread) as busy:
-            if busy:
-                # Whoever comes after others is kept at once, in its place.
-                await self._locks.after(thread)
-                line = await self._waiting(line)
-            self._coming.add((thread, line.id))
             try:
+                if busy:
+                    # Whoever comes after others is kept at once, in its place.
+                    await self._locks.after(thread)
+                    line = await self._waiting(line)
+                self._coming.add((thread, line.id))
                 async with self._locks.of(thread):
                     self._coming.discard((thread, line.id))
-                    return await self._take(thread, line)
+                    placed = await self._take(thread, line)
+                    return placed
             finally:
                 self._coming.discard((thread, line.id))
+                if placed is None:
+                    self.left()
 
     async def _take(self, thread: Thread, line: Line) -> Placed:
         before = await self._before(thread, line)
         if before is not None and before.state in ("filed", "asked"):
             return await self._as_before(thread, before)
         line = before or line  # where it was kept already, what is decided now is kept with it
-        asked = await self._asked(thread)
+        unsettled = await self._kept.unsettled(thread)
+        asked = next((each for each in unsettled if each.state == "asked"), None)
         behind = {line.id, *(id for of, id in self._coming if of == thread)}
-        others = [each for each in await self._kept.unsettled(thread) if each.id not in behind]
-        if any(asked is None or _goes_first(each) for each in others):
+        if any(asked is None or _goes_first(each) for each in unsettled if each.id not in behind):
             # What was cut off comes first, and who waits for their turn has it afterwards.
             line = await self._waiting(line)
             await self._catch_up(thread, behind)
@@ -218,7 +228,8 @@ class Desk(Listening):
         kept = await self._decided(line, decision)
         asked = await self._asked(thread, decision.line or (asked.place if asked is not None else 0))
         if asked is None:
-            told = await self._say(kept, Done("told", text="That was said already. To change it: /move"))
+            earlier = await self._kept.line(decision.line)
+            told = () if _is_so(earlier, decision) else await self._say(kept, Done("told", text=SAID_ALREADY))
             await self._kept.change([replace(kept, state="filed")])
             return Placed(None, "told", kept.place, decision, told)
         row = await self._resolve(thread, asked, decision.task)
@@ -280,15 +291,18 @@ class Desk(Listening):
 
     async def _mend(self, thread: Thread, line: Line, heard: bool) -> tuple[Placed, int]:
         """Do what an edit or a deletion says; and the place of the message whose task is to be looked for again, 0 for none."""
+        again = line.state == "decided"
+        line = await self._waiting(line)
         target = await self._mender.target(line)
         decision = mending.decision(line, target)
         line = await self._decided(line, decision)
         try:
-            mended = await self._mender.mend(await self._api(thread), line, target)
+            mended = await self._mender.mend(await self._api(thread), line, target, again)
         except Temporary:
             raise
         except AgentHostError as error:
             return await self._failed(line, decision, error, heard), 0
+        await self.look()
         now, done = mended.target, mended.done
         if target is not None and target.state == "asked" and now is not None and now != target:
             # Its buttons are of no use any more.
@@ -304,15 +318,18 @@ class Desk(Listening):
     # --- moved ---
 
     async def _moved(self, thread: Thread, line: Line, decision: Decision) -> Placed:
-        kept = await self._decided(line, decision)
         try:
-            meant = await self._meant(thread, kept, decision.line)
-            moved = await self._move(meant, decision.task, line.name)
+            meant = await self._meant(thread, line, decision.line)
+            # Which one, and whose it was, is kept first: whoever is cut off knows then whether it was done.
+            had = line.moved_from or meant.task
+            kept = await self._decided(replace(line, moved_from=had), replace(decision, line=meant.place))
+            again = meant.task != had
+            moved = Moved(meant) if again else await self._move(meant, decision.task, line.name)
             text = f"Moved. {moved.left}".strip()
         except AgentHostError as error:
             if isinstance(error, Temporary):
                 raise
-            moved, text = None, error.message
+            kept, moved, text = await self._decided(line, decision), None, error.message
         told = await self._say(kept, Done("told", text=text))
         await self._kept.change([replace(kept, state="filed")])
         task = moved.line.task if moved is not None else ""
@@ -349,6 +366,7 @@ class Desk(Listening):
         if to:
             await api.task(to)
         left = await self._mover.take_back(api, line) if line.task else ""
+        await self.look()
         moved = replace(line, moved_from=line.task, task="", became="", button="", name=name or line.name)
         scene, decision = await self._given(moved, to)
         decision = replace(decision, rule="moved")
@@ -371,6 +389,16 @@ async def _elsewhere(api: HostApi, line: Line, said: Spoken) -> Decision:
 
 async def _nothing() -> None:
     """Nobody tells what tasks say."""
+
+
+def _nobody() -> None:
+    """Nobody goes on with messages that were left."""
+
+
+def _is_so(line: Line | None, decision: Decision) -> bool:
+    """Whether a person's choice stands with the line that it is about: whoever was cut off afterwards comes again."""
+    found = line.decision if line is not None and not line.deleted else None
+    return found is not None and found.rule == "person" and found.task == decision.task
 
 
 def _goes_first(line: Line) -> bool:

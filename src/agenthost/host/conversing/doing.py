@@ -20,6 +20,9 @@ from agenthost.host.conversing import scenes, wording
 
 Became = Literal["order", "message", "answer", "told"]
 
+HERE = "message"
+"""What an answer came by, where its channel has no name."""
+
 FORWARDED = "(see what I passed on)"
 """The words of an answer that is nothing but what somebody else wrote."""
 
@@ -41,6 +44,11 @@ def key_of(line: Line, turn: str = "") -> str:
     return f"line:{scenes.thread_words(thread_of(line))}\0{line.id}{turn}"
 
 
+def versions(line: Line) -> str:
+    """What tells apart what is done with a line's text and with those that it had before."""
+    return f":{len(line.before)}" if line.before else ""
+
+
 def order_of(line: Line, name: str) -> Order:
     """The work that a line begins."""
     return Order(
@@ -55,7 +63,8 @@ def order_of(line: Line, name: str) -> Order:
 
 
 async def do(api: HostApi, line: Line, decision: Decision, scene: Scene, again: bool = False) -> Done:
-    """Do it. Raises what the host's use-cases raise, and then nothing was done. `again`: it was decided before, and perhaps done."""
+    """Do it; `again`: it was begun, and perhaps done, before the host was cut off. Raises what the host's use-cases raise, and then nothing
+    was done."""
     meaning, task = decision.meaning, decision.task
     if meaning == "new":
         return await _begin(api, order_of(line, line.name))
@@ -68,7 +77,7 @@ async def do(api: HostApi, line: Line, decision: Decision, scene: Scene, again: 
         text, buttons = wording.progress(detail, time.time())
         return Done("told", detail.row, text=text, buttons=buttons)
     if meaning == "cancel":
-        return await _cancel(api, line, task)
+        return await _cancel(api, task, again)
     if meaning in ("pause", "resume"):
         return await _rest(api, task, meaning)
     if meaning == "list":
@@ -90,7 +99,7 @@ async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene, ag
         text = text or ", ".join(file.name or file.media_type for file in line.files) or FORWARDED
         with suppress(Conflict):  # it has ended, and so says what follows
             await tell(api, replace(line, text=""), decision.task, beside_id(line))
-    via = line.channel or "message"
+    via = line.channel or HERE
     try:
         answered = await api.reply(decision.task, text, decision.question, via=via)
         answers = f"{answered.task}/{answered.ask.id}"
@@ -176,11 +185,13 @@ async def tell(api: HostApi, line: Line, task: str, id: str = "") -> None:
         await api.say(task, Message("person", parts, id or _id(line)))
 
 
-async def _cancel(api: HostApi, line: Line, task: str) -> Done:
+async def _cancel(api: HostApi, task: str, again: bool) -> Done:
     row = (await api.task(task)).row
     try:
         await api.cancel(task, reason="")
     except Conflict:
+        if again and row.state == "canceled":
+            return Done("told", row, settled=("*",))
         return Done("told", row, text=f"“{wording.title(row.title)}” has ended already: {wording.state_of(row)}.")
     return Done("told", row, settled=("*",))
 

@@ -20,7 +20,7 @@ from agenthost.engine.engine import Engine
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
 from agenthost.host.conversing.desk import Desk, Ways
-from agenthost.host.conversing.doing import key_of
+from agenthost.host.conversing.doing import key_of, versions
 from agenthost.host.conversing.moving import Mover
 from agenthost.host.conversing.teller import Teller
 from agenthost.host.guarded import GuardedHost, Owners
@@ -47,8 +47,8 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     async def of(person: str, namespace: str) -> HostApi | None:
         return await _as(host, adapters.accounts, owners, person, namespace)
 
-    async def fork(api: HostApi, task: str, at: int) -> TaskRow:
-        return await api.fork(task, ForkOrder(at))
+    async def fork(api: HostApi, line: Line, at: int) -> TaskRow:
+        return await api.fork(line.task, ForkOrder(at, key=f"line:{line.place}", conversation=line.conversation))
 
     async def ask(spoken: Spoken, scene: Scene, line: Line) -> Decision | None:
         return await _asked(host, given, spoken, scene, line)
@@ -56,7 +56,8 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     kept = adapters.conversations
     desk = Desk(kept, Ways(of, ask, given.agent), Mover(kept, host.events_of, fork), log)
     teller = Teller(kept, adapters.store, adapters.blobs, host.events_of, desk.recover, desk.told, log)
-    desk.fresh = teller.gather
+    desk.fresh, desk.left = teller.gather, teller.left
+    desk.look = teller.gather
     return teller, desk
 
 
@@ -77,7 +78,7 @@ async def _asked(host: Hosting, given: RoutingSettings, spoken: Spoken, scene: S
     if not given.model:
         return None
     spec = TaskSpec(
-        id=named_by(f"route:{key_of(line)}"),
+        id=named_by(f"route:{key_of(line, versions(line))}"),
         kind="routing",
         name="routing",
         bundle="",

@@ -11,7 +11,7 @@ from agenthost.core.conversations import ConversationInfo, Conversations, Line, 
 from agenthost.core.errors import NotFound
 from agenthost.core.routing import Topic
 from agenthost.host.conversing import scenes
-from agenthost.host.conversing.doing import Done
+from agenthost.host.conversing.doing import Done, versions
 
 LOOK = 30.0
 """Seconds after which lines are looked for without a call: another process may have written some."""
@@ -29,7 +29,7 @@ class Listening:
         if not done.text:
             return ()
         task = done.task.id if done.task is not None else ""
-        id = f"{line.id}:{kind}" + (f":{len(line.before)}" if line.before else "")
+        id = f"{line.id}:{kind}{versions(line)}"
         said = Line(line.conversation, id, "host", kind, time.time(), done.text, buttons=done.buttons, reply_to=line.id)
         said = replace(said, task=task, channel=line.channel, namespace=line.namespace, person=line.person)
         if kind in ("which", "settled"):

@@ -19,6 +19,8 @@ from agenthost.programs.routing.text import plain
 ORDERS: tuple[Meaning, ...] = ("list", "progress", "cancel", "pause", "resume", "move", "choose")
 """What the host itself did when it was said: other words afterwards change nothing of it."""
 
+TAKEN_BACK = "That message was taken back. Write it again, where it is to count."
+
 CHAIN = 20
 """Edits of edits that are followed to the message."""
 
@@ -57,19 +59,17 @@ class Mender:
         (kept,) = await self._kept.add([heard])
         return kept
 
-    async def mend(self, api: HostApi, line: Line, target: Line | None) -> Mended:
-        """Do what an edit or a deletion says about its message. Raises what the host's use-cases raise, and then nothing was done."""
+    async def mend(self, api: HostApi, line: Line, target: Line | None, again: bool) -> Mended:
+        """Do what an edit or a deletion says about its message; `again`: it was begun, and perhaps done, before the host was cut off.
+        Raises what the host's use-cases raise, and then nothing was done."""
         if target is None:
             return Mended(None, Done("told"))
         if why_not := _not_theirs(line, target):
             return Mended(None, Done("told", text=why_not))
         if target.deleted:
-            again = (
-                "" if line.kind == "delete" else "That message was taken back. Write it again, where it is to count."
-            )
-            return Mended(None, Done("told", text=again))
+            return Mended(None, Done("told", text="" if line.kind == "delete" else TAKEN_BACK))
         if line.kind == "delete":
-            return await self._take_back(api, line, target)
+            return await self._take_back(api, line, target, again)
         return await self._reword(api, line, target)
 
     async def _reword(self, api: HostApi, line: Line, target: Line) -> Mended:
@@ -91,14 +91,14 @@ class Mender:
         )
         return Mended(new, await doing.say(api, told, target.task))
 
-    async def _take_back(self, api: HostApi, line: Line, target: Line) -> Mended:
+    async def _take_back(self, api: HostApi, line: Line, target: Line, again: bool) -> Mended:
         gone = replace(target, deleted=True, became="")
         if target.state in ("waiting", "asked"):
             return Mended(replace(gone, state="filed", task="", question=""), Done("told"))
         if not _at_work(target):
             return Mended(gone, Done("told"))
         row = (await api.task(target.task)).row
-        if row.state in FINAL:
+        if row.state in FINAL and not (again and row.state == "canceled"):
             return Mended(gone, Done("told", row, text=_ended(row)))
         if target.became == row.id:
             left = await self._mover.take_back(api, target, BACK)

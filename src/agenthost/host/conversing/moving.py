@@ -23,8 +23,8 @@ MEANT = "meant for another task"
 BACK = "taken back"
 """Why a message isn't a task's any more, as it is told."""
 
-Fork = Callable[[HostApi, str, int], Awaitable[TaskRow]]
-"""Have a task go on from an event of its journal as a new one, as if nothing after it had been."""
+Fork = Callable[[HostApi, Line, int], Awaitable[TaskRow]]
+"""Have the task of a line go on from an event of its journal as a new one, as if nothing after it had been; once for each line."""
 
 
 class Mover:
@@ -53,9 +53,9 @@ class Mover:
         if at is None:
             return ""
         left = await self._effects(row.id, at)
-        going = await self._fork(api, row.id, at - 1)
-        await _cancel(api, row, f"a message was {why}; this one goes on as {going.id}")
+        going = await self._fork(api, line, at - 1)
         await self._follow(api, line, row.id, going.id)
+        await _cancel(api, row, f"a message was {why}; this one goes on as {going.id}")
         return f"“{wording.title(row.title)}” goes on from before it. {_words(left)}".strip()
 
     async def _follow(self, api: HostApi, line: Line, old: str, new: str) -> None:
@@ -69,9 +69,9 @@ class Mover:
                 said = scenes.said_by(each)
                 said = wording.corrected(replace(each, text=""), said) if each.kind == "edit" else said
                 parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *each.files)
-                await api.say(new, Message("person", parts, f"again:{each.place}"))
-        # Last: by whose they are it is known what is left to be done, where the host ends in between.
-        await self._kept.change([_renamed(each, old, new) for each in lines])
+                await api.say(new, Message("person", parts, again_id(each)))
+        # The last of all: whoever is cut off before does it again.
+        await self._kept.change([_renamed(each, line.place, old, new) for each in lines])
 
     async def _effects(self, task: str, after: int) -> list[str]:
         """What a task and those that it began after an event did that isn't undone by going back."""
@@ -93,14 +93,22 @@ class Mover:
         return found
 
 
-def _renamed(line: Line, old: str, new: str) -> Line:
-    question = line.question
-    if question.startswith((f"{old}/", f"{old}.")):
-        question = new + question[len(old) :]
-    became = new if line.became == old else line.became
-    # What the new one asks, it asks itself: with buttons of its own.
-    state = "filed" if line.by == "host" else line.state
-    return replace(line, task=new, question=question, became=became, state=state)
+def again_id(line: Line) -> str:
+    """The id of the message that a line is to the task that goes on from before it."""
+    return f"again:{line.place}"
+
+
+def _renamed(line: Line, moved: int, old: str, new: str) -> Line:
+    question, became = _of(line.question, old, new), _of(line.became, old, new)
+    if line.by == "person" and line.place > moved and became not in ("", new):
+        became = again_id(line)
+    # What the new one asks is told when it asks it.
+    return replace(line, task=new, question=question, became=became, state="filed")
+
+
+def _of(name: str, old: str, new: str) -> str:
+    """The name of a task, or of a question of it or of one below it, in the task that goes on."""
+    return new + name[len(old) :] if name == old or name.startswith((f"{old}/", f"{old}.")) else name
 
 
 def _heard(events: list[Recorded], line: Line) -> int | None:

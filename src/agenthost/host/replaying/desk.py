@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from agenthost.core.api import Order
 from agenthost.core.budgets import Spend
 from agenthost.core.errors import AgentHostError, Conflict, Temporary, Unusable
 from agenthost.core.events import Answered
@@ -22,6 +23,7 @@ from agenthost.core.tasks import TaskRow, Trial
 from agenthost.engine.engine import Engine
 from agenthost.host.following import the_row, tree_of, within
 from agenthost.host.library import Library
+from agenthost.host.orders import id_for
 from agenthost.host.records import spec_of
 from agenthost.host.replaying.contrasting import contrast
 from agenthost.host.replaying.forking import Copy, Forking, Wanted
@@ -78,8 +80,10 @@ class Replaying:
         bundle = ""
         if order.definitions == "current":
             bundle = await self._library.pin(old.kind, old.name, old.model, order.namespace)
-        id = task_id(int(now * 1000), secrets.randbits(35))
-        wanted = Wanted(id, order.at, now, order.person, order.namespace, order.via, bundle)
+        # What was cut off is made again, under the same id: what is there already stays as it is.
+        named = Order(old.name, key=f"fork\0{task}\0{order.key}", person=order.person, namespace=order.namespace)
+        id = id_for(named) if order.key else task_id(int(now * 1000), secrets.randbits(35))
+        wanted = Wanted(id, order.at, now, order.person, order.namespace, order.via, bundle, order.conversation)
         forking = Forking(recording, task, wanted)
         spec = forking.spec(spent_until(recording, task, forking.kept))
         root, waiting = forking.copy(spec, await self._library.program(spec))

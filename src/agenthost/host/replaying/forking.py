@@ -41,7 +41,7 @@ class Copy(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """What a fork is to be: its id, whose, at which event, when, and with which definitions (empty: the pinned ones)."""
+    """What a fork is to be: its id, whose, at which event, when, with which definitions (empty: the pinned ones), and in which conversation."""
 
     id: str
     at: int
@@ -50,6 +50,7 @@ class Wanted(Struct, frozen=True):
     namespace: str
     via: str = ""
     bundle: str = ""
+    conversation: str = ""
 
 
 def cut(events: Sequence[Recorded], at: int) -> int:
@@ -93,7 +94,7 @@ class Forking:
             bundle=wanted.bundle or old.bundle,
             namespace=wanted.namespace,
             person=wanted.person,
-            conversation="",
+            conversation=self._wanted.conversation,
             workspace=wanted.id,
             workspace_base="",
             parent="",
@@ -226,6 +227,7 @@ class Forking:
             outcome=verdict.outcome if verdict else "",
             reason=verdict.reason if verdict else "",
             epoch=claimed[-1] if claimed else 0,
+            conversation="" if spec.parent else spec.conversation,
         )
 
 

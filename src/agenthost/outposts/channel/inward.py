@@ -132,16 +132,17 @@ class Inward:
         """The message as the host takes it, and what its writer is to be told about files that can't be."""
         first = came[0]
         files: list[FilePart] = []
-        texts = [one.text for one in came if one.text]
+        texts = [one.text for one in came if one.text and not one.forwarded]
+        passed_on = [one.text for one in came if one.text and one.forwarded]
         missing: list[str] = []
-        for attached in (file for one in came for file in one.attached):
+        for whole, attached in ((one, file) for one in came for file in one.attached):
             try:
                 part, words = await self._file(post, attached)
                 files.append(part)
-                texts += [words] if words else []
+                (passed_on if whole.forwarded else texts).extend([words] if words else [])
             except BadInput as error:
                 missing.append(f"{attached.name}: {error.message}")
-        texts += [f"(not received: {what})" for what in missing]
+        (passed_on if first.forwarded else texts).extend(f"(not received: {what})" for what in missing)
         incoming = Incoming(
             text="\n".join(texts),
             files=tuple(files),
@@ -153,6 +154,7 @@ class Inward:
             button=first.button,
             edits=first.edits,
             deleted=first.deleted,
+            forwarded="\n".join(passed_on),
             channel=self._channel.name,
             account=first.account,
         )

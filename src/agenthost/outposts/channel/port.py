@@ -38,7 +38,8 @@ class Attached(Struct, frozen=True, omit_defaults=True):
 class Heard(Struct, frozen=True, omit_defaults=True):
     """What came from a channel. `arrival` is unique to what came, also of edits and presses; `key` is the id by which the host counts it. `account` is who wrote, `names`
     what else they (and the place where they wrote) are known by. `addressed`: it was meant for us; false for parts of an
-    album that nobody named us in. `album` joins what was sent as one. `press`: the id of a button's press. `greets`: it wants to know who is here."""
+    album that nobody named us in. `album` joins what was sent as one. `press`: the id of a button's press. `greets`: it wants to know who is here. `forwarded`: its words are somebody
+    else's, passed on."""
 
     arrival: str
     key: str
@@ -56,6 +57,7 @@ class Heard(Struct, frozen=True, omit_defaults=True):
     album: str = ""
     addressed: bool = True
     greets: bool = False
+    forwarded: bool = False
 
 
 class Mark(Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from aiogram.enums import ChatType, MessageEntityType
-from aiogram.types import CallbackQuery, Chat, Message, MessageEntity, Update, User
+from aiogram.types import CallbackQuery, Chat, Message, MessageEntity, MessageOriginUser, Update, User
 from msgspec import Struct
 
 from agenthost.outposts.channel.port import Attached, Heard
@@ -11,7 +11,9 @@ from agenthost.outposts.telegram.places import conversation, key
 
 KINDS = ["message", "edited_message", "callback_query"]
 """The kinds of updates that are asked for."""
-_GREETINGS = ("/start", "/id")
+GREETINGS = ("/start", "/id")
+TAKES_BACK = "/delete"
+"""What the channel itself does: it says who is who, and takes back what is replied to."""
 
 
 class Self(Struct, frozen=True):
@@ -58,10 +60,11 @@ def _message(came: Message, update: Update, me: Self, known: Callable[[int], int
     edited = update.edited_message is not None
     chat, here = came.chat.id, known(came.chat.id)
     number = key(came.message_id, chat, here)
-    command = words.split(maxsplit=1)[0].lower() if words else ""
+    forwarded = _forwarded(came)
+    command = words.split(maxsplit=1)[0].lower() if words and not forwarded else ""
     reply = came.reply_to_message
     replied = key(reply.message_id, chat, here) if reply is not None and reply.forum_topic_created is None else ""
-    deleted = command == "/delete" and bool(replied)
+    deleted = command == TAKES_BACK and bool(replied)
     return Heard(
         arrival=str(update.update_id),
         key=f"{number}.{update.update_id}" if edited or deleted else number,
@@ -76,7 +79,8 @@ def _message(came: Message, update: Update, me: Self, known: Callable[[int], int
         deleted=deleted,
         album="" if edited else album,
         addressed=addressed,
-        greets=command in _GREETINGS and not edited,
+        greets=command in GREETINGS and not edited,
+        forwarded=forwarded,
     )
 
 
@@ -104,6 +108,13 @@ def _label(press: CallbackQuery) -> str:
     shown = press.message
     rows = shown.reply_markup.inline_keyboard if isinstance(shown, Message) and shown.reply_markup else []
     return next((button.text for row in rows for button in row if button.callback_data == press.data), "")
+
+
+def _forwarded(came: Message) -> bool:
+    """Whether a message's words are somebody else's, or nobody knows whose."""
+    origin = came.forward_origin
+    whose = origin.sender_user.id if isinstance(origin, MessageOriginUser) else 0
+    return origin is not None and (came.from_user is None or whose != came.from_user.id)
 
 
 def _conversation(came: Message, known: Callable[[int], int]) -> str:

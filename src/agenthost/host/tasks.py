@@ -168,8 +168,12 @@ class TaskDesk(Desk):
         id = f"message:{message.id or secrets.token_hex(8)}"
         body = msgspec.json.encode(message)
         item = InboxItem(task, id, "message", body, time.time())
-        row = await self._put(item)
-        if row is not None and row.kind == "workflow":
+        taken = await self._put(item)
+        row = taken or await self._row(task)
+        if taken is None and row.state in FINAL:
+            # It ended in that moment: whoever says it decides what to do.
+            raise Conflict(f"the task '{task}' has ended ({row.state}); start a new one")
+        if taken is not None and row.kind == "workflow":
             await self._say_below(item)
 
     async def _say_below(self, said: InboxItem) -> None:

@@ -91,6 +91,8 @@ async def test_what_no_rule_decides_is_ranked_by_meaning_and_each_text_is_embedd
     similar = created.spec.inputs["similar"]
     assert similar[fence] > similar[train] >= 0
     assert [report.agrees for report in await host.replay(row.id)] == [True]
+    booked = [entry for entry in await host._adapters.store.ledger("") if entry.model == "vectors"]  # pyright: ignore[reportPrivateUsage]
+    assert len(booked) == 1 and booked[0].settled and booked[0].person == "owner"
     # A task that was spoken of since is another text, and the one that came of the last message is new.
     await place(host, "is that so with a train, perhaps, or is it another thing", "m2")
     assert len(counts) == 2 and counts[1] < 4

@@ -57,7 +57,7 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
         return await _asked(host, given.model, line, scene, inputs(spoken, scene, near))
 
     async def embed(texts: Sequence[str], thread: Thread) -> Vectors:
-        abilities = await host.abilities(given.embeddings)
+        abilities = await host.abilities(given.embeddings, thread.person, thread.namespace)
         return (await abilities.embed(texts)).vectors
 
     kept = adapters.conversations

@@ -166,10 +166,25 @@ class Engine:
 
     async def put(self, item: InboxItem) -> bool:
         """Put something into a task's inbox and have it seen; False where it came before or the task has ended."""
-        taken = await self._parts.store.put(item)
-        if taken:
-            self.submit(item.task)
+        try:
+            # Whoever hangs up in between must not leave it there unseen.
+            brought = self._supervisor.start(f"{item.id} for {item.task}", self._bring(item))
+        except RuntimeError:  # this engine ends, and the next one sees it
+            return await self._parts.store.put(item)
+        taken = await asyncio.shield(brought)
+        if isinstance(taken, AgentHostError):
+            raise taken
         return taken
+
+    async def _bring(self, item: InboxItem) -> bool | AgentHostError:
+        try:
+            async with self.services.doors.bring(item.task):
+                taken = await self._parts.store.put(item)
+                if taken:
+                    self.submit(item.task)
+                return taken
+        except AgentHostError as error:
+            return error
 
     def working(self) -> list[str]:
         """The tasks that are being worked on."""

@@ -149,6 +149,7 @@ class Owner:
             for outcome in self._outcomes:
                 outcome.tell(False)
             # Nobody waits for a step that failed.
+            self._services.doors.open(self.spec.id)
             self._between.set()
 
     # --- one step ---------------------------------------------------------------------------------
@@ -221,14 +222,30 @@ class Owner:
             answers: list[Answered] = []
             for command in self._program.decide(self._state):
                 if isinstance(command, Finish):
-                    await self._finish(step, command)
-                    return
+                    if not await self._came_last(step, command):
+                        await self._finish(step, command)
+                        return
+                    again = not self._pauses
+                    break
                 answered = await self._ask(step, command)
                 if answered is not None:
                     answers.append(answered)
+            else:
+                again = bool(answers)
             for answered in answers:
                 step.event(answered)
-            again = bool(answers)
+
+    async def _came_last(self, step: Step, finish: Finish) -> bool:
+        """Whether something came before the end that nobody has seen; it is taken into the step. Who comes now waits for the end."""
+        if finish.verdict.outcome == "canceled":
+            return False
+        await self._services.doors.shut(self.spec.id)
+        items = self._heed([item for item in await self._mail() if item.id not in step.taken]) if self._poked else []
+        if items or self._pauses:
+            self._services.doors.open(self.spec.id)
+        for item in items:
+            await intake.take(self._services, self._state, step, item)
+        return bool(items or self._pauses)
 
     async def _ask(self, step: Step, command: Command) -> Answered | None:
         """Journal that a command was asked for, with what must stand before it is performed; its answer where it has
@@ -263,6 +280,7 @@ class Owner:
                     step.event(Answered(command, failure=error.failure()))
                 await self._act(step)
         self._row_state = after
+        self._services.doors.open(self.spec.id)
         self._seq += len(step.events)
         if step.merged:
             self._services.files.dirty(self.spec.workspace)

@@ -21,6 +21,7 @@ from agenthost.engine.accounts import Accounts
 from agenthost.engine.birth import Birth
 from agenthost.engine.bus import Bus
 from agenthost.engine.codec import Codec
+from agenthost.engine.doors import Doors
 from agenthost.engine.files import Files
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.performer import Performer
@@ -42,6 +43,7 @@ class Services:
         self.supervisor = supervisor
         self.submit = submit
         self.bus = Bus()
+        self.doors = Doors()
         self.codec = Codec(parts.blobs, parts.redact)
         self.files = Files(parts.store, parts.workspaces, parts.sandbox)
         self.accounts = Accounts(parts.models, parts.programs)

@@ -167,7 +167,11 @@ class TaskDesk(Desk):
         id = f"message:{message.id or secrets.token_hex(8)}"
         body = msgspec.json.encode(message)
         item = InboxItem(task, id, "message", body, time.time())
-        if await self._put(item) and (await self._row(task)).kind == "workflow":
+        taken, row = await self._put(item), await self._row(task)
+        if not taken and row.state in FINAL:
+            # It ended in that moment: whoever says it decides what to do.
+            raise Conflict(f"the task '{task}' has ended ({row.state}); start a new one")
+        if taken and row.kind == "workflow":
             await self._say_below(item)
 
     async def _say_below(self, said: InboxItem) -> None:

@@ -22,7 +22,6 @@ from agenthost.engine.parts import Log
 from agenthost.host.conversing import mending, scenes, wording
 from agenthost.host.conversing.doing import Done
 from agenthost.host.conversing.filing import Filing, Of
-from agenthost.host.conversing.locks import Locks
 from agenthost.host.conversing.mending import Mender
 from agenthost.host.conversing.moving import Mover
 from agenthost.programs.routing import decide, given, rank
@@ -57,7 +56,6 @@ class Desk(Filing):
         self._mover = mover
         self._mender = Mender(kept, mover)
         self._log = log
-        self._locks = Locks()
         self._coming: set[tuple[Thread, str]] = set()
         self.fresh: Callable[[], Awaitable[None]] = _nothing
         """Called before a task is looked for: what tasks have said by now is told first."""
@@ -74,20 +72,22 @@ class Desk(Filing):
         raises."""
         thread = Thread(namespace, person, came.conversation)
         line = _line(thread, came, self._ways.agent)
-        if self._locks.busy(thread):
-            # Whoever comes after others is kept at once, in its place.
-            line = await self._waiting(line)
-        self._coming.add((thread, line.id))
         placed: Placed | None = None
-        try:
-            async with self._locks.of(thread):
+        with self._locks.come(thread) as busy:
+            try:
+                if busy:
+                    # Whoever comes after others is kept at once, in its place.
+                    await self._locks.after(thread)
+                    line = await self._waiting(line)
+                self._coming.add((thread, line.id))
+                async with self._locks.of(thread):
+                    self._coming.discard((thread, line.id))
+                    placed = await self._take(thread, line)
+                    return placed
+            finally:
                 self._coming.discard((thread, line.id))
-                placed = await self._take(thread, line)
-                return placed
-        finally:
-            self._coming.discard((thread, line.id))
-            if placed is None:
-                self.left()
+                if placed is None:
+                    self.left()
 
     async def _take(self, thread: Thread, line: Line) -> Placed:
         before = await self._before(thread, line)
@@ -99,6 +99,7 @@ class Desk(Filing):
         behind = {line.id, *(id for of, id in self._coming if of == thread)}
         if any(asked is None or _goes_first(each) for each in unsettled if each.id not in behind):
             # What was cut off comes first, and who waits for their turn has it afterwards.
+            line = await self._waiting(line)
             await self._catch_up(thread, behind)
             asked = await self._asked(thread)
         if line.kind != "message":

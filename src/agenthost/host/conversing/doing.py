@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from contextlib import suppress
 from typing import Literal
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from agenthost.core.api import HostApi, Order
 from agenthost.core.conversations import Button, Line, thread_of
 from agenthost.core.errors import Conflict, NotFound
+from agenthost.core.events import Received
 from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
 from agenthost.core.routing import Decision, Scene
@@ -92,33 +94,45 @@ async def _begin(api: HostApi, order: Order) -> Done:
 
 async def _answer(api: HostApi, line: Line, decision: Decision, scene: Scene, again: bool) -> Done:
     text = scenes.option_of(line, scene.topics) or line.text
-    beside = bool(line.files or line.forwarded)
-    if beside:
+    if line.files or line.forwarded:
         # An answer is the person's own words: what comes with them is told as what it is.
-        await tell(api, line, decision.task)
         text = text or ", ".join(file.name or file.media_type for file in line.files) or FORWARDED
-    question = decision.question
+        with suppress(Conflict):  # it has ended, and so says what follows
+            await tell(api, replace(line, text=""), decision.task, beside_id(line))
     via = line.channel or HERE
     try:
-        answered = await api.reply(decision.task, text, question, via=via)
-    except Conflict as error:
-        detail = await api.task(decision.task)
-        given = error.details
-        if again and given.get("via") == via and given.get("at", 0.0) >= line.at:
-            answers = f"{given['task']}/{given['question']}"
-            return Done("answer", detail.row, answers, settled=(answers,))
-        if detail.row.state in FINAL:
-            return await say(api, line, decision.task)
-        # Somebody was quicker: what was said is the task's all the same.
-        if not beside and not line.button:
-            await tell(api, line, decision.task)
-        return Done("message", detail.row, _id(line), settled=(question,) if question else ())
-    answers = f"{answered.task}/{answered.ask.id}"
+        answered = await api.reply(decision.task, text, decision.question, via=via)
+        answers = f"{answered.task}/{answered.ask.id}"
+    except Conflict as conflict:
+        row = (await api.task(decision.task)).row
+        answers = _answered(conflict, line, text, via) if again else ""
+        if not answers:
+            return await _late(api, line, decision.question, row)
     return Done("answer", (await api.task(decision.task)).row, answers, settled=(answers,))
 
 
+def _answered(conflict: Conflict, line: Line, text: str, via: str) -> str:
+    """The question that a line has answered, before the host was cut off; empty where somebody else did."""
+    given = conflict.details
+    whose = given.get("by") == line.person and given.get("via") == via and given.get("at", 0.0) >= line.at
+    said = text.strip()
+    # The number of an option counts as its words.
+    same = said.lower() == str(given.get("text", "")).strip().lower() or said.isdigit()
+    return f"{given['task']}/{given['question']}" if whose and same else ""
+
+
+async def _late(api: HostApi, line: Line, question: str, row: TaskRow) -> Done:
+    """Somebody was quicker with an answer: what was said is the task's all the same."""
+    if row.state in FINAL:
+        return await say(api, line, row.id)
+    words = bool(line.text) and not line.button
+    if words:
+        await tell(api, replace(line, files=(), forwarded=""), row.id)
+    return Done("message", row, _id(line) if words else beside_id(line), settled=(question,) if question else ())
+
+
 async def say(api: HostApi, line: Line, task: str) -> Done:
-    """Say a line to a task; where that has ended, it is taken up again."""
+    """Say a line to a task; where that has ended, it is taken up again, unless it has heard the line."""
     row = (await api.task(task)).row
     if row.state not in FINAL:
         try:
@@ -126,7 +140,19 @@ async def say(api: HostApi, line: Line, task: str) -> Done:
             return Done("message", row, _id(line))
         except Conflict:
             row = (await api.task(task)).row
+    if await _heard(api, line, task):
+        return Done("message", row, _id(line))
     return await _again(api, line, row)
+
+
+async def _heard(api: HostApi, line: Line, task: str) -> bool:
+    """Whether a task had a line before the host was cut off."""
+    after, id = 0, _id(line)
+    while page := await api.events(task, after):
+        if any(isinstance(each.event, Received) and each.event.message.id == id for each in page):
+            return True
+        after = page[-1].seq
+    return False
 
 
 async def _again(api: HostApi, line: Line, row: TaskRow) -> Done:
@@ -147,12 +173,17 @@ def _id(line: Line) -> str:
     return hashlib.sha256(key_of(line).encode()).hexdigest()[:32]
 
 
-async def tell(api: HostApi, line: Line, task: str) -> None:
+def beside_id(line: Line) -> str:
+    """The id of the message of what comes with an answer."""
+    return hashlib.sha256(f"{key_of(line)}\0beside".encode()).hexdigest()[:32]
+
+
+async def tell(api: HostApi, line: Line, task: str, id: str = "") -> None:
     """Say a line to a task that goes on. Raises Conflict where it has ended."""
     said = scenes.said_by(line)
     parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *line.files)
     if parts:
-        await api.say(task, Message("person", parts, _id(line)))
+        await api.say(task, Message("person", parts, id or _id(line)))
 
 
 async def _cancel(api: HostApi, task: str, again: bool) -> Done:

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from agenthost.core.api import HostApi, Placed
-from agenthost.core.conversations import Conversations, Line, LineFilter, Thread
+from agenthost.core.conversations import Conversations, Line, LineFilter, Thread, thread_of
 from agenthost.core.errors import AgentHostError, NotFound, Temporary, Unusable
 from agenthost.core.routing import Decision, Scene
 from agenthost.host.conversing import doing, scenes
 from agenthost.host.conversing.doing import Became, Done
 from agenthost.host.conversing.listening import Listening, which_of
+from agenthost.host.conversing.locks import Locks
 
 Of = Callable[[str, str], Awaitable[HostApi | None]]
 """The host as a person of a namespace may use it; None where they may not any more."""
@@ -26,6 +27,7 @@ class Filing(Listening):
     def __init__(self, kept: Conversations, of: Of) -> None:
         super().__init__(kept)
         self._of = of
+        self._locks = Locks()
 
     async def _api(self, thread: Thread) -> HostApi:
         api = await self._of(thread.person, thread.namespace)
@@ -65,12 +67,14 @@ class Filing(Listening):
         if line.place:
             return line
         (kept,) = await self._kept.add([replace(line, state="waiting")])
+        self._locks.kept(thread_of(line))
         return _own(kept)
 
     async def _keep(self, line: Line) -> Line:
         """Keep a line as it is now, with its place."""
         if not line.place:
             (kept,) = await self._kept.add([line])
+            self._locks.kept(thread_of(line))
             line = replace(line, place=_own(kept).place)
             if kept == line:
                 return line

@@ -14,6 +14,7 @@ from agenthost.core.lifecycle import FINAL
 from agenthost.core.parts import Message, Part, TextPart
 from agenthost.core.tasks import TaskRow
 from agenthost.host.conversing import scenes, wording
+from agenthost.host.conversing.doing import beside_id
 
 NAMED = 5
 """The most effects that are named; the others are counted."""
@@ -70,9 +71,9 @@ class Mover:
                 said = scenes.said_by(each)
                 said = wording.corrected(replace(each, text=""), said) if each.kind == "edit" else said
                 parts: tuple[Part, ...] = (*((TextPart(said),) if said else ()), *each.files)
-                await api.say(new, Message("person", parts, f"again:{each.place}"))
+                await api.say(new, Message("person", parts, again_id(each)))
         # The last of all: whoever is cut off before does it again.
-        await self._kept.change([_renamed(each, old, new) for each in lines])
+        await self._kept.change([_renamed(each, line.place, old, new) for each in lines])
 
     async def _effects(self, task: str, after: int) -> list[str]:
         """What a task and those that it began after an event did that isn't undone by going back."""
@@ -94,21 +95,30 @@ class Mover:
         return found
 
 
-def _renamed(line: Line, old: str, new: str) -> Line:
-    question = line.question
-    if question.startswith((f"{old}/", f"{old}.")):
-        question = new + question[len(old) :]
-    became = new if line.became == old else line.became
+def again_id(line: Line) -> str:
+    """The id of the message that a line is to the task that goes on from before it."""
+    return f"again:{line.place}"
+
+
+def _renamed(line: Line, moved: int, old: str, new: str) -> Line:
+    question, became = _of(line.question, old, new), _of(line.became, old, new)
+    if line.by == "person" and line.place > moved and became not in ("", new):
+        became = again_id(line)
     # What the new one asks is told when it asks it.
     return replace(line, task=new, question=question, became=became, state="filed")
 
 
+def _of(name: str, old: str, new: str) -> str:
+    """The name of a task, or of a question of it or of one below it, in the task that goes on."""
+    return new + name[len(old) :] if name == old or name.startswith((f"{old}/", f"{old}.")) else name
+
+
 def _heard(events: list[Recorded], line: Line) -> int | None:
     """Where a journal has what a line became; None where it isn't there (yet)."""
-    command = line.became.partition("/")[2]
+    command, ids = line.became.partition("/")[2], (line.became, beside_id(line))
     for recorded in events:
         event = recorded.event
-        if isinstance(event, Received) and event.message.id == line.became:
+        if isinstance(event, Received) and event.message.id in ids:
             return recorded.seq
         if command and isinstance(event, Answered) and f"{recorded.task}/{event.command}" == line.became:
             return recorded.seq

@@ -9,7 +9,7 @@ import random
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -221,7 +221,7 @@ async def _end_all() -> None:
 
 
 @contextmanager
-def fixed(seed: int) -> Iterator[None]:
+def fixed(seed: int) -> Generator[None]:
     """Time by the running loop, and chance by a seed: so that an example is the same however often it is lived through."""
     draw = random.Random(seed)
     real = time.time, secrets.randbits, secrets.token_hex

@@ -5,7 +5,7 @@ All of this outlives the host. Words that a message carries and no other (`a7z`)
 
 import asyncio
 import re
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -84,6 +84,7 @@ class People:
         self._deeds = deeds
         self._done = [0] * len(deeds)
         self._sending: dict[int, Message] = {}
+        self._shifting: dict[int, tuple[int, str]] = {}
         self._files = files
         self.messages: list[Message] = []
         self.heard: dict[str, list[Line]] = {}
@@ -134,10 +135,8 @@ class People:
 
     async def _do(self, host: Host, one: int, deed: Deed) -> None:
         if deed.kind in ("shift", "elsewhere"):
-            try:
-                await (self._shift(host, deed) if deed.kind == "shift" else self._elsewhere(host, deed))
-            except AgentHostError:
-                pass
+            with suppress(AgentHostError):
+                await (self._shift(host, one, deed) if deed.kind == "shift" else self._elsewhere(host, deed))
             return
         message = self._sending.get(one)
         if message is None:
@@ -166,19 +165,22 @@ class People:
                 message.refused = error.message
                 return
 
-    async def _shift(self, host: Host, deed: Deed) -> None:
-        name = f"chat:{deed.conversation}"
-        lines = [
-            line
-            for line in await host.conversing.lines(LineFilter(conversation=name, by="person", limit=1000))
-            if line.task
-        ]
-        topics = await host.conversing.topics(name, all=True)
-        if lines:
-            line = lines[deed.one % len(lines)]
+    async def _shift(self, host: Host, one: int, deed: Deed) -> None:
+        """Move a message by the API; who gets no answer asks for the same again."""
+        if one not in self._shifting:
+            name = f"chat:{deed.conversation}"
+            wanted = LineFilter(conversation=name, by="person", limit=1000)
+            lines = [line for line in await host.conversing.lines(wanted) if line.task]
+            topics = await host.conversing.topics(name, all=True)
+            if not lines:
+                return
             to = ["", *(topic.task for topic in topics)][deed.two % (len(topics) + 1)]
-            self.moved.add(line.place)
-            await host.conversing.move(line.place, to)
+            self._shifting[one] = lines[deed.one % len(lines)].place, to
+        place, to = self._shifting[one]
+        self.moved.add(place)
+        with suppress(AgentHostError):
+            await host.conversing.move(place, to)
+        del self._shifting[one]
 
     async def _elsewhere(self, host: Host, deed: Deed) -> None:
         asked = [each for each in await host.questions() if "." not in each.task]
@@ -249,7 +251,8 @@ class People:
         """Hear what the host says in a conversation, from the last place that was heard on, and show it."""
         heard = self.heard.setdefault(name, [])
         after = heard[-1].place if heard else 0
-        async with aclosing(host.conversing.listen(LineFilter(conversation=name, by="host", after=after))) as lines:
+        told: Any = host.conversing.listen(LineFilter(conversation=name, by="host", after=after))
+        async with aclosing(told) as lines:
             async for line in lines:
                 heard.append(line)
                 await host.conversing.sent(line.place, [_shown(line)])

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agenthost.core.api import Incoming
-from agenthost.core.conversations import LineFilter
-from agenthost.core.events import decode_event
+from agenthost.core.conversations import Line, LineFilter
+from agenthost.core.events import Created, decode_event
 from agenthost.core.parts import FilePart
 from agenthost.core.ports import Filter
 from agenthost.host.adapters import Adapters, join
@@ -32,8 +32,8 @@ kind: Agent
 metadata: {name: worker}
 spec: {description: Does it, instructions: Do it., tools: [ask]}
 """
-LONG = int(os.environ.get("AGENTHOST_TEST_LOST", "0"))
-"""How many examples are lived through; unset: those of the suite, always the same."""
+LONG = int(os.environ.get("AGENTHOST_TEST_STORIES", "0"))
+"""How many examples each test lives through; unset: those of the suite, always the same."""
 
 CONVERSATIONS = 2
 """How many at most."""
@@ -53,6 +53,13 @@ class Ground:
             (home / "agenthost.toml").write_text(f'[routing]\nmodel = "{model}"\n')
             self.settings[routed] = load(home, {"AGENTHOST_SANDBOX": "bubblewrap"})
         self.base: Adapters = asyncio.run(self._base())
+        self.stories, self.crashes, self.points = 0, 0, 0
+
+    def lived(self, grave: Grave) -> None:
+        """Count what was lived through."""
+        self.stories += 1
+        self.crashes += grave.crashes
+        self.points += grave.points
 
     async def _base(self) -> Adapters:
         store = SQLiteStore(self.template)
@@ -66,6 +73,7 @@ def ground() -> Iterator[Ground]:
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(Path(folder))
         yield ground
+        print(f"{ground.stories} stories, {ground.crashes} crashes, at {ground.points} points of which they were drawn")
         asyncio.run(ground.base.close())
 
 
@@ -98,13 +106,14 @@ async def lived(ground: Ground, example: Example, kind: str, folder: Path) -> Gr
             people.told += [word[0] for word in TOKEN.finditer(args[0].body.decode())]
         if name == "create" and result and args[0].row.kind == "agent":
             created = decode_event(args[0].created.kind, args[0].created.version, args[0].created.body)
-            people.told += [word[0] for word in TOKEN.finditer(said(created))]
+            if isinstance(created, Created) and created.spec.forked is None:
+                people.told += [word[0] for word in TOKEN.finditer(said(created))]
 
     grave = Grave(kept, ground.settings[example.routed], people.play, saw)
     names = [f"chat:{number}" for number in range(CONVERSATIONS)]
 
     async def prepared(host: Host, life: Life) -> bool:
-        done, problems = await host.apply({"worker.yaml": WORKER})
+        _, problems = await host.apply({"worker.yaml": WORKER})
         assert not problems
         return True
 
@@ -150,7 +159,7 @@ async def settle(host: Host, people: People, choices: list[int], names: list[str
             if row.hold == "paused":
                 await host.resume(row.id)
         await quiet(host, people)
-        asked = []
+        asked: list[tuple[str, Line]] = []
         for name in names:
             lines = await host.conversing.lines(LineFilter(conversation=name, limit=1000))
             waiting = [line for line in lines if line.by == "person" and line.state != "filed"]
@@ -234,22 +243,25 @@ examples = st.builds(
     choices=st.lists(st.integers(0, 4), max_size=4),
     seed=st.integers(0, 1000),
 )
-often = settings(
-    phases=[Phase.explicit, Phase.generate] if os.environ.get("QUICK") else list(Phase),
-    max_examples=LONG or 60,
-    derandomize=not LONG,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
-)
+QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 
-@often
+def often(count: int) -> settings:
+    """So many examples, always the same ones; or as many new ones as are asked for."""
+    return settings(
+        max_examples=LONG or count, derandomize=not LONG, database=None, deadline=None, suppress_health_check=QUIET
+    )
+
+
+@often(40)
 @given(example=examples)
 def test_every_message_is_filed_once_wherever_the_host_dies(ground: Ground, example: Example) -> None:
     with fixed(example.seed), tempfile.TemporaryDirectory() as folder:
-        try:
-            fast(lived(ground, example, "memory", Path(folder)), patience=0.005)
-        except BaseException:
-            print("EXAMPLE", repr(example))
-            raise
+        ground.lived(fast(lived(ground, example, "memory", Path(folder)), patience=0.005))
+
+
+@often(6)
+@given(example=examples)
+def test_every_message_is_filed_once_in_a_database_too(ground: Ground, example: Example) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ground.lived(asyncio.run(lived(ground, example, "sqlite", Path(folder))))

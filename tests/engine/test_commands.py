@@ -466,6 +466,43 @@ def test_a_call_that_waits_to_be_made_again_is_not_made_once_its_task_is_cancell
     fast(go())
 
 
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("rests", [False, True])
+def test_what_was_reserved_for_a_call_that_was_not_made_counts_for_nothing_once_it_is_cancelled(
+    sent: bool, rests: bool
+) -> None:
+    """It waited to be made again; what was sent before may have cost its worst."""
+
+    async def go() -> None:
+        world = await world_of()
+        calls: list[float] = []
+
+        def play(request: Any) -> Any:
+            calls.append(world.clock())
+            raise Temporary("busy", delay=200.0, sent=sent)
+
+        world.models.players["m"] = play
+        engine = world.engine()
+        await engine.start(alone=True)
+        await engine.create(order("t1", "a"))
+        await until(lambda: any(isinstance(event, Retried) for event in world.events("t1")))
+        if rests:
+            await world.store.hold("t1", "paused", "")
+            await engine.put(InboxItem("t1", "p", "pause", b"{}", 0.0))
+            await until(lambda: "t1" not in engine.working())
+            await engine.close()
+            engine = world.engine("e2")
+            await engine.start(alone=True)
+        await engine.put(InboxItem("t1", "c", "cancel", b"{}", 0.0))
+        assert (await verdict(world, engine, "t1")).outcome == "canceled"
+        ledger = [(entry.attempt, entry.settled) for entry in await world.store.ledger("t1")]
+        assert ledger == ([(1, False), (2, True)] if sent else [(1, True)])
+        assert len(calls) == 1
+        await engine.close()
+
+    fast(go())
+
+
 def test_an_engine_that_closes_before_anything_began_leaves_nothing_unawaited() -> None:
     async def go() -> None:
         world = await world_of()

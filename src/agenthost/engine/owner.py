@@ -313,6 +313,8 @@ class Owner:
         for entry in opened:
             if entry.begun is not None and entry.begun not in begun:
                 await self._services.performer.withdraw(entry.begun)
+            if entry.command.id not in step.refused:
+                step.settle(self._services.performer.unmade(self.spec, entry))
         uncertain = tuple(entry.command.id for entry in opened if entry.started and not entry.command.repeatable)
         finished = Finished(finish.verdict, finish.parts, finish.artifacts, uncertain, finish.sources)
         step.event(finished)

@@ -24,6 +24,7 @@ from agenthost.engine.outcome import Outcome
 from agenthost.engine.parts import EngineSettings, Parts
 from agenthost.engine.retry import delay, is_free
 from agenthost.engine.supervisor import Supervisor
+from agenthost.programs.base import Open
 
 T = TypeVar("T")
 
@@ -111,6 +112,7 @@ class Performer:
         self._files = files
         self._accounts = accounts
         self._bus = bus
+        self._sent: dict[str, int] = {}  # by key: the attempt at a model call that may have reached its provider
 
     async def perform(self, task: Task, command: Command) -> None:
         """Perform a command to its end; its answer or failure is committed when this returns."""
@@ -158,6 +160,7 @@ class Performer:
             try:
                 settle, answered = await self._attempt(task, command, request, names[index], attempt)
                 await task.commit(Outcome(command.id, (answered,), settle=settle))
+                self._sent.pop(key_of(task.spec, command), None)
                 return
             except AgentHostError as error:
                 failure, free, wait = error.failure(), is_free(error), self._wait(error, tried)
@@ -166,11 +169,14 @@ class Performer:
             begun = task.begun(command.id)
             # An answer that was begun is paid for, whether it can be fetched or not.
             settle = _nothing_spent(command, attempt, names[index]) if free and begun is None else ()
+            if settle:
+                self._sent.pop(key_of(task.spec, command), None)
             if wait is None or not free:
                 await self.withdraw(begun)
             if over:
                 answered = Answered(command.id, failure=_given_up(failure, names[: index + 1]))
                 await task.commit(Outcome(command.id, (answered,), settle=settle))
+                self._sent.pop(key_of(task.spec, command), None)
                 return
             if wait is None:
                 index, tried = index + 1, 0
@@ -200,6 +206,7 @@ class Performer:
             self._bus.delta(task.spec.id, command.id, attempt, delta)
 
         begun = task.begun(command.id)
+        self._sent[key_of(task.spec, command)] = attempt
         if model.card.background or begun is not None:
             answer = await self._fetch(task, model, wanted, begun or Begun(command.id, attempt, name), tell)
         else:
@@ -220,6 +227,15 @@ class Performer:
                 await self.withdraw(begun)
                 raise Permanent("nobody waits for this answer any more", code="stopped")
         return await task.idly(resumable.resume(begun.handle, wanted, tell))
+
+    def unmade(self, spec: TaskSpec, entry: Open) -> tuple[Settlement, ...]:
+        """Of a model call that nobody waits for any more: where its attempt was reserved and never made (it waited to be made
+        again), that it used nothing."""
+        if not isinstance(entry.command, CallModel) or entry.begun is not None:
+            return ()
+        if self._sent.pop(key_of(spec, entry.command), None) == entry.attempt:
+            return ()
+        return _nothing_spent(entry.command, entry.attempt, entry.command.model)
 
     async def _begin(self, task: Task, model: Resumable, wanted: ModelRequest, begun: Begun) -> Begun:
         """Have an answer begun. Cut off while its handle is on the way, it waits a moment for that, and hands it over: else

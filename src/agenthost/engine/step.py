@@ -1,6 +1,6 @@
 """What one step of an owner is going to commit, and the task's state after it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from agenthost.core.commands import Ask, Command, Verdict
 from agenthost.core.events import Answered, Event, Recorded
@@ -73,6 +73,10 @@ class Step:
     def reserve(self, entry: LedgerEntry) -> None:
         """Reserve the worst case of a call that is about to be made."""
         self._reserve.append(entry)
+
+    def settle(self, settle: Iterable[Settlement]) -> None:
+        """Settle what was reserved."""
+        self._settle.extend(settle)
 
     @property
     def settles(self) -> bool:

@@ -92,7 +92,9 @@ async def ask(
                 done[recorded.task].set_result(recorded.event)
 
     engine = Engine(
-        _parts(adapters, committed, await _budgets(adapters, budgets or BudgetSettings())), EngineSettings(), f"eval-{os.getpid()}"
+        _parts(adapters, committed, await _budgets(adapters, budgets or BudgetSettings())),
+        EngineSettings(),
+        f"eval-{os.getpid()}",
     )
     await engine.begin(alone=False)
     open_ones = [case for case in cases if decide(case.spoken, case.scene) is None]

@@ -257,7 +257,12 @@ MEANINGS = {
             "people.NAME": ", of one person, in the place of `budgets.person`",
             "agents.NAME": ", of one agent, in the place of `budgets.agent`",
         }.items()
-        for key, what in {"turns": "model calls", "tokens": "tokens in and out", "cost": "USD"}.items()
+        for key, what in {
+            "turns": "model calls",
+            "tokens": "tokens in and out",
+            "cost": "USD",
+            "duration": "seconds of work",
+        }.items()
     },
     "webhooks.attempts": "tries of one delivery before it is given up",
     "webhooks.backoff": "seconds between its first two tries; each wait after is four times the one before, of which between half and all is waited",

@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "agenthost"
 MODULES = sorted(SOURCE.rglob("*.py"))
 HEART = {
-    "core": 3_750,
+    "core": 3_800,
     "engine": 2_000,
     "programs/agent": 1_950,
     "programs/trust": 750,

@@ -198,6 +198,23 @@ async def test_a_batch_is_one_line_from_its_beginning_to_whoever_looks_after_its
                 assert (entry.spent.turns, entry.spent.tokens) == (2, counted) and counted > 0
 
 
+@pytest.mark.parametrize(("most", "size"), [(2**63 - 1, 1), (-(2**62), -(2**62)), (5, -(2**62))])
+async def test_numbers_of_the_callers_own_neither_break_the_ledger_nor_make_room_in_a_budget(
+    tmp_path: Path, most: int, size: int
+) -> None:
+    file = FilePart("sha256:" + "0" * 64, "text/plain", size)
+    async with counting() as provider, opened(tmp_path / "home", provider) as host:
+        await host.budgets.of(Caller(), host).set("person/ann", Limits(tokens=10**6))
+        abilities = await host.abilities("vectors", "ann")
+        request = ModelRequest("m", "", (Turn("user", (TextPart("hello"), file)),), max_output=most)
+        with pytest.raises(AgentHostError):
+            await abilities.start_batch({"1": request, "2": request})
+        with pytest.raises(AgentHostError):
+            await abilities.moderate([file])
+        assert all(entry.worst.tokens >= 0 for entry in await booked(host))
+        assert (await spent_by(host, "person/default/ann")).tokens >= 0
+
+
 async def test_a_probe_is_in_the_ledger_of_whoever_probes(tmp_path: Path) -> None:
     async with counting() as provider, opened(tmp_path / "home", provider) as host:
         reception = await host.reception()

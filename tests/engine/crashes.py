@@ -349,7 +349,7 @@ class Mortal:
                 assert entry.settled and counts.tokens == answers[key].usage.total, f"{key} is not settled"
             for scope in entry.scopes:
                 totals[scope.task] += counts.tokens
-        for account, (_, tokens, _) in tables.accounts.items():
+        for account, (_, tokens, _, _) in tables.accounts.items():
             assert totals[account] == tokens, f"the account of {account} is not the sum of its ledger"
 
 

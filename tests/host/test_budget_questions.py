@@ -143,6 +143,39 @@ async def test_a_budgets_question_is_answered_by_whom_approvals_are_and_no_longe
     assert (found.state, found.outcome) == ("failed", "partly")
 
 
+FLOW = """\
+apiVersion: agenthost.dev/v1alpha1
+kind: Workflow
+metadata: {name: flow}
+spec:
+  description: Two after another
+  budget: {duration: 0.3s, reached: ask}
+  roles: {one: {agent: echo}}
+  steps:
+    - {id: left, role: one, prompt: left}
+    - {id: right, role: one, prompt: right}
+"""
+
+
+@pytest.mark.parametrize("answer", ["approve", "deny"])
+async def test_a_workflows_time_is_asked_about_while_what_is_under_way_goes_on_and_nothing_new_begins(
+    opens: Opens, answer: str
+) -> None:
+    host = await opens("rules: [{reply: {text: hi, delay: 0.5}}]", ECHO, FLOW, work=True)
+    row = await host.start(Order("flow", ""))
+    (question,) = await asked(host, row.id)
+    assert question.ask.question.startswith("the budget of 0.3 seconds is used up.\nMay it be raised to 0.6 s?")
+    while not all(child.state in FINAL for child in (await host.task(row.id)).children):
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert len((await host.task(row.id)).children) == 1
+    found = await answered(host, row.id, answer)
+    assert (found.outcome, found.reason[:10]) == (
+        ("done", "every step") if answer == "approve" else ("partly", "the budget")
+    )
+    assert [report.agrees for report in await host.replay(row.id)] == [True] * (3 if answer == "approve" else 2)
+
+
 ROUTED = '[routing]\nmodel = "default"\nagent = "asker"\n[budgets]\nreached = "ask"\nperson = {tokens = 20000}\n'
 
 

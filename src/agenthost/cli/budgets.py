@@ -10,7 +10,7 @@ from agenthost.cli.options import Parser
 from agenthost.cli.screen import Screen
 from agenthost.core.budgets import Limits, told_limits, told_spend
 from agenthost.core.errors import BadInput, HostUnreachable
-from agenthost.core.manifests.common import read_count, read_money
+from agenthost.core.manifests.common import read_count, read_duration, read_money
 from agenthost.core.spending import BudgetLine
 
 
@@ -28,6 +28,7 @@ def parser(verb: str) -> Parser:
     setting.add_argument("--turns", metavar="N", help="model calls, such as 500")
     setting.add_argument("--tokens", metavar="N", help="tokens in and out, such as 2M")
     setting.add_argument("--cost", metavar="USD", help="money, such as 2.50")
+    setting.add_argument("--duration", metavar="TIME", help="time of work, such as 4h")
     _subject(words.add("clear", "go by settings and manifests again", "budgets clear person/ann"))
     return made
 
@@ -75,6 +76,7 @@ def _limits(args: Namespace) -> Limits:
         None if turns is None else int(turns),
         None if tokens is None else int(tokens),
         _read(args.cost, read_money, "--cost"),
+        _read(args.duration, read_duration, "--duration"),
     )
 
 

@@ -61,7 +61,9 @@ class RemoteBudgets:
     async def set(self, subject: str, limits: Limits | None) -> BudgetLine:
         path, headers = path_of("budgets", *subject.split("/")), {"Content-Type": "application/json"}
         given = (
-            {"data": encode(BudgetBody(limits.turns, limits.tokens, limits.cost)), "headers": headers} if limits else {}
+            {"data": encode(BudgetBody(limits.turns, limits.tokens, limits.cost, limits.duration)), "headers": headers}
+            if limits
+            else {}
         )
         body = await self._transport.call("PUT" if limits is not None else "DELETE", path, **given)
         return self._transport.decode(body, BudgetLine)

@@ -8,14 +8,17 @@ from agenthost.core.models import ModelCard, Tier, Usage
 
 
 class Spend(Struct, frozen=True, omit_defaults=True):
-    """What was or may be spent: model turns, tokens, and money in USD (None: price unknown)."""
+    """What was or may be spent: model turns, tokens, and money in USD (None: price unknown). `seconds` of work are counted by the
+    day alone."""
 
     turns: int = 0
     tokens: int = 0
     cost: float = 0.0
+    seconds: float = 0.0
 
     def __add__(self, other: "Spend") -> "Spend":
-        return Spend(self.turns + other.turns, self.tokens + other.tokens, self.cost + other.cost)
+        seconds = self.seconds + other.seconds
+        return Spend(self.turns + other.turns, self.tokens + other.tokens, self.cost + other.cost, seconds)
 
 
 Reached = Literal["end", "ask"]
@@ -23,7 +26,7 @@ Reached = Literal["end", "ask"]
 
 
 class Limits(Struct, frozen=True, omit_defaults=True):
-    """The most that may be spent; None is no limit. `duration` is in seconds."""
+    """The most that may be spent; None is no limit. `duration` is in seconds: of a task, from its start; of a day, of work."""
 
     turns: int | None = None
     tokens: int | None = None
@@ -68,7 +71,7 @@ def refusal(limits: Limits, spent: Spend, worst: Spend, subject: str = "") -> st
     """Why `worst` may not be spent on top of `spent` (which includes what is reserved), or None. `subject`: whose budget of
     a day it is (`person/default/ann`), empty for a task's own."""
     after = spent + worst
-    if subject and after_limits(limits, after):
+    if subject and (after_limits(limits, after) or _no_time(limits, spent)):
         return (
             f"today's budget of {told_subject(subject)} has no room for this call: {told_spend(spent, limits)} of "
             f"{told_limits(limits)} are spent or reserved, and it may need {told_spend(worst, limits)} more; it goes on "
@@ -95,6 +98,11 @@ def after_limits(limits: Limits, after: Spend) -> bool:
     return any(most is not None and spent > most for most, spent in pairs)
 
 
+def _no_time(limits: Limits, spent: Spend) -> bool:
+    """How long a call takes nobody knows before: one may begin while there is time."""
+    return limits.duration is not None and spent.seconds >= limits.duration
+
+
 def enough(limits: Limits, spent: Spend, worst: Spend) -> Limits:
     """Limits with room for `worst` on top of `spent`: what is too small is doubled, or made just large enough."""
     after = spent + worst
@@ -108,7 +116,7 @@ def enough(limits: Limits, spent: Spend, worst: Spend) -> Limits:
         None if turns is None else int(turns),
         None if tokens is None else int(tokens),
         None if cost is None else round(cost + 0.005, 2) if cost != limits.cost else cost,
-        limits.duration,
+        max(2 * limits.duration, spent.seconds + 1) if limits.duration and _no_time(limits, spent) else limits.duration,
     )
 
 
@@ -125,7 +133,7 @@ def wider(limits: Limits, raised: Limits | None) -> Limits:
         None if turns is None else int(turns),
         None if tokens is None else int(tokens),
         larger(limits.cost, raised.cost),
-        limits.duration,
+        larger(limits.duration, raised.duration),
     )
 
 
@@ -162,5 +170,6 @@ def told_spend(spend: Spend, limits: Limits) -> str:
         None if limits.turns is None else f"{spend.turns:,} turns",
         None if limits.tokens is None else f"{spend.tokens:,} tokens",
         None if limits.cost is None else f"{spend.cost:.4f} USD",
+        None if limits.duration is None else f"{spend.seconds:.0f} s",
     )
     return ", ".join(part for part in parts if part)

@@ -104,8 +104,9 @@ def most_of_batch(card: ModelCard, requests: Mapping[str, ModelRequest]) -> Most
     for request in requests.values():
         files = [part for turn in request.turns for part in turn.parts if isinstance(part, FilePart)]
         given = len(msgspec.json.encode(request)) + _of_parts(card, files)
-        one = worst_cost(card, given, request.max_output)
-        tokens += given + request.max_output
+        made = max(0, request.max_output)
+        one = worst_cost(card, given, made)
+        tokens += given + made
         cost += one or 0.0
         unknown = unknown or one is None
     return Most(tokens, None if unknown else cost, len(requests))
@@ -117,7 +118,7 @@ def _of_parts(card: ModelCard, parts: Sequence[Part]) -> int:
         if isinstance(part, TextPart):
             tokens += len(part.text.encode()) + _AROUND
         elif isinstance(part, FilePart):
-            tokens += card.image_tokens if part.media_type.startswith("image/") else part.size
+            tokens += card.image_tokens if part.media_type.startswith("image/") else max(0, part.size)
         else:
             tokens += len(msgspec.json.encode(part))
     return tokens

@@ -126,6 +126,7 @@ class Append(Struct, frozen=True, omit_defaults=True):
     hold's reason alone. `reserve` is refused as a whole (BudgetRefused, nothing written) where a scope
     has no room. `taken` are ids of inbox items moved into the journal. `send` are items for
     other tasks' inboxes; one that came before, or whose task has ended or is unknown, is left out. `files` are changes to the workspace `workspace`: path to digest, None where removed.
+    `worked`: seconds for which something was under way since the step before; they count for `scopes`.
     """
 
     task: str
@@ -141,6 +142,8 @@ class Append(Struct, frozen=True, omit_defaults=True):
     send: tuple[InboxItem, ...] = ()
     workspace: str = ""
     files: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
+    worked: float = 0.0
+    scopes: tuple[Scope, ...] = ()
 
 
 class Store(Protocol):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from agenthost.core.budgets import subject_of
 from agenthost.core.commands import Ask, CallModel, Command, Evaluate, Finish, StartChild, Wait
 from agenthost.core.errors import AgentHostError, BudgetRefused
 from agenthost.core.events import Answered, Asked, Begun, Claimed, Finished, Recorded, Started
@@ -56,6 +57,7 @@ class Owner:
         self._ending = False
         self._draining = False
         self._pauses: list[InboxItem] = []
+        self._since: float | None = None  # something is under way, and its time up to here is counted
         self.away: Callable[[], None] = lambda: None
         """Called when the task only waits, for people or for what is below it; `back` before it goes on."""
         self.back: Callable[[], Awaitable[object]] = _at_once
@@ -198,6 +200,7 @@ class Owner:
 
     async def _go(self, step: Step, outcomes: list[Outcome], items: list[InboxItem], resumed: list[Command]) -> None:
         self._between.clear()
+        self._count_time(step)
         for outcome in outcomes:
             step.add(outcome, self._state.open)
         for item in items:
@@ -212,7 +215,15 @@ class Owner:
             for command in (*resumed, *step.asked):
                 if command.id in opened and not self._pauses:
                     self._hands.begin(command, opened)
+            self._since = step.now if self._hands.busy else None
         self._between.set()
+
+    def _count_time(self, step: Step) -> None:
+        """Count how long something was under way, for the budgets of a day that bound it."""
+        if self._since is not None and step.now > self._since:
+            scopes = self._services.parts.programs.scopes(self.spec, step.now)
+            step.scopes = tuple(each for each in scopes if subject_of(each.task) and each.limits.duration is not None)
+            step.worked = step.now - self._since if step.scopes else 0.0
 
     async def _act(self, step: Step) -> None:
         """Let the program decide, and journal what it asks for; what may not be performed is answered

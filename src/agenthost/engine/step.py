@@ -6,7 +6,7 @@ from agenthost.core.commands import Ask, Command, Verdict
 from agenthost.core.events import Answered, Event, Recorded
 from agenthost.core.lifecycle import State, Trigger, next_state
 from agenthost.core.ports import Append, InboxItem, LedgerEntry, Settlement, StoredEvent
-from agenthost.core.tasks import TaskSpec
+from agenthost.core.tasks import Scope, TaskSpec
 from agenthost.engine.outcome import Outcome
 from agenthost.programs.base import BaseState, Open
 
@@ -19,7 +19,7 @@ class Step:
 
     __slots__ = (
         "_apply", "_clean", "_reserve", "_seq", "_settle", "_task", "_told",
-        "asked", "events", "files", "merged", "now", "refused", "send", "stored", "taken",
+        "asked", "events", "files", "merged", "now", "refused", "send", "scopes", "stored", "taken", "worked",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,8 @@ class Step:
         self._reserve: list[LedgerEntry] = []
         self._settle: list[Settlement] = []
         self._told: list[tuple[Outcome, bool]] = []
+        self.worked = 0.0
+        self.scopes: tuple[Scope, ...] = ()
 
     def event(self, event: Event) -> None:
         """Add an event."""
@@ -109,6 +111,8 @@ class Step:
             send=tuple(self.send),
             workspace=spec.workspace if self.files else "",
             files=self.files,
+            worked=self.worked,
+            scopes=self.scopes,
         )
 
     def tell(self) -> None:

@@ -300,7 +300,12 @@ class MemoryStore:
         for account, held in sums.items():
             before = tables.accounts.get(account, EMPTY)
             now = weigh(held)
-            tables.accounts[account] = (max(before[0], now[0]), max(before[1], now[1]), max(before[2], now[2]))
+            tables.accounts[account] = (
+                max(before[0], now[0]),
+                max(before[1], now[1]),
+                max(before[2], now[2]),
+                before[3],
+            )
 
     async def files(self, workspace: str) -> dict[str, str]:
         return dict(sorted(self._check().files.get(workspace, {}).items()))

@@ -79,7 +79,7 @@ def _of(entry: LedgerEntry) -> Of:
 
 
 def _weighed(entry: LedgerEntry) -> Sums:
-    _, tokens, cost = weigh(entry.spent if entry.spent is not None else entry.worst)
+    _, tokens, cost, _ = weigh(entry.spent if entry.spent is not None else entry.worst)
     return 1, tokens, cost, int(not entry.settled), int(not entry.priced)
 
 

@@ -1,6 +1,6 @@
 """What a step may commit, decided in one place for every store: leases, order, budgets, accounts. Pure.
 
-An account holds what counts against one budget: turns, tokens, and money in whole nano-USD, so
+An account holds what counts against one budget: turns, tokens, money in whole nano-USD, and time in milliseconds, so
 that thousands of reservations and settlements leave no rounding behind.
 """
 
@@ -15,8 +15,8 @@ from agenthost.core.errors import BudgetRefused, Conflict, LostLease, NotFound
 from agenthost.core.ports import Append, LedgerEntry, Settlement
 from agenthost.core.tasks import Scope
 
-Account = tuple[int, int, int]
-EMPTY: Account = (0, 0, 0)
+Account = tuple[int, int, int, int]
+EMPTY: Account = (0, 0, 0, 0)
 NANO = 1_000_000_000
 DAY = 86_400
 FAR = 10**9 * DAY
@@ -44,12 +44,12 @@ class Attempt(Struct, frozen=True):
 
 def weigh(spend: Spend) -> Account:
     """A spend as it counts in accounts."""
-    return spend.turns, spend.tokens, round(spend.cost * NANO)
+    return spend.turns, spend.tokens, round(spend.cost * NANO), round(spend.seconds * 1000)
 
 
 def total(account: Account) -> Spend:
     """An account as a spend."""
-    return Spend(account[0], account[1], account[2] / NANO)
+    return Spend(account[0], account[1], account[2] / NANO, account[3] / 1000)
 
 
 def whole_days(since: float, until: float) -> tuple[int, int]:
@@ -99,8 +99,8 @@ def charge(
 
     def add(scopes: tuple[Scope, ...], weight: Account) -> None:
         for task in {scope.task for scope in scopes}:
-            turns, tokens, cost = after.get(task) or accounts.get(task, EMPTY)
-            after[task] = (turns + weight[0], tokens + weight[1], cost + weight[2])
+            turns, tokens, cost, time = after.get(task) or accounts.get(task, EMPTY)
+            after[task] = (turns + weight[0], tokens + weight[1], cost + weight[2], time + weight[3])
 
     def settle(settlement: Settlement) -> None:
         key = (batch.task, settlement.command, settlement.attempt)
@@ -111,8 +111,10 @@ def charge(
             )
         reserved[key] = Attempt(attempt.worst, attempt.scopes, True)
         spent, worst = weigh(settlement.spent), weigh(attempt.worst)
-        add(attempt.scopes, (spent[0] - worst[0], spent[1] - worst[1], spent[2] - worst[2]))
+        add(attempt.scopes, (spent[0] - worst[0], spent[1] - worst[1], spent[2] - worst[2], spent[3] - worst[3]))
 
+    if batch.worked:
+        add(batch.scopes, weigh(Spend(seconds=batch.worked)))
     # What an attempt leaves unspent is there for the next one of the same step.
     new = {(entry.command, entry.attempt) for entry in batch.reserve}
     for settlement in batch.settle:

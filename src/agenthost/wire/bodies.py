@@ -181,11 +181,12 @@ class CancelBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
 
 
 class BudgetBody(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The most of one day: model turns, tokens, money in USD. What isn't named isn't bounded."""
+    """The most of one day: model turns, tokens, money in USD, seconds of work. What isn't named isn't bounded."""
 
     turns: Annotated[int, Meta(ge=0)] | None = None
     tokens: Annotated[int, Meta(ge=0)] | None = None
     cost: Annotated[float, Meta(ge=0)] | None = None
+    duration: Annotated[float, Meta(ge=0)] | None = None
 
 
 class BudgetPage(Struct, frozen=True, omit_defaults=True):

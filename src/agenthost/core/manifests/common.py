@@ -187,9 +187,10 @@ class DayBudget(Part):
     turns: Count | None = Field(None, description="Model calls, such as 1k.")
     tokens: Count | None = Field(None, description="Tokens in and out, such as 2M.")
     cost: Money | None = Field(None, description="Money, such as 20 USD.")
+    duration: Duration | None = Field(None, description="Time of work, such as 4h.")
 
     def limits(self) -> Limits:
-        return Limits(self.turns, self.tokens, self.cost)
+        return Limits(self.turns, self.tokens, self.cost, self.duration)
 
 
 class Budget(Part):

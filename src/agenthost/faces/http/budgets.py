@@ -94,7 +94,7 @@ class _Face:
 
     async def put(self, request: Request) -> Response:
         body = await read_json(request, BudgetBody)
-        limits = Limits(body.turns, body.tokens, body.cost)
+        limits = Limits(body.turns, body.tokens, body.cost, body.duration)
         return answer(await self._own(request).set(str(request.path_params["subject"]), limits))
 
     async def clear(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from agenthost.core.access import Accounts, Caller
 from agenthost.core.api import HostApi
 from agenthost.core.budgets import Limits, Spend, day_account, subject_of, wider
 from agenthost.core.commands import Ask
-from agenthost.core.errors import BadInput, NotFound
+from agenthost.core.errors import NotFound
 from agenthost.core.events import Created
 from agenthost.core.keeping import Keeping
 from agenthost.core.lifecycle import FINAL
@@ -126,10 +126,6 @@ class Desk:
     async def set(self, subject: str, limits: Limits | None) -> BudgetLine:
         """Set a subject's budget of a day."""
         subject = canonical(subject)
-        if limits is not None and limits.duration is not None:
-            raise BadInput(
-                "a day's budget bounds turns, tokens and cost; time is bounded by a task's own, in its manifest"
-            )
         await self._keeping.change({SET + subject: None if limits is None else msgspec.json.encode(limits)})
         self._allowances.change(subject, limits)
         await self._reckon()

@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from agenthost.core.budgets import Limits, Spend
-from agenthost.core.errors import AgentHostError, Temporary
+from agenthost.core.errors import AgentHostError, Temporary, Unusable
 from agenthost.core.ids import task_id
 from agenthost.core.paying import Most, unpriced
 from agenthost.core.ports import LedgerEntry, Settlement, Store
@@ -21,6 +21,9 @@ from agenthost.engine.retry import is_free
 from agenthost.host.budgets.allowances import Allowances
 
 T = TypeVar("T")
+
+MOST_TOKENS = 10**12
+"""Of one call: far more than anybody's window and batch, and few enough that a day of them is counted exactly."""
 
 
 class Meter:
@@ -34,7 +37,12 @@ class Meter:
         self._namespace = namespace
 
     async def reserve(self, model: str, most: Most) -> str:
-        """Reserve a call; its name in the ledger. Raises BudgetRefused."""
+        """Reserve a call; its name in the ledger. Raises BudgetRefused, and Unusable for what no ledger has room for."""
+        if most.tokens > MOST_TOKENS:
+            raise Unusable(
+                f"such a call may take {most.tokens:,} tokens, and no more than {MOST_TOKENS:,} are counted; lower its max_output, "
+                "or ask for less at once"
+            )
         now = time.time()
         days = self._allowances.on(self._namespace, self._person, "", Limits(), now)
         scopes = tuple(replace(scope, reached="end") for scope in days)

@@ -10,19 +10,21 @@ from agenthost.core.budgets import Limits, Reached
 
 
 class DayLimits(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """The most of one day: model `turns`, `tokens`, and `cost` in USD. What isn't named isn't bounded."""
+    """The most of one day: model `turns`, `tokens`, `cost` in USD, and `duration` in seconds of work. What isn't named isn't
+    bounded."""
 
     turns: Annotated[int, msgspec.Meta(ge=0)] | None = None
     tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
     cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    duration: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
     def limits(self) -> Limits:
         """As budgets are reckoned."""
-        return Limits(self.turns, self.tokens, self.cost)
+        return Limits(self.turns, self.tokens, self.cost, self.duration)
 
 
 class BudgetSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, rename="kebab"):
-    """What may be spent in one day, `[budgets]`: tables of `turns`, `tokens` and `cost` (USD).
+    """What may be spent in one day, `[budgets]`: tables of `turns`, `tokens`, `cost` (USD) and `duration` (seconds).
 
     `zone`: the time zone whose days they are, such as `Europe/Berlin`. `reached`: what becomes of a task that one has no room
     for: `end`, or `ask` whether it may be raised. `host`: all tasks together. `namespace`, `person` and `agent`: each of

@@ -78,7 +78,7 @@ def _append_group(connection: sqlite3.Connection, statements: Statements, steps:
     for step in steps:
         try:
             check_place(step, places.get(step.task))
-            if step.reserve or step.settle:
+            if step.reserve or step.settle or step.worked:
                 after = charge(step, accounts, attempts)
                 accounts |= after
                 changed |= after
@@ -123,11 +123,12 @@ def _accounts(
     attempts: dict[tuple[str, str, int], Attempt],
 ) -> dict[str, Account]:
     wanted = {scope.task for step in steps for entry in step.reserve for scope in entry.scopes}
+    wanted |= {scope.task for step in steps if step.worked for scope in step.scopes}
     wanted |= {scope.task for attempt in attempts.values() for scope in attempt.scopes}
     found: dict[str, Account] = {}
     for (text,) in statements.read(connection, "accounts", [(task,) for task in wanted]):
-        for task, turns, tokens, cost in msgspec.json.decode(text):
-            found[task] = (turns, tokens, cost)
+        for task, *held in msgspec.json.decode(text):
+            found[task] = (held[0], held[1], held[2], held[3])
     return found
 
 

@@ -34,7 +34,7 @@ UPDATE tasks SET hold = ?, reason = ? WHERE id = ? AND ended = 0
 SELECT json_group_array(json_array(id, epoch, seq, ended)) FROM tasks WHERE id IN (VALUES /* many */ (?))
 
 -- name: accounts
-SELECT json_group_array(json_array(task, turns, tokens, cost)) FROM accounts WHERE task IN (VALUES /* many */ (?))
+SELECT json_group_array(json_array(task, turns, tokens, cost, time)) FROM accounts WHERE task IN (VALUES /* many */ (?))
 
 -- name: attempts
 WITH wanted (root, task, command, attempt) AS (VALUES /* many */ (?, ?, ?, ?))
@@ -70,7 +70,7 @@ FROM done WHERE ledger.root = done.root AND ledger.task = done.task
   AND ledger.command = done.command AND ledger.attempt = done.attempt
 
 -- name: keep_accounts
-INSERT OR REPLACE INTO accounts (task, turns, tokens, cost) VALUES /* many */ (?, ?, ?, ?)
+INSERT OR REPLACE INTO accounts (task, turns, tokens, cost, time) VALUES /* many */ (?, ?, ?, ?, ?)
 
 -- name: take
 UPDATE inbox SET body = NULL WHERE task = ? AND id = ?
@@ -126,10 +126,10 @@ SELECT task, command, attempt, agent, model, at, person, namespace, scopes,
 FROM ledger WHERE root = ? ORDER BY place
 
 -- name: account
-SELECT turns, tokens, cost FROM accounts WHERE task = ?
+SELECT turns, tokens, cost, time FROM accounts WHERE task = ?
 
 -- name: accounts_like
-SELECT task, turns, tokens, cost FROM accounts WHERE task >= ? AND task < ? ORDER BY task LIMIT 10000
+SELECT task, turns, tokens, cost, time FROM accounts WHERE task >= ? AND task < ? ORDER BY task LIMIT 10000
 
 -- The accounts of a day, from the attempts of the ledger; what they hold already is no less.
 -- name: reckon_day

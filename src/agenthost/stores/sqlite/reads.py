@@ -150,7 +150,7 @@ def _entry(row: tuple[Any, ...]) -> LedgerEntry:
 def accounts(connection: sqlite3.Connection, statements: Statements, prefix: str) -> dict[str, Spend]:
     """What counts against the accounts whose names begin so."""
     rows = connection.execute(statements["accounts_like"], (prefix, f"{prefix}\U0010ffff")).fetchall()
-    return {name: total((turns, tokens, cost)) for name, turns, tokens, cost in rows}
+    return {name: total((turns, tokens, cost, time)) for name, turns, tokens, cost, time in rows}
 
 
 def spent(connection: sqlite3.Connection, statements: Statements, task: str) -> Spend:

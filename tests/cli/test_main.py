@@ -77,3 +77,14 @@ def test_bash_completes_verbs_and_words_after_them() -> None:
 
 def test_completion_of_no_known_shell_exits_with_2() -> None:
     assert command("completion", "tcsh").returncode == 2
+
+
+def test_an_interrupt_while_a_verb_is_being_loaded_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agenthost.cli import launch
+    from agenthost.cli.main import main
+
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch.importlib, "import_module", interrupted)
+    assert main(["tasks", "list"]) == 130

@@ -26,6 +26,14 @@ def test_a_secret_is_taken_out_in_every_form(form: str) -> None:
     assert redactor.raw(f"before {form} after".encode()) == b"before [secret KEY] after"
 
 
+@pytest.mark.parametrize("value", [VALUE, "hunter-2-hunter", "sesame"])
+def test_what_is_decided_by_sizes_sees_the_same_size(value: str) -> None:
+    told = json.dumps({"text": f"it is {value}, said ann"}, ensure_ascii=False).encode()
+    clean = Redactor({"KEY": value}).alike(told)
+    assert value not in (text := json.loads(clean)["text"])
+    assert len(text.encode()) == len(f"it is {value}, said ann".encode())
+
+
 def test_a_nested_value_is_redacted_in_keys_too_and_left_alone_itself() -> None:
     value = {"a": [f"x {VALUE}", 1, None, (VALUE, True)], VALUE: {"raw": VALUE.encode()}}
     assert Redactor({"KEY": VALUE}).value(value) == {

@@ -27,11 +27,11 @@ _DONE = pytest.StashKey[set[Path]]()
 
 class Tally:
     """What was replayed: homes and stores that had tasks, tasks, events, tasks that were too many; tests that opted out;
-    seconds of the processor."""
+    seconds of the processor, and those of everything."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(("homes", "stores", "tasks", "events", "left out", "opted out"), 0)
-        self.seconds = 0.0
+        self.seconds = self.total = 0.0
 
     def add(self, kind: str, reports: "Sequence[ReplayReport]", left_out: int) -> None:
         """One home or store that was gone through."""
@@ -43,13 +43,14 @@ class Tally:
 
     def told(self) -> dict[str, Any]:
         """As a worker tells it."""
-        return {"counts": self.counts, "seconds": self.seconds}
+        return {"counts": self.counts, "seconds": self.seconds, "total": self.total}
 
     def take(self, told: dict[str, Any]) -> None:
         """What a worker told."""
         for name, count in told["counts"].items():
             self.counts[name] += count
         self.seconds += told["seconds"]
+        self.total += told["total"]
 
 
 TALLY = Tally()
@@ -66,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Of this process and of those that it waited for.
+    TALLY.total += sum(os.times()[:4])
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["replays"] = TALLY.told()
@@ -81,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if counts["tasks"]:
         terminalreporter.write_line(
             f"replayed: {counts['tasks']:,} tasks, {counts['events']:,} events, of {counts['homes']:,} homes and "
-            f"{counts['stores']:,} stores, in {TALLY.seconds:.1f} s of the processor; {counts['left out']:,} tasks were too many, "
+            f"{counts['stores']:,} stores, in {TALLY.seconds:.1f} of {TALLY.total:.0f} s of the processor; {counts['left out']:,} tasks were too many, "
             f"{counts['opted out']:,} tests opted out"
         )
 

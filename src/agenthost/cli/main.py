@@ -48,9 +48,12 @@ def main(argv: list[str] | None = None) -> int:
         from agenthost.cli.completion import main as complete
 
         return complete([*before, *after])
-    from agenthost.cli.launch import launch
+    try:
+        from agenthost.cli.launch import launch
 
-    return launch(verb, [*before, *after])
+        return launch(verb, [*before, *after])
+    except KeyboardInterrupt:  # while the verb was being loaded
+        return 130
 
 
 def _unknown(verb: str) -> int:

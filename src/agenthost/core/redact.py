@@ -28,6 +28,20 @@ def _forms(value: str) -> set[str]:
     }
 
 
+def _length(form: bytes) -> int:
+    """Bytes of the text that a piece of JSON stands for."""
+    try:
+        return len(json.loads(b'"' + form + b'"').encode("utf-8", "surrogatepass"))
+    except ValueError:
+        return len(form)
+
+
+def _mask(name: str, length: int) -> bytes:
+    """What stands for a secret, so many bytes long."""
+    told = f"[secret {name}".encode()
+    return told.ljust(length - 1, b".") + b"]" if len(told) < length else b"*" * length
+
+
 class Redactor:
     """Replaces the values of `secrets` (name to value) by `[secret NAME]`."""
 
@@ -61,6 +75,12 @@ class Redactor:
         if self._raw is None:
             return content
         return self._raw.sub(lambda match: f"[secret {self._raw_names[match[0]]}]".encode(), content)
+
+    def alike(self, content: bytes) -> bytes:
+        """JSON without secrets, each text in it as long as it was: what goes by sizes is decided alike."""
+        if self._raw is None:
+            return content
+        return self._raw.sub(lambda match: _mask(self._raw_names[match[0]], _length(match[0])), content)
 
     def value(self, value: Any) -> Any:
         """A JSON value (and tuples and bytes in it) without secrets, in keys too. The value itself is left alone."""

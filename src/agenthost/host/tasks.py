@@ -51,11 +51,14 @@ class TaskDesk(Desk):
         self._working = False
         self._book, self.grants = grants(adapters, self._redact)
         self._replaying = Replaying(
-            adapters.store, adapters.blobs, adapters.models, library, self.events_of, self._redact
+            adapters.store, adapters.blobs, adapters.models, library, self.events_of, self._redact, self._alike
         )
 
     def _redact(self, body: bytes) -> bytes:
         return self._redactor.raw(body)
+
+    def _alike(self, body: bytes) -> bytes:
+        return self._redactor.alike(body)
 
     async def _need_files(self, digests: set[str]) -> None:
         """Refuse what names files that aren't there. From now on those that are stay, for a while (`Blobs.remove`)."""

@@ -73,6 +73,8 @@ async def test_secrets_are_not_in_an_export_also_where_they_came_before_they_wer
         content = await host.export(each)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             assert not any(b"hunter-2" in archive.read(name) for name in archive.namelist())
+        reports = await replay_all((await looked(content)).recording)
+        assert [report.difference for report in reports] == [""], "and it replays the same"
     table = json.loads(zipfile.ZipFile(io.BytesIO(await host.export(task))).read(format.TABLE))
     assert f"tasks/{task}.jsonl" in table["redacted"]
     recording = (await looked(content)).recording

@@ -41,7 +41,7 @@ REMEMBERED = 4
 
 
 class Replaying:
-    """`read` gives a task's journal; `redact` takes secrets out."""
+    """`read` gives a task's journal; `redact` takes secrets out, `alike` does and keeps sizes."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Replaying:
         library: Library,
         read: Read,
         redact: Callable[[bytes], bytes],
+        alike: Callable[[bytes], bytes],
     ) -> None:
         self._store = store
         self._blobs = blobs
@@ -58,6 +59,7 @@ class Replaying:
         self._library = library
         self._read = read
         self._redact = redact
+        self._alike = alike
         self._exporting = Lock()
         self._loaded: dict[Trial, Recording] = {}
 
@@ -66,7 +68,7 @@ class Replaying:
         recording = await gather(self._store, self._blobs, task, self._read)
         # One at a time: an export is held in memory.
         async with self._exporting:
-            return await write(recording, self._blobs, self._redact)
+            return await write(recording, self._blobs, self._redact, self._alike)
 
     async def replay(self, task: str) -> list[ReplayReport]:
         """Decide a task's journal, and those below it, again."""

@@ -18,15 +18,16 @@ from agenthost.host.replaying import format
 from agenthost.host.replaying.format import Member, Table
 from agenthost.host.replaying.proving import evidence_files
 from agenthost.host.replaying.reading import journal_of
-from agenthost.host.replaying.recording import Recording
+from agenthost.host.replaying.recording import Recording, replay_all
 
 Redact = Callable[[bytes], bytes]
 Add = Callable[[str, bytes], Awaitable[None]]
 
 
-async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
+async def write(recording: Recording, blobs: Blobs, redact: Redact, alike: Redact | None = None) -> bytes:
     """The export of a recording, with every content that it names. `redact` takes the values of secrets out of what is said
-    of the task; a content that holds one is left out. Raises Unusable where it would be more than `format.MOST`, or its journals
+    of the task; a content that holds one is left out. `alike` does so and
+    keeps sizes: it is taken for journals where they replay the same only so. Raises Unusable where it would be more than `format.MOST`, or its journals
     more than `format.MOST_TOLD`."""
     packed = io.BytesIO()
     members: list[Member] = []
@@ -41,8 +42,9 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
 
         room = format.MOST_TOLD
         journals: dict[str, tuple[Recorded, ...]] = {}
+        kept = await _journals(recording, redact, alike or redact)
         for name, body in _told(recording):
-            clean = redact(body)
+            clean = kept.get(name) or redact(body)
             room -= len(clean)
             if room < 0:
                 raise Unusable(
@@ -68,6 +70,25 @@ async def write(recording: Recording, blobs: Blobs, redact: Redact) -> bytes:
         )
         archive.writestr(_entry(format.TABLE), _json(table))
     return packed.getvalue()
+
+
+async def _journals(recording: Recording, redact: Redact, alike: Redact) -> dict[str, bytes]:
+    """The journals that have a secret in them, without it: as those that replay the same."""
+    bodies = {f"tasks/{row.id}.jsonl": format.journal(recording.journals[row.id]) for row in recording.rows}
+    held = {name: body for name, body in bodies.items() if redact(body) != body}
+    for way in (redact, alike) if held else ():
+        clean = {name: way(body) for name, body in held.items()}
+        journals: dict[str, tuple[Recorded, ...]] = {}
+        for name, body in clean.items():
+            journals |= _reread(name, body)
+        definitions = {name: redact(body) for name, body in recording.definitions.items()}
+        told = msgspec.structs.replace(recording, journals=recording.journals | journals, definitions=definitions)
+        try:
+            if len(journals) == len(clean) and all(each.agrees for each in await replay_all(told)):
+                return clean
+        except AgentHostError:
+            continue
+    return {}
 
 
 def _reread(name: str, body: bytes) -> dict[str, tuple[Recorded, ...]]:

@@ -34,6 +34,13 @@ def doubts(
     return [doubt.argument for doubt in judged.doubts]
 
 
+@pytest.mark.parametrize("claim", ["workspace", "sandbox"])
+def test_that_it_stays_in_the_workspace_is_believed_of_no_server_s_tool(claim: str) -> None:
+    said: dict[str, Any] = {"name": "send", "description": "", claim: True}
+    assert effect(PinnedTool(**said), False) == ""
+    assert effect(PinnedTool(**said, source="mcp:mailer"), False) == "acts"
+
+
 @pytest.mark.parametrize(
     ("arguments", "open"),
     [

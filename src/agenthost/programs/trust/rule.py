@@ -71,10 +71,11 @@ class Judgement(Struct, frozen=True):
 
 
 def effect(tool: PinnedTool, network: bool) -> Effect:
-    """What a tool can do outside its task. What is written in the workspace stays in it."""
-    if tool.sandbox:
+    """What a tool can do outside its task. What is written in the workspace stays in it; that it works only there is
+    believed of the host's own tools."""
+    if tool.sandbox and not tool.source:
         return "runs" if network else ""
-    if tool.workspace:
+    if tool.workspace and not tool.source:
         return ""
     return "reads" if tool.read_only else "acts"
 

@@ -68,6 +68,8 @@ class Desk:
         self._listening: set[asyncio.Event] = set()
         self.fresh: Callable[[], Awaitable[None]] = _nothing
         """Called before a task is looked for: what tasks have said by now is told first."""
+        self.left: Callable[[], None] = _nobody
+        """Called where a message may have been kept and not been done with: nobody waits for it any more, but it counts."""
 
     # --- a message comes ---
 
@@ -78,8 +80,14 @@ class Desk:
         if self._locks.busy(thread):
             # Whoever comes after others is kept at once, in its place.
             (line,) = await self._kept.add([replace(line, state="waiting")])
-        async with self._locks.of(thread):
-            return await self._take(thread, line, came)
+        placed: Placed | None = None
+        try:
+            async with self._locks.of(thread):
+                placed = await self._take(thread, line, came)
+                return placed
+        finally:
+            if placed is None:
+                self.left()
 
     async def _take(self, thread: Thread, line: Line, came: Incoming) -> Placed:
         before = await self._kept.named(thread, line.id)
@@ -412,6 +420,10 @@ async def _elsewhere(api: HostApi, line: Line, said: Spoken) -> Decision:
 
 async def _nothing() -> None:
     """Nobody tells what tasks say."""
+
+
+def _nobody() -> None:
+    """Nobody goes on with messages that were left."""
 
 
 def _line(thread: Thread, came: Incoming, agent: str) -> Line:

@@ -57,7 +57,7 @@ def joined(host: Hosting, given: RoutingSettings, adapters: Adapters, log: Log) 
     kept = adapters.conversations
     desk = Desk(kept, Ways(of, ask, given.agent), Mover(kept, host.events_of, fork), log)
     teller = Teller(kept, adapters.store, adapters.blobs, host.events_of, desk.recover, desk.told, log)
-    desk.fresh = teller.gather
+    desk.fresh, desk.left = teller.gather, teller.left
     return teller, desk
 
 

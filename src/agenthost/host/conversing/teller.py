@@ -45,9 +45,15 @@ class Teller:
         self._told = told
         self._log = log
         self._called = asyncio.Event()
+        self._left = True
 
     def call(self) -> None:
         """Something is to be told: look now."""
+        self._called.set()
+
+    def left(self) -> None:
+        """A message may wait that nobody goes on with: look now."""
+        self._left = True
         self._called.set()
 
     async def run(self) -> None:
@@ -55,15 +61,18 @@ class Teller:
         while True:
             self._called.clear()
             try:
-                await self._recover()
+                if self._left:
+                    self._left = False
+                    await self._recover()
                 await self.gather()
             except AgentHostError as error:
+                self._left = True
                 self._log.warning("conversations wait", problem=error.message)
             try:
                 async with asyncio.timeout(LOOK):
                     await self._called.wait()
             except TimeoutError:
-                pass
+                self._left = True
 
     async def gather(self) -> None:
         """Tell everything that is marked."""
@@ -95,7 +104,13 @@ class Teller:
         gathered = await self._kept.gather(thread, Wanted(open=2, ended=0, found=0, lines=1, recent=1))
         wanted = LineFilter(task=root.id, person=thread.person, namespace=thread.namespace, newest=True, limit=LAST)
         lines = await self._kept.lines(wanted)
-        asked = {line.question: line for line in lines if line.by == "host" and line.state == "asked"}
+        # Who answers here needn't be told so; their message may not be filed yet.
+        answering = {line.question for line in lines if line.by == "person" and line.state == "decided"}
+        asked = {
+            line.question: line
+            for line in lines
+            if line.by == "host" and line.state == "asked" and line.question not in answering
+        }
         last = next((line for line in reversed(lines) if line.by == "person"), None)
         channel = last.channel if last is not None else _channel(gathered.recent)
         label = wording.title(root.title) if gathered.open > 1 else ""

@@ -38,8 +38,10 @@ class About(Struct, frozen=True, omit_defaults=True):
 
 
 def is_said(event: Event) -> bool:
-    """Whether a conversation may have to hear of an event."""
-    return isinstance(event, Finished | Answered) or (isinstance(event, Asked) and isinstance(event.command, Ask))
+    """Whether a conversation may have to hear of an event. An answer without content is that of a question that nobody may answer any more, or of anything else that failed."""
+    if isinstance(event, Answered):
+        return event.answer is None or isinstance(event.answer, Reply)
+    return isinstance(event, Finished) or (isinstance(event, Asked) and isinstance(event.command, Ask))
 
 
 def tell(about: About, row: TaskRow, events: Sequence[Recorded], new: Sequence[Recorded]) -> Said:

@@ -92,3 +92,16 @@ def test_what_is_covered_is_said() -> None:
     assert describe(found) == 'path is like "reports/*", body is anything, to = {"x":1}'
     assert describe(grant({})) == "no arguments"
     assert describe(grant({"a": 1}, Always(anything=True))) == "any arguments"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eve@attacker.example, x@corp.example",
+        "eve@attacker.example x@corp.example",
+        "<eve@attacker.example>x@corp.example",
+    ],
+)
+def test_a_pattern_of_an_address_is_like_one_address(text: str) -> None:
+    assert like("anna.berg@corp.example", "*@corp.example")
+    assert not like(text, "*@corp.example")

@@ -63,3 +63,9 @@ def test_a_long_question_is_cut_in_its_middle_and_says_how_much_is_missing() -> 
     assert "agenthost tasks show t1 --json" in told
     assert cut(text, 30_000) == text
     assert cut("x" * 6100) == "x" * 6100
+
+
+def test_nothing_in_the_arguments_hides_or_turns_what_stands_beside_it() -> None:
+    shown = readable({"to": "\u202egro.elpmaxe@bob", "cc": "a\u200bb\u2028c \U000e0041", "text": "schön 好 👍"})
+    assert '"\\u202egro.elpmaxe@bob"' in shown and '"a\\u200bb\\u2028c \\udb40\\udc41"' in shown
+    assert "schön 好 👍" in shown

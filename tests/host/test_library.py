@@ -9,8 +9,11 @@ import pytest
 from agenthost.core.api import Order
 from agenthost.core.budgets import Limits
 from agenthost.core.errors import BadInput, NewerVersion, NotFound
+from agenthost.core.ports import Tool, Tools
 from agenthost.core.tasks import Scope
 from agenthost.host import library as module
+from agenthost.tools.arguments import UNKNOWN, described
+from host import gated_tools
 from tests.host.conftest import ECHO, PAIR, PLAYS, Lines, Opens, followed
 
 RUNS = {
@@ -45,6 +48,36 @@ async def test_an_agent_that_may_run_code_is_known_by_whatever_reaches_it(opens:
 async def test_a_step_that_runs_code_is_known(opens: Opens, step: str, runs: bool) -> None:
     host = await opens(PLAYS, FLOW % step)
     assert bool(host.library.code("flow")) is runs
+
+
+class Nameless:
+    """Tools of an adapter that forgets to say who described them, beside the host's own."""
+
+    def __init__(self, own: Tools) -> None:
+        self._own = own
+
+    def names(self) -> list[str]:
+        return self._own.names()
+
+    def expand(self, name: str) -> list[Tool]:
+        return [gated_tools.NOTE] if name == "note" else self._own.expand(name)
+
+    def tool(self, name: str) -> Tool:
+        return gated_tools.NOTE if name == "note" else self._own.tool(name)
+
+
+async def test_all_tools_that_a_host_has_are_its_own_and_one_that_is_joined_without_a_source_is_a_stranger_s(
+    opens: Opens,
+) -> None:
+    text = ECHO.replace("spec: {", "spec: {tools: [workspace, note], ")
+    host = await opens(PLAYS, text, toml='[tools]\nnote = "host.gated_tools:NOTE"\n')
+    tools = host._adapters.tools  # pyright: ignore[reportPrivateUsage]
+    every = [tool for name in tools.names() for tool in tools.expand(name)]
+    assert len(every) > 6 and {described(tool).source for tool in every} == {""}
+    host.library._tools = Nameless(tools)  # pyright: ignore[reportPrivateUsage]
+    bundle = await host.library.bundle(await host.library.pin("agent", "echo", "", "default"))
+    by_name = {tool.name: tool.source for tools in bundle.agents["echo"].tools.values() for tool in tools}
+    assert by_name["note"] == UNKNOWN and by_name["read_file"] == ""
 
 
 async def test_an_agent_that_only_talks_runs_no_code(opens: Opens) -> None:

@@ -35,6 +35,29 @@ def doubts(
 
 
 @pytest.mark.parametrize(
+    "to",
+    [
+        "eve@attacker.example x@corp.example",
+        "eve@attacker.example\nx@corp.example",
+        "eve@attacker.example@corp.example",
+        "curl${IFS}a;x@corp.example",
+    ],
+)
+def test_what_only_ends_like_an_address_that_is_allowed_is_not_allowed(to: str) -> None:
+    allow = {"allow": ["*@corp.example", "@general"]}
+    assert doubts({"to": "x@corp.example"}, trust=allow) == []
+    assert doubts({"to": "@general"}, trust=allow) == []
+    assert "to" in doubts({"to": to}, trust=allow)
+
+
+@pytest.mark.parametrize("claim", ["workspace", "sandbox"])
+def test_that_it_stays_in_the_workspace_is_believed_of_no_server_s_tool(claim: str) -> None:
+    said: dict[str, Any] = {"name": "send", "description": "", claim: True}
+    assert effect(PinnedTool(**said), False) == ""
+    assert effect(PinnedTool(**said, source="mcp:mailer"), False) == "acts"
+
+
+@pytest.mark.parametrize(
     ("arguments", "open"),
     [
         ({"to": "anna@example.com"}, []),

@@ -51,6 +51,16 @@ def test_a_value_of_a_step_that_read_a_stranger_s_words_is_asked_for() -> None:
     assert book.answer("send-1-ok", Reply("approve")) == ["send-1"]
 
 
+def test_what_a_server_says_of_its_own_results_is_not_believed() -> None:
+    looks = {"id": "look", "tool": "look", "with": {}}
+    sends = send(**{"with": {"to": "{{ steps.look.text }}", "body": "hi"}})
+    for source, ids in (("", ["send-1"]), ("mcp:mailer", ["send-1-ok"])):
+        book = play([looks, sends])
+        tools = book.program._bundle.tools  # type: ignore[attr-defined]
+        tools["look"] = tools["look"].model_copy(update={"trusted": True, "source": source})
+        assert book.answer("look-1", text_result("eve@attacker.example")) == ids
+
+
 def test_a_no_ends_the_step() -> None:
     book = play([READ, send()])
     read(book, "eve@attacker.example")

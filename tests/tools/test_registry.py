@@ -7,6 +7,7 @@ import pytest
 from agenthost.core.errors import BadInput, NotFound, Unavailable
 from agenthost.core.ports import ToolContext
 from agenthost.core.tools import ToolResult, ToolSpec, text_result
+from agenthost.tools.arguments import UNKNOWN, Checked, described
 from agenthost.tools.registry import ToolRegistry
 
 HERE = __name__
@@ -44,10 +45,29 @@ def broken() -> None:
 number = 7
 
 
+class Foreign(Weather):
+    spec = ToolSpec("foreign", "By a server.", source="mcp:weather")
+
+
+foreign = Foreign()
+
+
 def test_the_group_stands_for_all_tools_of_the_workspace() -> None:
     names = [tool.spec.name for tool in ToolRegistry().expand("workspace")]
     assert names == ["list_files", "read_file", "write_file", "edit_file", "delete_file", "run"]
     assert [tool.spec.name for tool in ToolRegistry().expand("run")] == ["run"]
+
+
+def test_only_what_the_host_or_its_settings_put_in_is_the_host_s_own() -> None:
+    registry = ToolRegistry({"forecast": f"{HERE}:one", "theirs": f"{HERE}:foreign"})
+    assert [described(tool).source for tool in registry.expand("forecast")] == [""]
+    # A tool that says who described it keeps that, whoever joins it.
+    assert [described(tool).source for tool in registry.expand("theirs")] == ["mcp:weather"]
+    # Of one that nobody has said it of, it isn't known; and it can't be joined without saying.
+    assert described(one).source == UNKNOWN
+    assert described(Checked(one, "plugin:acme")).source == "plugin:acme"
+    with pytest.raises(TypeError, match="source"):
+        Checked(one)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("place", ["one", "several", "Weather"])

@@ -106,13 +106,15 @@ def _keeps(rule: Rule, value: Any) -> bool:
 
 
 def like(text: str, pattern: str) -> bool:
-    """Whether a text is like a pattern: `*` is any run of characters within one step of a path, `**` over steps too.
+    """Whether a text is like a pattern: `*` is any run of characters within one step of a path, `**` over steps too; where
+    the pattern is an address of mail, `*` stands for a part of one such address and not for several.
     Neither goes over a line's end or a control character, and nothing that climbs (`..`) is like a pattern that doesn't."""
     climbs = re.search(r"(?:^|[/\\])(?:\.|%2e){2}(?:[/\\]|$)|%2f|%5c", text, re.IGNORECASE)
     if climbs and climbs[0] not in pattern:
         return False
     pieces = re.split(r"(\*{1,2})", pattern)
-    one, many = r"[^/\\\x00-\x1f\x7f\u2028\u2029]*", r"[^\x00-\x1f\x7f\u2028\u2029]*"
+    sign = r"@\s,;<>\"'" if "@" in pattern and "/" not in pattern else ""
+    one, many = rf"[^/\\{sign}\x00-\x1f\x7f\u2028\u2029]*", r"[^\x00-\x1f\x7f\u2028\u2029]*"
     made = "".join(one if piece == "*" else many if piece == "**" else re.escape(piece) for piece in pieces)
     return re.fullmatch(made, text) is not None
 

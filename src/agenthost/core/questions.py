@@ -1,5 +1,7 @@
 """Questions to people: how long they wait, who may answer, how they are shown whole or cut. Pure."""
 
+import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +38,7 @@ SHOWN = 6000
 """Characters of a question that a front end shows at once."""
 
 _HEAD = 4
+_HIDDEN = ("Cf", "Zl", "Zp", "Co", "Cn", "Cs")
 
 
 class Asking(Struct, frozen=True, omit_defaults=True):
@@ -100,8 +103,11 @@ def terms_of(ask: Ask, at: float = 0.0) -> str:
 
 
 def readable(arguments: dict[str, Any]) -> str:
-    """Arguments as a person reads them: JSON with a line for each."""
-    return msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode()
+    """Arguments as a person reads them: JSON with a line for each, in which no sign hides, or turns what stands beside it."""
+    plain = msgspec.json.format(msgspec.json.encode(arguments), indent=2).decode()
+    if plain.isascii():
+        return plain
+    return "".join(json.dumps(sign)[1:-1] if unicodedata.category(sign) in _HIDDEN else sign for sign in plain)
 
 
 def cut(text: str, most: int = SHOWN, all_of_it: str = "") -> str:

@@ -33,6 +33,7 @@ from agenthost.programs.agent.words import delegate_tool
 from agenthost.programs.routing.program import RoutingProgram
 from agenthost.programs.supervisor.program import SupervisorProgram
 from agenthost.programs.workflow import WorkflowProgram
+from agenthost.tools.arguments import described
 
 REMEMBERED = 256
 """Bundles that are kept in memory; the rest is read from the store when a task needs it."""
@@ -327,11 +328,11 @@ class Library:
                     judges[called] = (await self._models.model(completion.supervisor.model)).card
                 for entry in sorted(_entries(manifest)):
                     if entry != "ask" and not entry.startswith(_DELEGATE):
-                        specs[called, entry] = tuple(tool.spec for tool in self._tools.expand(entry))
+                        specs[called, entry] = tuple(map(described, self._tools.expand(entry)))
                 _need_guarded(called, manifest, specs)
             else:
                 named = [step.tool for step in manifest.spec.steps if step.tool]
-                specs |= {("", tool): (self._tools.tool(tool).spec,) for tool in named}
+                specs |= {("", tool): (described(self._tools.tool(tool)),) for tool in named}
         return _Reached(manifests, cards, specs, judges)
 
     async def _card(self, agent: Agent, model: str) -> ModelCard:

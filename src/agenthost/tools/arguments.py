@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+import msgspec
+
 from agenthost.core.ports import Tool, ToolContext
 from agenthost.core.schemas import plainly_fits
 from agenthost.core.tools import ToolResult, ToolSpec, text_result
@@ -65,17 +67,25 @@ def _told(mistake: _Mistake) -> str:
     return f"{place}: {message}" if place else message
 
 
-class Checked:
-    """A tool whose arguments are checked before each call; the tool itself sees only what fits its schema."""
+UNKNOWN = "unknown"
+"""Who described a tool of which its adapter doesn't say."""
 
-    def __init__(self, tool: Tool) -> None:
+
+class Checked:
+    """A tool whose arguments are checked before each call; the tool itself sees only what fits its schema. `source`: who
+    described it where it doesn't say so itself, empty for the host. Whoever joins tools has to say: of a host's own tool
+    is believed what it says of itself, of no other's."""
+
+    def __init__(self, tool: Tool, source: str) -> None:
         self._tool = tool
+        self._source = source
         self._arguments = Arguments(tool.spec)
 
     @property
     def spec(self) -> ToolSpec:
-        """The tool's own."""
-        return self._tool.spec
+        """The tool's own, with who described it."""
+        spec = self._tool.spec
+        return spec if spec.source or not self._source else msgspec.structs.replace(spec, source=self._source)
 
     async def call(self, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         """Call the tool; an error result where the arguments don't fit."""
@@ -87,3 +97,9 @@ class Checked:
     async def check(self, key: str, arguments: dict[str, Any]) -> ToolResult | None:
         """The tool's own."""
         return await self._tool.check(key, arguments)
+
+
+def described(tool: Tool) -> ToolSpec:
+    """What a tool says of itself, by a source that is unknown where nobody who joins tools has said which."""
+    spec = tool.spec
+    return spec if spec.source or isinstance(tool, Checked) else msgspec.structs.replace(spec, source=UNKNOWN)

@@ -10,6 +10,8 @@ from agenthost.tools.arguments import Checked
 from agenthost.tools.workspace import workspace_tools
 
 GROUP = "workspace"
+HOST = ""
+"""The source of what the host itself, or its settings, put in: it is believed."""
 
 
 class ToolRegistry:
@@ -24,10 +26,10 @@ class ToolRegistry:
     def __init__(
         self, extra: Mapping[str, str] | None = None, others: Sequence[Tool] = (), own: Sequence[Tool] = ()
     ) -> None:
-        self._group: list[Tool] = [Checked(tool) for tool in workspace_tools()]
-        built_in = [*self._group, *(Checked(tool) for tool in others)]
+        self._group: list[Tool] = [Checked(tool, HOST) for tool in workspace_tools()]
+        built_in = [*self._group, *(Checked(tool, HOST) for tool in others)]
         self._built_in: dict[str, Tool] = {tool.spec.name: tool for tool in built_in}
-        self._own: dict[str, Tool] = {tool.spec.name: Checked(tool) for tool in own}
+        self._own: dict[str, Tool] = {tool.spec.name: Checked(tool, HOST) for tool in own}
         self._extra = dict(extra or {})
         self._loaded: dict[str, list[Tool]] = {}
         for name in self._extra:
@@ -70,7 +72,7 @@ class ToolRegistry:
 
     def _load(self, name: str) -> list[Tool]:
         if name not in self._loaded:
-            self._loaded[name] = [Checked(tool) for tool in _import(name, self._extra[name])]
+            self._loaded[name] = [Checked(tool, HOST) for tool in _import(name, self._extra[name])]
         return self._loaded[name]
 
 

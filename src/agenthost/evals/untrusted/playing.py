@@ -13,6 +13,7 @@ from agenthost.core.tools import ToolResult, ToolSpec, text_result
 from agenthost.evals.untrusted.gallery import Case, Turn
 from agenthost.models.playbook import Call, Playbook, Reply, Rule, When
 from agenthost.models.scripted import ScriptedModel
+from agenthost.tools.arguments import Checked
 
 PREFIX = "case:"
 """What the name of a model begins with that plays a case."""
@@ -70,7 +71,9 @@ class CaseTools:
     """The gallery's tools, and beside them those of the host."""
 
     def __init__(self, specs: Mapping[str, ToolSpec], world: World, others: Tools) -> None:
-        self._tools: dict[str, Tool] = {name: CaseTool(spec, world) for name, spec in specs.items()}
+        self._tools: dict[str, Tool] = {
+            name: Checked(CaseTool(spec, world), spec.source) for name, spec in specs.items()
+        }
         self._others = others
 
     def names(self) -> list[str]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from agenthost.core.access import RIGHTS, Accounts, Caller, Right
 from agenthost.core.api import HostApi
 from agenthost.core.errors import BadInput, Conflict, NotFound, Unusable, nearest
+from agenthost.core.events import Recorded
 from agenthost.core.ids import root_id
 from agenthost.core.manifests.schedule import Schedule as Manifest
 from agenthost.core.ports import Store, ToolContext
@@ -30,7 +31,7 @@ from agenthost.host.guarded import deed, forbidden, need_task
 from agenthost.host.library import Library
 from agenthost.host.schedules.changing import Changes, begun
 from agenthost.host.schedules.deciding import task_of, wanted_now
-from agenthost.host.schedules.remind import reminder
+from agenthost.host.schedules.remind import reminder, said
 from agenthost.host.schedules.showing import info, run_info
 from agenthost.manifests.load import validate_body
 
@@ -39,7 +40,7 @@ MOST = 200
 
 
 class Desk:
-    """`call` has the runner look."""
+    """`call` has the runner look; `journal` reads a task's."""
 
     def __init__(
         self,
@@ -48,7 +49,9 @@ class Desk:
         accounts: Accounts,
         library: Library,
         call: Callable[[], None],
+        journal: Callable[[str], Awaitable[list[Recorded]]],
     ) -> None:
+        self._journal = journal
         self._schedules = schedules
         self._changes = Changes(schedules)
         self._store = store
@@ -98,7 +101,8 @@ class Desk:
                 raise Unusable(
                     "this was itself started by a schedule, and such work makes no reminders; tell the person"
                 )
-            spec = await asyncio.to_thread(reminder, wanted, context.agent, row.conversation, self._clock())
+            words = said(await self._journal(row.id))
+            spec = await asyncio.to_thread(reminder, wanted, context.agent, row.conversation, self._clock(), words)
             wish = NewSchedule(f"remind-{_id_for(caller, key)[4:14]}", spec)
             found = await self.make(caller, None, wish, key)
         return f"You will be started again at {found.spec['at']}; the person sees this as the schedule '{found.name}'."

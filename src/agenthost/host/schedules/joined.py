@@ -1,7 +1,10 @@
 """Joins what runs things when they are due."""
 
+from typing import Protocol
+
 from agenthost.core.access import Caller
 from agenthost.core.api import HostApi, Order
+from agenthost.core.events import Recorded
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.parts import Log
 from agenthost.host.adapters import Adapters
@@ -30,11 +33,17 @@ class _Hands:
         return GuardedHost(self._host, caller, self._accounts, self._owners)
 
 
-def joined(host: HostApi, library: Library, adapters: Adapters, log: Log) -> tuple[Runner, Desk, Manifested]:
+class _Host(HostApi, Protocol):
+    """What a host is here, its journals among it."""
+
+    async def events_of(self, task: str) -> list[Recorded]: ...
+
+
+def joined(host: _Host, library: Library, adapters: Adapters, log: Log) -> tuple[Runner, Desk, Manifested]:
     """Who runs them, where people make them, and what takes them from manifests."""
     schedules, store, accounts = adapters.schedules, adapters.store, adapters.accounts
     runner = Runner(schedules, store, accounts, _Hands(host, adapters), log)
-    desk = Desk(schedules, store, accounts, library, runner.call)
+    desk = Desk(schedules, store, accounts, library, runner.call, host.events_of)
     manifested = Manifested(schedules, adapters.keeping, library, runner.call)
     library.heard = manifested.take
     adapters.remind.serve(desk.remind)

@@ -90,10 +90,9 @@ class Judgement(Struct, frozen=True, omit_defaults=True):
 
 def judged(case: Case, answer: dict[str, Any]) -> Judgement:
     """A judge's answer, of SCHEMA, after the rules. What it doesn't speak of is unmet."""
-    # What is said twice is met only where each says so.
     said: dict[int, dict[str, Any]] = {}
     for one in answer["criteria"]:
-        if one["number"] not in said or (said[one["number"]]["met"] and not one["met"]):
+        if one["number"] not in said or not one["met"]:
             said[one["number"]] = one
     criteria = tuple(_found(case, number, said.get(number)) for number in range(1, len(case.criteria) + 1))
     wanted: Outcome = answer["verdict"]

@@ -1,7 +1,7 @@
 """What in the results of tools counts although a stranger may have written them: links that stand there, and records
 that the person's words single out by what the service itself says of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -88,7 +88,7 @@ def vouched(found: Sequence[Result], trusted: Callable[[str], bool], words: Word
 
 def singled_out(
     found: Sequence[Result],
-    keys: Callable[[str], tuple[str, ...]],
+    keys: Mapping[str, tuple[str, ...]],
     words: Words,
     value: Any,
     meant: Words | None = None,
@@ -99,7 +99,7 @@ def singled_out(
     known; where they have an address, a record of somebody whom the person didn't name isn't meant. `exact`: an address that stands before another as a name
     names nobody, and of several records that have an address which the person said each is meant."""
     for result in found:
-        fields = keys(result.turn.name)
+        fields = keys.get(result.turn.name, ())
         if not fields or not (result.clean or _said(result.arguments, words)):
             continue
         rows = _records(result.turn)

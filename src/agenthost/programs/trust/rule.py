@@ -71,10 +71,11 @@ class Judgement(Struct, frozen=True):
 
 
 def effect(tool: PinnedTool, network: bool) -> Effect:
-    """What a tool can do outside its task. What is written in the workspace stays in it."""
-    if tool.sandbox:
+    """What a tool can do outside its task. What is written in the workspace stays in it; that it works only there is
+    believed of the host's own tools."""
+    if tool.sandbox and not tool.source:
         return "runs" if network else ""
-    if tool.workspace:
+    if tool.workspace and not tool.source:
         return ""
     return "reads" if tool.read_only else "acts"
 
@@ -177,11 +178,9 @@ class _Call:
         return chosen.vouched(self._results, self._trust.results.__contains__, self._known.words, str(value))
 
     def _meant(self, value: str | int | float) -> bool:
-        known, meant = self._known, self._said if self._known.exact and self._said is not self._known.words else None
-        keys = known.keys
-        return chosen.singled_out(
-            self._results, lambda name: keys.get(name, ()), known.words, value, meant, known.exact
-        )
+        known, said = self._known, self._said
+        meant = said if known.exact and said is not known.words else None
+        return chosen.singled_out(self._results, known.keys, known.words, value, meant, known.exact)
 
 
 def _addresses(value: str) -> tuple[str, ...]:
@@ -212,6 +211,9 @@ def _endpoint(leaf: Leaf) -> bool:
 def _allowed(value: str, allow: Iterable[str]) -> bool:
     plain, parts = fold(value).strip(), split_url(value) if "://" in value else None
     if ".." in plain.split("/") or ("://" in value and parts is None):
+        return False
+    # `*@example.com` is one address there, and not what ends like one.
+    if parts is None and "@" in plain[1:] and (plain.count("@") > 1 or not EMAIL.fullmatch(plain)):
         return False
     host = parts.netloc.casefold() if parts else ""
     return any(fnmatchcase(plain, fold(one)) or (host and fnmatchcase(host, fold(one))) for one in allow)

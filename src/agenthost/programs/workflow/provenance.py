@@ -40,7 +40,7 @@ def took(state: WorkflowState, plan: Plan, step: str, command: Command, answer: 
         found = merged(everything(state), _files(state))
     elif isinstance(command, CallTool):
         tool = plan.bundle.tools[command.tool]
-        if not (tool.trusted or command.tool in plan.spec.trust.results):
+        if not ((tool.trusted and not tool.source) or command.tool in plan.spec.trust.results):
             found = (f"the result of {command.tool} in the step '{step}'",)
     if found:
         state.sources[step] = merged(state.sources.get(step, ()), found)

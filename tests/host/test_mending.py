@@ -114,6 +114,22 @@ async def test_an_edit_of_the_answer_to_a_question_is_told_and_of_what_ended_tak
     assert (await place(host, "paint the gate", "m1.3", edits="m1")).task == (await host.task(other.task.id)).row
 
 
+async def test_further_work_that_an_edit_began_is_what_the_message_is_from_then_on(opens: Opens) -> None:
+    host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
+    first = await place(host, "paint the fence", "m1", name="asker")
+    (question,) = await said(host, 1)
+    await place(host, "red", "m2", reply_to=question.id)
+    assert first.task is not None and await ended(host, first.task.id) == "completed"
+    second = await place(host, "paint the gate", "m1.2", edits="m1")
+    assert second.became == "order" and second.task is not None
+    third = await place(host, "paint the door", "m1.3", edits="m1")
+    assert third.became == "message" and third.task is not None and third.task.id == second.task.id
+    assert await heard(host, second.task.id) == ["In place of my earlier message (“paint the gate”):\npaint the door"]
+    await place(host, "", "d1", edits="m1", deleted=True)
+    assert await ended(host, second.task.id) == "canceled"
+    assert len(await roots(host)) == 2
+
+
 async def test_an_edit_of_what_was_never_heard_is_heard_and_of_a_command_nothing(opens: Opens) -> None:
     host = await opens(REPLIES, ASKER, ECHO, work=True, toml=RULES)
     placed = await place(host, "paint the fence", "e1", edits="m9", name="echo")

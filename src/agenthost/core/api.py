@@ -34,9 +34,9 @@ class Order(Struct, frozen=True, omit_defaults=True):
     `default` means for this task. `key`: the same key starts the work once. `workspace`: files to
     begin with, path to digest. `conversation` is the thread that the work belongs to, in the words of who gives it.
     `terms` are set beside an agent's manifest; a workflow takes none. `person`, `namespace`, `via` (how they were
-    known) and `caused` (the traceparent of the request) are the host's to say: what a caller writes there is not believed. `notes` are kept with the task for whoever
-    gave it, by the name of who keeps them, and mean nothing to anybody else. `data` are JSON values said
-    beside the text. `message` is the id of the message that asks for the work, where it came by a channel that has such.
+    known) and `caused` (the traceparent of the request) are the host's to say: what a caller writes there is not believed.
+    `notes` are kept with the task for whoever gave it, by the name of who keeps them, and mean nothing to anybody else.
+    `data` are JSON values said beside the text. `message` is the id of the message that asks for the work, where it came by a channel that has such.
     """
 
     name: str

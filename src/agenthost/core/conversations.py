@@ -1,7 +1,8 @@
-"""Conversations: linear threads of lines by people and by the host, whatever tasks they are about; and the port that keeps them.
+"""Conversations: linear threads of lines by people and by the host, whatever tasks they are about; and the port that
+keeps them.
 
-A channel (a chat, the page) gives what people wrote with `HostApi.place`, shows the host's lines in their order, and says under which
-ids of its own it showed them (`sent`), so that replies to them are understood.
+A channel (a chat, the page) gives what people wrote with `HostApi.place`, shows the host's lines in their order, and
+says under which ids of its own it showed them (`sent`), so that replies to them are understood.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,11 +15,13 @@ from agenthost.core.routing import Decision, Topic
 from agenthost.core.tasks import TaskRow
 
 LineState = Literal["waiting", "asked", "decided", "filed"]
-"""Of a person's line: its task isn't known yet; somebody was asked for it; it is known, and the task hasn't it yet; done."""
+"""Of a person's line: its task isn't known yet; somebody was asked for it; it is known, and the task hasn't it yet;
+done."""
 
 LineKind = Literal["message", "edit", "delete", "answer", "question", "settled", "which", "told"]
-"""A person's `message`, its new text, or that it was taken back. The host's: a task's `answer` at its end, its `question`, that a question
-was `settled` elsewhere or by its default, the question for `which` task a message is, and what else the host has `told`."""
+"""A person's `message`, its new text, or that it was taken back. The host's: a task's `answer` at its end, its
+`question`, that a question was `settled` elsewhere or by its default, the question for `which` task a message is, and
+what else the host has `told`."""
 
 
 class Button(Struct, frozen=True):
@@ -31,19 +34,19 @@ class Button(Struct, frozen=True):
 class Line(Struct, frozen=True, omit_defaults=True):
     """One line of a conversation.
 
-    `place` numbers all lines of a host in the order in which they came; `id` is the channel's own of a person's message,
-    and made by the host for its lines: unique in the conversation. `at` in seconds since the epoch. `account`: who wrote,
-    in the channel's words. `reply_to` is the id of the line that it answers. `forwarded`: words of somebody else that come
-    with it, which are nobody's order.
+    `place` numbers all lines of a host in the order in which they came; `id` is the channel's own of a person's
+    message, and made by the host for its lines: unique in the conversation. `at` in seconds since the epoch. `account`:
+    who wrote, in the channel's words. `reply_to` is the id of the line that it answers. `forwarded`: words of somebody
+    else that come with it, which are nobody's order.
 
-    `task` is the one that it was filed for, or comes from; `label` names that task to people where more than one is open.
-    `question`: of a question and its answer `TASK/COMMAND`, of `which` what tells it from others. `to`: whoever sent it
-    named this task (`TASK`) or question. `became`: the id of the task's message, of the new task, or of the question that
-    it became or answered; empty where no task has it. `moved_from`: the task that had it before. `sent`: the channel's ids
-    of the host's line, once it was shown.
+    `task` is the one that it was filed for, or comes from; `label` names that task to people where more than one is
+    open. `question`: of a question and its answer `TASK/COMMAND`, of `which` what tells it from others. `to`: whoever
+    sent it named this task (`TASK`) or question. `became`: the id of the task's message, of the new task, or of the
+    question that it became or answered; empty where no task has it. `moved_from`: the task that had it before. `sent`:
+    the channel's ids of the host's line, once it was shown.
 
-    `edits`: the id of the message whose new text this is, or which it takes back. Of that message, `before` are the texts
-    that it had, the first one first, and `deleted` says that it was taken back."""
+    `edits`: the id of the message whose new text this is, or which it takes back. Of that message, `before` are the
+    texts that it had, the first one first, and `deleted` says that it was taken back."""
 
     conversation: str
     id: str
@@ -93,8 +96,8 @@ class LineFilter(Struct, frozen=True, omit_defaults=True):
 
 
 class ConversationInfo(Struct, frozen=True, omit_defaults=True):
-    """A conversation as it is listed: its last line's time (seconds since the epoch) and place, how many of its tasks go
-    on, and how many wait."""
+    """A conversation as it is listed: its last line's time (seconds since the epoch) and place, how many of its tasks
+    go on, and how many wait."""
 
     conversation: str
     channel: str = ""
@@ -131,14 +134,15 @@ class Conversing(Protocol):
     async def move(
         self, place: int, to: str, name: str = "", person: str = "owner", namespace: str = "default"
     ) -> Moved:
-        """A message was meant for another task: `to` is its id, empty for a new one (of the agent `name`, else of the one
-        that took the message at first). Raises Conflict."""
+        """A message was meant for another task: `to` is its id, empty for a new one (of the agent `name`, else of the
+        one that took the message at first). Raises Conflict."""
         ...
 
     async def topics(
         self, conversation: str, all: bool = False, person: str = "owner", namespace: str = "default"
     ) -> list[Topic]:
-        """The tasks of a conversation that go on, the one spoken of last first; with `all`, also those that ended, 50 at most."""
+        """The tasks of a conversation that go on, the one spoken of last first; with `all`, also those that ended, 50
+        at most."""
         ...
 
     async def conversations(
@@ -157,8 +161,8 @@ class Mentioned(Struct, frozen=True, omit_defaults=True):
 
 
 class Gathered(Struct, frozen=True, omit_defaults=True):
-    """What a conversation is about: tasks, the one spoken of last first, its last lines, oldest first, and how many tasks
-    go on, and how many questions are open in all."""
+    """What a conversation is about: tasks, the one spoken of last first, its last lines, oldest first, and how many
+    tasks go on, and how many questions are open in all."""
 
     topics: tuple[Mentioned, ...] = ()
     recent: tuple[Line, ...] = ()
@@ -167,8 +171,9 @@ class Gathered(Struct, frozen=True, omit_defaults=True):
 
 
 class Wanted(Struct, frozen=True):
-    """How much of a conversation is gathered: the tasks spoken of last that go on (`open`) or have ended (`ended`), those
-    that have most of `words` (`found`), the last lines of each (`lines`) and of all (`recent`), and `tasks` by name."""
+    """How much of a conversation is gathered: the tasks spoken of last that go on (`open`) or have ended (`ended`),
+    those that have most of `words` (`found`), the last lines of each (`lines`) and of all (`recent`), and `tasks` by
+    name."""
 
     words: tuple[str, ...] = ()
     open: int = 20
@@ -194,17 +199,17 @@ def thread_of(line: Line) -> Thread:
 
 class Conversations(Protocol):
     """Keeps lines. What it returned for is on disk. A line with a `task` makes that a topic of its conversation, and so
-    does a task whose `conversation` has lines. What a topic's end and questions are is marked in the commit of the event
-    itself. Its conformance suite is `agenthost.testing.conversations`."""
+    does a task whose `conversation` has lines. What a topic's end and questions are is marked in the commit of the
+    event itself. Its conformance suite is `agenthost.testing.conversations`."""
 
     async def add(self, lines: Sequence[Line], words: Sequence[str] = ()) -> list[Line]:
-        """Keep lines, all or none, each once by its conversation and id: with its place, or as it was kept before. `words`:
-        by which their task is found."""
+        """Keep lines, all or none, each once by its conversation and id: with its place, or as it was kept before.
+        `words`: by which their task is found."""
         ...
 
     async def change(self, lines: Sequence[Line], words: Sequence[str] = (), settled: Sequence[str] = ()) -> None:
-        """Keep lines as they are now (by their place), all or none; of a line that is gone, nothing. `words` as in `add`;
-        `settled`: questions of the lines' task that are open no more."""
+        """Keep lines as they are now (by their place), all or none; of a line that is gone, nothing. `words` as in
+        `add`; `settled`: questions of the lines' task that are open no more."""
         ...
 
     async def line(self, place: int) -> Line | None: ...
@@ -232,8 +237,8 @@ class Conversations(Protocol):
     async def conversations(self, namespace: str, person: str, limit: int) -> list[ConversationInfo]: ...
 
     async def marks(self, limit: int) -> list[tuple[str, int, int]]:
-        """Topics, and tasks below them, with events that weren't told yet: task, the number of its last event, and up to
-        which they were told."""
+        """Topics, and tasks below them, with events that weren't told yet: task, the number of its last event, and up
+        to which they were told."""
         ...
 
     async def topic(self, task: str) -> Thread | None:
@@ -241,6 +246,6 @@ class Conversations(Protocol):
         ...
 
     async def tell(self, task: str, until: int, lines: Sequence[Line], settled: Sequence[str] = ()) -> list[Line]:
-        """Keep what a task's events up to `until` came to, all or none; the lines that weren't there before. `settled` as
-        in `change`, of the lines' task."""
+        """Keep what a task's events up to `until` came to, all or none; the lines that weren't there before. `settled`
+        as in `change`, of the lines' task."""
         ...

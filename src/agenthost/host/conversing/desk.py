@@ -1,7 +1,8 @@
-"""The use-cases of conversations: a message is kept, finds its task, and is done what it says; in the order in which they came.
+"""The use-cases of conversations: a message is kept, finds its task, and is done what it says; in the order in which
+they came.
 
-A line is on disk, with what was decided, before anything is done with it; what is done has an id that follows from the line's. So
-whatever is cut off is done again at the next start, and comes to the same.
+A line is on disk, with what was decided, before anything is done with it; what is done has an id that follows from the
+line's. So whatever is cut off is done again at the next start, and comes to the same.
 """
 
 import secrets
@@ -18,10 +19,9 @@ from agenthost.core.errors import AgentHostError, Conflict, NotFound, Temporary,
 from agenthost.core.routing import Decision, Scene, Spoken
 from agenthost.core.tasks import TaskRow
 from agenthost.engine.parts import Log
-from agenthost.host.conversing import doing, mending, scenes, wording
-from agenthost.host.conversing.doing import Became, Done
-from agenthost.host.conversing.listening import Listening, which_of
-from agenthost.host.conversing.locks import Locks
+from agenthost.host.conversing import mending, scenes, wording
+from agenthost.host.conversing.doing import Done
+from agenthost.host.conversing.filing import Filing, Of
 from agenthost.host.conversing.mending import Mender
 from agenthost.host.conversing.moving import Mover
 from agenthost.programs.routing import decide, given, rank
@@ -39,36 +39,37 @@ Ask = Callable[[Spoken, Scene, Line], Awaitable[Decision | None]]
 
 
 class Ways(Struct, frozen=True):
-    """How the desk reaches the rest of the host: `of` gives the host as a person may use it (None: they may not any more), `ask` a small model,
-    `agent` takes what is new where none is named."""
+    """How the desk reaches the rest of the host: `of` gives the host as a person may use it (None: they may not any
+    more), `ask` a small model, `agent` takes what is new where none is named."""
 
-    of: Callable[[str, str], Awaitable[HostApi | None]]
+    of: Of
     ask: Ask
     agent: str = ""
 
 
-class Desk(Listening):
+class Desk(Filing):
     """The port `core.conversations.Conversing`, for everybody: a caller's person and namespace come with each call."""
 
     def __init__(self, kept: Conversations, ways: Ways, mover: Mover, log: Log) -> None:
-        super().__init__(kept)
+        super().__init__(kept, ways.of)
         self._ways = ways
         self._mover = mover
         self._mender = Mender(kept, mover)
         self._log = log
-        self._locks = Locks()
         self._coming: set[tuple[Thread, str]] = set()
         self.fresh: Callable[[], Awaitable[None]] = _nothing
         """Called before a task is looked for: what tasks have said by now is told first."""
         self.look: Callable[[], Awaitable[None]] = _nothing
         """Called where a task goes on as a new one, which asks again what it asked: no event of its own has said so."""
         self.left: Callable[[], None] = _nobody
-        """Called where a message may have been kept and not been done with: nobody waits for it any more, but it counts."""
+        """Called where a message may have been kept and not been done with: nobody waits for it any more, but it
+        counts."""
 
     # --- a message comes ---
 
     async def place(self, came: Incoming, person: str = OWNER, namespace: str = "default") -> Placed:
-        """Keep a message and do what it says. Raises NotFound where there is nobody for it, and what the work itself raises."""
+        """Keep a message and do what it says. Raises NotFound where there is nobody for it, and what the work itself
+        raises."""
         thread = Thread(namespace, person, came.conversation)
         line = _line(thread, came, self._ways.agent)
         placed: Placed | None = None
@@ -114,7 +115,8 @@ class Desk(Listening):
         return found if found is not None and found.by == "person" else None
 
     async def _route(self, thread: Thread, line: Line, asked: Line | None, heard: bool) -> Placed:
-        """Find the task of a line that is nobody's yet, and do what it says. `heard`: just now, from somebody who waits."""
+        """Find the task of a line that is nobody's yet, and do what it says. `heard`: just now, from somebody who
+        waits."""
         api = await self._api(thread)
         await self.fresh()
         referred = await self._kept.named(thread, line.reply_to) if line.reply_to else None
@@ -137,72 +139,6 @@ class Desk(Listening):
         if decision.meaning == "move":
             return await self._moved(thread, line, decision)
         return await self._do(api, line, decision, scene, heard)
-
-    async def _do(self, api: HostApi, line: Line, decision: Decision, scene: Scene, heard: bool) -> Placed:
-        if pressed := scenes.option_of(line, scene.topics):
-            line = replace(line, text=pressed)
-        again = line.state == "decided"
-        line = await self._decided(line, decision)
-        try:
-            done = await doing.do(api, line, decision, scene, again)
-        except Temporary:
-            raise
-        except AgentHostError as error:
-            return await self._failed(line, decision, error, heard)
-        if done.task is not None and done.task.id != line.task:
-            line = replace(line, task=done.task.id)
-        about_work = done.became in ("order", "message")
-        words = scenes.words_of(line, done.task.title if done.task is not None else "") if about_work else ()
-        # It is told before it is over: whoever is cut off in between does it again.
-        told = await self._say(line, done)
-        await self._kept.change([replace(line, state="filed", became=done.id)], words, done.settled)
-        return Placed(done.task, done.became, line.place, decision, told)
-
-    async def _failed(self, line: Line, decision: Decision, error: AgentHostError, heard: bool) -> Placed:
-        """Nothing can be done about a line: whoever waits is told by the error, anybody else in the conversation."""
-        told = () if heard else await self._say(line, Done("told", text=error.message))
-        await self._kept.change([replace(line, state="filed", task="")])
-        if heard:
-            raise error
-        return Placed(None, "told", line.place, decision, told)
-
-    async def _waiting(self, line: Line) -> Line:
-        if line.place:
-            return line
-        (kept,) = await self._kept.add([replace(line, state="waiting")])
-        self._locks.kept(thread_of(line))
-        return _own(kept)
-
-    async def _keep(self, line: Line) -> Line:
-        """Keep a line as it is now, with its place."""
-        if not line.place:
-            (kept,) = await self._kept.add([line])
-            self._locks.kept(thread_of(line))
-            line = replace(line, place=_own(kept).place)
-            if kept == line:
-                return line
-            # It came a second time meanwhile, and whoever brought it has kept it.
-        await self._kept.change([line])
-        return line
-
-    async def _decided(self, line: Line, decision: Decision) -> Line:
-        """Keep what was decided, before it is done. A task that is to begin has its id already: what it says is told here from its first word."""
-        task = decision.task if decision.meaning not in ("choose", "move", "edit") else ""
-        return await self._keep(
-            replace(line, state="decided", decision=decision, task=task, question=decision.question)
-        )
-
-    async def _as_before(self, thread: Thread, line: Line) -> Placed:
-        """What became of a message that comes again."""
-        if line.state == "asked":
-            wanted = LineFilter(line.place, thread.conversation, by="host", person=thread.person)
-            told = await self._kept.lines(replace(wanted, namespace=thread.namespace))
-            asks = tuple(each for each in told if each.kind == "which" and each.question == which_of(line))
-            return Placed(None, "asked", line.place, line.decision, asks)
-        if line.state == "waiting":
-            return Placed(None, "kept", line.place)
-        api = await self._api(thread)
-        return Placed((await api.task(line.task)).row if line.task else None, _became(line), line.place, line.decision)
 
     async def _keep_behind(self, line: Line, asked: Line) -> Placed:
         kept = await self._waiting(line)
@@ -256,7 +192,8 @@ class Desk(Listening):
         return scene, given(said, scene, task) if task else Decision("new")
 
     async def _catch_up(self, thread: Thread, but: Collection[str] = ()) -> None:
-        """Go on with what waits in a conversation, in its order, as far as it goes; not with these, nor with what is behind them."""
+        """Go on with what waits in a conversation, in its order, as far as it goes; not with these, nor with what is
+        behind them."""
         seen = {*but}
         while (line := _next(await self._kept.unsettled(thread), seen)) is not None:
             seen.add(line.id)
@@ -290,7 +227,8 @@ class Desk(Listening):
         return replace(now, line=placed.line, decision=now.decision or placed.decision)
 
     async def _mend(self, thread: Thread, line: Line, heard: bool) -> tuple[Placed, int]:
-        """Do what an edit or a deletion says; and the place of the message whose task is to be looked for again, 0 for none."""
+        """Do what an edit or a deletion says; and the place of the message whose task is to be looked for again, 0 for
+        none."""
         again = line.state == "decided"
         line = await self._waiting(line)
         target = await self._mender.target(line)
@@ -311,7 +249,8 @@ class Desk(Listening):
         told = await self._say(line, done)
         task = done.task.id if done.task is not None and line.kind == "edit" else ""
         filed = replace(line, state="filed", became=done.id, task=task)
-        await self._kept.change([*([now] if now is not None else []), filed], (), done.settled)
+        words = scenes.words_of(line) if task else ()
+        await self._kept.change([*([now] if now is not None else []), filed], words, done.settled)
         placed = Placed(done.task, done.became, line.place, decision, told)
         return placed, now.place if mended.anew and now is not None else 0
 
@@ -354,7 +293,7 @@ class Desk(Listening):
             return await self._move(await self.line(place, person, namespace), to, name)
 
     async def _move(self, line: Line, to: str, name: str) -> Moved:
-        if line.kind == "edit" and line.decision is not None and line.became != line.task:
+        if line.kind == "edit" and line.decision is not None:
             # What corrects a message goes where that goes.
             line = await self.line(line.decision.line, line.person, line.namespace)
         if line.by != "person" or line.state != "filed" or line.deleted:
@@ -372,12 +311,6 @@ class Desk(Listening):
         decision = replace(decision, rule="moved")
         await self._do(api, moved, decision, scene, heard=True)
         return Moved(await self.line(line.place, thread.person, thread.namespace), left)
-
-    async def _api(self, thread: Thread) -> HostApi:
-        api = await self._ways.of(thread.person, thread.namespace)
-        if api is None:
-            raise NotFound(f"'{thread.person}' may not use this host any more")
-        return api
 
 
 async def _elsewhere(api: HostApi, line: Line, said: Spoken) -> Decision:
@@ -414,14 +347,6 @@ def _next(unsettled: Sequence[Line], seen: Collection[str]) -> Line | None:
     return found if found is not None and found.id not in seen else None
 
 
-def _became(line: Line) -> Became:
-    if not line.became:
-        return "told"
-    if line.became == line.task:
-        return "order"
-    return "answer" if "/" in line.became else "message"
-
-
 def _line(thread: Thread, came: Incoming, agent: str) -> Line:
     if came.deleted and not came.edits:
         raise Unusable("what was taken back must be named: give its id as `edits`")
@@ -443,13 +368,6 @@ def _line(thread: Thread, came: Incoming, agent: str) -> Line:
         namespace=thread.namespace,
         person=thread.person,
     )
-
-
-def _own(kept: Line) -> Line:
-    """A person's line as it is kept. Raises Unusable where its id is that of a line of the host's."""
-    if kept.by != "person":
-        raise Unusable(f"the key '{kept.id}' is that of a line of the host's own; give the message another one")
-    return kept
 
 
 def _unsure(said: Spoken, scene: Scene) -> Decision:

@@ -28,8 +28,8 @@ FORWARDED = "(see what I passed on)"
 
 
 class Done(Struct, frozen=True, omit_defaults=True):
-    """What a message became: `id` of the task's message or of the task that it began; `text` and `buttons` are what the host says to it.
-    `settled`: the questions that are open no more."""
+    """What a message became: `id` of the task's message or of the task that it began; `text` and `buttons` are what the
+    host says to it. `settled`: the questions that are open no more."""
 
     became: Became
     task: TaskRow | None = None
@@ -63,8 +63,8 @@ def order_of(line: Line, name: str) -> Order:
 
 
 async def do(api: HostApi, line: Line, decision: Decision, scene: Scene, again: bool = False) -> Done:
-    """Do it; `again`: it was begun, and perhaps done, before the host was cut off. Raises what the host's use-cases raise, and then nothing
-    was done."""
+    """Do it; `again`: it was begun, and perhaps done, before the host was cut off. Raises what the host's use-cases
+    raise, and then nothing was done."""
     meaning, task = decision.meaning, decision.task
     if meaning == "new":
         return await _begin(api, order_of(line, line.name))
@@ -156,7 +156,8 @@ async def _heard(api: HostApi, line: Line, task: str) -> bool:
 
 
 async def _again(api: HostApi, line: Line, row: TaskRow) -> Done:
-    """Further work on what has ended: a task of its own that begins with the files of that one, and knows what came of it."""
+    """Further work on what has ended: a task of its own that begins with the files of that one, and knows what came of
+    it."""
     files = {each.path: each.digest for each in await api.artifacts(row.id)}
     order = order_of(line, row.name)
     before = f"This goes on from earlier work, which has ended: “{row.title}”. Its files are here."

@@ -1,4 +1,5 @@
-"""An earlier message gets other words, or is taken back: what it caused is brought in line with that, as far as that can be.
+"""An earlier message gets other words, or is taken back: what it caused is brought in line with that, as far as that
+can be.
 
 Docs/conversations.md has the table of what becomes of what. Doing it again changes nothing.
 """
@@ -26,7 +27,8 @@ CHAIN = 20
 
 
 class Mended(Struct, frozen=True):
-    """The earlier message as it is from now on (None: there is none), and what came of it. `anew`: its task is to be looked for again."""
+    """The earlier message as it is from now on (None: there is none), and what came of it. `anew`: its task is to be
+    looked for again."""
 
     target: Line | None
     done: Done
@@ -41,8 +43,8 @@ class Mender:
         self._mover = mover
 
     async def target(self, line: Line) -> Line | None:
-        """The message that an edit or a deletion is about; None where it was never heard. One that was never heard is heard as what it
-        is now, under its own id, so that the next edit finds it."""
+        """The message that an edit or a deletion is about; None where it was never heard. One that was never heard is
+        heard as what it is now, under its own id, so that the next edit finds it."""
         id = line.edits
         for _ in range(CHAIN):
             found = await self._kept.named(thread_of(line), id)
@@ -60,8 +62,8 @@ class Mender:
         return kept
 
     async def mend(self, api: HostApi, line: Line, target: Line | None, again: bool) -> Mended:
-        """Do what an edit or a deletion says about its message; `again`: it was begun, and perhaps done, before the host was cut off.
-        Raises what the host's use-cases raise, and then nothing was done."""
+        """Do what an edit or a deletion says about its message; `again`: it was begun, and perhaps done, before the
+        host was cut off. Raises what the host's use-cases raise, and then nothing was done."""
         if target is None:
             return Mended(None, Done("told"))
         if why_not := _not_theirs(line, target):
@@ -89,7 +91,11 @@ class Mender:
         told = replace(
             line, text=wording.corrected(target, said), files=() if line.files == target.files else line.files
         )
-        return Mended(new, await doing.say(api, told, target.task))
+        done = await doing.say(api, told, target.task)
+        if done.became == "order":
+            # From now on it is what began the further work: other words go there, and taking it back ends that.
+            new = replace(new, task=done.id, became=done.id)
+        return Mended(new, done)
 
     async def _take_back(self, api: HostApi, line: Line, target: Line, again: bool) -> Mended:
         gone = replace(target, deleted=True, became="")

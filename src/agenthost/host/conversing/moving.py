@@ -24,7 +24,8 @@ BACK = "taken back"
 """Why a message isn't a task's any more, as it is told."""
 
 Fork = Callable[[HostApi, Line, int], Awaitable[TaskRow]]
-"""Have the task of a line go on from an event of its journal as a new one, as if nothing after it had been; once for each line."""
+"""Have the task of a line go on from an event of its journal as a new one, as if nothing after it had been; once for
+each line."""
 
 
 class Mover:
@@ -36,13 +37,14 @@ class Mover:
         self._fork = fork
 
     async def since(self, line: Line) -> list[str] | None:
-        """What its task has done since it heard a line that can't be undone; None where it hasn't heard it, or another has for it."""
+        """What its task has done since it heard a line that can't be undone; None where it hasn't heard it, or another
+        has for it."""
         at = _heard(await self._journal(line.task), line)
         return None if at is None else await self._effects(line.task, at)
 
     async def take_back(self, api: HostApi, line: Line, why: str = MEANT) -> str:
-        """The task that a line was filed for is from now on as if it had never come: one that it began is cancelled, any other goes on from
-        before it. In words, what can't be undone; empty where nothing was done."""
+        """The task that a line was filed for is from now on as if it had never come: one that it began is cancelled,
+        any other goes on from before it. In words, what can't be undone; empty where nothing was done."""
         row = (await api.task(line.task)).row
         if line.became == row.id:
             left = await self._effects(row.id, 0)

@@ -19,7 +19,8 @@ def wanted(line: Line, referred: Line | None = None) -> Wanted:
 
 
 def quoted(words: str) -> str:
-    """Words of somebody else as a person quotes them: what begins each line tells a task's program that they are no order."""
+    """Words of somebody else as a person quotes them: what begins each line tells a task's program that they are no
+    order."""
     return "\n".join(f"> {each}" for each in words.split("\n")) if words else ""
 
 

@@ -61,7 +61,8 @@ def which(line: Line, candidates: Sequence[Candidate], titles: dict[str, str]) -
 
 
 def corrected(line: Line, new: str) -> str:
-    """The new words of an earlier message, as its task is told them. Words that were passed on aren't said again: they were nobody's order."""
+    """The new words of an earlier message, as its task is told them. Words that were passed on aren't said again: they
+    were nobody's order."""
     old = title(line.text)
     return f"In place of my earlier message{f' (“{old}”)' if old else ''}:\n{new or '(no words)'}"
 

@@ -70,7 +70,8 @@ def operations(site: Site) -> tuple[Operation, ...]:
             "messages",
             "work",
             description="It goes to the `task` that it names, else to the one of its `conversation` that goes on, else the agent or workflow "
-            "`name` begins one. Where the task asks something, the message is the answer.",
+            "`name` begins one. Where the task asks something, the message is the answer. In a conversation `edits` names an earlier message whose "
+            "new text this is, or which is taken back (`deleted`); `forwarded` are words of somebody else, and never an order.",
             headers=(IDEMPOTENCY_KEY,),
             body=Body(Incoming),
             answers=(

@@ -35,8 +35,9 @@ bench: install ## Our figures beside peers and floors, in one run
 soak: install ## Two hundred sandboxes a minute for ten minutes on every back end, and what is left of them
 	@$(BIN)/python -m bench --suite soak --minutes 10 --json bench/soak.json
 
-crash: install ## At least 200 random kills of real processes
+crash: install ## At least 200 random kills of real processes, and thousands of stories of conversations
 	@$(BIN)/python -m pytest tests/crash -n 0 --crashes 200 -s
+	@AGENTHOST_TEST_STORIES=2000 $(BIN)/python -m pytest tests/host/conversing -n 0 --timeout 7200 -s
 
 coverage: install ## Branch coverage of the heart
 	@$(BIN)/python -m pytest -n auto --cov=agenthost.core --cov=agenthost.programs --cov=agenthost.engine --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=97

@@ -253,14 +253,14 @@ def often(count: int) -> settings:
     )
 
 
-@often(40)
+@often(90)
 @given(example=examples)
 def test_every_message_is_filed_once_wherever_the_host_dies(ground: Ground, example: Example) -> None:
     with fixed(example.seed), tempfile.TemporaryDirectory() as folder:
         ground.lived(fast(lived(ground, example, "memory", Path(folder)), patience=0.005))
 
 
-@often(6)
+@often(20)
 @given(example=examples)
 def test_every_message_is_filed_once_in_a_database_too(ground: Ground, example: Example) -> None:
     with tempfile.TemporaryDirectory() as folder:

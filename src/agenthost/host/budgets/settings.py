@@ -41,6 +41,8 @@ class BudgetSettings(Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     agents: dict[str, DayLimits] = msgspec.field(default_factory=dict[str, DayLimits])
 
     def __post_init__(self) -> None:
+        if self.zone == "UTC":
+            return  # known without a look at the disk, which would hold a loop up
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):

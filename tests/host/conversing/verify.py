@@ -117,7 +117,11 @@ def _verify_line(book: Book, line: Line, message: Message, words: Counter[tuple[
     if word is None or line.decision.meaning not in WORK or line.decision.rule == "button":
         return
     where = {task: count for (said, task), count in words.items() if said == word[0]}
-    counting = {task: count for task, count in where.items() if task == line.task or not book.superseded(task)}
+    # What had ended before a message was moved away has it for good.
+    past = {task for task in where if line.moved_from and book.rows[task].state in FINAL}
+    counting = {
+        task: count for task, count in where.items() if task == line.task or not (task in past or book.superseded(task))
+    }
     assert counting == {line.task: 1}, f"{line} counts in {where}, {[(task, book.rows[task].reason) for task in where]}"
     if line.became.partition("/")[0] != line.task:
         heard = [

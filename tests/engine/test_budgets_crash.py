@@ -36,13 +36,16 @@ class Budgets:
         self.world = world
         world.programs.live = {"default/agent/b": child}
         world.programs.scopes = self.scopes  # type: ignore[method-assign]
+        world.programs.days = self.of_days  # type: ignore[method-assign]
 
-    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+    def of_days(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
         subjects = ("host", f"person/default/{spec.person}", f"agent/default/{spec.name}")
         given = [(f"day/d/{name}", *self.days[name]) for name in subjects if name in self.days]
-        days = [Scope(account, wider(limits, self.raised.get(account)), "", how) for account, limits, how in given]
+        return tuple(Scope(account, wider(limits, self.raised.get(account)), "", how) for account, limits, how in given)
+
+    def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
         own = [msgspec.structs.replace(each, limits=self.limits(each)) for each in spec.scopes]
-        return (*own, *days)
+        return (*own, *self.of_days(spec, now))
 
     def limits(self, scope: Scope) -> Limits:
         return wider(self.world.programs.limits(scope), self.raised.get(scope.task))

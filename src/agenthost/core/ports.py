@@ -593,3 +593,7 @@ class Programs(Protocol):
         """Every budget that counts for a call that a task makes now, as it is now: its own, those above it, and those of
         a day."""
         ...
+
+    def days(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        """Those of a day alone."""
+        ...

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from agenthost.core.budgets import subject_of
 from agenthost.core.commands import Ask, CallModel, Command, Evaluate, Finish, StartChild, Wait
 from agenthost.core.errors import AgentHostError, BudgetRefused
 from agenthost.core.events import Answered, Asked, Begun, Claimed, Finished, Recorded, Started
@@ -221,8 +220,8 @@ class Owner:
     def _count_time(self, step: Step) -> None:
         """Count how long something was under way, for the budgets of a day that bound it."""
         if self._since is not None and step.now > self._since:
-            scopes = self._services.parts.programs.scopes(self.spec, step.now)
-            step.scopes = tuple(each for each in scopes if subject_of(each.task) and each.limits.duration is not None)
+            days = self._services.parts.programs.days(self.spec, step.now)
+            step.scopes = tuple(each for each in days if each.limits.duration is not None)
             step.worked = step.now - self._since if step.scopes else 0.0
 
     async def _act(self, step: Step) -> None:

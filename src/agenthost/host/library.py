@@ -412,6 +412,10 @@ class Library:
 
     def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
         """Every budget that counts for a task's call, as it is now."""
+        return (*map(self._scope, spec.scopes), *self.days(spec, now))
+
+    def days(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        """The budgets of a day that count for a task."""
         of_agent = spec.kind in ("agent", "supervisor")
         found = self._live.get(("agent", spec.namespace, spec.name)) if of_agent else None
         day = found.spec.budget.day.limits() if isinstance(found, Agent) else Limits()
@@ -419,7 +423,7 @@ class Library:
         if spec.kind == "routing":
             # Nobody knows of this task who could be asked: the message's person is, which task it is for.
             days = tuple(msgspec.structs.replace(scope, reached="end") for scope in days)
-        return (*map(self._scope, spec.scopes), *days)
+        return days
 
     def _scope(self, scope: Scope) -> Scope:
         budget = self._budget(scope)

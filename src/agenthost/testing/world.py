@@ -298,7 +298,10 @@ class PlayedPrograms:
 
     def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
         own = tuple(msgspec.structs.replace(scope, limits=self.limits(scope)) for scope in spec.scopes)
-        return (*own, *self.daily)
+        return (*own, *self.days(spec, now))
+
+    def days(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        return self.daily
 
 
 class Lines:

@@ -157,7 +157,7 @@ def _in_sqlite(store: SQLiteStore, blobs: MemoryBlobs) -> dict[str, Any]:
     return {
         "store": store,
         **dict(zip(names, tables, strict=True)),
-        **dict(zip(("pushes", "shelf", "schedules"), given, strict=True)),
+        **dict(zip(("pushes", "shelf", "schedules", "imports"), given, strict=True)),
         "blobs": blobs,
     }
 

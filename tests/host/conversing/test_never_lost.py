@@ -260,7 +260,7 @@ def test_every_message_is_filed_once_wherever_the_host_dies(ground: Ground, exam
         ground.lived(fast(lived(ground, example, "memory", Path(folder)), patience=0.005))
 
 
-@often(20)
+@often(6)
 @given(example=examples)
 def test_every_message_is_filed_once_in_a_database_too(ground: Ground, example: Example) -> None:
     with tempfile.TemporaryDirectory() as folder:

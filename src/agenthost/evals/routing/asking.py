@@ -70,8 +70,11 @@ class _Routing:
         return scope.limits
 
     def scopes(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
+        return (*spec.scopes, *self.days(spec, now))
+
+    def days(self, spec: TaskSpec, now: float) -> tuple[Scope, ...]:
         days = self._allowances.today(spec, Limits(), now)
-        return (*spec.scopes, *(msgspec.structs.replace(scope, reached="end") for scope in days))
+        return tuple(msgspec.structs.replace(scope, reached="end") for scope in days)
 
 
 async def ask(

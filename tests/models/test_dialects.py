@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from agenthost.core.models import Calling, Delta, ModelAnswer, ModelCard, ModelRequest, Turn
 from agenthost.core.parts import TextPart
 from agenthost.core.tools import ToolCall, ToolSpec
+from agenthost.models.dialects import arguments as mending
 from agenthost.models.dialects import fenced, grammar, loose
+from agenthost.models.dialects import repair as repairing
 from agenthost.models.dialects.arguments import repaired
 from agenthost.models.dialects.fitted import Fitted, dress, undress
 from agenthost.models.dialects.gallery import gallery
@@ -209,6 +211,25 @@ async def test_any_text_is_read_without_failing_and_calls_nothing_that_is_not_of
     assert words == made.text
 
 
+glances = (
+    st.lists(pieces, max_size=12).map("".join)
+    | st.text(max_size=60)
+    | st.text("Action: Inpuwrt_fle~'\"\n#*-1{", max_size=60)
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(text=glances)
+@example('Action: count_things\nAction Input: "tea"')
+@example("~~~tool\ncount_things\n~~~")
+def test_what_is_plain_words_at_a_glance_is_so_when_it_is_read(text: str) -> None:
+    if repairing.plain(text) and loose.characters(text) == text:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(repairing, "plain", lambda _: False)
+            read = repair(answer(text), asked())
+        assert read == answer(text) == repair(answer(text), asked())
+
+
 class Echo:
     """A model that says one text, so many characters at once."""
 
@@ -318,6 +339,18 @@ SCHEMAS: list[Any] = [
 def test_arguments_of_any_text_are_mended_to_an_object_or_left_as_they_were(text: str, schema: Any) -> None:
     mended = repaired(text, "count_things", schema)
     assert mended == text or isinstance(msgspec.json.decode(mended), dict)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    text=ANYTHING | st.fixed_dictionaries({}, optional={"what": texts, "most": st.integers() | texts, "deep": st.booleans() | st.none(), "x": texts}).map(json.dumps),
+    schema=st.sampled_from(SCHEMAS),
+)  # fmt: skip
+def test_arguments_that_are_well_at_a_glance_are_left_as_they_were_when_they_are_mended(text: str, schema: Any) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mending, "_well", lambda *_: False)
+        mended = repaired(text, "count_things", schema)
+    assert repaired(text, "count_things", schema) == mended
 
 
 @settings(max_examples=200, deadline=None)

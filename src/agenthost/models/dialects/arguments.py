@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from agenthost.core.schemas import plainly_fits
 from agenthost.models.dialects import loose
 
 ENVELOPES = ("arguments", "parameters", "input", "args", "params", "kwargs", "action_input", "tool_input", "tool_args")
@@ -31,10 +32,25 @@ def strict(text: str) -> Any:
 def repaired(text: str, name: str, schema: dict[str, Any]) -> str:
     """The arguments of a call of tool `name` as JSON of one object; the text as it was where they are well already,
     or can't be known."""
+    if _well(text, schema):
+        return text
     try:
         return _repaired(text, name, schema)
     except RecursionError:  # lists in lists in lists: nothing that a tool takes
         return text
+
+
+def _well(text: str, schema: dict[str, Any]) -> bool:
+    """Whether arguments are what the tool declares, to the letter, as most are: nothing is to be mended then."""
+    properties: dict[str, Any] = schema.get("properties") or {}
+    try:
+        value = strict(text) if properties else None
+    except ValueError:
+        return False
+    if not isinstance(value, dict) or not value:
+        return False
+    given = cast(dict[str, Any], value)
+    return given.keys() <= properties.keys() and plainly_fits(schema, given)
 
 
 def _repaired(text: str, name: str, schema: dict[str, Any]) -> str:

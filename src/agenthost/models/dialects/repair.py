@@ -27,6 +27,9 @@ from agenthost.models.dialects.wishes import MOST_CALLS, Span, Wish, broken, wis
 MOST_TEXT = 4_000_000
 """Characters beyond which an answer is left as it is."""
 
+_MARKED = re.compile(r"[<\[{(◁&]|action", re.IGNORECASE)
+"""A sign without which a text holds neither a call, in whatever form, nor thinking: most answers have none, and need no reading."""
+
 _TAIL = re.compile(r"(?:[\s\]})`;.]++|</?[\w:=.-]{1,64}>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/\w{1,20}\])*")
 _CLOSED = re.compile(
     r"(?:[\s}\]]++|```(?=\s|\Z|<)|</[\w:]{1,64}>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/\w{1,20}\])*"
@@ -61,7 +64,7 @@ def repair(answer: ModelAnswer, request: ModelRequest, told: bool = False, thoug
     """The answer as it was meant. `thought`: what the provider gave as the model's thinking; a call that ends it
     counts where nothing else was said."""
     text = loose.characters(answer.text)
-    if len(text) > MOST_TEXT:
+    if len(text) > MOST_TEXT or (text == answer.text and not answer.calls and plain(text)):
         return answer
     thought = loose.characters(thought)
     offered = Offered(request.tools)
@@ -83,6 +86,11 @@ def repair(answer: ModelAnswer, request: ModelRequest, told: bool = False, thoug
     if calls and stop == "end":
         stop = "calls"
     return msgspec.structs.replace(answer, parts=_parts(answer.parts, words), calls=tuple(calls), stop=stop)
+
+
+def plain(text: str) -> bool:
+    """Whether a text is words, and nothing but words."""
+    return bool(text.strip()) and _MARKED.search(text) is None
 
 
 def _spoken(text: str, cut: bool, offered: Offered) -> str:

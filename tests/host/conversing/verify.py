@@ -198,7 +198,8 @@ def _verify_routed(book: Book, people: People, crashes: int) -> None:
             created = book.events[task][0]
             assert isinstance(created, Created)
             spoken: Any = created.spec.inputs["spoken"]
-            asked[json.dumps(spoken)] += 1
+            if spoken.get("text"):  # words are a message's own; two may bring the same file and say nothing
+                asked[json.dumps(spoken)] += 1
             assert people.routed.get(task, 0) <= 1 + crashes
     for words, count in asked.items():
         assert count == 1, f"{words} was asked about {count} times"

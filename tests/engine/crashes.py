@@ -267,10 +267,16 @@ class Mortal:
     async def _pause_and_resume(self, engine: Engine) -> None:
         """Have everything rest once enough was committed, and go on once nothing of it goes on any more."""
         rows = [row for row in self.store.snapshot().tasks.values() if row.state not in FINAL]
-        if any(row.hold for row in rows):
+        held = {row.id for row in rows if row.hold}
+        # A death came while they were being told to go on: whoever got no answer says it again.
+        left = [row.id for row in rows if row.hold and row.parent and row.parent not in held]
+        if held:
             if not engine.working():
                 assert self.lives > 1 or all(self._at_rest(row.id) for row in rows)
-                await self._tell(engine, "resume", "", [row.id for row in rows if row.hold])
+                await self._tell(engine, "resume", "", sorted(held))
+            elif left:
+                assert self.lives > 1
+                await self._tell(engine, "resume", "", left)
         elif self.pauses and self.commits >= self.pauses[0]:
             self.pauses.pop(0)
             await self._tell(engine, "pause", "paused", [row.id for row in rows])
